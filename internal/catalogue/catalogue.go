@@ -1,0 +1,227 @@
+// Package catalogue declares the provider-backed operations: one file each, and
+// [All]. Route, API enum, CLI verb, capability row, worker dispatch and the test
+// matrix derive from a [Definition]; adding an operation is one file and its
+// line in All.
+package catalogue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Blockers says which classes of blockers apply to an operation, beyond an
+// existing, enabled connection of an active tenant, which every one needs.
+type Blockers struct {
+	Identity     bool          // the connection signs in to the tenant's own directory
+	Credential   bool          // missing, expired, unreadable, refused
+	Consent      bool          // missing, pending, withdrawn
+	Permissions  bool          // every one of Definition.Permissions
+	Verification bool          // was verified, and it did not fail
+	MaxAge       time.Duration // of that verification; 0: any age
+}
+
+// Permission is one need of an operation: any one of AnyOf satisfies it. The
+// first is the one to ask for.
+type Permission struct {
+	AnyOf []string
+	For   string // what it is needed for, such as "Read groups"
+}
+
+// Missing returns the permissions of needs that granted does not satisfy, by the
+// name to ask for, in the order of needs.
+func Missing(needs []Permission, granted []string) []string {
+	have := make(map[string]bool, len(granted))
+	for _, g := range granted {
+		have[g] = true
+	}
+	var missing []string
+next:
+	for _, n := range needs {
+		for _, p := range n.AnyOf {
+			if have[p] {
+				continue next
+			}
+		}
+		missing = append(missing, n.AnyOf[0])
+	}
+	return missing
+}
+
+// Definition is one operation.
+type Definition struct {
+	Kind        op.Kind
+	Version     int // of the input's canonical form; part of the fingerprint
+	Capability  tenancy.Capability
+	Permissions []Permission
+	Blockers    Blockers
+	// Canonical decodes the parameters of a start and returns their canonical
+	// form: defaults filled in, sets sorted, GUIDs lower-cased, nothing secret. It
+	// returns an [*op.FieldError] for anything it does not understand. nil and
+	// "null" mean all defaults.
+	Canonical func(raw json.RawMessage) (json.RawMessage, error)
+	// Parameters is a zero value of the input type, for the API's document.
+	Parameters  any
+	QueueLimit  time.Duration // how long it may wait in the queue
+	RunLimit    time.Duration // how long it may work, from its first begin
+	RetrySafe   bool          // a try that was cut off can be made again from the start
+	MaxDispatch int           // how often it is handed to a worker at most
+	// Run does the work. Its error is classified; nil means that the items say how it ended.
+	Run func(ctx context.Context, env *Env) error
+}
+
+// Env is what a running operation may touch.
+type Env struct {
+	Run        op.Run
+	Directory  string          // GUID of the directory that the tenant is
+	Domain     string          // the tenant's domain
+	Parameters json.RawMessage // canonical
+	Provider   provider.Client
+	Data       Data
+	Report     Report
+	Now        func() time.Time
+}
+
+// Report tells what a run is doing. Each method writes with the run's fence and
+// returns an error when the run no longer owns its connection; the operation
+// must return at once then.
+type Report interface {
+	// Progress replaces the counts.
+	Progress(ctx context.Context, c op.Counts) error
+	// Item writes or replaces one line of the results by its Key.
+	Item(ctx context.Context, item op.Item) error
+	// Event adds a line to the timeline, such as "Reading apps".
+	Event(ctx context.Context, text string) error
+}
+
+// Row is one object of a dataset.
+type Row struct {
+	ID         string          // unique in dataset and parent
+	Parent     string          // id of what it belongs to, for members of a group; else empty
+	Name       string          //
+	Type       string          // such as the @odata.type
+	ModifiedAt string          // as the provider wrote it; may be empty
+	Data       json.RawMessage // byte-faithful
+}
+
+// Round is one pass over a dataset: rows are staged out of sight of readers and
+// take the place of the old ones at Commit, all at once. A round that is never
+// committed changes nothing that readers see.
+type Round interface {
+	Put(ctx context.Context, rows []Row) error
+	// Remove takes rows away that an incremental round reports gone. Parents: the
+	// rows below them go too.
+	Remove(ctx context.Context, parent string, ids []string) error
+	// Commit shows the round to readers, with the token to go on from next time
+	// (empty: none) and returns how many rows there are now.
+	Commit(ctx context.Context, delta string) (int64, error)
+}
+
+// Dataset is what is known of one dataset of a connection.
+type Dataset struct {
+	AsOf    time.Time // of the last commit; zero when there never was one
+	Count   int64
+	Delta   string    // token to go on from; empty: read everything
+	DeltaAt time.Time // when that token was given out
+}
+
+// Data is where an operation keeps what it read.
+type Data interface {
+	// Dataset tells how far the dataset is.
+	Dataset(ctx context.Context, name string) (Dataset, error)
+	// Begin starts a round. full: the round's rows are all there are. Otherwise they
+	// change the ones of the last commit.
+	Begin(ctx context.Context, name string, full bool) (Round, error)
+	// Stale keeps a dataset's old rows and notes why they could not be read anew.
+	Stale(ctx context.Context, name string, why op.Reason) error
+	// Learn stores what a verification found out about the connection. The gate
+	// judges by it from then on.
+	Learn(ctx context.Context, f Facts) error
+}
+
+// Check is one step of a connection verification.
+type Check struct {
+	Key    string      `json:"key"`
+	Name   string      `json:"name"`
+	Result CheckResult `json:"result"`
+	Reason op.Reason   `json:"reason,omitempty"`
+	Detail string      `json:"detail"`
+	Args   op.Args     `json:"args,omitempty"`
+}
+
+// CheckResult is how a check ended.
+type CheckResult string
+
+// The results of a check.
+const (
+	CheckOK           CheckResult = "ok"
+	CheckFailed       CheckResult = "failed"
+	CheckInconclusive CheckResult = "inconclusive" // throttled or timed out: the last good verdict stays
+	CheckNotReached   CheckResult = "not_reached"
+)
+
+// Facts are what one verification learnt. A nil field was not learnt and leaves
+// what was known before.
+type Facts struct {
+	Checks      []Check
+	Verdict     tenancy.Verification // "missing" means inconclusive: the last good verdict stays
+	Reason      op.Reason            // of a failed verdict
+	Consent     *tenancy.Consent
+	Credential  *tenancy.CredentialState
+	Directory   *string   // tid of the token
+	Permissions *[]string // roles of the token
+}
+
+// Dataset names that package store's readers know. An operation may have more.
+const (
+	Groups       = "groups"
+	GroupMembers = "group_members"
+)
+
+// definitions by kind, in the order in which surfaces list them.
+var all = []*Definition{connectionVerify, inventorySync, directoryGroupsSync}
+
+// All returns every operation, in the order in which surfaces list them.
+func All() []*Definition { return all }
+
+// Lookup returns the operation of that kind, or [op.ErrNotFound].
+func Lookup(kind op.Kind) (*Definition, error) {
+	for _, d := range all {
+		if d.Kind == kind {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("operation %q: %w", kind, op.ErrNotFound)
+}
+
+// decodeStrict decodes parameters into in and names any field it does not know.
+func decodeStrict(raw json.RawMessage, in any) error {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+		return nil
+	}
+	if raw[0] != '{' {
+		return &op.FieldError{Field: "parameters", Detail: "must be an object"}
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		var te *json.UnmarshalTypeError
+		if errors.As(err, &te) && te.Field != "" {
+			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be a " + te.Type.String() + ", not a " + te.Value}
+		}
+		const unknown = "json: unknown field "
+		if s := err.Error(); len(s) > len(unknown) && s[:len(unknown)] == unknown {
+			return &op.FieldError{Field: "parameters." + s[len(unknown)+1:len(s)-1], Detail: "is not a parameter of this operation"}
+		}
+		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON"}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+// Package provider is the port: what an operation may ask of a provider, and how
+// a failed call is told in Interlock's own words. Package provider/graph is its
+// one implementation for Microsoft 365.
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// Client speaks to one tenant through one connection with one version of its
+// credential, on behalf of one run. Every method returns an [*Error] when the
+// provider refuses or can't be reached. Calls end before the context's deadline,
+// which the worker keeps inside the run's lease.
+type Client interface {
+	// Discover proves that the login authority answers and knows the directory.
+	Discover(ctx context.Context) error
+	// Token signs in and returns what the token says. Nothing secret is in it.
+	Token(ctx context.Context) (Token, error)
+	// Get reads one object. path is relative to the provider's root and names its
+	// version, such as "/v1.0/organization?$select=id".
+	Get(ctx context.Context, path string) (json.RawMessage, error)
+	// Page reads one page of a list. next is a path as for Get, or a link of an
+	// earlier page, which is followed verbatim.
+	Page(ctx context.Context, next string) (Page, error)
+}
+
+// Token is what an access token says about the connection.
+type Token struct {
+	Directory string   // tid: the directory's GUID, lower case
+	ClientID  string   // appid
+	Roles     []string // application permissions that were consented; empty is a success of the token endpoint
+	ExpiresOn time.Time
+}
+
+// Page is one page of a list. A page may be empty and still have a Next.
+type Page struct {
+	Items []json.RawMessage
+	Next  string // follow verbatim; empty on the last page
+	Delta string // set on the last page of a delta round
+}
+
+// Error is a call that the provider refused, or that did not reach it.
+type Error struct {
+	Reason      op.Reason     // in our words
+	Permissions []string      // what is missing, when the provider said it
+	Status      int           // HTTP status; 0 when there was no answer
+	Code        string        // the provider's own code, such as "Authorization_RequestDenied" or "AADSTS7000222"
+	Message     string        // the provider's text, redacted, at most 300 characters
+	RetryAfter  time.Duration // how long the provider asked to wait; 0 when it did not say
+	Temporary   bool          // worth another try later
+	Resync      bool          // the delta token is no longer good: read everything anew
+	Unlicensed  bool          // the tenant does not have the service (Intune)
+	RequestID   string        // the provider's id of the call
+	ClientID    string        // client-request-id of the call
+	At          time.Time     // the provider's date, else ours
+	Err         error
+}
+
+// Error says what was refused, never with a secret.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("provider: %s", e.Reason)
+	if e.Status != 0 {
+		s += fmt.Sprintf(": HTTP %d %s", e.Status, e.Code)
+	}
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	if e.RequestID != "" {
+		s += " (request " + e.RequestID + ")"
+	}
+	return s
+}
+
+// Unwrap returns the transport's error, if there was one.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Classify returns the reason of an error in our words: that of an [*Error],
+// time_limit for a passed deadline, and internal_fault for everything that no
+// provider said.
+func Classify(err error) op.Reason {
+	var pe *Error
+	switch {
+	case errors.As(err, &pe):
+		return pe.Reason
+	case errors.Is(err, context.DeadlineExceeded):
+		return op.TimeLimit
+	default:
+		return op.InternalFault
+	}
+}
