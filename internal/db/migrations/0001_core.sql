@@ -192,7 +192,9 @@ CREATE TABLE run_claims (
   fence       BIGINT NOT NULL,
   lease_until BIGINT,                          -- NULL while queued
   heartbeat   BIGINT NOT NULL DEFAULT 0,       -- a counter: it tells life without a clock
-  boot_id     TEXT NOT NULL DEFAULT ''         -- the process that works on it
+  boot_id     TEXT NOT NULL DEFAULT '',        -- the process that works on it
+  job_id      BIGINT NOT NULL DEFAULT 0,       -- the job that carries this fence
+  sent_at     BIGINT NOT NULL                  -- when it was handed to the queue
 );
 
 CREATE TABLE run_items (

@@ -1,0 +1,28 @@
+//go:build unix
+
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// detach keeps the keyboard's signals from the server, so that it ends after
+// the tests and not beside them, and gives up root's rights for it.
+func detach(cmd *exec.Cmd, dir string) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	uid, gid, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	if err := os.Chown(dir, int(uid), int(gid)); err != nil {
+		return fmt.Errorf("folder for PostgreSQL: %w", err)
+	}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
+	return nil
+}

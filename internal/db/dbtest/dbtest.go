@@ -1,0 +1,184 @@
+// Package dbtest gives every test a fresh, migrated database on each engine.
+//
+// PostgreSQL is one private server for the test binary, started from the
+// installed binaries at the first need and gone with the process; each test gets
+// a clone of one migrated template. With INTERLOCK_TEST_POSTGRES set to a URL
+// that server is used instead, so that many test binaries can share one: see
+// the command pgserver.
+package dbtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest/cluster"
+)
+
+// Engines are the engines that every test of stored things runs on.
+func Engines() []db.Engine { return []db.Engine{db.SQLite, db.Postgres} }
+
+// Each runs fn as a subtest per engine, named after it, each time with a fresh
+// migrated database that is closed and dropped at the end.
+func Each(t *testing.T, fn func(t *testing.T, d *db.DB)) {
+	t.Helper()
+	for _, engine := range Engines() {
+		t.Run(string(engine), func(t *testing.T) { fn(t, New(t, engine)) })
+	}
+}
+
+// New returns a fresh migrated database that is closed and dropped at the end of t.
+func New(t *testing.T, engine db.Engine) *db.DB {
+	t.Helper()
+	return Open(t, db.Config{URL: URL(t, engine)})
+}
+
+// Open opens and migrates the database of cfg for the length of t, with a clock
+// that [SetClockOffset] can shift.
+func Open(t *testing.T, cfg db.Config) *db.DB {
+	t.Helper()
+	offset := new(atomic.Int64)
+	if cfg.Now == nil {
+		cfg.Now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	d, err := db.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offsets.Store(d, offset)
+	t.Cleanup(func() {
+		offsets.Delete(d)
+		if err := d.Close(); err != nil {
+			t.Errorf("close the database: %v", err)
+		}
+	})
+	if err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// URL returns the address of a fresh database for processes under test: on
+// PostgreSQL a migrated one, on SQLite a file that does not exist yet. It is
+// gone after t.
+func URL(t *testing.T, engine db.Engine) string {
+	t.Helper()
+	if engine == db.SQLite {
+		return "sqlite:" + filepath.Join(t.TempDir(), "interlock.db")
+	}
+	return Server(t)
+}
+
+// Server returns the URL of a fresh migrated PostgreSQL database, dropped at
+// the end of t whoever is still connected.
+func Server(t *testing.T) string {
+	t.Helper()
+	s, err := startServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "interlock_test_" + strings.ToLower(rand.Text())
+	if err := s.exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+s.template); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := s.exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop the database: %v", err)
+		}
+	})
+	return s.database(name)
+}
+
+// offsets holds the clock offset of each open SQLite database: *db.DB -> *atomic.Int64.
+var offsets sync.Map
+
+// SetClockOffset moves what interlock_now() says on d by offset from the real
+// time, for all its transactions and, on PostgreSQL, for all processes. The
+// product has no such switch: on PostgreSQL the function is replaced, on SQLite
+// the clock given to db.Open.
+func SetClockOffset(t *testing.T, d *db.DB, offset time.Duration) {
+	t.Helper()
+	if d.Engine() == db.SQLite {
+		o, ok := offsets.Load(d)
+		if !ok {
+			t.Fatal("SetClockOffset: the database was not opened by dbtest")
+		}
+		o.(*atomic.Int64).Store(int64(offset))
+		return
+	}
+	err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
+		_, err := tx.Exec(ctx, fmt.Sprintf(`CREATE OR REPLACE FUNCTION interlock_now() RETURNS BIGINT LANGUAGE sql VOLATILE
+			AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + (%d)'`, offset.Microseconds()))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// server is the PostgreSQL that this test binary uses.
+type server struct {
+	url      *url.URL
+	template string // a migrated database
+}
+
+// startServer starts or finds the server, once. Nobody stops a private one: it
+// ends with the process.
+var startServer = sync.OnceValues(func() (*server, error) {
+	ctx := context.Background()
+	address := os.Getenv(cluster.Env)
+	if address == "" {
+		c, err := cluster.Start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		address = c.URL()
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a URL", cluster.Env)
+	}
+	s := &server{url: u, template: "interlock_template_" + strings.ToLower(rand.Text())}
+	if err := s.exec(ctx, "CREATE DATABASE "+s.template+" TEMPLATE template0 ENCODING 'UTF8'"); err != nil {
+		return nil, err
+	}
+	d, err := db.Open(ctx, db.Config{URL: s.database(s.template), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close() //nolint:errcheck // a clone fails if a connection stays
+	return s, d.Migrate(ctx)
+})
+
+// database is the URL of the server's database of that name.
+func (s *server) database(name string) string {
+	u := *s.url
+	u.Path = "/" + name
+	return u.String()
+}
+
+func (s *server) exec(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, s.url.String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx) //nolint:errcheck // its work is done
+	_, err = conn.Exec(ctx, sql)
+	return err
+}

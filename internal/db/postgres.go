@@ -1,0 +1,173 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// postgres is a pool of connections, which the job queue shares.
+type postgres struct {
+	pool     *pgxpool.Pool
+	patience time.Duration
+}
+
+const (
+	defaultPostgresConns = 12
+	minPostgresConns     = 4      // the job queue's listener keeps one
+	oldestPostgres       = 150000 // the oldest that the tests run on
+	closeTimeout         = 10 * time.Second
+
+	// idleInTx is how long a transaction may wait for its next statement. A node
+	// that is frozen in the middle would otherwise keep its row locks until it
+	// thaws, and with them everybody else from changing the connection's state.
+	idleInTx = 15 * time.Second
+
+	// In one round trip. Pools in between may have been told otherwise, so
+	// durability is said in each transaction.
+	beginWrite = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on"
+	// REPEATABLE READ gives one snapshot to all statements, as SQLite does. It
+	// can't fail with a serialization error as long as nothing is written.
+	beginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+)
+
+func openPostgres(ctx context.Context, cfg Config) (*postgres, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err) // pgx leaves the password out
+	}
+	pc.MaxConns = defaultPostgresConns
+	if cfg.MaxConns != 0 {
+		if cfg.MaxConns < minPostgresConns {
+			return nil, fmt.Errorf("database connections %d: PostgreSQL needs at least %d", cfg.MaxConns, minPostgresConns)
+		}
+		pc.MaxConns = int32(min(cfg.MaxConns, 1000))
+	}
+	pc.PingTimeout = cfg.Patience
+	pc.ConnConfig.ConnectTimeout = cfg.Patience
+	params := pc.ConnConfig.RuntimeParams
+	if params["application_name"] == "" {
+		params["application_name"] = "interlock"
+	}
+	params["lock_timeout"] = millis(cfg.Patience)
+	params["idle_in_transaction_session_timeout"] = millis(idleInTx)
+
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := checkServer(ctx, pool); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("PostgreSQL database %q: %w", pc.ConnConfig.Database, err)
+	}
+	return &postgres{pool: pool, patience: cfg.Patience}, nil
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// checkServer refuses a server that can't be written, is too old, would lose
+// what it has acknowledged, or keeps text in another encoding than Go does.
+func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
+	var version int
+	var fsync, fullPages, encoding, readOnly string
+	err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
+		current_setting('full_page_writes'), current_setting('server_encoding'),
+		current_setting('transaction_read_only')`).Scan(&version, &fsync, &fullPages, &encoding, &readOnly)
+	switch {
+	case err != nil:
+		return err
+	case version < oldestPostgres:
+		return fmt.Errorf("server version %d is too old: want %d or newer", version/10000, oldestPostgres/10000)
+	case fsync != "on":
+		return fmt.Errorf("fsync is %q, want on: a power cut would lose acknowledged work", fsync)
+	case fullPages != "on":
+		return fmt.Errorf("full_page_writes is %q, want on: a power cut could damage the database", fullPages)
+	case encoding != "UTF8":
+		return fmt.Errorf("encoding is %q, want UTF8", encoding)
+	case readOnly != "off":
+		return errors.New("is read-only: a standby, or default_transaction_read_only is on")
+	}
+	return nil
+}
+
+func (p *postgres) name() Engine { return Postgres }
+
+func (p *postgres) close() error {
+	p.pool.Close()
+	return nil
+}
+
+func (p *postgres) begin(ctx context.Context, write bool) (txn, error) {
+	wait, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	conn, err := p.pool.Acquire(wait)
+	if err != nil {
+		return nil, tooLong(ctx, wait, p.patience, err)
+	}
+	query := beginRead
+	if write {
+		query = beginWrite
+	}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: query})
+	if err != nil {
+		conn.Release()
+		return nil, err
+	}
+	return &postgresTx{conn: conn, tx: tx}, nil
+}
+
+type postgresTx struct {
+	conn *pgxpool.Conn
+	tx   pgx.Tx
+}
+
+func (t *postgresTx) Engine() Engine { return Postgres }
+func (t *postgresTx) Native() any    { return t.tx }
+
+func (t *postgresTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	tag, err := t.tx.Exec(ctx, sql, args...)
+	return tag.RowsAffected(), err
+}
+
+func (t *postgresTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	rows, err := t.tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+func (t *postgresTx) QueryRow(ctx context.Context, sql string, args ...any) Row {
+	return t.tx.QueryRow(ctx, sql, args...)
+}
+
+// commit is not ended by the caller's context: whoever asked may have gone, but
+// the answer decides what is true.
+func (t *postgresTx) commit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	err := t.tx.Commit(ctx)
+	var pg *pgconn.PgError
+	switch {
+	case err == nil, errors.Is(err, pgx.ErrTxCommitRollback):
+		return err
+	case errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR":
+		return err // the server has rolled back and says so
+	}
+	// observed: an immediate restart of PostgreSQL under load answered 99
+	// commits with a lost connection although they were on disk.
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+}
+
+func (t *postgresTx) rollback() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = t.tx.Rollback(ctx) // after a commit there is nothing to roll back; a lost connection has done it
+	t.conn.Release()
+}
