@@ -133,6 +133,7 @@ const (
 	HolderStalled                    Reason = "holder_stalled"
 	ScopeQuarantined                 Reason = "scope_quarantined"
 	ScopeInconsistent                Reason = "scope_inconsistent"
+	Replayed                         Reason = "replayed" // the press had arrived before
 )
 
 // Reasons that only a run can have.
@@ -239,6 +240,7 @@ type Run struct {
 	WaitingUntil *time.Time      `json:"waiting_until"`    // the provider asked to come back then
 	WaitingFor   Reason          `json:"waiting_for,omitempty"`
 	Ended        *Ending         `json:"-"`
+	MayMend      bool            `json:"-"` // whether the reader may change connections here
 	Words        RunWords        `json:"words"`
 }
 

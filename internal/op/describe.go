@@ -1,0 +1,193 @@
+package op
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// Name returns the operation's name as it starts a sentence, such as "Inventory
+// sync"; neutral words for a kind that this version does not know.
+func (k Kind) Name() string {
+	if w, ok := kinds[k]; ok {
+		return w.name
+	}
+	return upperFirst(neutral("operation"))
+}
+
+// Does returns one sentence on what the operation does; empty for an unknown kind.
+func (k Kind) Does() string { return kinds[k].does }
+
+// Label returns the tag of the outcome, such as "Connection busy"; empty for
+// none of the four.
+func (o Outcome) Label() string { return outcomes[o].label }
+
+// Ask returns whom to ask, as a sentence; empty when the reader may mend it.
+func (f Fix) Ask() string {
+	if f.Who == "" || f.Who == you {
+		return ""
+	}
+	return "Ask " + f.Who + "."
+}
+
+// Describe puts an answer of the gate into words, as its reader may see it. It is
+// the only place where an answer becomes sentences; surfaces show them as they are.
+func Describe(r Result) Answer {
+	if r.outcome == "" { // nothing was decided, so nothing was queued
+		r.outcome, r.causes = Blocked, []Cause{{Code: PrecheckUnavailable}}
+	}
+	causes := r.causes
+	if r.hidden && causes[0].Code != ScopeInconsistent { // whose words name no run
+		causes = []Cause{{Code: OtherOperationActive}} // the true reason would tell of a run that the reader may not open
+	}
+	f := r.filler(nil)
+	words := outcomes[r.outcome].over(r.variant(causes[0].Code))
+	a := Answer{
+		Outcome:      r.outcome,
+		Operation:    r.facts.Operation,
+		Tag:          words.label,
+		Title:        f.fill(words.title),
+		AttemptID:    r.facts.Attempt,
+		Run:          linked(r.run, r.facts.Workspace),
+		Holder:       linked(r.holder, r.facts.Workspace),
+		HolderHidden: r.hidden,
+		Tenant:       r.facts.Tenant,
+		Target:       r.facts.Target,
+		Queued:       f.fill(words.queued),
+		Code:         string(r.outcome),
+		CheckedAt:    r.facts.At,
+		Replayed:     r.replayed,
+	}
+	for _, c := range causes {
+		a.Reasons = append(a.Reasons, r.explain(c))
+	}
+	first, others := a.Reasons[0], a.Reasons[1:]
+	a.Next = []string{first.Next}
+	if r.outcome == ScopeBusy || r.outcome == Blocked || r.replayed {
+		a.Code += "/" + string(first.Code)
+	}
+	var also []string
+	for _, e := range others {
+		also = append(also, e.Title+".")
+	}
+	a.Also = strings.Join(also, " ")
+	return a
+}
+
+// variant returns what is laid over the outcome's own words for a reason.
+func (r Result) variant(code Reason) text {
+	var t text
+	switch r.outcome {
+	case Accepted:
+	case Deduped:
+		if r.run.State == Queued {
+			t = t.over(dedupedQueued)
+		}
+		if r.facts.Reader != "" && r.facts.Reader == r.run.Initiator.ID {
+			t = t.over(dedupedYours)
+		}
+	case ScopeBusy:
+		t = busy[code]
+		if r.hidden && code == OtherOperationActive {
+			t = busyHidden
+		}
+	case Blocked:
+		t = blocker(code)
+	}
+	if r.replayed {
+		t = t.over(replayed)
+	}
+	return t
+}
+
+// blocker returns the words of a blocker, also of one that this version does not know.
+func blocker(code Reason) text {
+	if t, ok := blockers[code]; ok {
+		return t
+	}
+	return unknownBlocker
+}
+
+// explain puts one reason into words.
+func (r Result) explain(c Cause) Explained {
+	t := outcomes[r.outcome].over(r.variant(c.Code))
+	f := r.filler(c.Args).with(Args{"code": string(c.Code)})
+	if r.replayed {
+		c.Code = Replayed
+	}
+	where := place{"workspace": r.facts.Workspace, "tenant": r.facts.Tenant.Slug}
+	if r.facts.Target != nil {
+		where["connection"] = r.facts.Target.Slug
+	}
+	if r.run != nil {
+		where["run"] = r.run.Code
+	}
+	if r.holder != nil {
+		where["other_run"] = r.holder.Code
+	}
+	return Explained{
+		Code:   c.Code,
+		Phase:  Admission,
+		Title:  f.fill(f.pick(t.reason, t.one)),
+		Detail: f.fill(f.pick(t.why, t.oneWhy)),
+		Next:   f.fill(t.next),
+		Fix:    f.fix(t, where, r.facts.MayMend),
+	}
+}
+
+// filler returns what fills the sentences of r: what the answer itself knows, and
+// a reason's own facts for the rest.
+func (r Result) filler(args Args) filler {
+	facts := r.facts
+	known := Args{
+		"operation": facts.Operation.Name(),
+		"tenant":    facts.Tenant.Name,
+		"reference": cmp.Or(facts.Reference, facts.Attempt),
+	}
+	if facts.Target != nil {
+		known["connection"], known["provider"] = facts.Target.Short, facts.Target.Provider
+	}
+	if r.run != nil {
+		known["run"] = r.run.Code
+		known["starter"] = r.run.Initiator.Name
+		known["started_ago"] = stamp(r.run.StartedAt)
+		known["run_state"] = stateInSentence(r.run.State, r.run.Outcome)
+	}
+	if r.holder != nil {
+		known["other_run"] = r.holder.Code
+		known["other_operation"] = r.holder.Operation.Name()
+		known["started_ago"] = stamp(r.holder.StartedAt)
+		if args["release_at"] == "" {
+			known["release_at"] = stampOf(r.holder.ReleaseAt)
+		}
+	}
+	f := filler{args, facts.At}
+	if r.replayed { // the first answer may be a day old: a time without its day would mislead
+		known["checked_at"] = stamp(facts.At)
+		f.ref = time.Time{}
+	}
+	return f.with(known)
+}
+
+// fix returns the action that t offers, or whom to ask for it; nil when there is
+// nothing to open.
+func (f filler) fix(t text, where place, mayMend bool) *Fix {
+	if t.who != "" && t.who != anOperator && !mayMend { // who pressed start is an operator
+		return &Fix{Who: f.fill(t.who)}
+	}
+	href := where.to(t.action.to)
+	if href == "" {
+		return nil
+	}
+	return &Fix{Label: f.fill(t.action.label), Href: href, Who: you}
+}
+
+// linked returns a copy of run with its address.
+func linked(run *RunRef, workspace string) *RunRef {
+	if run == nil {
+		return nil
+	}
+	r := *run
+	r.Href = RunPath(workspace, r.Code)
+	return &r
+}

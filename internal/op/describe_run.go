@@ -1,0 +1,264 @@
+package op
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Sentences that end a why: at the start, before the run, and in the middle of it.
+const (
+	nothingQueued  = "othing was queued." // also "To be safe, nothing was queued."
+	nothingChanged = "Nothing was changed in the tenant."
+	doneByThen     = "{done} of {total} items were done by then."
+)
+
+// DescribeRun puts the state of a run into words, for a reader at now. It never
+// fails: a state, outcome or reason that this version does not know is told so.
+func DescribeRun(r Run, now time.Time) RunWords {
+	t, code := r.text(now)
+	f := r.filler(now)
+	if r.Counts.Total == 0 && r.Outcome != RunSucceeded {
+		t.why = withoutTotal(t.why, r.Counts)
+	}
+	return RunWords{
+		Pill:   t.label,
+		Title:  f.fill(t.title),
+		Reason: f.fill(f.pick(t.reason, t.one)),
+		Why:    f.fill(t.why),
+		Next:   f.fill(t.next),
+		Fix:    f.fix(t, r.place(), r.MayMend),
+		Code:   code,
+	}
+}
+
+// text returns the words of r's state, and their code.
+func (r Run) text(now time.Time) (t text, code string) {
+	cause := r.cause()
+	switch r.State {
+	case Queued, Running, Cancelling:
+		switch {
+		case r.State != Cancelling && r.WaitingUntil != nil && r.WaitingUntil.After(now):
+			return waiting.over(text{reason: explained(r.WaitingFor).reason}), "waiting" + slash(r.WaitingFor)
+		case r.Stalled && r.State != Queued:
+			return stalled, "stalled"
+		case r.State == Cancelling && cause != "": // nobody asked: something was withdrawn
+			t := explained(cause)
+			return states[Cancelling].over(text{reason: t.reason, one: t.one}), string(Cancelling) + slash(cause)
+		}
+		return states[r.State], string(r.State)
+	case Finished:
+		t, ok := endings[r.Outcome]
+		if !ok {
+			return unclear, string(r.Outcome)
+		}
+		switch r.Outcome {
+		case RunFailed:
+			return t.over(failure(cause)), string(r.Outcome) + slash(cause)
+		case RunBlocked:
+			return t.over(stop(cause)), string(r.Outcome) + slash(cause)
+		case RunCancelled:
+			if !r.begun() {
+				t = t.over(cancelledInLine)
+			}
+		case RunLost:
+			if r.Ended != nil && r.Ended.By != "" {
+				t = t.over(released)
+			}
+		case RunSucceeded, RunPartial:
+		}
+		return t, string(r.Outcome)
+	}
+	return unclear, string(r.State)
+}
+
+// stop returns the words of a run that was blocked before it ran.
+func stop(code Reason) text {
+	if t, ok := stopped[code]; ok {
+		return t
+	}
+	t := blocker(code)
+	t.why = ending(t.why, nothingChanged)
+	t.oneWhy = ending(t.oneWhy, nothingChanged)
+	return t
+}
+
+// failure returns the words of a failed run. A blocker that was met in the middle
+// of the run keeps its words.
+func failure(code Reason) text {
+	if t, ok := failures[code]; ok {
+		t.who = blockers[code].who
+		return t
+	}
+	if t, ok := blockers[code]; ok {
+		t.why = ending(t.why, doneByThen)
+		t.oneWhy = ending(t.oneWhy, doneByThen)
+		return t
+	}
+	return unknownFailure
+}
+
+// explained returns the words of a reason wherever it was met; none for an unknown one.
+func explained(code Reason) text {
+	if t, ok := failures[code]; ok {
+		return t
+	}
+	return blockers[code]
+}
+
+// ending returns why with its last sentence, that nothing was queued, replaced.
+func ending(why, last string) string {
+	if !strings.HasSuffix(why, nothingQueued) {
+		return why
+	}
+	kept := sentences(why)
+	kept[len(kept)-1] = last
+	return strings.Join(kept, " ")
+}
+
+// sentences cuts a text of the vocabulary into its sentences.
+func sentences(s string) []string {
+	return strings.Split(strings.ReplaceAll(s, ". ", ".\n"), "\n")
+}
+
+// withoutTotal tells how many items are done while nobody knows of how many.
+func withoutTotal(why string, c Counts) string {
+	if c.Done == 1 {
+		why = strings.ReplaceAll(why, "{done} of {total} items are", "1 item is")
+		why = strings.ReplaceAll(why, "{done} of {total} items were", "1 item was")
+	}
+	return strings.ReplaceAll(why, " of {total} items", " items")
+}
+
+// slash returns the part of a code that names its reason.
+func slash(r Reason) string {
+	if r == "" {
+		return ""
+	}
+	return "/" + string(r)
+}
+
+func (r Run) cause() Reason {
+	if r.Cause == nil {
+		return ""
+	}
+	return r.Cause.Code
+}
+
+func (r Run) begun() bool {
+	return r.BeganAt != nil || r.Ended != nil && r.Ended.Begun
+}
+
+func (r Run) place() place {
+	return place{"workspace": r.Workspace, "tenant": r.Tenant.Slug, "connection": r.Target.Slug, "run": r.Code}
+}
+
+// filler returns what fills the sentences of r: what the run itself knows, and
+// its cause's own facts for the rest.
+func (r Run) filler(now time.Time) filler {
+	f := filler{ref: now}
+	if r.Cause != nil {
+		f.args = r.Cause.Args
+	}
+	total := r.Counts.Total
+	if r.Outcome == RunSucceeded {
+		total = max(total, r.Counts.Done) // of an operation that never knew its total
+	}
+	f = f.with(Args{
+		"operation":  r.Operation.Name(),
+		"tenant":     r.Tenant.Name,
+		"connection": r.Target.Short,
+		"provider":   r.Target.Provider,
+		"starter":    r.Initiator.Name,
+		"run":        r.Code,
+		"done":       number(r.Counts.Done),
+		"total":      number(total),
+		"failed":     number(r.Counts.Failed),
+		"reference":  cmp.Or(f.args["reference"], r.Code),
+		"code":       cmp.Or(string(r.cause()), string(r.Outcome), string(r.State)),
+	})
+	if r.Ended != nil {
+		f = f.with(Args{"actor": r.Ended.By, "note": r.Ended.Note})
+	}
+	switch {
+	case r.WaitingUntil != nil && r.State != Finished:
+		f = f.with(Args{"retry_at": stamp(*r.WaitingUntil)})
+	case r.Stalled:
+		f = f.with(Args{"last_seen": stampOf(r.ProgressAt, r.BeganAt, &r.AcceptedAt)})
+	case r.Outcome == RunLost:
+		f = f.with(Args{"last_seen": stampOf(r.LastSeenAt, r.BeganAt, &r.AcceptedAt)})
+	}
+	return f
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// stateInSentence completes "Run K7QM2X is now ...".
+func stateInSentence(s State, o RunOutcome) string {
+	if words, ok := nowIs[o]; ok {
+		return words
+	}
+	if t, ok := endings[o]; ok {
+		return lowerFirst(t.label)
+	}
+	return lowerFirst(states[s].label)
+}
+
+// Label returns the result in words, such as "Unchanged"; "Not known" for an unknown one.
+func (r ItemResult) Label() string {
+	return cmp.Or(itemResults[r], itemResults[ItemUnknown])
+}
+
+// DescribeItem returns i with its Detail: why it ended as it did, or how much came.
+func DescribeItem(i Item) Item {
+	f := filler{i.Args, i.At}.with(Args{"code": string(i.Reason)})
+	switch t, ok := items[i.Reason]; {
+	case ok:
+		i.Detail = f.fill(t.why)
+	case i.Reason == "" && i.Counts.Total > 0:
+		i.Detail = f.with(Args{"done": number(i.Counts.Done), "total": number(i.Counts.Total)}).fill("{done} of {total}")
+	case i.Reason == "" && i.Counts.Done > 0:
+		i.Detail = f.with(Args{"done": number(i.Counts.Done)}).fill("{done}")
+	case i.Reason == "":
+		i.Detail = ""
+	default:
+		i.Detail = f.item(i.Reason)
+	}
+	return i
+}
+
+// item tells the reason of a run about one of its items: the same words, without
+// the sentence on what became of the run.
+func (f filler) item(code Reason) string {
+	t := explained(code)
+	if t.reason == "" {
+		return f.fill(unknownItem.why)
+	}
+	told := []string{f.fill(f.pick(t.reason, t.one)) + "."}
+	for _, s := range sentences(t.why) {
+		if !strings.Contains(s, "{total}") && !strings.HasSuffix(s, nothingQueued) {
+			told = append(told, f.fill(s))
+		}
+	}
+	return strings.Join(told, " ")
+}
+
+// DescribeNotice returns the notification of the end of r to the person who
+// started it, in the words of the run's page. created is in UTC.
+func DescribeNotice(id string, r Run, created time.Time, read *time.Time) Notice {
+	w := DescribeRun(r, created)
+	f := r.filler(created).with(Args{"created_at": stamp(created)})
+	return Notice{
+		ID:        id,
+		RunID:     r.ID,
+		RunCode:   r.Code,
+		Href:      RunPath(r.Workspace, r.Code),
+		Title:     w.Title,
+		Text:      w.Reason + ". " + w.Why,
+		Next:      w.Next,
+		Where:     f.fill("{tenant} · run {run} · {created_at}"),
+		CreatedAt: created,
+		ReadAt:    read,
+	}
+}

@@ -1,0 +1,35 @@
+package op
+
+// Problem is a refusal or a limit that is no answer of the gate: the words of an
+// error page, and of a problem document (RFC 9457).
+type Problem string
+
+// The problems.
+const (
+	ProblemForbidden     Problem = "forbidden"              // args: operation, tenant, role, capability
+	ProblemNotFound      Problem = "not_found"              // also for what the reader may not see
+	ProblemSessionEnded  Problem = "session_ended"          // args: idle
+	ProblemFormStale     Problem = "form_stale"             //
+	ProblemTooManyStarts Problem = "too_many_starts"        // args: limit, retry_after
+	ProblemKeyReused     Problem = "idempotency_key_reused" // args: fields
+	ProblemFault         Problem = "fault"                  // args: reference
+	ProblemUpdating      Problem = "updating"               // args: minutes
+	ProblemLiveLost      Problem = "live_lost"              // args: last_seen
+	ProblemSignedOut     Problem = "signed_out"             // no sign-in, or one that is no longer in force
+	ProblemField         Problem = "field"                  // args: field, detail, as FieldError has them
+	ProblemTooLarge      Problem = "too_large"              // args: limit
+	ProblemCursor        Problem = "cursor"                 //
+	ProblemConflict      Problem = "conflict"               // args: detail
+	ProblemUnavailable   Problem = "unavailable"            // args: reference
+)
+
+// Words returns what happened, why, and what to do next. args are the facts by
+// placeholder; "operation" is a [Kind]. An unknown problem is told as a fault.
+func (p Problem) Words(args Args) (title, why, next string) {
+	t, ok := problems[p]
+	if !ok {
+		t = problems[ProblemFault]
+	}
+	f := filler{args: args}.with(Args{"operation_in": lowerFirst(Kind(args["operation"]).Name())})
+	return f.fill(t.title), f.fill(t.why), f.fill(t.next)
+}

@@ -1,0 +1,305 @@
+package op
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// longest is how many characters of a value are shown that a person or a provider wrote.
+	longest = 120
+	// most is how many members of a list are shown.
+	most = 20
+)
+
+// filler fills the placeholders of sentences. The name of a placeholder decides
+// how its value is shown:
+//
+//   - _on is a day, _at, last_seen and until are a time, _ago is a distance; the values are RFC 3339
+//   - duration, idle, limit, max_age, retry_after and waited may be Go durations ("2h0m0s")
+//   - count, done, failed, limit, minutes and total get a thousands separator
+//   - permissions and fields are comma separated lists
+//   - _directory is a GUID, shown short
+//   - verification_reason is a [Reason], shown as its reason words
+//
+// Everything else is shown as it is, as plain text on one line. Surfaces escape.
+type filler struct {
+	args Args
+	ref  time.Time // what "ago" counts from, and the day that times need not name
+}
+
+// with returns f with more facts, which go before those it has. An empty value
+// is no fact.
+func (f filler) with(more Args) filler {
+	args := maps.Clone(f.args)
+	if args == nil {
+		args = Args{}
+	}
+	for name, value := range more {
+		if value != "" {
+			args[name] = value
+		}
+	}
+	return filler{args, f.ref}
+}
+
+// fill returns the sentence s with its placeholders filled. A fact that is not
+// known is told so in neutral words.
+func (f filler) fill(s string) string {
+	return expand(s, func(before, name string) string {
+		if v := f.value(before, name); v != "" {
+			return v
+		}
+		v := neutral(name)
+		if before == "" || strings.HasSuffix(before, ". ") {
+			return upperFirst(v)
+		}
+		return v
+	})
+}
+
+// value returns what is shown for a placeholder, or "" when it is not known.
+func (f filler) value(before, name string) string {
+	v := clean(f.args[name])
+	if v == "" {
+		return ""
+	}
+	switch {
+	case strings.HasSuffix(name, "_on"):
+		return f.time(v, func(t time.Time) string { return t.Format(day) })
+	case strings.HasSuffix(name, "_ago"):
+		return f.time(v, func(t time.Time) string { return ago(f.ref.Sub(t)) })
+	case strings.HasSuffix(name, "_at"), name == "last_seen", name == "until":
+		return f.time(v, func(t time.Time) string {
+			if t.Format(day) == f.ref.UTC().Format(day) && !strings.HasSuffix(before, " on ") {
+				return t.Format(clock)
+			}
+			return t.Format(day + ", " + clock)
+		})
+	case strings.HasSuffix(name, "_directory"):
+		return short(v)
+	case name == "permissions", name == "fields":
+		return list(f.args[name])
+	case name == "verification_reason":
+		return f.reason(Reason(v))
+	case isNumber(name), isSpan(name):
+		if d, err := time.ParseDuration(v); err == nil && isSpan(name) && v != "0" {
+			return span(d, 2)
+		}
+		return thousands(v)
+	}
+	return v
+}
+
+const (
+	day   = "2 Jan 2006"
+	clock = "15:04 UTC"
+)
+
+// time renders an RFC 3339 time in UTC, or "" when v is none.
+func (f filler) time(v string, render func(time.Time) string) string {
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil || t.IsZero() {
+		return ""
+	}
+	return render(t.UTC())
+}
+
+// reason returns the reason words of r as they stand inside a sentence.
+func (f filler) reason(r Reason) string {
+	t := explained(r)
+	words := f.pick(t.reason, t.one)
+	if strings.HasPrefix(words, "{") {
+		return f.fill(words)
+	}
+	return lowerFirst(f.fill(words))
+}
+
+// pick returns one instead of words when the number in words is 1.
+func (f filler) pick(words, one string) string {
+	for _, number := range []string{"count", "failed"} {
+		if one != "" && f.args[number] == "1" && strings.Contains(words, "{"+number+"}") {
+			return one
+		}
+	}
+	return words
+}
+
+// neutral stands in for a fact that is not known.
+func neutral(name string) string {
+	switch name {
+	case "actor", "starter":
+		return "someone"
+	case "owner":
+		return "a workspace owner"
+	case "tenant", "connection", "provider", "operation", "credential_kind":
+		return "the " + strings.TrimSuffix(name, "_kind")
+	case "operation_in":
+		return "the operation"
+	case "other_operation":
+		return "another operation"
+	case "shown_connection":
+		return "another connection"
+	case "count", "failed":
+		return "several"
+	case "duration", "idle", "waited":
+		return "some time"
+	case "limit":
+		return "a set amount"
+	case "max_age":
+		return "few days"
+	case "minutes":
+		return "a few"
+	case "retry_after":
+		return "a minute"
+	case "reference":
+		return "shown here"
+	case "note":
+		return "no note"
+	case "last_seen", "until":
+		return "an unknown time"
+	}
+	switch {
+	case strings.HasSuffix(name, "_on"):
+		return "an unknown date"
+	case strings.HasSuffix(name, "_ago"):
+		return "at an unknown time"
+	case strings.HasSuffix(name, "_at"):
+		return "an unknown time"
+	}
+	return "not known"
+}
+
+func isNumber(name string) bool {
+	switch name {
+	case "count", "done", "failed", "limit", "minutes", "total":
+		return true
+	}
+	return false
+}
+
+func isSpan(name string) bool {
+	switch name {
+	case "duration", "idle", "limit", "max_age", "retry_after", "waited":
+		return true
+	}
+	return false
+}
+
+// stamp is a time as [Args] hold it; "" for the zero time.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// stampOf is the stamp of the first time that is known.
+func stampOf(times ...*time.Time) string {
+	for _, t := range times {
+		if t != nil && !t.IsZero() {
+			return stamp(*t)
+		}
+	}
+	return ""
+}
+
+// clean returns v as plain text on one line, of at most longest characters.
+// Control characters and marks that turn the direction of the text are taken out:
+// they could make a name read as a sentence of ours.
+func clean(v string) string {
+	v = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(v, "\uFFFD"))
+	v = strings.Join(strings.Fields(v), " ")
+	if utf8.RuneCountInString(v) <= longest {
+		return v
+	}
+	return strings.TrimRight(string([]rune(v)[:longest-1]), " ") + "…"
+}
+
+// short shows the ends of a GUID.
+func short(guid string) string {
+	if len(guid) != 36 {
+		return guid
+	}
+	return guid[:4] + "…" + guid[32:]
+}
+
+// list renders comma separated values as "A, B and C".
+func list(v string) string {
+	var values []string
+	for s := range strings.SplitSeq(v, ",") {
+		if s = clean(s); s != "" {
+			values = append(values, s)
+		}
+	}
+	if extra := len(values) - most; extra > 0 {
+		values = append(values[:most], thousands(strconv.Itoa(extra))+" more")
+	}
+	last := len(values) - 1
+	if last < 1 {
+		return strings.Join(values, "")
+	}
+	return strings.Join(values[:last], ", ") + " and " + values[last]
+}
+
+// thousands puts separators into a whole number; other text stays as it is.
+func thousands(v string) string {
+	if _, err := strconv.ParseUint(v, 10, 64); err != nil {
+		return v
+	}
+	for i := len(v) - 3; i > 0; i -= 3 {
+		v = v[:i] + "," + v[i:]
+	}
+	return v
+}
+
+// ago tells how long since, by the largest unit. A time ahead of ours is now.
+func ago(d time.Duration) string {
+	if d < time.Second {
+		return "just now"
+	}
+	return span(d, 1) + " ago"
+}
+
+// span tells a duration by its largest units, whole seconds at the least.
+func span(d time.Duration, units int) string {
+	var told []string
+	for _, u := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		n := d / u.length
+		d -= n * u.length
+		if n == 1 {
+			told = append(told, "1 "+u.name)
+		} else if n > 1 {
+			told = append(told, thousands(strconv.FormatInt(int64(n), 10))+" "+u.name+"s")
+		}
+	}
+	if len(told) == 0 {
+		return "0 seconds"
+	}
+	return strings.Join(told[:min(units, len(told))], " ")
+}
+
+func upperFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+func lowerFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToLower(r)) + s[n:]
+}

@@ -1,0 +1,607 @@
+package op
+
+import "cmp"
+
+// text is one entry of the vocabulary, slot by slot. Braces are placeholders,
+// which filler fills.
+type text struct {
+	label  string // tag of an answer, pill of a run
+	title  string // did it start, or how did it end: 60 characters at most
+	reason string // the cause, in two to five words
+	one    string // reason, when its number is 1
+	why    string
+	oneWhy string // why, when the number of the reason is 1
+	next   string
+	queued string // of an answer: what is in line because of it
+	action action
+	who    string // whom to ask when the reader may not mend it; empty: any reader may
+}
+
+// action is the one thing that an entry offers to do.
+type action struct {
+	label string
+	to    page
+}
+
+// over returns t with every slot that o fills.
+func (t text) over(o text) text {
+	return text{
+		label:  cmp.Or(o.label, t.label),
+		title:  cmp.Or(o.title, t.title),
+		reason: cmp.Or(o.reason, t.reason),
+		one:    cmp.Or(o.one, t.one),
+		why:    cmp.Or(o.why, t.why),
+		oneWhy: cmp.Or(o.oneWhy, t.oneWhy),
+		next:   cmp.Or(o.next, t.next),
+		queued: cmp.Or(o.queued, t.queued),
+		action: cmp.Or(o.action, t.action),
+		who:    cmp.Or(o.who, t.who),
+	}
+}
+
+const (
+	// you is who mends what the reader may mend.
+	you = "you"
+	// anOperator mends what anybody may mend who can start operations.
+	anOperator = "an operator"
+)
+
+// kinds are the operations: the name that starts a sentence, and what it does.
+var kinds = map[Kind]struct{ name, does string }{
+	ConnectionVerify:    {"Connection verification", "Checks that Interlock can use the connection and has the permissions it needs."},
+	InventorySync:       {"Inventory sync", "Reads policies, apps and devices from the tenant."},
+	DirectoryGroupsSync: {"Directory groups sync", "Reads groups and their members from Entra ID."},
+}
+
+// outcomes are the four answers of the gate. Reason, why and next of a blocked
+// answer come from its first blocker.
+var outcomes = map[Outcome]text{
+	Accepted: {
+		label:  "Accepted",
+		title:  "{operation} is queued",
+		reason: "All checks passed",
+		why:    "Run {run} is in line on {connection} and starts by itself.",
+		next:   "Follow run {run}. We notify you when it ends.",
+		queued: "Run {run}",
+		action: action{"Open run {run}", toRun},
+	},
+	Deduped: {
+		label:  "Already running",
+		title:  "{operation} is already running",
+		reason: "Same operation is active",
+		why:    "{starter} started it on {connection} {started_ago}. Your start joined run {run}. Nothing new was queued.",
+		next:   "Follow run {run}. Start again after it ends if you still need to.",
+		queued: "Nothing new",
+		action: action{"Open run {run}", toRun},
+	},
+	ScopeBusy: {
+		label:  "Connection busy",
+		title:  "{operation} did not start",
+		reason: "Connection is in use",
+		why:    "{other_operation} is using {connection} (run {other_run}, {started_ago}). Only one operation can use a connection at a time. Nothing was queued.",
+		next:   "Start again when run {other_run} ends.",
+		queued: "Nothing",
+		action: action{"Open run {other_run}", toOtherRun},
+	},
+	Blocked: {
+		label:  "Blocked",
+		title:  "{operation} did not start",
+		queued: "Nothing",
+	},
+}
+
+// Variants of the answers, laid over the outcome's own words.
+var (
+	// dedupedQueued: the active run has not begun yet.
+	dedupedQueued = text{
+		title: "{operation} is already queued",
+		next:  "Follow run {run}.",
+	}
+	// dedupedYours: the reader started the active run.
+	dedupedYours = text{
+		why:  "You started it on {connection} {started_ago}. Your start joined run {run}. Nothing new was queued.",
+		next: "Follow run {run}.",
+	}
+	// replayed: the same press arrived twice.
+	replayed = text{
+		reason: "Start was already received",
+		why:    "This answers your first press at {checked_at}. Run {run} is now {run_state}. Nothing new was queued.",
+		next:   "Follow run {run}.",
+	}
+	// busyHidden: the reader may not open the run that holds the connection.
+	busyHidden = text{
+		why:  "Another operation is using {connection}. Only one operation can use a connection at a time. Nothing was queued.",
+		next: "Start again in a few minutes.",
+	}
+)
+
+// busy are the reasons of a scope_busy answer, laid over the outcome's own words.
+var busy = map[Reason]text{
+	OtherOperationActive: {},
+	SameOperationDifferentParameters: {
+		reason: "Running with other choices",
+		why:    "Run {other_run} does the same on {connection}, but with other choices: {differences}. Nothing was queued.",
+		next:   "Start again when run {other_run} ends.",
+	},
+	HolderCancelling: {
+		reason: "Run is stopping",
+		why:    "{other_operation} on {connection} is being cancelled (run {other_run}). Nothing was queued.",
+		next:   "Start again in a moment.",
+	},
+	HolderStalled: {
+		reason: "Run makes no progress",
+		why:    "{other_operation} holds {connection}, but run {other_run} made no progress since {last_seen}. Nothing was queued.",
+		next:   "Open run {other_run}. Someone with the capability can release the connection.",
+	},
+	ScopeQuarantined: {
+		reason: "Connection is being released",
+		why:    "Run {other_run} stopped responding. {connection} is free again at {release_at}. Nothing was queued.",
+		next:   "Start again after {release_at}.",
+	},
+	ScopeInconsistent: {
+		reason: "State is unclear",
+		why:    "Interlock cannot tell whether {connection} is free. To be safe, nothing was queued. It is being repaired.",
+		next:   "Start again in a few minutes. If it happens twice, send the reference {reference} to support.",
+	},
+}
+
+// blockers are why a start is blocked, in the order in which the gate reports them.
+var blockers = map[Reason]text{
+	ConnectionMissing: {
+		reason: "No connection yet",
+		why:    "{tenant} has no provider connection. Nothing was queued.",
+		next:   "Add a connection, verify it, then start again.",
+		action: action{"Add connection", toConnectionNew},
+		who:    "a workspace owner",
+	},
+	ConnectionDefaultMissing: {
+		reason: "No default connection",
+		why:    "{tenant} has {count} connections, and none is the default. Interlock does not guess. Nothing was queued.",
+		oneWhy: "{tenant} has 1 connection, and it is not the default. Interlock does not guess. Nothing was queued.",
+		next:   "Set a default connection, or start from the connection you want.",
+		action: action{"Choose default", toConnections},
+		who:    "a workspace owner",
+	},
+	ConnectionDisabled: {
+		reason: "Connection is disabled",
+		why:    "{actor} disabled {connection} on {disabled_on}. Nothing was queued.",
+		next:   "Enable the connection, then start again.",
+		action: action{"Open connection", toConnection},
+		who:    "a workspace owner",
+	},
+	TargetChanged: {
+		reason: "Connection changed meanwhile",
+		why:    "The page showed {shown_connection}. The start would now use {connection}. Nothing was queued.",
+		next:   "Check the connection, then start again.",
+		action: action{"Reload page", toReload},
+	},
+	TenantArchived: {
+		reason: "Tenant is archived",
+		why:    "{tenant} was archived on {archived_on}. Archived tenants are read-only. Nothing was queued.",
+		next:   "Restore the tenant from the archive, then start again.",
+		action: action{"Open tenant settings", toTenantSettings},
+		who:    "a workspace owner",
+	},
+	TenantNotActive: {
+		reason: "Onboarding is not finished",
+		why:    "{tenant} is at step {step} of onboarding. Nothing was queued.",
+		next:   "Finish onboarding, then start again.",
+		action: action{"Continue onboarding", toOnboarding},
+		who:    "{owner}",
+	},
+	TenantMismatch: {
+		reason: "Connection points elsewhere",
+		why:    "{connection} signs in to directory {actual_directory}, but {tenant} is directory {expected_directory}. Nothing was queued.",
+		next:   "Reconnect with an account of {tenant}.",
+		action: action{"Reconnect", toConnectionReconnect},
+		who:    "a workspace owner",
+	},
+	CredentialMissing: {
+		reason: "No credential saved",
+		why:    "{connection} has no certificate or secret. Nothing was queued.",
+		next:   "Add a credential to the connection, then start again.",
+		action: action{"Add credential", toConnectionCredential},
+		who:    "a workspace owner",
+	},
+	CredentialExpired: {
+		reason: "Credential has expired",
+		why:    "The {credential_kind} of {connection} expired on {expired_on}. Nothing was queued.",
+		next:   "Add a new credential, then start again.",
+		action: action{"Renew credential", toConnectionCredential},
+		who:    "a workspace owner",
+	},
+	CredentialUnreadable: {
+		reason: "Credential cannot be read",
+		why:    "Interlock cannot decrypt the {credential_kind} of {connection}. Nothing was queued.",
+		next:   "Add the credential again, then start.",
+		action: action{"Renew credential", toConnectionCredential},
+		who:    "a workspace owner",
+	},
+	CredentialInvalid: {
+		reason: "Credential was refused",
+		why:    "{provider} refused the {credential_kind} of {connection} at {checked_at}. It may have been replaced or deleted. Nothing was queued.",
+		next:   "Add a new credential, then start again.",
+		action: action{"Renew credential", toConnectionCredential},
+		who:    "a workspace owner",
+	},
+	ConsentMissing: {
+		reason: "Admin consent is missing",
+		why:    "No administrator of {tenant} has approved Interlock for {connection} yet. Nothing was queued.",
+		next:   "Ask an administrator of {tenant} to grant consent, then verify the connection.",
+		action: action{"Grant admin consent", toConnectionConsent},
+		who:    "an administrator of {tenant}",
+	},
+	ConsentPending: {
+		reason: "Consent is not finished",
+		why:    "The consent link for {connection} was opened on {opened_on} but not completed. Nothing was queued.",
+		next:   "Finish the consent, then verify the connection.",
+		action: action{"Continue consent", toConnectionConsent},
+		who:    "an administrator of {tenant}",
+	},
+	ConsentRevoked: {
+		reason: "Admin consent was withdrawn",
+		why:    "{provider} reports that consent for {connection} was withdrawn on {revoked_on}. Nothing was queued.",
+		next:   "Ask an administrator of {tenant} to grant consent again.",
+		action: action{"Grant admin consent", toConnectionConsent},
+		who:    "an administrator of {tenant}",
+	},
+	PermissionMissing: {
+		reason: "{count} permissions are missing",
+		one:    "1 permission is missing",
+		why:    "{operation} needs permissions that {connection} does not have: {permissions}. Nothing was queued.",
+		next:   "Ask an administrator of {tenant} to grant them, then verify the connection.",
+		action: action{"Grant permissions", toConnectionConsent},
+		who:    "an administrator of {tenant}",
+	},
+	VerificationMissing: {
+		reason: "Connection was never verified",
+		why:    "{connection} has not been verified yet. Nothing was queued.",
+		next:   "Verify the connection, then start again.",
+		action: action{"Verify connection", toConnectionVerify},
+		who:    anOperator,
+	},
+	VerificationFailed: {
+		reason: "Last verification failed",
+		why:    "Verification of {connection} failed {verified_ago}: {verification_reason}. Nothing was queued.",
+		next:   "Fix the cause, verify again, then start.",
+		action: action{"Open verification", toVerification},
+		who:    anOperator,
+	},
+	VerificationStale: {
+		reason: "Verification is too old",
+		why:    "{connection} was last verified on {verified_on}. {operation} needs a verification from the last {max_age}. Nothing was queued.",
+		next:   "Verify the connection, then start again.",
+		action: action{"Verify connection", toConnectionVerify},
+		who:    anOperator,
+	},
+	PrecheckUnavailable: {
+		reason: "Checks could not finish",
+		why:    "Interlock could not finish the checks for this start. To be safe, nothing was queued.",
+		next:   "Start again. If it happens twice, send the reference {reference} to support.",
+		action: action{"Start again", toRetry},
+	},
+}
+
+// unknownBlocker stands in for a blocker that this version has no words for.
+var unknownBlocker = text{
+	reason: "Start is not possible now",
+	why:    "Interlock did not start it for a reason this version has no words for: {code}. Nothing was queued.",
+	next:   "Open the connection. If nothing is marked there, send the reference {reference} to support.",
+	action: action{"Open connection", toConnection},
+	who:    "a workspace owner",
+}
+
+// states are the runs on their way.
+var states = map[State]text{
+	Queued: {
+		label:  "Queued",
+		title:  "{operation} is queued",
+		reason: "In line",
+		why:    "It starts by itself when a place is free.",
+		next:   "Nothing is needed.",
+	},
+	Running: {
+		label:  "Running",
+		title:  "{operation} is running",
+		reason: "In progress",
+		why:    "{done} of {total} items are done.",
+		next:   "Nothing is needed.",
+	},
+	Cancelling: {
+		label:  "Stopping",
+		title:  "{operation} is stopping",
+		reason: "{actor} asked to cancel",
+		why:    "The current item finishes first.",
+		next:   "Nothing is needed.",
+	},
+}
+
+// endings are the finished runs. Reason, why and next of a failed or a blocked one
+// come from its cause.
+var endings = map[RunOutcome]text{
+	RunSucceeded: {
+		label:  "Succeeded",
+		title:  "{operation} succeeded",
+		reason: "Everything is done",
+		why:    "{total} of {total} items.",
+		next:   "Nothing is needed.",
+	},
+	RunPartial: {
+		label:  "Partly succeeded",
+		title:  "{operation} partly succeeded",
+		reason: "{failed} items failed",
+		one:    "1 item failed",
+		why:    "{done} of {total} items are done. Each failed item shows its own reason.",
+		next:   "Review the failed items, then start again for those.",
+	},
+	RunFailed: {
+		label: "Failed",
+		title: "{operation} failed",
+	},
+	RunBlocked: {
+		label: "Blocked before run",
+		title: "{operation} was blocked before it ran",
+	},
+	RunCancelled: {
+		label:  "Cancelled",
+		title:  "{operation} was cancelled",
+		reason: "Cancelled by {actor}",
+		why:    "{done} of {total} items were done by then. Finished items stay as they are.",
+		next:   "Start again when you are ready.",
+	},
+	RunLost: {
+		label:  "Stopped responding",
+		title:  "{operation} stopped responding",
+		reason: "No update since {last_seen}",
+		why:    "{done} of {total} items were done by then. Interlock released the connection.",
+		next:   "Check the finished items, then start again.",
+	},
+}
+
+// Variants of the states of a run.
+var (
+	// stalled: it holds its connection and answers, but makes no progress.
+	stalled = text{
+		label:  "No progress",
+		title:  "{operation} makes no progress",
+		reason: "No progress since {last_seen}",
+		why:    "The run still answers. {done} of {total} items are done. It holds {connection}.",
+		next:   "Wait, or release the connection if you have the capability.",
+	}
+	// cancelledInLine: it had not begun.
+	cancelledInLine = text{
+		why: "It had not begun. Nothing was changed in the tenant.",
+	}
+	// released: a person took the connection away from it.
+	released = text{
+		reason: "Released by {actor}",
+		why:    "{actor} released the connection: “{note}”. {done} of {total} items were done by then.",
+	}
+)
+
+// stopped are the reasons that only the check before the run can find. It can
+// also find every blocker.
+var stopped = map[Reason]text{
+	AuthorizationLost: {
+		reason: "Starter lost access",
+		why:    "{starter} no longer had access to run this in {tenant} when its turn came. Nothing was changed in the tenant.",
+		next:   "Ask someone with the capability to start it again.",
+		action: action{"Open members", toMembers},
+	},
+	ConnectionChanged: {
+		reason: "Connection changed",
+		why:    "The run was accepted for {connection}. That connection was changed on {changed_at}, before the run began. Nothing was changed in the tenant.",
+		next:   "Check the connection, then start again.",
+		action: action{"Open connection", toConnection},
+	},
+	ConnectionRemoved: {
+		reason: "Connection was removed",
+		why:    "{actor} removed {connection} before the run began. Nothing was changed in the tenant.",
+		next:   "Choose another connection, then start again.",
+		action: action{"Open connections", toConnections},
+	},
+	ExpiredInQueue: {
+		reason: "Waited too long",
+		why:    "The run was in line for {waited}. This operation may wait {limit} at most. Nothing was changed in the tenant.",
+		next:   "Start again.",
+		action: action{"Start again", toRetry},
+	},
+}
+
+// failures are why a run failed.
+var failures = map[Reason]text{
+	ProviderUnreachable: {
+		reason: "{provider} cannot be reached",
+		why:    "{provider} gave no answer for {duration}. {done} of {total} items were done by then.",
+		next:   "Start again when {provider} is reachable.",
+		action: action{"Start again", toRetry},
+	},
+	ProviderThrottled: {
+		reason: "{provider} asks to slow down",
+		why:    "{provider} limited requests until {retry_at}, and the run reached its time limit. {done} of {total} items were done.",
+		next:   "Start again after {retry_at}.",
+		action: action{"Start again", toRetry},
+	},
+	ConsentRevoked: {
+		reason: "Admin consent was withdrawn",
+		why:    "Consent for {connection} was withdrawn while the run was working. {done} of {total} items were done by then.",
+		next:   "Ask an administrator of {tenant} to grant consent again.",
+		action: action{"Grant admin consent", toConnectionConsent},
+	},
+	CredentialInvalid: {
+		reason: "Credential was refused",
+		why:    "{provider} refused the {credential_kind} of {connection} while the run was working. {done} of {total} items were done by then.",
+		next:   "Add a new credential, then start again.",
+		action: action{"Renew credential", toConnectionCredential},
+	},
+	PermissionMissing: {
+		reason: "{count} permissions are missing",
+		one:    "1 permission is missing",
+		why:    "{provider} refused these calls: {permissions}. {done} of {total} items were done by then.",
+		next:   "Ask an administrator of {tenant} to grant them, then start again.",
+		action: action{"Grant permissions", toConnectionConsent},
+	},
+	ProviderRejected: {
+		reason: "{provider} refused the change",
+		why:    "{provider} refused {failed} of {total} items. Each item shows its own reason.",
+		next:   "Review the failed items.",
+		action: action{"Review items", toItems},
+	},
+	TimeLimit: {
+		reason: "Time limit reached",
+		why:    "The run reached its limit of {limit}. {done} of {total} items were done.",
+		next:   "Start again to continue with the rest.",
+		action: action{"Start again", toRetry},
+	},
+	ConnectionDisabled: {
+		reason: "Connection is disabled",
+		why:    "{actor} disabled {connection} while the run was working. {done} of {total} items were done by then.",
+		next:   "Enable the connection, then start again.",
+		action: action{"Open connection", toConnection},
+	},
+	InternalFault: {
+		reason: "Fault in Interlock",
+		why:    "Interlock stopped the run because of its own fault. {done} of {total} items were done by then.",
+		next:   "Start again. If it happens twice, send the reference {reference} to support.",
+		action: action{"Start again", toRetry},
+	},
+}
+
+// unknownFailure stands in for a failure that this version has no words for.
+var unknownFailure = text{
+	reason: "Run ended early",
+	why:    "The run ended for a reason this version has no words for: {code}. {done} of {total} items were done by then.",
+	next:   "Review the items. If nothing is marked there, send the reference {reference} to support.",
+	action: action{"Review items", toItems},
+}
+
+// items are the reasons of one item of a run.
+var items = map[Reason]text{
+	ItemRefused: {
+		reason: "{provider} refused it",
+		why:    "{provider} said: “{provider_message}”.",
+	},
+	ItemNotReached: {
+		reason: "Not reached",
+		why:    "The run ended before this item.",
+	},
+}
+
+// problems are the refusals and limits that are no answer of the gate.
+var problems = map[Problem]text{
+	ProblemForbidden: {
+		title: "You cannot start {operation_in} here",
+		why:   "Your role in {tenant} ({role}) does not include “{capability}”. Nothing was queued.",
+		next:  "Ask a workspace owner for the capability.",
+	},
+	ProblemNotFound: {
+		title: "This page is not here",
+		why:   "The address is not in use, or it is not part of your workspaces.",
+		next:  "Check the address, or go to your tenants.",
+	},
+	ProblemSessionEnded: {
+		title: "Your session has ended",
+		why:   "You were signed out after {idle} without activity. Nothing was sent.",
+		next:  "Sign in to continue where you were.",
+	},
+	ProblemFormStale: {
+		title: "This form is out of date",
+		why:   "The page was open for a long time, so Interlock did not accept it. Nothing was queued.",
+		next:  "Reload the page and start again.",
+	},
+	ProblemTooManyStarts: {
+		title: "Too many starts in a short time",
+		why:   "You reached the limit of {limit} starts a minute. Nothing was queued.",
+		next:  "Try again in {retry_after}.",
+	},
+	ProblemKeyReused: {
+		title: "This start was not accepted",
+		why:   "The same key came before with other values: {fields}. Nothing was queued.",
+		next:  "Send a new key for a new start.",
+	},
+	ProblemFault: {
+		title: "Interlock could not show this page",
+		why:   "The fault is on our side and has been recorded. Running operations are not affected.",
+		next:  "Reload the page. If it happens twice, send the reference {reference} to support.",
+	},
+	ProblemUpdating: {
+		title: "Interlock is being updated",
+		why:   "Running operations continue. New starts are paused for about {minutes} minutes.",
+		next:  "Reload the page in a few minutes.",
+	},
+	ProblemLiveLost: {
+		title: "Live updates are paused",
+		why:   "This page last heard from the server at {last_seen}.",
+		next:  "Reload to see the current state.",
+	},
+
+	// The rest are words of ours: what the API refuses beside the pages.
+	ProblemSignedOut: {
+		title: "Sign in first",
+		why:   "The request carries no sign-in that is in force. Nothing was queued.",
+		next:  "Sign in, or make a new token, then send the request again.",
+	},
+	ProblemField: {
+		title: "This request was not accepted",
+		why:   "The field {field} cannot be used: {detail}. Nothing was queued.",
+		next:  "Change the field, then send the request again.",
+	},
+	ProblemTooLarge: {
+		title: "This request is too large",
+		why:   "A request may have {limit} bytes at most. Nothing was queued.",
+		next:  "Send less, then try again.",
+	},
+	ProblemCursor: {
+		title: "This page of the list is not there",
+		why:   "The cursor is not one that this list gave out, or the filters changed since.",
+		next:  "Read the list again from its beginning.",
+	},
+	ProblemConflict: {
+		title: "This change is not possible now",
+		why:   "The state of it does not allow the change: {detail}. Nothing was changed.",
+		next:  "Read it again, then decide anew.",
+	},
+	ProblemUnavailable: {
+		title: "Interlock cannot save right now",
+		why:   "The database gave no answer in time. Nothing was queued.",
+		next:  "Try again in a minute. If it happens twice, send the reference {reference} to support.",
+	},
+}
+
+// Words of ours, in the voice of the vocabulary, for what it does not tell.
+var (
+	// waiting: the provider asked the run to come back later. Its reason is what the run waits for.
+	waiting = text{
+		label:  "Waiting",
+		title:  "{operation} waits for the provider",
+		reason: "Waiting for {provider}",
+		why:    "It goes on by itself at {retry_at}. {done} of {total} items are done.",
+		next:   "Nothing is needed.",
+	}
+	// unclear: a state or an outcome that this version does not know.
+	unclear = text{
+		label:  "State unclear",
+		title:  "{operation} is in an unclear state",
+		reason: "State is unclear",
+		why:    "The run is in a state that this version has no words for: {code}. {done} of {total} items are done.",
+		next:   "Reload the page. If it happens twice, send the reference {reference} to support.",
+	}
+	// unknownItem stands in for the reason of an item that this version has no words for.
+	unknownItem = text{why: "It ended for a reason this version has no words for: {code}."}
+)
+
+// nowIs completes "Run K7QM2X is now ..." where the pill of the ending can't.
+var nowIs = map[RunOutcome]string{
+	RunBlocked: "blocked",
+	RunLost:    "lost",
+}
+
+// itemResults are the results of an item.
+var itemResults = map[ItemResult]string{
+	ItemDone:      "Done",
+	ItemUnchanged: "Unchanged",
+	ItemFailed:    "Failed",
+	ItemSkipped:   "Skipped",
+	ItemUnknown:   "Not known",
+	ItemPending:   "Not done yet",
+}
