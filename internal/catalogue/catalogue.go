@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
@@ -215,7 +216,7 @@ func decodeStrict(raw json.RawMessage, in any) error {
 	if err := dec.Decode(in); err != nil {
 		var te *json.UnmarshalTypeError
 		if errors.As(err, &te) && te.Field != "" {
-			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be a " + te.Type.String() + ", not a " + te.Value}
+			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be " + jsonWords(te.Type) + ", not a " + te.Value}
 		}
 		const unknown = "json: unknown field "
 		if s := err.Error(); len(s) > len(unknown) && s[:len(unknown)] == unknown {
@@ -223,5 +224,22 @@ func decodeStrict(raw json.RawMessage, in any) error {
 		}
 		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON"}
 	}
+	if dec.More() {
+		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON: something follows the object"}
+	}
 	return nil
+}
+
+// jsonWords says in people's words what JSON the type takes.
+func jsonWords(t reflect.Type) string {
+	switch t.Kind() { //nolint:exhaustive // the kinds that parameters are made of
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	case reflect.Slice:
+		return "a list of " + jsonWords(t.Elem())
+	default:
+		return "a " + t.String()
+	}
 }

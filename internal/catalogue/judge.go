@@ -1,0 +1,138 @@
+package catalogue
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Target is what a start would use: the connection, or nil with what is known
+// about why there is none.
+type Target struct {
+	Connection *tenancy.Connection
+	Count      int // connections that the tenant has
+}
+
+// Judge returns everything that has to be mended before d can run for t on
+// target, in the order in which operators are told; nothing when it can run. It
+// looks at stored facts only. The gate and the re-check at execution both call
+// it, so that the same trouble has the same code and the same words.
+func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now time.Time) []op.Cause {
+	var causes []op.Cause
+	add := func(code op.Reason, args op.Args) {
+		causes = append(causes, op.Cause{Code: code, Phase: phase, Args: args})
+	}
+	c := target.Connection
+	switch {
+	case c != nil:
+		if !c.Enabled {
+			add(op.ConnectionDisabled, op.Args{"actor": c.DisabledBy, "disabled_on": when(c.DisabledAt)})
+		}
+	case target.Count == 0:
+		add(op.ConnectionMissing, nil)
+	default:
+		add(op.ConnectionDefaultMissing, op.Args{"count": strconv.Itoa(target.Count)})
+	}
+	switch t.Status {
+	case tenancy.TenantArchived:
+		add(op.TenantArchived, op.Args{"archived_on": when(t.ArchivedAt)})
+	case tenancy.TenantOnboarding:
+		if d.Blockers.Verification { // verification is a step of onboarding
+			add(op.TenantNotActive, op.Args{"step": t.OnboardingStep, "owner": t.Owner})
+		}
+	case tenancy.TenantActive:
+	}
+	if c == nil {
+		return causes
+	}
+
+	b := d.Blockers
+	if b.Identity && c.ActualDirectoryID != "" && c.ActualDirectoryID != c.DirectoryID {
+		add(op.TenantMismatch, op.Args{"actual_directory": c.ActualDirectoryID, "expected_directory": c.DirectoryID})
+	}
+	if b.Credential {
+		kind := c.Credential.Words()
+		switch {
+		case c.Credential == "":
+			add(op.CredentialMissing, nil)
+		case c.CredentialExpiresAt != nil && !c.CredentialExpiresAt.After(now):
+			add(op.CredentialExpired, op.Args{"credential_kind": kind, "expired_on": when(c.CredentialExpiresAt)})
+		case c.CredentialState == tenancy.CredentialUnreadable:
+			add(op.CredentialUnreadable, op.Args{"credential_kind": kind})
+		case c.CredentialState == tenancy.CredentialInvalid:
+			add(op.CredentialInvalid, op.Args{"credential_kind": kind, "checked_at": when(c.CredentialCheckedAt)})
+		}
+	}
+	consented := true
+	if b.Consent {
+		consented = false
+		switch c.Consent {
+		case tenancy.ConsentMissing:
+			add(op.ConsentMissing, nil)
+		case tenancy.ConsentPending:
+			add(op.ConsentPending, op.Args{"opened_on": when(c.ConsentAt)})
+		case tenancy.ConsentRevoked:
+			add(op.ConsentRevoked, op.Args{"revoked_on": when(c.ConsentAt)})
+		case tenancy.ConsentGranted, tenancy.ConsentUnknown:
+			consented = true
+		}
+	}
+	// What is granted is known from a token only, and means nothing without consent.
+	if b.Permissions && consented && c.PermissionsAt != nil {
+		if missing := Missing(d.Permissions, c.Permissions); len(missing) > 0 {
+			add(op.PermissionMissing, op.Args{"count": strconv.Itoa(len(missing)), "permissions": strings.Join(missing, ", ")})
+		}
+	}
+	if b.Verification {
+		switch c.Verification {
+		case tenancy.VerificationMissing:
+			add(op.VerificationMissing, nil)
+		case tenancy.VerificationFailed:
+			// Its cause, where it is still in the way, is on the list already.
+			if !slices.ContainsFunc(causes, func(k op.Cause) bool { return string(k.Code) == c.VerificationReason }) {
+				add(op.VerificationFailed, op.Args{"verified_ago": when(c.VerifiedAt), "verification_reason": c.VerificationReason})
+			}
+		case tenancy.VerificationOK:
+			if b.MaxAge > 0 && c.VerifiedAt != nil && now.Sub(*c.VerifiedAt) > b.MaxAge {
+				add(op.VerificationStale, op.Args{"verified_on": when(c.VerifiedAt), "max_age": Days(b.MaxAge)})
+			}
+		}
+	}
+	for i := range causes { // names for the sentences
+		if causes[i].Args == nil {
+			causes[i].Args = op.Args{}
+		}
+		causes[i].Args["tenant"] = t.Name
+		if c != nil {
+			causes[i].Args["connection"], causes[i].Args["provider"] = c.Name, c.Provider
+		}
+	}
+	return causes
+}
+
+// Days writes a limit as sentences name it, such as "7 days", "12 hours" or "15 minutes".
+func Days(d time.Duration) string {
+	unit, n := "minute", int(d/time.Minute)
+	switch {
+	case d >= 48*time.Hour:
+		unit, n = "day", int(d/(24*time.Hour))
+	case d >= time.Hour:
+		unit, n = "hour", int(d/time.Hour)
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return strconv.Itoa(n) + " " + unit
+}
+
+// when writes a time as [op.Args] keep it; empty when it is not known.
+func when(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
