@@ -1,0 +1,183 @@
+package access
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Entry is one change that someone made. Nothing in it is secret.
+type Entry struct {
+	Actor  op.Person
+	Action string // what was done, such as "connection.disable"
+	Object string // id of what it was done to
+	Data   any    // what became of it, as JSON; nil: nothing to add
+}
+
+// Record is an entry as the audit trail keeps it.
+type Record struct {
+	Seq    int64           `json:"seq"` // from 1, without gaps
+	At     time.Time       `json:"at"`
+	Actor  op.Person       `json:"actor"`
+	Action string          `json:"action"`
+	Object string          `json:"object"`
+	Data   json.RawMessage `json:"data"`
+	Hash   string          `json:"hash"`
+}
+
+// Audit adds an entry to a workspace's trail, in the transaction of the change:
+// both are there or neither. Each record's hash covers the one before it. The
+// trail's head stays locked until the end of the transaction, so Audit comes
+// last in it; the order of locks is connection, claim, head.
+func Audit(ctx context.Context, tx db.Tx, workspaceID string, e Entry) error {
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", e.Action, err)
+	}
+	r := Record{Actor: e.Actor, Action: e.Action, Object: e.Object, Data: data}
+	var previous string
+	var at int64
+	err = tx.QueryRow(ctx, `INSERT INTO audit_heads (workspace_id, seq, hash) VALUES ($1, 1, '')
+		ON CONFLICT (workspace_id) DO UPDATE SET seq = audit_heads.seq + 1 RETURNING seq, hash, interlock_now()`,
+		workspaceID).Scan(&r.Seq, &previous, &at)
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", e.Action, err)
+	}
+	r.At = db.Time(at)
+	r.Hash = r.chain(previous, workspaceID)
+	_, err = tx.Exec(ctx, `INSERT INTO audit_log (workspace_id, seq, at, actor_id, actor, action, object, data, hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		workspaceID, r.Seq, at, r.Actor.ID, r.Actor.Name, r.Action, r.Object, string(data), r.Hash)
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", e.Action, err)
+	}
+	if _, err = tx.Exec(ctx, `UPDATE audit_heads SET hash = $2 WHERE workspace_id = $1`, workspaceID, r.Hash); err != nil {
+		return fmt.Errorf("audit %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// chain is the hash of r behind the record with the hash previous. Every field
+// goes in with its length before it, so that no two records look alike.
+func (r Record) chain(previous, workspaceID string) string {
+	h := sha256.New()
+	var n [8]byte
+	for _, field := range []string{"interlock audit 1", previous, workspaceID, r.Actor.ID, r.Actor.Name, r.Action, r.Object, string(r.Data)} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(field)))
+		h.Write(n[:])
+		h.Write([]byte(field))
+	}
+	for _, number := range []int64{r.Seq, db.Micros(r.At)} {
+		binary.BigEndian.PutUint64(n[:], uint64(number))
+		h.Write(n[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ErrTampered is returned for an audit trail that was changed after the fact.
+var ErrTampered = errors.New("the audit trail was tampered with")
+
+// Checkpoint is how far a trail was at some time. Kept elsewhere, it shows a
+// tail that was cut off, which the chain alone can't.
+type Checkpoint struct {
+	Seq  int64  `json:"seq"`
+	Hash string `json:"hash"`
+}
+
+// VerifyAudit walks a workspace's whole trail and returns how far it is. It
+// returns [ErrTampered], naming the first record that is not as it was written,
+// when a record was changed, removed, added or moved, or when one of the
+// checkpoints is not on the trail.
+func VerifyAudit(ctx context.Context, d *db.DB, workspaceID string, kept ...Checkpoint) (Checkpoint, error) {
+	var at Checkpoint
+	err := d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		at = Checkpoint{}
+		var head Checkpoint
+		err := tx.QueryRow(ctx, `SELECT seq, hash FROM audit_heads WHERE workspace_id = $1`, workspaceID).Scan(&head.Seq, &head.Hash)
+		if err != nil && !errors.Is(err, db.ErrNoRows) {
+			return err
+		}
+		missing := make(map[Checkpoint]bool, len(kept))
+		for _, c := range kept {
+			missing[c] = c != Checkpoint{}
+		}
+		rows, err := tx.Query(ctx, `SELECT seq, at, actor_id, actor, action, object, data, hash
+			FROM audit_log WHERE workspace_id = $1 ORDER BY seq`, workspaceID)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			r, err := scanRecord(rows)
+			if err != nil {
+				return err
+			}
+			if r.Seq != at.Seq+1 || r.Hash != r.chain(at.Hash, workspaceID) {
+				return fmt.Errorf("record %d: %w", at.Seq+1, ErrTampered)
+			}
+			at = Checkpoint{Seq: r.Seq, Hash: r.Hash}
+			delete(missing, at)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if at != head {
+			return fmt.Errorf("record %d is the last, and the head is at %d: %w", at.Seq, head.Seq, ErrTampered)
+		}
+		for c, is := range missing {
+			if is {
+				return fmt.Errorf("the checkpoint at record %d is not on the trail: %w", c.Seq, ErrTampered)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("verify the audit trail: %w", err)
+	}
+	return at, nil
+}
+
+// AuditTrail returns up to limit records before the record numbered before,
+// newest first; before 0 begins at the newest. The actor needs
+// [tenancy.ViewAudit].
+func AuditTrail(ctx context.Context, tx db.Tx, a Actor, before int64, limit int) ([]Record, error) {
+	scope, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ViewAudit)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `SELECT seq, at, actor_id, actor, action, object, data, hash FROM audit_log
+		WHERE workspace_id = $1 AND ($2 = 0 OR seq < $2) ORDER BY seq DESC LIMIT $3`, scope.WorkspaceID(), before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("audit trail: %w", err)
+	}
+	defer rows.Close()
+	var records []Record
+	for rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, fmt.Errorf("audit trail: %w", err)
+		}
+		records = append(records, r)
+	}
+	return records, rows.Err()
+}
+
+func scanRecord(row db.Row) (Record, error) {
+	var r Record
+	var at int64
+	var data string
+	if err := row.Scan(&r.Seq, &at, &r.Actor.ID, &r.Actor.Name, &r.Action, &r.Object, &data, &r.Hash); err != nil {
+		return Record{}, err
+	}
+	r.At, r.Data = db.Time(at), json.RawMessage(data)
+	return r, nil
+}

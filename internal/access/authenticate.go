@@ -1,0 +1,175 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// The limits of a session.
+const (
+	SessionIdle     = 12 * time.Hour     // without a request
+	SessionLifetime = 7 * 24 * time.Hour // from the sign-in
+)
+
+// touchEvery bounds how often a secret's last use is written down.
+const touchEvery = time.Minute
+
+// Prefixes of bearer secrets, so that people and secret scanners know one when
+// they see it.
+const (
+	tokenPrefix   = "ilk_"
+	sessionPrefix = "ils_"
+)
+
+// newSecret returns a bearer secret with at least 128 bits of chance in it, and
+// the hash by which it is found again. The secret itself is kept nowhere.
+func newSecret(prefix string) (secret, hash string) {
+	secret = prefix + rand.Text()
+	return secret, hashOf(secret)
+}
+
+func hashOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// Authenticate returns the person that a bearer secret proves, or
+// [ErrUnauthenticated]: unknown, expired, idle and revoked secrets, disabled
+// people and former members all look alike.
+func Authenticate(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
+	var (
+		a                  Actor
+		role, denied, only string
+		kind               string
+		expires, used, now int64
+	)
+	hash := hashOf(bearer)
+	err := d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		return tx.QueryRow(ctx, `SELECT k.id, k.kind, k.expires_at, k.last_used_at, interlock_now(), k.only_caps,
+			u.id, u.name, u.email, w.id, w.slug, w.name, m.role, m.denied
+			FROM tokens k
+			JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
+			JOIN workspaces w ON w.id = k.workspace_id
+			JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
+			WHERE k.hash = $1 AND k.revoked_at IS NULL AND k.expires_at > interlock_now()
+			AND (k.idle_micros = 0 OR k.last_used_at + k.idle_micros > interlock_now())`, hash).
+			Scan(&a.token, &kind, &expires, &used, &now, &only,
+				&a.id, &a.name, &a.email, &a.workspace.ID, &a.workspace.Slug, &a.workspace.Name, &role, &denied)
+	})
+	if errors.Is(err, db.ErrNoRows) {
+		return Actor{}, ErrUnauthenticated
+	} else if err != nil {
+		return Actor{}, fmt.Errorf("authenticate: %w", err)
+	}
+	if a.grants, err = grants(role, denied, only); err != nil {
+		return Actor{}, err
+	}
+	a.kind, a.expires, a.role, a.narrowed = TokenKind(kind), db.Time(expires), tenancy.Role(role), only != "[]"
+	if now-used >= touchEvery.Microseconds() {
+		// A full or busy database must not refuse someone who only wants to read:
+		// the next request writes it down.
+		_ = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE tokens SET last_used_at = interlock_now() WHERE id = $1 AND last_used_at = $2`, a.token, used)
+			return err
+		})
+	}
+	return a, nil
+}
+
+// Credentials are what someone signs in with.
+type Credentials struct {
+	Email     string
+	Password  string
+	Workspace string // id or slug; empty: the first of the person's workspaces by name
+	Remote    string // address of the peer, without its port
+}
+
+// Session is a session that was opened by a sign-in.
+type Session struct {
+	Actor     Actor
+	ExpiresAt time.Time // it ends earlier after SessionIdle without a request
+}
+
+// SignIn opens a session and returns its bearer secret, which is told this once.
+// Whatever is wrong with the credentials, the error is [ErrUnauthenticated], and
+// unknown accounts cost the same work as known ones. When the limits are used up
+// it is a [*LimitError] and the password is not looked at.
+func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret string, s Session, err error) {
+	email := strings.ToLower(strings.TrimSpace(c.Email))
+	if CheckName("email", email, maxEmail) != nil || len(c.Password) > maxPassword {
+		return "", Session{}, ErrUnauthenticated
+	}
+	spent, err := limits.charge(ctx, d, email, c.Remote)
+	if err != nil {
+		return "", Session{}, err
+	}
+
+	var user, hash string
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		return tx.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL`, email).Scan(&user, &hash)
+	})
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return "", Session{}, fmt.Errorf("sign in: %w", err)
+	}
+	if ok, err := passwordMatches(ctx, c.Password, hash); err != nil {
+		return "", Session{}, fmt.Errorf("sign in: %w", err)
+	} else if !ok {
+		return "", Session{}, ErrUnauthenticated
+	}
+
+	column, ref := Ref(c.Workspace)
+	var key string
+	secret, key = newSecret(sessionPrefix)
+	id := NewID()
+	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		var workspace string
+		err := tx.QueryRow(ctx, `SELECT w.id FROM members m JOIN workspaces w ON w.id = m.workspace_id
+			JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL AND u.password_hash = $2
+			WHERE m.user_id = $1 AND ($3 OR w.`+column+` = $4) ORDER BY w.name, w.id LIMIT 1`,
+			user, hash, c.Workspace == "", ref).Scan(&workspace)
+		if errors.Is(err, db.ErrNoRows) {
+			return ErrUnauthenticated
+		} else if err != nil {
+			return err
+		}
+		if err := spent.refund(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at)
+			VALUES ($1, $2, 'session', $3, $4, $5, interlock_now(), interlock_now() + $6, $7, interlock_now())`,
+			id, key, workspace, user, "Sign-in", SessionLifetime.Microseconds(), SessionIdle.Microseconds())
+		return err
+	})
+	if errors.Is(err, ErrUnauthenticated) {
+		return "", Session{}, err
+	} else if err != nil {
+		return "", Session{}, fmt.Errorf("sign in: %w", err)
+	}
+	if s.Actor, err = Authenticate(ctx, d, secret); err != nil {
+		return "", Session{}, err
+	}
+	s.ExpiresAt = s.Actor.expires
+	return secret, s, nil
+}
+
+// SignOut ends the session or token that a was proved by. Its secret is no good
+// from the next request on, on every node.
+func SignOut(ctx context.Context, d *db.DB, a Actor) error {
+	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now() WHERE id = $1 AND revoked_at IS NULL`, a.token)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sign out: %w", err)
+	}
+	return nil
+}

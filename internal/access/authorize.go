@@ -1,0 +1,158 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Scope is the part of the database that a statement may touch: the tenants
+// that a member sees, all of them or one, or the one tenant of a run. The zero
+// Scope holds nothing.
+type Scope struct {
+	workspace string
+	user      string // empty: a run's
+	tenant    string // empty: every tenant that the user sees
+}
+
+// WorkspaceID returns the workspace that the scope lies in.
+func (s Scope) WorkspaceID() string { return s.workspace }
+
+// UserID returns the member whose scope it is; empty for a run's.
+func (s Scope) UserID() string { return s.user }
+
+// Where returns the condition that rows of a table are in the scope, given its
+// columns of workspace and tenant. Membership is part of the condition, so that
+// it holds at the moment of the statement. bind adds an argument to the
+// statement and returns its placeholder.
+func (s Scope) Where(bind func(any) string, workspaceColumn, tenantColumn string) string {
+	if s.workspace == "" || s.user == "" && s.tenant == "" {
+		return "FALSE"
+	}
+	ws := bind(s.workspace)
+	where := workspaceColumn + " = " + ws
+	if s.tenant != "" {
+		where += " AND " + tenantColumn + " = " + bind(s.tenant)
+	}
+	if s.user == "" {
+		return where
+	}
+	user := bind(s.user)
+	return where + " AND EXISTS (SELECT 1 FROM members sm WHERE sm.workspace_id = " + ws + " AND sm.user_id = " + user +
+		" AND (sm.all_tenants OR EXISTS (SELECT 1 FROM member_tenants st WHERE st.workspace_id = " + ws +
+		" AND st.user_id = " + user + " AND st.tenant_id = " + tenantColumn + ")))"
+}
+
+// ForRun returns the scope of a run's work. It is for the worker: the run was
+// authorized when it was admitted, and is checked again with [StillMay].
+func ForRun(workspaceID, tenantID string) Scope {
+	if workspaceID == "" || tenantID == "" {
+		return Scope{}
+	}
+	return Scope{workspace: workspaceID, tenant: tenantID}
+}
+
+// TenantAccess is a tenant that an actor was let into, and what they may do there.
+type TenantAccess struct {
+	Tenant    tenancy.Tenant
+	Workspace tenancy.Workspace
+	Grants    tenancy.Grants
+	Scope     Scope
+}
+
+// member is how every authorization begins: at the membership of a person who
+// is still there, with the secret that proved them still good.
+const member = ` FROM members m
+	JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL
+	JOIN tokens k ON k.user_id = m.user_id AND k.workspace_id = m.workspace_id
+		AND k.id = $3 AND k.revoked_at IS NULL AND k.expires_at > interlock_now()
+	JOIN workspaces w ON w.id = m.workspace_id`
+
+// visible is the condition that tenant t is one of those that member m sees.
+const visible = `t.workspace_id = m.workspace_id AND (m.all_tenants OR EXISTS (SELECT 1 FROM member_tenants mt
+		WHERE mt.workspace_id = m.workspace_id AND mt.user_id = m.user_id AND mt.tenant_id = t.id))`
+
+// Authorize lets a into the tenant with the id or slug ref, if a holds need
+// there. Rights are read anew, so that what was taken away a moment ago is gone.
+// A tenant that a may not see is [op.ErrNotFound], by the very statement that
+// finds no row for one that does not exist; lacking need in a visible tenant is
+// [op.ErrForbidden].
+func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.Capability) (TenantAccess, error) {
+	column, value := Ref(ref)
+	var (
+		ta                 TenantAccess
+		role, denied, only string
+		status             string
+		archived           *int64
+		created            int64
+	)
+	t, w := &ta.Tenant, &ta.Workspace
+	err := tx.QueryRow(ctx, `SELECT w.id, w.slug, w.name, m.role, m.denied, k.only_caps,
+		t.id, t.slug, t.name, t.domain, t.directory_id, t.status, t.onboarding_step, t.owner_name, t.archived_at, t.created_at`+
+		member+` JOIN tenants t ON `+visible+` WHERE m.workspace_id = $1 AND m.user_id = $2 AND t.`+column+` = $4`,
+		a.workspace.ID, a.id, a.token, value).
+		Scan(&w.ID, &w.Slug, &w.Name, &role, &denied, &only,
+			&t.ID, &t.Slug, &t.Name, &t.Domain, &t.DirectoryID, &status, &t.OnboardingStep, &t.Owner, &archived, &created)
+	if errors.Is(err, db.ErrNoRows) {
+		return TenantAccess{}, op.ErrNotFound
+	} else if err != nil {
+		return TenantAccess{}, fmt.Errorf("authorize: %w", err)
+	}
+	t.WorkspaceID, t.Status, t.CreatedAt = w.ID, tenancy.TenantStatus(status), db.Time(created)
+	if archived != nil {
+		at := db.Time(*archived)
+		t.ArchivedAt = &at
+	}
+	if ta.Grants, err = grants(role, denied, only); err != nil {
+		return TenantAccess{}, err
+	}
+	if !ta.Grants.Has(need) {
+		return TenantAccess{}, op.ErrForbidden
+	}
+	ta.Scope = Scope{workspace: w.ID, user: a.id, tenant: t.ID}
+	return ta, nil
+}
+
+// AuthorizeWorkspace lets a into all the tenants of the workspace that a sees,
+// if a holds need: for lists, and for what belongs to the workspace itself. Who
+// is no member any more gets [op.ErrNotFound], who lacks need [op.ErrForbidden].
+func AuthorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Capability) (Scope, error) {
+	var role, denied, only string
+	err := tx.QueryRow(ctx, `SELECT m.role, m.denied, k.only_caps`+member+` WHERE m.workspace_id = $1 AND m.user_id = $2`,
+		a.workspace.ID, a.id, a.token).Scan(&role, &denied, &only)
+	if errors.Is(err, db.ErrNoRows) {
+		return Scope{}, op.ErrNotFound
+	} else if err != nil {
+		return Scope{}, fmt.Errorf("authorize: %w", err)
+	}
+	g, err := grants(role, denied, only)
+	if err != nil {
+		return Scope{}, err
+	}
+	if !g.Has(need) {
+		return Scope{}, op.ErrForbidden
+	}
+	return Scope{workspace: a.workspace.ID, user: a.id}, nil
+}
+
+// StillMay reports whether a person may do need in a tenant at this moment. It
+// is asked again when their run begins; the token that started the run may be
+// gone by then.
+func StillMay(ctx context.Context, tx db.Tx, workspaceID, userID, tenantID string, need tenancy.Capability) (bool, error) {
+	var role, denied string
+	err := tx.QueryRow(ctx, `SELECT m.role, m.denied FROM members m
+		JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL
+		JOIN tenants t ON `+visible+` WHERE m.workspace_id = $1 AND m.user_id = $2 AND t.id = $3`,
+		workspaceID, userID, tenantID).Scan(&role, &denied)
+	if errors.Is(err, db.ErrNoRows) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("authorize again: %w", err)
+	}
+	g, err := grants(role, denied, "[]")
+	return g.Has(need), err
+}
