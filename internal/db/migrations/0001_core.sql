@@ -49,8 +49,14 @@ CREATE TABLE tokens (
 );
 CREATE INDEX tokens_owner ON tokens(workspace_id, user_id, id);
 
+-- One row at most: the first owner was made.
+CREATE TABLE bootstraps (
+  one BIGINT PRIMARY KEY CHECK (one = 1),
+  at  BIGINT NOT NULL
+);
+
 CREATE TABLE sign_in_budget (
-  subject  TEXT PRIMARY KEY,                   -- hash of an account or an address
+  subject  TEXT PRIMARY KEY,                   -- hash of an account, an address or a pair of them
   failures BIGINT NOT NULL,
   since    BIGINT NOT NULL
 );
@@ -128,6 +134,17 @@ CREATE TABLE credentials (
   created_at    BIGINT NOT NULL,
   PRIMARY KEY (connection_id, version)
 );
+
+-- Admin consents that were asked for. The state comes back with the provider's
+-- answer and is good once; only its hash is kept.
+CREATE TABLE consent_requests (
+  state_hash    TEXT PRIMARY KEY,
+  connection_id TEXT NOT NULL REFERENCES connections(id),
+  actor_id      TEXT NOT NULL,
+  actor         TEXT NOT NULL,
+  expires_at    BIGINT NOT NULL
+);
+CREATE INDEX consent_requests_connection ON consent_requests(connection_id);
 
 CREATE TABLE verification_reports (
   connection_id TEXT PRIMARY KEY REFERENCES connections(id),
@@ -311,8 +328,10 @@ CREATE TABLE datasets (
   delta_at      BIGINT,
   stale_reason  TEXT NOT NULL DEFAULT '',      -- why the last try kept the old rows
   run_id        TEXT NOT NULL,
+  unswept       BOOLEAN NOT NULL DEFAULT FALSE, -- there may be rows that no reader can reach any more
   PRIMARY KEY (connection_id, name)
 );
+CREATE INDEX datasets_unswept ON datasets(connection_id, name) WHERE unswept;
 CREATE TABLE records (
   connection_id TEXT NOT NULL,
   dataset       TEXT NOT NULL,
@@ -332,5 +351,5 @@ CREATE INDEX records_name ON records(connection_id, dataset, generation, parent,
 -- +goose Down
 DROP TABLE records; DROP TABLE datasets; DROP TABLE audit_log; DROP TABLE audit_heads; DROP TABLE notifications;
 DROP TABLE idempotency_keys; DROP TABLE start_attempts; DROP TABLE run_events; DROP TABLE run_items; DROP TABLE run_claims;
-DROP TABLE runs; DROP TABLE verification_reports; DROP TABLE credentials; DROP TABLE connections; DROP TABLE member_tenants;
-DROP TABLE tenants; DROP TABLE sign_in_budget; DROP TABLE tokens; DROP TABLE members; DROP TABLE workspaces; DROP TABLE users;
+DROP TABLE runs; DROP TABLE verification_reports; DROP TABLE consent_requests; DROP TABLE credentials; DROP TABLE connections; DROP TABLE member_tenants;
+DROP TABLE tenants; DROP TABLE sign_in_budget; DROP TABLE bootstraps; DROP TABLE tokens; DROP TABLE members; DROP TABLE workspaces; DROP TABLE users;
