@@ -97,6 +97,9 @@ func (r Result) variant(code Reason) text {
 	if r.replayed {
 		t = t.over(replayed)
 	}
+	if r.facts.Attempt == "" && (r.outcome != Accepted || r.run == nil) {
+		t = t.over(preflight[r.outcome])
+	}
 	return t
 }
 
@@ -173,7 +176,7 @@ func (r Result) filler(args Args) filler {
 // nothing to open.
 func (f filler) fix(t text, where place, mayMend bool) *Fix {
 	if t.who != "" && t.who != anOperator && !mayMend { // who pressed start is an operator
-		return &Fix{Who: f.fill(t.who)}
+		return &Fix{Who: f.phrase(t.who)}
 	}
 	href := where.to(t.action.to)
 	if href == "" {

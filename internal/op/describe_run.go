@@ -35,7 +35,7 @@ func DescribeRun(r Run, now time.Time) RunWords {
 
 // text returns the words of r's state, and their code.
 func (r Run) text(now time.Time) (t text, code string) {
-	cause := r.cause()
+	cause := r.reason()
 	switch r.State {
 	case Queued, Running, Cancelling:
 		switch {
@@ -51,7 +51,7 @@ func (r Run) text(now time.Time) (t text, code string) {
 	case Finished:
 		t, ok := endings[r.Outcome]
 		if !ok {
-			return unclear, string(r.Outcome)
+			return unclear, string(cmp.Or(r.Outcome, RunOutcome(r.State)))
 		}
 		switch r.Outcome {
 		case RunFailed:
@@ -139,11 +139,18 @@ func slash(r Reason) string {
 	return "/" + string(r)
 }
 
-func (r Run) cause() Reason {
-	if r.Cause == nil {
-		return ""
+// reason returns why r is as it is; empty when nothing has to be explained. A
+// refusal or a failure without a cause is our own fault, and says so.
+func (r Run) reason() Reason {
+	switch {
+	case r.Cause != nil && r.Cause.Code != "":
+		return r.Cause.Code
+	case r.Outcome == RunFailed:
+		return InternalFault
+	case r.Outcome == RunBlocked:
+		return PrecheckUnavailable
 	}
-	return r.Cause.Code
+	return ""
 }
 
 func (r Run) begun() bool {
@@ -176,7 +183,7 @@ func (r Run) filler(now time.Time) filler {
 		"total":      number(total),
 		"failed":     number(r.Counts.Failed),
 		"reference":  cmp.Or(f.args["reference"], r.Code),
-		"code":       cmp.Or(string(r.cause()), string(r.Outcome), string(r.State)),
+		"code":       cmp.Or(string(r.reason()), string(r.Outcome), string(r.State)),
 	})
 	if r.Ended != nil {
 		f = f.with(Args{"actor": r.Ended.By, "note": r.Ended.Note})

@@ -17,7 +17,7 @@ const (
 	ProblemLiveLost      Problem = "live_lost"              // args: last_seen
 	ProblemSignedOut     Problem = "signed_out"             // no sign-in, or one that is no longer in force
 	ProblemField         Problem = "field"                  // args: field, detail, as FieldError has them
-	ProblemTooLarge      Problem = "too_large"              // args: limit
+	ProblemTooLarge      Problem = "too_large"              // args: limit, such as "1 MiB"
 	ProblemCursor        Problem = "cursor"                 //
 	ProblemConflict      Problem = "conflict"               // args: detail
 	ProblemUnavailable   Problem = "unavailable"            // args: reference

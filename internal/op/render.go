@@ -47,15 +47,24 @@ func (f filler) with(more Args) filler {
 	return filler{args, f.ref}
 }
 
-// fill returns the sentence s with its placeholders filled. A fact that is not
+// fill returns the sentences s with their placeholders filled. A fact that is not
 // known is told so in neutral words.
 func (f filler) fill(s string) string {
+	return f.expand(s, func(before string) bool { return before == "" || strings.HasSuffix(before, ". ") })
+}
+
+// phrase fills words that stand inside a sentence.
+func (f filler) phrase(s string) string {
+	return f.expand(s, func(string) bool { return false })
+}
+
+func (f filler) expand(s string, starts func(before string) bool) string {
 	return expand(s, func(before, name string) string {
-		if v := f.value(before, name); v != "" {
+		v := f.value(before, name)
+		if v != "" {
 			return v
 		}
-		v := neutral(name)
-		if before == "" || strings.HasSuffix(before, ". ") {
+		if v = neutral(name); starts(before) {
 			return upperFirst(v)
 		}
 		return v
@@ -113,10 +122,10 @@ func (f filler) time(v string, render func(time.Time) string) string {
 func (f filler) reason(r Reason) string {
 	t := explained(r)
 	words := f.pick(t.reason, t.one)
-	if strings.HasPrefix(words, "{") {
-		return f.fill(words)
+	if strings.HasPrefix(words, "{") { // a name keeps its capital
+		return f.phrase(words)
 	}
-	return lowerFirst(f.fill(words))
+	return f.phrase(lowerFirst(words))
 }
 
 // pick returns one instead of words when the number in words is 1.
@@ -136,10 +145,12 @@ func neutral(name string) string {
 		return "someone"
 	case "owner":
 		return "a workspace owner"
-	case "tenant", "connection", "provider", "operation", "credential_kind":
-		return "the " + strings.TrimSuffix(name, "_kind")
+	case "tenant", "connection", "provider", "operation":
+		return "the " + name
 	case "operation_in":
 		return "the operation"
+	case "credential_kind":
+		return "credential"
 	case "other_operation":
 		return "another operation"
 	case "shown_connection":
@@ -294,12 +305,14 @@ func span(d time.Duration, units int) string {
 	return strings.Join(told[:min(units, len(told))], " ")
 }
 
-func upperFirst(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[n:]
-}
+func upperFirst(s string) string { return mapFirst(unicode.ToUpper, s) }
 
-func lowerFirst(s string) string {
+func lowerFirst(s string) string { return mapFirst(unicode.ToLower, s) }
+
+func mapFirst(mapping func(rune) rune, s string) string {
 	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToLower(r)) + s[n:]
+	if n == 0 {
+		return ""
+	}
+	return string(mapping(r)) + s[n:]
 }

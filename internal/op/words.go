@@ -107,6 +107,7 @@ var (
 		reason: "Start was already received",
 		why:    "This answers your first press at {checked_at}. Run {run} is now {run_state}. Nothing new was queued.",
 		next:   "Follow run {run}.",
+		queued: "Nothing new", // because of this press
 	}
 	// busyHidden: the reader may not open the run that holds the connection.
 	busyHidden = text{
@@ -548,7 +549,7 @@ var problems = map[Problem]text{
 	},
 	ProblemTooLarge: {
 		title: "This request is too large",
-		why:   "A request may have {limit} bytes at most. Nothing was queued.",
+		why:   "A request may have {limit} at most. Nothing was queued.",
 		next:  "Send less, then try again.",
 	},
 	ProblemCursor: {
@@ -566,6 +567,25 @@ var problems = map[Problem]text{
 		why:   "The database gave no answer in time. Nothing was queued.",
 		next:  "Try again in a minute. If it happens twice, send the reference {reference} to support.",
 	},
+}
+
+// preflight are the words of an answer that nobody pressed for: it tells what a
+// start would be answered now. They are ours, laid over everything else.
+var preflight = map[Outcome]text{
+	Accepted: {
+		label:  "Ready",
+		title:  "{operation} can start",
+		why:    "{connection} is free. Nothing was queued.",
+		next:   "Start it when you are ready.",
+		queued: "Nothing",
+	},
+	Deduped: {
+		why:    "A start would join run {run} on {connection}, which was started {started_ago}. Nothing was queued.",
+		next:   "Follow run {run}.",
+		queued: "Nothing",
+	},
+	ScopeBusy: {title: "{operation} cannot start now"},
+	Blocked:   {title: "{operation} cannot start now"},
 }
 
 // Words of ours, in the voice of the vocabulary, for what it does not tell.

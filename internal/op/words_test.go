@@ -1,0 +1,419 @@
+package op
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// entry is one entry of the design's vocabulary.
+type entry struct {
+	Key, Name, Does         string // of an operation
+	Order                   int
+	Code                    string
+	Outcome, When, Variant  string // of a variant
+	Label, Icon             string
+	HTTP, CLI               int
+	Stored, Notify          bool
+	Title, Reason           string
+	ReasonOne               string `json:"reason_one"`
+	Why, Next, Text, Queued string
+	Action                  [2]string
+	Who, List               string
+}
+
+// words returns the slots of e. "(from the reason code)" stands for a slot that
+// something else fills.
+func (e entry) words() text {
+	slot := func(s string) string {
+		if strings.HasPrefix(s, "(") {
+			return ""
+		}
+		return s
+	}
+	return text{
+		label: e.Label, title: slot(e.Title), reason: slot(e.Reason), one: e.ReasonOne, why: slot(e.Why), next: slot(e.Next),
+		queued: e.Queued, action: action{slot(e.Action[0]), page(e.Action[1])}, who: e.Who,
+	}
+}
+
+// vocabulary reads the design's words.
+func vocabulary(t *testing.T) (sections map[string][]entry, forbidden []string) {
+	t.Helper()
+	raw, err := os.ReadFile("../../../shared/design/vocabulary.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("the design's vocabulary is not beside the repository: ../shared/design/vocabulary.json")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	sections = make(map[string][]entry)
+	for name, raw := range file {
+		var err error
+		switch name {
+		case "version", "voice":
+		case "forbidden":
+			err = json.Unmarshal(raw, &forbidden)
+		default:
+			var entries []entry
+			dec := json.NewDecoder(bytes.NewReader(raw))
+			dec.DisallowUnknownFields()
+			err = dec.Decode(&entries)
+			sections[name] = entries
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	return sections, forbidden
+}
+
+// catalogue returns every text of this package by the section and the code that
+// the design has for it. Texts of ours stand in the section "ours".
+func catalogue() map[string]text {
+	all := map[string]text{
+		"outcome_variants/the active run is queued, not running yet":  outcomes[Deduped].over(dedupedQueued),
+		"outcome_variants/you started the active run":                 outcomes[Deduped].over(dedupedYours),
+		"outcome_variants/the same press arrived twice (same key)":    replayed,
+		"outcome_variants/the reader may not open it (holder_hidden)": outcomes[ScopeBusy].over(busyHidden),
+		"blockers/(any unknown code)":                                 unknownBlocker,
+		"failures/(any unknown code)":                                 unknownFailure,
+		"run_states/stalled":                                          stalled,
+		"run_states/cancelled/cancelled while still in line":          endings[RunCancelled].over(cancelledInLine),
+		"run_states/lost/the connection was released by a person":     endings[RunLost].over(released),
+		"ours/waiting":      waiting,
+		"ours/unclear":      unclear,
+		"ours/unknown item": unknownItem,
+	}
+	for k, w := range kinds {
+		all["operations/"+string(k)] = text{title: w.name, why: w.does}
+	}
+	for o, t := range outcomes {
+		all["outcomes/"+string(o)] = t
+	}
+	for o, t := range preflight {
+		all["ours/preflight "+string(o)] = t
+	}
+	for r, t := range busy {
+		all["outcome_variants/"+string(r)] = outcomes[ScopeBusy].over(t)
+	}
+	for s, t := range states {
+		all["run_states/"+string(s)] = t
+	}
+	for o, t := range endings {
+		all["run_states/"+string(o)] = t
+	}
+	for name, m := range map[string]map[Reason]text{"blockers": blockers, "blocked_at_execution": stopped, "failures": failures, "item_reasons": items} {
+		for r, t := range m {
+			if t.oneWhy != "" {
+				all["ours/"+string(r)+" for one"] = text{why: t.oneWhy}
+				t.oneWhy = ""
+			}
+			all[name+"/"+string(r)] = t
+		}
+	}
+	for p, t := range problems {
+		if code, ok := pages[p]; ok {
+			all["pages/"+code] = t
+		} else {
+			all["ours/problem "+string(p)] = t
+		}
+	}
+	for r, label := range itemResults {
+		all["ours/item "+string(r)] = text{label: label}
+	}
+	return all
+}
+
+// pages are the problems that the design has words for, by its name for them.
+var pages = map[Problem]string{
+	ProblemForbidden:     "403",
+	ProblemNotFound:      "404",
+	ProblemSessionEnded:  "401 (session ended)",
+	ProblemFormStale:     "400 (form is stale)",
+	ProblemTooManyStarts: "429",
+	ProblemKeyReused:     "422 idempotency_key_reused",
+	ProblemFault:         "500",
+	ProblemUpdating:      "503",
+	ProblemLiveLost:      "Live updates lost",
+}
+
+// reserved are the words of the design that nothing in this version can say yet.
+var reserved = []string{
+	"blocked_at_execution/(any start blocker)", // a rule, not words: TestBlockersBeforeTheRun
+	"blockers/backup_missing",
+	"blockers/operation_unsupported",
+	"blockers/preview_stale",
+	"blockers/provider_throttled",
+	"blockers/provider_unreachable",
+	"blockers/starts_paused",
+	"follow_ups/follow_up.blocked",
+	"follow_ups/follow_up.done",
+	"follow_ups/follow_up.ready",
+	"follow_ups/follow_up.waiting",
+	"item_reasons/item_conflict",
+	"item_reasons/item_missing_dependency",
+	"operations/compliance.snapshot",
+	"operations/directory.roles.sync",
+	"operations/onboarding.bootstrap",
+	"operations/policy.backup",
+	"operations/policy.restore",
+	"restore/confirm",
+	"restore/confirm.error",
+	"restore/preview",
+	"restore/result",
+	"restore/select",
+	"restore/warnings",
+}
+
+// additions are words that the design does not have.
+var additions = []string{
+	"ours/connection_default_missing for one", // "1 connections" is no English
+	"ours/item done",
+	"ours/item failed",
+	"ours/item pending",
+	"ours/item skipped",
+	"ours/item unchanged",
+	"ours/item unknown",
+	"ours/preflight accepted",
+	"ours/preflight blocked",
+	"ours/preflight deduped",
+	"ours/preflight scope_busy",
+	"ours/problem conflict",
+	"ours/problem cursor",
+	"ours/problem field",
+	"ours/problem signed_out",
+	"ours/problem too_large",
+	"ours/problem unavailable",
+	"ours/unclear",
+	"ours/unknown item",
+	"ours/waiting",
+}
+
+// TestVocabulary holds the words here and the words of the design equal, word for
+// word, with nothing on either side that is not accounted for.
+func TestVocabulary(t *testing.T) {
+	sections, _ := vocabulary(t)
+	ours := catalogue()
+	var missing []string
+	for section, entries := range sections {
+		for _, e := range entries {
+			key, want := section+"/"+e.Code, e.words()
+			switch section {
+			case "operations":
+				key, want = section+"/"+e.Key, text{title: e.Name, why: e.Does}
+			case "outcome_variants":
+				if e.Outcome != "scope_busy" || strings.Contains(e.When, "holder_hidden") {
+					key = section + "/" + e.When
+				}
+			case "run_states":
+				if e.Variant != "" {
+					key += "/" + e.Variant
+				}
+			}
+			got, ok := ours[key]
+			if !ok {
+				missing = append(missing, key)
+				continue
+			}
+			delete(ours, key)
+			if section == "outcome_variants" { // which leave the outcome's other slots as they are
+				got = text{title: got.title, reason: got.reason, why: got.why, next: got.next}
+			}
+			if got != want {
+				t.Errorf("%s:\n got %+v\nwant %+v", key, got, want)
+			}
+			switch section {
+			case "outcomes":
+				if o := Outcome(e.Code); o.HTTPStatus() != e.HTTP || o.ExitCode() != e.CLI {
+					t.Errorf("%s: HTTP %d, exit %d, want %d, %d", key, o.HTTPStatus(), o.ExitCode(), e.HTTP, e.CLI)
+				}
+			case "run_states":
+				if _, ends := endings[RunOutcome(e.Code)]; ends != e.Notify {
+					t.Errorf("%s: notifies %v, ends a run %v", key, e.Notify, ends)
+				}
+			}
+		}
+	}
+	slices.Sort(missing)
+	if !slices.Equal(missing, reserved) {
+		t.Errorf("words of the design that are not here:\n%s\nwant only the reserved ones:\n%s", strings.Join(missing, "\n"), strings.Join(reserved, "\n"))
+	}
+	var extra []string
+	for key := range ours {
+		extra = append(extra, key)
+	}
+	slices.Sort(extra)
+	if !slices.Equal(extra, additions) {
+		t.Errorf("words here that the design does not have:\n%s\nwant only the additions:\n%s", strings.Join(extra, "\n"), strings.Join(additions, "\n"))
+	}
+}
+
+// forbiddenWords may stand in no sentence.
+var forbiddenWords = []string{
+	"invalid", "illegal", "abort", "fatal", "oops", "sorry", "please", "whoops", "unfortunately", "an error occurred",
+	"something went wrong", "job", "worker", "dispatch", "preflight", "payload", "!", "click here", "contact your administrator",
+}
+
+func TestForbiddenWordsAreTheDesigns(t *testing.T) {
+	if _, want := vocabulary(t); !slices.Equal(forbiddenWords, want) {
+		t.Errorf("forbidden words are %q, want %q", forbiddenWords, want)
+	}
+}
+
+// TestVoice holds every text to the limits of the voice.
+func TestVoice(t *testing.T) {
+	longestName := ""
+	for _, w := range kinds {
+		if len(w.name) > len(longestName) {
+			longestName = w.name
+		}
+	}
+	f := filler{args: Args{"operation": longestName, "operation_in": lowerFirst(longestName)}}
+	for key, words := range catalogue() {
+		for slot, s := range map[string]string{
+			"label": words.label, "title": words.title, "reason": words.reason, "one": words.one, "why": words.why,
+			"next": words.next, "queued": words.queued, "action": words.action.label, "who": words.who,
+		} {
+			for _, bad := range forbiddenWords {
+				if strings.Contains(strings.ToLower(s), bad) {
+					t.Errorf("%s: %s has the forbidden %q: %s", key, slot, bad, s)
+				}
+			}
+			if left := f.fill(s); strings.ContainsAny(left, "{}") || strings.Contains(left, "  ") || left != strings.TrimSpace(left) {
+				t.Errorf("%s: %s with nothing known has a hole: %q", key, slot, left)
+			}
+			if sentence := slot == "why" || slot == "next"; sentence && s != "" && !strings.HasSuffix(s, ".") {
+				t.Errorf("%s: %s is no sentence: %q", key, slot, s)
+			}
+		}
+		if title := f.fill(words.title); utf8.RuneCountInString(title) > 60 {
+			t.Errorf("%s: title has %d characters, 60 at most: %s", key, utf8.RuneCountInString(title), title)
+		}
+		if n := len(strings.Fields(words.reason)); n > 5 {
+			t.Errorf("%s: reason has %d words, 5 at most: %s", key, n, words.reason)
+		}
+	}
+}
+
+// constants returns the values of the constants of a type, by reading the source:
+// a constant that no list here knows of is still found.
+func constants(t *testing.T, typ string) []string {
+	t.Helper()
+	var values []string
+	for _, file := range []string{"op.go", "links.go", "problem.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if id, ok := spec.Type.(*ast.Ident); ok && id.Name == typ {
+				for _, v := range spec.Values {
+					s, err := strconv.Unquote(v.(*ast.BasicLit).Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					values = append(values, s)
+				}
+			}
+			return true
+		})
+	}
+	if len(values) == 0 {
+		t.Fatalf("no constants of type %s", typ)
+	}
+	return values
+}
+
+// TestEveryConstantHasWords fails for a constant that no text explains.
+func TestEveryConstantHasWords(t *testing.T) {
+	for _, k := range constants(t, "Kind") {
+		if kinds[Kind(k)].name == "" || kinds[Kind(k)].does == "" {
+			t.Errorf("kind %s has no words", k)
+		}
+	}
+	for _, o := range constants(t, "Outcome") {
+		if outcomes[Outcome(o)].title == "" {
+			t.Errorf("outcome %s has no words", o)
+		}
+	}
+	for _, s := range constants(t, "State") {
+		if states[State(s)].title == "" && State(s) != Finished { // a finished run is told by its outcome
+			t.Errorf("state %s has no words", s)
+		}
+	}
+	for _, o := range constants(t, "RunOutcome") {
+		if endings[RunOutcome(o)].title == "" {
+			t.Errorf("run outcome %s has no words", o)
+		}
+	}
+	for _, r := range constants(t, "Reason") {
+		code := Reason(r)
+		_, isBusy := busy[code]
+		if !isBusy && explained(code).reason == "" && stopped[code].reason == "" && items[code].reason == "" &&
+			code != SameOperationActive && code != Replayed { // the words of outcomes
+			t.Errorf("reason %s has no words", r)
+		}
+	}
+	for _, r := range constants(t, "ItemResult") {
+		if itemResults[ItemResult(r)] == "" {
+			t.Errorf("item result %s has no words", r)
+		}
+	}
+	for _, p := range constants(t, "Problem") {
+		if problems[Problem(p)].title == "" {
+			t.Errorf("problem %s has no words", p)
+		}
+	}
+	for _, p := range constants(t, "page") {
+		if routes[page(p)] == "" {
+			t.Errorf("page %s has no address", p)
+		}
+	}
+}
+
+// TestPlaceholders names every placeholder once, so that a misspelt one is found:
+// it would be filled with neutral words for ever.
+func TestPlaceholders(t *testing.T) {
+	placeholder := regexp.MustCompile(`\{[^}]*\}`)
+	found := map[string]bool{}
+	for _, words := range catalogue() {
+		for _, s := range []string{words.title, words.reason, words.why, words.next, words.queued, words.action.label, words.who} {
+			for _, p := range placeholder.FindAllString(s, -1) {
+				found[strings.Trim(p, "{}")] = true
+			}
+		}
+	}
+	var names []string
+	for name := range found {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	want := strings.Fields(`actor actual_directory archived_on capability changed_at checked_at code connection count
+		credential_kind detail differences disabled_on done duration expected_directory expired_on failed field fields idle
+		last_seen limit max_age minutes note opened_on operation operation_in other_operation other_run owner permissions
+		provider provider_message reference release_at retry_after retry_at revoked_on role run run_state shown_connection
+		started_ago starter step tenant total verification_reason verified_ago verified_on waited`)
+	if !slices.Equal(names, want) {
+		t.Errorf("placeholders are\n%s\nwant\n%s", strings.Join(names, " "), strings.Join(want, " "))
+	}
+}
