@@ -27,7 +27,7 @@ func (f Fix) Ask() string {
 	if f.Who == "" || f.Who == you {
 		return ""
 	}
-	return "Ask " + f.Who + "."
+	return strings.Replace(ask, "{who}", f.Who, 1)
 }
 
 // Describe puts an answer of the gate into words, as its reader may see it. It is

@@ -19,14 +19,15 @@ const (
 func DescribeRun(r Run, now time.Time) RunWords {
 	t, code := r.text(now)
 	f := r.filler(now)
+	why := f.pick(t.why, t.oneWhy)
 	if r.Counts.Total == 0 && r.Outcome != RunSucceeded {
-		t.why = withoutTotal(t.why, r.Counts)
+		why = withoutTotal(why, r.Counts)
 	}
 	return RunWords{
 		Pill:   t.label,
 		Title:  f.fill(t.title),
 		Reason: f.fill(f.pick(t.reason, t.one)),
-		Why:    f.fill(t.why),
+		Why:    f.fill(why),
 		Next:   f.fill(t.next),
 		Fix:    f.fix(t, r.place(), r.MayMend),
 		Code:   code,
@@ -88,7 +89,7 @@ func stop(code Reason) text {
 // of the run keeps its words.
 func failure(code Reason) text {
 	if t, ok := failures[code]; ok {
-		t.who = blockers[code].who
+		t.who = blockers[code].who // the same people mend it as at the start
 		return t
 	}
 	if t, ok := blockers[code]; ok {
@@ -188,13 +189,14 @@ func (r Run) filler(now time.Time) filler {
 	if r.Ended != nil {
 		f = f.with(Args{"actor": r.Ended.By, "note": r.Ended.Note})
 	}
-	switch {
-	case r.WaitingUntil != nil && r.State != Finished:
-		f = f.with(Args{"retry_at": stamp(*r.WaitingUntil)})
-	case r.Stalled:
-		f = f.with(Args{"last_seen": stampOf(r.ProgressAt, r.BeganAt, &r.AcceptedAt)})
-	case r.Outcome == RunLost:
-		f = f.with(Args{"last_seen": stampOf(r.LastSeenAt, r.BeganAt, &r.AcceptedAt)})
+	if r.State != Finished {
+		return f.with(Args{
+			"retry_at":  stampOf(r.WaitingUntil),
+			"last_seen": stampOf(r.ProgressAt, r.BeganAt, &r.AcceptedAt),
+		})
+	}
+	if r.Outcome == RunLost {
+		return f.with(Args{"last_seen": stampOf(r.LastSeenAt, r.BeganAt, &r.AcceptedAt)})
 	}
 	return f
 }
@@ -217,20 +219,24 @@ func (r ItemResult) Label() string {
 	return cmp.Or(itemResults[r], itemResults[ItemUnknown])
 }
 
-// DescribeItem returns i with its Detail: why it ended as it did, or how much came.
+// DescribeItem returns i with its Detail: why it ended as it did, or what it brought.
 func DescribeItem(i Item) Item {
-	f := filler{i.Args, i.At}.with(Args{"code": string(i.Reason)})
+	f := filler{i.Args, i.At}.with(Args{
+		"code":  string(i.Reason),
+		"done":  number(i.Counts.Done),
+		"total": number(max(i.Counts.Total, i.Counts.Done)),
+	})
 	switch t, ok := items[i.Reason]; {
 	case ok:
 		i.Detail = f.fill(t.why)
-	case i.Reason == "" && i.Counts.Total > 0:
-		i.Detail = f.with(Args{"done": number(i.Counts.Done), "total": number(i.Counts.Total)}).fill("{done} of {total}")
-	case i.Reason == "" && i.Counts.Done > 0:
-		i.Detail = f.with(Args{"done": number(i.Counts.Done)}).fill("{done}")
-	case i.Reason == "":
-		i.Detail = ""
-	default:
+	case i.Reason != "":
 		i.Detail = f.item(i.Reason)
+	case i.Counts == Counts{}:
+		i.Detail = ""
+	case i.Args["changed"] != "" && i.Args["removed"] != "":
+		i.Detail = f.fill(cameChanged.label)
+	default:
+		i.Detail = f.fill(came.label)
 	}
 	return i
 }

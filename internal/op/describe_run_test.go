@@ -61,6 +61,9 @@ func TestDescribeRun(t *testing.T) {
 		{"a wedged run that is being cancelled", "stalled", "The run still answers. 212 of 1,530 items are done. It holds Kestrel primary.", func(r *Run) {
 			r.State, r.Stalled = Cancelling, true
 		}},
+		{"stalled after it waited", "stalled", "The run still answers. 212 of 1,530 items are done. It holds Kestrel primary.", func(r *Run) {
+			r.Stalled, r.WaitingUntil = true, before(time.Minute)
+		}},
 		{"lost before its first heartbeat", "lost", "212 of 1,530 items were done by then. Interlock released the connection.", func(r *Run) {
 			r.State, r.Outcome, r.LastSeenAt = Finished, RunLost, nil
 		}},
@@ -79,6 +82,26 @@ func TestDescribeRun(t *testing.T) {
 				t.Errorf("the run is %s: %q\nwant %s: %q", w.Code, w.Why, c.code, c.why)
 			}
 		})
+	}
+}
+
+// TestLastSeen: a stalled run was last seen to move, a lost one to answer.
+func TestLastSeen(t *testing.T) {
+	stalled := aRun(Running, "", nil)
+	stalled.Stalled, stalled.WaitingUntil = true, before(time.Minute)
+	mute := aRun(Finished, RunLost, nil)
+	mute.LastSeenAt = nil
+	for _, c := range []struct {
+		run  Run
+		want string
+	}{
+		{stalled, "No progress since 13:50 UTC"},
+		{aRun(Finished, RunLost, nil), "No update since 13:59 UTC"},
+		{mute, "No update since 13:33 UTC"},
+	} {
+		if got := DescribeRun(c.run, at).Reason; got != c.want {
+			t.Errorf("reason is %q, want %q", got, c.want)
+		}
 	}
 }
 
@@ -115,11 +138,14 @@ func TestDescribeItem(t *testing.T) {
 		want string
 	}{
 		{Item{Result: ItemDone, Counts: Counts{Done: 1186, Total: 1186}}, "1,186 of 1,186"},
-		{Item{Result: ItemDone, Counts: Counts{Done: 1186}}, "1,186"},
+		{Item{Result: ItemDone, Counts: Counts{Done: 1186}}, "1,186 of 1,186"},
+		{Item{Result: ItemDone, Counts: Counts{Done: 1186}, Args: Args{"changed": "1012", "removed": "3"}}, "1,186 of 1,186, 1,012 changed, 3 removed"},
 		{Item{Result: ItemPending}, ""},
 		{Item{Result: ItemFailed, Reason: ItemRefused, Args: Args{"provider": "Microsoft 365", "provider_message": "Too\nmany"}}, "Microsoft 365 said: “Too many”."},
-		{Item{Result: ItemFailed, Reason: PermissionMissing, Args: Args{"provider": "Microsoft 365", "count": "1", "permissions": "Group.Read.All"}},
-			"1 permission is missing. Microsoft 365 refused these calls: Group.Read.All."},
+		{
+			Item{Result: ItemFailed, Reason: PermissionMissing, Args: Args{"provider": "Microsoft 365", "count": "1", "permissions": "Group.Read.All"}},
+			"1 permission is missing. Microsoft 365 refused these calls: Group.Read.All.",
+		},
 		{Item{Result: ItemSkipped, Reason: "lunar_eclipse"}, "It ended for a reason this version has no words for: lunar_eclipse."},
 	} {
 		if got := DescribeItem(c.item); got.Detail != c.want {

@@ -144,6 +144,9 @@ func TestPreflight(t *testing.T) {
 	nobody := press()
 	nobody.Attempt = ""
 	run := holder()
+	if a := Describe(AcceptedResult(nobody, run)); a.Title != "Inventory sync is queued" {
+		t.Errorf("a run that exists is told as %q", a.Title)
+	}
 	for _, r := range []Result{
 		{outcome: Accepted, facts: nobody, causes: []Cause{{Code: Reason(Accepted)}}},
 		DedupedResult(nobody, run),
@@ -154,6 +157,21 @@ func TestPreflight(t *testing.T) {
 		told := a.Title + ". " + a.Reasons[0].Detail
 		if a.Queued != "Nothing" || strings.Contains(told, "did not start") || strings.Contains(told, "Your start") || !strings.HasSuffix(told, "Nothing was queued.") {
 			t.Errorf("%s: %q, queued: %s", a.Code, told, a.Queued)
+		}
+	}
+}
+
+// TestYours: only somebody who is known to have started the run is told so.
+func TestYours(t *testing.T) {
+	for _, c := range []struct {
+		reader, initiator string
+		yours             bool
+	}{{"ana", "ana", true}, {"ana", "tom", false}, {"", "", false}, {"", "tom", false}} {
+		f, run := press(), holder()
+		f.Reader, run.Initiator.ID = c.reader, c.initiator
+		why := Describe(DedupedResult(f, run)).Reasons[0].Detail
+		if got := strings.HasPrefix(why, "You started it"); got != c.yours {
+			t.Errorf("reader %q, initiator %q: %q", c.reader, c.initiator, why)
 		}
 	}
 }
@@ -187,7 +205,8 @@ func FuzzDescribe(f *testing.F) {
 		run := RunRef{Code: name, Operation: Kind(kind), State: State(code), Outcome: RunOutcome(code), Initiator: Person{ID: name, Name: name}, StartedAt: facts.At}
 		cause := Cause{Code: Reason(code), Args: Args{key: value}}
 		r := []Result{
-			{}, AcceptedResult(facts, run), DedupedResult(facts, run), DedupedResult(facts, run).Replay(run), BusyResult(facts, cause, &run),
+			{},
+			AcceptedResult(facts, run), DedupedResult(facts, run), DedupedResult(facts, run).Replay(run), BusyResult(facts, cause, &run),
 			BusyResult(facts, cause, nil), BlockedResult(facts, []Cause{cause, cause}, &run), BlockedResult(facts, nil, nil),
 		}[n%8]
 		a := Describe(r)

@@ -21,7 +21,7 @@ const (
 //
 //   - _on is a day, _at, last_seen and until are a time, _ago is a distance; the values are RFC 3339
 //   - duration, idle, limit, max_age, retry_after and waited may be Go durations ("2h0m0s")
-//   - count, done, failed, limit, minutes and total get a thousands separator
+//   - changed, count, done, failed, limit, minutes, removed and total get a thousands separator
 //   - permissions and fields are comma separated lists
 //   - _directory is a GUID, shown short
 //   - verification_reason is a [Reason], shown as its reason words
@@ -50,15 +50,16 @@ func (f filler) with(more Args) filler {
 // fill returns the sentences s with their placeholders filled. A fact that is not
 // known is told so in neutral words.
 func (f filler) fill(s string) string {
-	return f.expand(s, func(before string) bool { return before == "" || strings.HasSuffix(before, ". ") })
+	return f.render(s, func(before string) bool { return before == "" || strings.HasSuffix(before, ". ") })
 }
 
 // phrase fills words that stand inside a sentence.
 func (f filler) phrase(s string) string {
-	return f.expand(s, func(string) bool { return false })
+	return f.render(s, func(string) bool { return false })
 }
 
-func (f filler) expand(s string, starts func(before string) bool) string {
+// render fills s. A neutral word has a capital where a sentence starts.
+func (f filler) render(s string, starts func(before string) bool) string {
 	return expand(s, func(before, name string) string {
 		v := f.value(before, name)
 		if v != "" {
@@ -187,7 +188,7 @@ func neutral(name string) string {
 
 func isNumber(name string) bool {
 	switch name {
-	case "count", "done", "failed", "limit", "minutes", "total":
+	case "changed", "count", "done", "failed", "limit", "minutes", "removed", "total":
 		return true
 	}
 	return false

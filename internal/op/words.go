@@ -40,6 +40,8 @@ func (t text) over(o text) text {
 }
 
 const (
+	// ask stands in for an action that the reader may not take.
+	ask = "Ask {who}."
 	// you is who mends what the reader may mend.
 	you = "you"
 	// anOperator mends what anybody may mend who can start operations.
@@ -608,6 +610,9 @@ var (
 	}
 	// unknownItem stands in for the reason of an item that this version has no words for.
 	unknownItem = text{why: "It ended for a reason this version has no words for: {code}."}
+	// came is what an item brought, cameChanged what it brought that was not there before.
+	came        = text{label: "{done} of {total}"}
+	cameChanged = text{label: "{done} of {total}, {changed} changed, {removed} removed"}
 )
 
 // nowIs completes "Run K7QM2X is now ..." where the pill of the ending can't.

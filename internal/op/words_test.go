@@ -96,9 +96,11 @@ func catalogue() map[string]text {
 		"run_states/stalled":                                          stalled,
 		"run_states/cancelled/cancelled while still in line":          endings[RunCancelled].over(cancelledInLine),
 		"run_states/lost/the connection was released by a person":     endings[RunLost].over(released),
-		"ours/waiting":      waiting,
-		"ours/unclear":      unclear,
-		"ours/unknown item": unknownItem,
+		"ours/waiting":            waiting,
+		"ours/unclear":            unclear,
+		"ours/unknown item":       unknownItem,
+		"ours/item came":          came,
+		"ours/item came, changed": cameChanged,
 	}
 	for k, w := range kinds {
 		all["operations/"+string(k)] = text{title: w.name, why: w.does}
@@ -184,6 +186,8 @@ var reserved = []string{
 // additions are words that the design does not have.
 var additions = []string{
 	"ours/connection_default_missing for one", // "1 connections" is no English
+	"ours/item came",
+	"ours/item came, changed",
 	"ours/item done",
 	"ours/item failed",
 	"ours/item pending",
@@ -397,7 +401,7 @@ func TestPlaceholders(t *testing.T) {
 	placeholder := regexp.MustCompile(`\{[^}]*\}`)
 	found := map[string]bool{}
 	for _, words := range catalogue() {
-		for _, s := range []string{words.title, words.reason, words.why, words.next, words.queued, words.action.label, words.who} {
+		for _, s := range []string{words.label, words.title, words.reason, words.why, words.next, words.queued, words.action.label, words.who} {
 			for _, p := range placeholder.FindAllString(s, -1) {
 				found[strings.Trim(p, "{}")] = true
 			}
@@ -408,10 +412,10 @@ func TestPlaceholders(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := strings.Fields(`actor actual_directory archived_on capability changed_at checked_at code connection count
+	want := strings.Fields(`actor actual_directory archived_on capability changed changed_at checked_at code connection count
 		credential_kind detail differences disabled_on done duration expected_directory expired_on failed field fields idle
 		last_seen limit max_age minutes note opened_on operation operation_in other_operation other_run owner permissions
-		provider provider_message reference release_at retry_after retry_at revoked_on role run run_state shown_connection
+		provider provider_message reference release_at removed retry_after retry_at revoked_on role run run_state shown_connection
 		started_ago starter step tenant total verification_reason verified_ago verified_on waited`)
 	if !slices.Equal(names, want) {
 		t.Errorf("placeholders are\n%s\nwant\n%s", strings.Join(names, " "), strings.Join(want, " "))
