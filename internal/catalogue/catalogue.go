@@ -117,8 +117,9 @@ type Row struct {
 // committed changes nothing that readers see.
 type Round interface {
 	Put(ctx context.Context, rows []Row) error
-	// Remove takes rows away that an incremental round reports gone. Parents: the
-	// rows below them go too.
+	// Remove takes away the rows of parent with these ids, and every row whose
+	// Parent is one of the ids. Calls take effect in their order: a row that is Put
+	// after it was removed stays. Ids that are not there are no error.
 	Remove(ctx context.Context, parent string, ids []string) error
 	// Commit shows the round to readers, with the token to go on from next time
 	// (empty: none) and returns how many rows there are now.
@@ -168,13 +169,14 @@ const (
 	CheckNotReached   CheckResult = "not_reached"
 )
 
-// Facts are what one verification learnt. A nil field was not learnt and leaves
-// what was known before.
+// Facts are what a run learnt about the connection. A nil field was not learnt
+// and leaves what was known before; so does a nil Checks, which any operation but
+// the verification leaves.
 type Facts struct {
 	Checks      []Check
 	Verdict     tenancy.Verification // "missing" means inconclusive: the last good verdict stays
 	Reason      op.Reason            // of a failed verdict
-	Consent     *tenancy.Consent
+	Consent     *tenancy.Consent     // "missing" is stored as "revoked" where consent had been granted before
 	Credential  *tenancy.CredentialState
 	Directory   *string   // tid of the token
 	Permissions *[]string // roles of the token

@@ -3,12 +3,14 @@ package catalogue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -69,14 +71,140 @@ func canonicalInventorySync(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(p)
 }
 
-// inventoryType is one collection of the provider.
-type inventoryType struct {
-	key  string // the last part of the path where that is unique
-	name string
-	path string
-	area *area
+// dataset is where the rows of a type are kept.
+func (t inventoryType) dataset() string { return "inventory/" + t.key }
+
+// syncInventory reads type by type. A type is replaced only when all of its pages
+// came; one that failed keeps its old rows, with the reason, and the others go
+// on. What refuses the connection as a whole ends the run, and so do two types in
+// a row that the provider answers with a fault of its own: it is down then. A
+// later try of the same run does not read again what an earlier one finished.
+func syncInventory(ctx context.Context, env *Env) error {
+	types, err := chosenTypes(env.Parameters)
+	if err != nil {
+		return err
+	}
+	s := &inventorySyncRun{env: env, counts: op.Counts{Total: int64(len(types))}}
+	if err := env.Report.Progress(ctx, s.counts); err != nil {
+		return err
+	}
+	if err := signIn(ctx, env, []Permission{policies.permission}); err != nil {
+		return s.stop(ctx, types, err)
+	}
+	faults := 0
+	for i, t := range types {
+		rows, err := s.read(ctx, t)
+		if provider.Classify(err) == op.ProviderUnreachable {
+			faults++
+		} else {
+			faults = 0
+		}
+		if err != nil && (endsRun(err) || faults == 2) {
+			return s.stop(ctx, types[i:], err)
+		}
+		if err := s.report(ctx, t, rows, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func syncInventory(_ context.Context, env *Env) error {
-	return fmt.Errorf("%s can't run yet", env.Run.Operation)
+// chosenTypes returns the types that canonical parameters name, in reading order.
+func chosenTypes(canonical json.RawMessage) ([]inventoryType, error) {
+	var p InventorySyncParameters
+	if err := json.Unmarshal(canonical, &p); err != nil {
+		return nil, fmt.Errorf("parameters: %w", err)
+	}
+	if slices.Contains(p.Types, everyType) {
+		return inventoryTypes, nil
+	}
+	var chosen []inventoryType
+	for _, t := range inventoryTypes {
+		if slices.Contains(p.Types, t.key) {
+			chosen = append(chosen, t)
+		}
+	}
+	return chosen, nil
+}
+
+type inventorySyncRun struct {
+	env    *Env
+	counts op.Counts
+}
+
+// read replaces the rows of one type and returns how many there are.
+func (s *inventorySyncRun) read(ctx context.Context, t inventoryType) (int64, error) {
+	known, err := s.env.Data.Dataset(ctx, t.dataset())
+	if err != nil {
+		return 0, err
+	}
+	if began := s.env.Run.BeganAt; began != nil && known.AsOf.After(*began) {
+		return known.Count, nil
+	}
+	if err := s.env.Report.Event(ctx, "Reading "+t.name); err != nil {
+		return 0, err
+	}
+	round, err := s.env.Data.Begin(ctx, t.dataset(), true)
+	if err != nil {
+		return 0, err
+	}
+	for page, err := range provider.Walk(ctx, s.env.Provider, t.path) {
+		if err != nil {
+			return 0, err
+		}
+		rows := make([]Row, len(page.Items))
+		for i, raw := range page.Items {
+			if rows[i], err = newRow(raw); err != nil {
+				return 0, err
+			}
+		}
+		if err := round.Put(ctx, rows); err != nil {
+			return 0, err
+		}
+	}
+	return round.Commit(ctx, "")
+}
+
+// report writes the line of one type, and keeps the old rows of one that failed.
+func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, rows int64, failure error) error {
+	item := op.Item{Key: t.key, Name: t.name, Result: op.ItemDone, Counts: op.Counts{Done: rows, Total: rows}, At: s.env.Now()}
+	switch {
+	case failure == nil:
+		s.counts.Done++
+	case unlicensed(failure):
+		item.Result = op.ItemSkipped // there is nothing to read, now or later
+	default:
+		item.Result = op.ItemFailed
+		s.counts.Failed++
+	}
+	if failure != nil {
+		item.Counts = op.Counts{}
+		item.Reason, item.Args = told(s.env, failure, t.area.permission)
+		if err := s.env.Data.Stale(ctx, t.dataset(), item.Reason); err != nil {
+			return err
+		}
+	}
+	if err := s.env.Report.Item(ctx, item); err != nil {
+		return err
+	}
+	return s.env.Report.Progress(ctx, s.counts)
+}
+
+// stop ends the run early: the types that are left keep their rows and say so.
+func (s *inventorySyncRun) stop(ctx context.Context, left []inventoryType, why error) error {
+	var pe *provider.Error
+	if !errors.As(why, &pe) {
+		return why // the run itself is over, and nothing of it can be written
+	}
+	why = refused(ctx, s.env, why)
+	for _, t := range left {
+		if err := s.env.Data.Stale(ctx, t.dataset(), provider.Classify(why)); err != nil {
+			return err
+		}
+		item := op.Item{Key: t.key, Name: t.name, Result: op.ItemSkipped, Reason: op.ItemNotReached, At: s.env.Now()}
+		if err := s.env.Report.Item(ctx, item); err != nil {
+			return err
+		}
+	}
+	return why
 }

@@ -1,5 +1,13 @@
 package catalogue
 
+// inventoryType is one collection of the provider.
+type inventoryType struct {
+	key  string // what parameters and items call it; mostly the last part of the path
+	name string // as items show it
+	path string
+	area *area
+}
+
 // inventoryTypes are the collections of an inventory, in the order in which they
 // are read. docs: beta where v1.0 lacks the collection or most of its types
 // (v1.0 schema of August 2026). Lists come without $select: the entities of most

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
@@ -20,7 +22,8 @@ import (
 type Client interface {
 	// Discover proves that the login authority answers and knows the directory.
 	Discover(ctx context.Context) error
-	// Token signs in and returns what the token says. Nothing secret is in it.
+	// Token signs in and returns what the token says. Nothing secret is in it. A
+	// token of another application than the connection's is an error.
 	Token(ctx context.Context) (Token, error)
 	// Get reads one object. path is relative to the provider's root and names its
 	// version, such as "/v1.0/organization?$select=id".
@@ -79,6 +82,23 @@ func (e *Error) Error() string {
 
 // Unwrap returns the transport's error, if there was one.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Args returns the facts that sentences about e are filled with: what the
+// provider said, which permissions it named, until when it asked to wait.
+func (e *Error) Args() op.Args {
+	args := make(op.Args)
+	if e.Message != "" {
+		args["provider_message"] = e.Message
+	}
+	if len(e.Permissions) > 0 {
+		args["permissions"] = strings.Join(e.Permissions, ",")
+		args["count"] = strconv.Itoa(len(e.Permissions))
+	}
+	if e.RetryAfter > 0 {
+		args["retry_at"] = e.At.Add(e.RetryAfter).UTC().Format(time.RFC3339)
+	}
+	return args
+}
 
 // Classify returns the reason of an error in our words: that of an [*Error],
 // time_limit for a passed deadline, and internal_fault for everything that no

@@ -1,0 +1,299 @@
+package catalogue_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// collection answers every list with two pages of one object each, named after
+// the collection.
+func collection(next string) (provider.Page, error) {
+	if strings.HasPrefix(next, "next ") {
+		return provider.Page{Items: objects(fmt.Sprintf(`{"id":"2","displayName":"second of %s"}`, next[5:]))}, nil
+	}
+	return provider.Page{Items: objects(fmt.Sprintf(`{"id":"1","displayName":"first of %s"}`, next)), Next: "next " + next}, nil
+}
+
+// refusing is collection, but with an error for the pages of some collections.
+func refusing(failures map[string]error) func(string) (provider.Page, error) {
+	return func(next string) (provider.Page, error) {
+		for part, err := range failures {
+			if strings.HasSuffix(next, part) {
+				return provider.Page{}, err
+			}
+		}
+		return collection(next)
+	}
+}
+
+func names(t testing.TB, data *datatest.Memory, dataset string) string {
+	t.Helper()
+	rows, err := data.Rows(t.Context(), dataset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, r := range rows {
+		all = append(all, r.ID+" "+r.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestInventorySyncReadsEveryType(t *testing.T) {
+	t.Parallel()
+	data := &datatest.Memory{}
+	r, err := run(t, op.InventorySync, &fake{page: collection}, data, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
+		t.Errorf("items: %s; want %s", got, want)
+	}
+	if r.counts != (op.Counts{Done: 35, Total: 35}) {
+		t.Errorf("progress %+v", r.counts)
+	}
+	if got, want := names(t, data, "inventory/intents"), "1 first of /beta/deviceManagement/intents, 2 second of /beta/deviceManagement/intents"; got != want {
+		t.Errorf("intents: %s; want %s", got, want)
+	}
+	if got := r.item(t, "intents").Counts; got != (op.Counts{Done: 2, Total: 2}) {
+		t.Errorf("counts of intents: %+v", got)
+	}
+}
+
+func TestInventorySyncReadsChosenTypes(t *testing.T) {
+	t.Parallel()
+	f := &fake{page: collection}
+	r, err := run(t, op.InventorySync, f, &datatest.Memory{}, `{"types":["policySets","mobileApps"]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(f.calls, " | "); got != "token | /v1.0/deviceAppManagement/mobileApps | next /v1.0/deviceAppManagement/mobileApps | "+
+		"/beta/deviceAppManagement/policySets | next /beta/deviceAppManagement/policySets" {
+		t.Errorf("calls: %s", got)
+	}
+	if r.counts != (op.Counts{Done: 2, Total: 2}) {
+		t.Errorf("progress %+v", r.counts)
+	}
+}
+
+func TestInventorySyncKeepsWhatFailed(t *testing.T) {
+	t.Parallel()
+	everything := map[string]error{"": noIntune()}
+	for _, c := range []struct {
+		name     string
+		failures map[string]error // by the end of the link
+		reason   op.Reason        // of the run; empty: none
+		results  string
+		items    map[string]op.Reason // the items that have one, but those not reached
+		counts   op.Counts
+	}{
+		{
+			name:     "one type is refused",
+			failures: map[string]error{"/intents": refusal(op.ProviderRejected)},
+			results:  "done 34, unchanged 0, failed 1, skipped 0, unknown 0",
+			items:    map[string]op.Reason{"intents": op.ItemRefused},
+			counts:   op.Counts{Done: 34, Failed: 1, Total: 35},
+		},
+		{
+			name:     "the second page of a type does not come",
+			failures: map[string]error{"next /beta/deviceManagement/intents": faulty()},
+			results:  "done 34, unchanged 0, failed 1, skipped 0, unknown 0",
+			items:    map[string]op.Reason{"intents": op.ProviderUnreachable},
+			counts:   op.Counts{Done: 34, Failed: 1, Total: 35},
+		},
+		{
+			name: "permissions of two areas are missing",
+			failures: map[string]error{
+				"namedLocations": refusal(op.PermissionMissing), "conditionalAccess/policies": refusal(op.PermissionMissing),
+				"mobileApps": &provider.Error{Reason: op.PermissionMissing, Permissions: []string{"DeviceManagementApps.Read.All", "X.Read"}},
+			},
+			results: "done 32, unchanged 0, failed 3, skipped 0, unknown 0",
+			items: map[string]op.Reason{
+				"namedLocations": op.PermissionMissing, "conditionalAccessPolicies": op.PermissionMissing, "mobileApps": op.PermissionMissing,
+			},
+			counts: op.Counts{Done: 32, Failed: 3, Total: 35},
+		},
+		{
+			name:     "a tenant without Intune",
+			failures: everything,
+			results:  "done 0, unchanged 0, failed 0, skipped 35, unknown 0",
+			counts:   op.Counts{Total: 35},
+		},
+		{
+			name:     "two types in a row fail on the provider's side",
+			failures: map[string]error{"/intents": faulty(), "deviceManagementScripts": faulty()},
+			reason:   op.ProviderUnreachable,
+			results:  "done 15, unchanged 0, failed 1, skipped 19, unknown 0",
+			items:    map[string]op.Reason{"intents": op.ProviderUnreachable},
+			counts:   op.Counts{Done: 15, Failed: 1, Total: 35},
+		},
+		{
+			name:     "two that are not in a row",
+			failures: map[string]error{"/intents": faulty(), "deviceShellScripts": faulty()},
+			results:  "done 33, unchanged 0, failed 2, skipped 0, unknown 0",
+			items:    map[string]op.Reason{"intents": op.ProviderUnreachable, "deviceShellScripts": op.ProviderUnreachable},
+			counts:   op.Counts{Done: 33, Failed: 2, Total: 35},
+		},
+		{
+			name:     "the provider is away",
+			failures: map[string]error{"/intents": away()},
+			reason:   op.ProviderUnreachable,
+			results:  "done 15, unchanged 0, failed 0, skipped 20, unknown 0",
+			counts:   op.Counts{Done: 15, Total: 35},
+		},
+		{
+			name:     "a long wait",
+			failures: map[string]error{"mobileApps": throttled()},
+			reason:   op.ProviderThrottled,
+			results:  "done 1, unchanged 0, failed 0, skipped 34, unknown 0",
+			counts:   op.Counts{Done: 1, Total: 35},
+		},
+		{
+			name:     "consent is withdrawn",
+			failures: map[string]error{"/intents": refusal(op.ConsentMissing)},
+			reason:   op.ConsentRevoked,
+			results:  "done 15, unchanged 0, failed 0, skipped 20, unknown 0",
+			counts:   op.Counts{Done: 15, Total: 35},
+		},
+		{
+			name:     "the credential is refused",
+			failures: map[string]error{"managedDevices": refusal(op.CredentialInvalid)},
+			reason:   op.CredentialInvalid,
+			results:  "done 0, unchanged 0, failed 0, skipped 35, unknown 0",
+			counts:   op.Counts{Total: 35},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			data := &datatest.Memory{}
+			if _, err := run(t, op.InventorySync, &fake{page: func(next string) (provider.Page, error) {
+				return provider.Page{Items: objects(`{"id":"old","name":"old"}`)}, nil
+			}}, data, ""); err != nil {
+				t.Fatal(err)
+			}
+			r, err := run(t, op.InventorySync, &fake{page: refusing(c.failures)}, data, "")
+			if got := reasonOf(err); got != c.reason {
+				t.Errorf("ended with %q (%v), want %q", got, err, c.reason)
+			}
+			if got := r.results(); got != c.results {
+				t.Errorf("items: %s; want %s", got, c.results)
+			}
+			if r.counts != c.counts {
+				t.Errorf("progress %+v, want %+v", r.counts, c.counts)
+			}
+			told := make(map[string]op.Reason)
+			for _, item := range r.items {
+				dataset := "inventory/" + item.Key
+				old := names(t, data, dataset) == "old old"
+				stale := data.StaleReason(dataset)
+				if done := item.Result == op.ItemDone; done == old || done != (stale == "") {
+					t.Errorf("%s is %s, has old rows: %t, is stale for %q", item.Key, item.Result, old, stale)
+				}
+				switch {
+				case item.Reason == op.ItemNotReached:
+					if stale != c.reason {
+						t.Errorf("%s was not reached, and is stale for %q", item.Key, stale)
+					}
+				case item.Result == op.ItemSkipped:
+					if item.Args["provider_message"] == "" {
+						t.Errorf("%s was skipped without a word", item.Key)
+					}
+				case item.Reason != "":
+					told[item.Key] = item.Reason
+					if item.Reason == op.PermissionMissing && item.Args["permissions"] == "" {
+						t.Errorf("%s does not say which permission", item.Key)
+					}
+				}
+			}
+			if !maps.Equal(told, c.items) {
+				t.Errorf("reasons %v, want %v", told, c.items)
+			}
+		})
+	}
+}
+
+// A later try of the same run goes on where the first one stopped.
+func TestInventorySyncGoesOn(t *testing.T) {
+	t.Parallel()
+	began := epoch
+	data := &datatest.Memory{Now: func() time.Time { return epoch.Add(1) }}
+	sameRun := func(env *catalogue.Env) { env.Run.BeganAt = &began }
+	_, err := runWith(t, op.InventorySync, &fake{page: refusing(map[string]error{"/intents": throttled()})}, data, "", sameRun)
+	if reasonOf(err) != op.ProviderThrottled {
+		t.Fatal(err)
+	}
+	f := &fake{page: collection}
+	r, err := runWith(t, op.InventorySync, f, data, "", sameRun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.calls[1] != "/beta/deviceManagement/intents" {
+		t.Errorf("went on at %s", f.calls[1])
+	}
+	if got, want := r.results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
+		t.Errorf("items: %s; want %s", got, want)
+	}
+	if got := r.item(t, "managedDevices").Counts.Done; got != 2 {
+		t.Errorf("%d devices", got)
+	}
+}
+
+// Recorded answers of a real tenant go in as they are.
+func TestInventorySyncTakesRecordedAnswers(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../shared/graph-data/examples/recorded/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skip("the recorded answers in ../shared/graph-data are not here")
+	}
+	recorded := make(map[string]provider.Page)
+	want := make(map[string]int)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r struct {
+			Body struct {
+				Value []json.RawMessage `json:"value"`
+			} `json:"body"`
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		path := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".json"), "-", "/")
+		recorded["/beta/"+path], recorded["/v1.0/"+path] = provider.Page{Items: r.Body.Value}, provider.Page{Items: r.Body.Value}
+		want[path[strings.LastIndex(path, "/")+1:]] = len(r.Body.Value)
+	}
+	delete(want, "managedAppPolicies") // the same policies come by type
+	data := &datatest.Memory{}
+	types, _ := json.Marshal(map[string][]string{"types": slices.Collect(maps.Keys(want))})
+	if _, err := run(t, op.InventorySync, &fake{page: script(recorded)}, data, string(types)); err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range want {
+		rows, _ := data.Rows(t.Context(), "inventory/"+name)
+		if len(rows) != n {
+			t.Errorf("%s: %d rows of %d", name, len(rows), n)
+		}
+		for _, row := range rows {
+			if row.Name == "" {
+				t.Errorf("%s: %s has no name", name, row.ID)
+			}
+		}
+	}
+}

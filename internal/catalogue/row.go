@@ -1,0 +1,124 @@
+package catalogue
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// Limits of what rows are found by. Names are for people and are cut; an id that
+// is longer is none.
+const (
+	maxName = 256 // runes
+	maxID   = 256 // bytes
+)
+
+// newRow reads what a row is found by from an object of the provider, and keeps
+// the object as it came. Names are in different properties by type.
+func newRow(raw json.RawMessage) (Row, error) {
+	var o struct {
+		ID          string `json:"id"`
+		Type        string `json:"@odata.type"`
+		DisplayName string `json:"displayName"`
+		Name        string `json:"name"`
+		DeviceName  string `json:"deviceName"`
+		FileName    string `json:"fileName"`
+		Modified    string `json:"lastModifiedDateTime"`
+		Changed     string `json:"modifiedDateTime"`
+		Synced      string `json:"lastSyncDateTime"`
+	}
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return Row{}, unreadable("an object", err)
+	}
+	if o.ID == "" || len(o.ID) > maxID || o.ID != clean(o.ID) {
+		return Row{}, unreadable("an object", fmt.Errorf("its id is %.40q", o.ID))
+	}
+	return Row{
+		ID:         o.ID,
+		Name:       clean(cmp.Or(o.DisplayName, o.Name, o.DeviceName, o.FileName)),
+		Type:       clean(o.Type),
+		ModifiedAt: clean(cmp.Or(o.Modified, o.Changed, o.Synced)),
+		Data:       raw,
+	}, nil
+}
+
+// unreadable is the error of an object that is not of the shape the provider
+// documents.
+func unreadable(what string, err error) *provider.Error {
+	return &provider.Error{Reason: op.ProviderRejected, Message: fmt.Sprintf("%s can't be read: %v", what, err)}
+}
+
+// clean returns s without control characters, which no database keeps and no
+// page shows, cut at [maxName].
+func clean(s string) string {
+	n := 0
+	return strings.Map(func(c rune) rune {
+		if n++; n > maxName || unicode.IsControl(c) {
+			return -1
+		}
+		return c
+	}, s)
+}
+
+// object is a JSON object with its properties in their order, each value byte
+// for byte.
+type object []property
+
+type property struct {
+	name  string
+	value json.RawMessage
+}
+
+// UnmarshalJSON reads an object; anything else is an error.
+func (o *object) UnmarshalJSON(raw []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("it is not an object")
+	}
+	*o = nil
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		p := property{name: name.(string)} // the grammar has nothing else here
+		if err := dec.Decode(&p.value); err != nil {
+			return err
+		}
+		*o = append(*o, p)
+	}
+	return nil
+}
+
+// raw writes the object again. It is no MarshalJSON: that would be compacted and
+// escaped, and no longer what the provider wrote.
+func (o object) raw() json.RawMessage {
+	out := []byte{'{'}
+	for i, p := range o {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		name, _ := json.Marshal(p.name) // a string can't fail
+		out = append(append(out, name...), ':')
+		out = append(out, p.value...)
+	}
+	return append(out, '}')
+}
+
+// take removes the property and returns its value; nil when there is none.
+func (o *object) take(name string) json.RawMessage {
+	for i, p := range *o {
+		if p.name == name {
+			*o = append((*o)[:i:i], (*o)[i+1:]...)
+			return p.value
+		}
+	}
+	return nil
+}
