@@ -86,3 +86,15 @@ func (r Result) Causes() []Cause { return r.causes }
 
 // Replayed reports that this answers a press that had been answered before.
 func (r Result) Replayed() bool { return r.replayed }
+
+// ReadyResult is what a preflight answers when a start would be accepted now: no
+// run exists, and none was made.
+func ReadyResult(f Facts) Result {
+	return Result{outcome: Accepted, facts: f, causes: []Cause{{Code: Reason(Accepted), Phase: Admission}}}
+}
+
+// Recorded returns r with the id of the record of the press.
+func (r Result) Recorded(attempt string) Result {
+	r.facts.Attempt = attempt
+	return r
+}
