@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	sqlitedriver "modernc.org/sqlite"
@@ -66,7 +67,7 @@ func IsUnavailable(err error) bool {
 			"58000", "58030": // system error, input or output failed
 			return true
 		}
-		return pg.Code[:2] == "08" || pg.Code[:2] == "53" // connection; disk full, memory, too many connections
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") // connection; disk, memory or connections used up
 	}
 	var dial *pgconn.ConnectError
 	var network net.Error

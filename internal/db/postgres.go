@@ -62,7 +62,11 @@ func openPostgres(ctx context.Context, cfg Config) (*postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	if err := checkServer(ctx, pool); err != nil {
+	facts, err := askServer(ctx, pool)
+	if err == nil {
+		err = facts.fit()
+	}
+	if err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("PostgreSQL database %q: %w", pc.ConnConfig.Database, err)
 	}
@@ -71,26 +75,32 @@ func openPostgres(ctx context.Context, cfg Config) (*postgres, error) {
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// checkServer refuses a server that can't be written, is too old, would lose
-// what it has acknowledged, or keeps text in another encoding than Go does.
-func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
-	var version int
-	var fsync, fullPages, encoding, readOnly string
-	err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
-		current_setting('full_page_writes'), current_setting('server_encoding'),
-		current_setting('transaction_read_only')`).Scan(&version, &fsync, &fullPages, &encoding, &readOnly)
+// server is what decides whether a server is fit.
+type server struct {
+	version                              int // 150018 is 15.18
+	fsync, fullPages, encoding, readOnly string
+}
+
+func askServer(ctx context.Context, pool *pgxpool.Pool) (s server, err error) {
+	err = pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
+		current_setting('full_page_writes'), current_setting('server_encoding'), current_setting('transaction_read_only')`).
+		Scan(&s.version, &s.fsync, &s.fullPages, &s.encoding, &s.readOnly)
+	return s, err
+}
+
+// fit refuses a server that can't be written, is too old, would lose what it has
+// acknowledged, or keeps text in another encoding than Go does.
+func (s server) fit() error {
 	switch {
-	case err != nil:
-		return err
-	case version < oldestPostgres:
-		return fmt.Errorf("server version %d is too old: want %d or newer", version/10000, oldestPostgres/10000)
-	case fsync != "on":
-		return fmt.Errorf("fsync is %q, want on: a power cut would lose acknowledged work", fsync)
-	case fullPages != "on":
-		return fmt.Errorf("full_page_writes is %q, want on: a power cut could damage the database", fullPages)
-	case encoding != "UTF8":
-		return fmt.Errorf("encoding is %q, want UTF8", encoding)
-	case readOnly != "off":
+	case s.version < oldestPostgres:
+		return fmt.Errorf("server version %d is too old: want %d or newer", s.version/10000, oldestPostgres/10000)
+	case s.fsync != "on":
+		return fmt.Errorf("fsync is %q, want on: a power cut would lose acknowledged work", s.fsync)
+	case s.fullPages != "on":
+		return fmt.Errorf("full_page_writes is %q, want on: a power cut could damage the database", s.fullPages)
+	case s.encoding != "UTF8":
+		return fmt.Errorf("encoding is %q, want UTF8", s.encoding)
+	case s.readOnly != "off":
 		return errors.New("is read-only: a standby, or default_transaction_read_only is on")
 	}
 	return nil

@@ -58,8 +58,7 @@ func Start(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not under TMPDIR: the path of a socket must fit into 107 bytes.
-	dir, err := os.MkdirTemp("/tmp", "interlock-postgres-")
+	dir, err := os.MkdirTemp(parent(), "interlock-postgres-")
 	if err != nil {
 		return nil, fmt.Errorf("folder for PostgreSQL: %w", err)
 	}
@@ -128,6 +127,17 @@ func (c *Cluster) ready(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// parent is where the server's folder goes: in memory where there is room, since
+// making and dropping a database there takes a tenth of the time. It is never
+// TMPDIR: the path of a socket must fit into 107 bytes.
+func parent() string {
+	const enough = 2 << 30 // 1 GiB of log and some dozens of databases of 10 MiB
+	if free("/dev/shm") >= enough {
+		return "/dev/shm"
+	}
+	return "/tmp"
 }
 
 // binaries returns the folder of the newest installed server.

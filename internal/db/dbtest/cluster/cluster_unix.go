@@ -26,3 +26,12 @@ func detach(cmd *exec.Cmd, dir string) error {
 	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
 	return nil
 }
+
+// free is the room in bytes on the file system of dir, 0 where there is no dir.
+func free(dir string) uint64 {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0
+	}
+	return s.Bavail * uint64(s.Bsize)
+}
