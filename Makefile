@@ -1,0 +1,124 @@
+# Every way to run, check and prove Interlock. `make` alone prints this list.
+#
+# Tests belong to lanes (internal/archtest holds them apart): the default lane is
+# everything without a build tag, on both database engines; the slow lanes are
+# build tags, and their tests carry the lane's name: TestFaults..., TestSoak...
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One private PostgreSQL for all packages of a run; see internal/db/dbtest.
+WITH_POSTGRES := go run ./internal/db/dbtest/pgserver --
+
+# Packages whose reason is concurrency, or that are driven by it.
+RACE := ./internal/db/... ./internal/gate/... ./internal/graphsim/... ./internal/provider/... ./internal/api/...
+
+# The linter is built from the source that tools/go.mod pins, once for each
+# version of it and of Go, outside the tree.
+LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' tools/go.mod)
+LINT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/interlock/bin/golangci-lint-$(LINT_VERSION)-$(shell go env GOVERSION)
+
+FUZZTIME ?= 1m
+COVERAGE ?= coverage.out
+
+##@ Work
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Start the demo: simulator, server and a seeded workspace
+	go run ./cmd/interlock demo
+
+.PHONY: build
+build: ## Build bin/interlock
+	go build -trimpath -o bin/interlock ./cmd/interlock
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code (gofumpt, goimports)
+	$(LINT) fmt
+
+.PHONY: generate
+generate: ## Make again every file that is made from another
+	go generate ./...
+
+##@ Before a commit
+
+.PHONY: check
+check: lint archtest ## Format, lint, vet and the rules of the house
+
+.PHONY: lint
+lint: $(LINT)
+	$(LINT) run
+
+.PHONY: lint-fix
+lint-fix: $(LINT) ## Let the linter mend what it can
+	$(LINT) run --fix
+
+.PHONY: archtest
+archtest:
+	go test ./internal/archtest
+
+.PHONY: contract
+contract: ## The focused suite: words, gate, API and the acceptance table
+	$(WITH_POSTGRES) go test ./internal/op/... ./internal/gate/... ./internal/api/... ./internal/archtest
+
+.PHONY: test
+test: ## All tests of the default lane, on SQLite and PostgreSQL
+	$(WITH_POSTGRES) go test ./...
+
+.PHONY: verify
+verify: ## Made files, go.mod and docs are what they should be
+	@state() { git status --porcelain; git diff; }; \
+	before=$$(state); $(MAKE) --no-print-directory generate; \
+	[ "$$before" = "$$(state)" ] || { echo "make generate changed files: commit what it makes" >&2; git status --short >&2; exit 1; }
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+	go test ./internal/archtest
+
+##@ Longer
+
+.PHONY: race
+race: ## The packages that live by concurrency, under the race detector
+	$(WITH_POSTGRES) go test -race $(RACE)
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME (1m); new inputs land in testdata/fuzz
+	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names = names " " $$1 } /^ok/ { n = split(names, f, " "); for (i = 1; i <= n; i++) print $$2, f[i]; names = "" }' | \
+	while read -r package target; do \
+		echo "== $$target in $$package for $(FUZZTIME)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+	done
+
+.PHONY: fuzz-short
+fuzz-short: ## Each fuzz target for ten seconds
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=10s
+
+.PHONY: conformance
+conformance: ## Independent published clients against the simulator (needs npm)
+	./conformance/run.sh
+
+.PHONY: faults
+faults: ## Kills, stops and power cuts, at full length (about an hour)
+	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -timeout 3h -v ./...
+
+.PHONY: faults-short
+faults-short: ## The same proofs with few repetitions
+	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 15m ./...
+
+.PHONY: bench
+bench: ## Benchmarks, one pass each
+	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: cover
+cover: ## Test coverage, by package and in all
+	$(WITH_POSTGRES) go test -coverpkg ./internal/... -coverprofile $(COVERAGE) ./...
+	@go tool cover -func $(COVERAGE) | tail -1
+
+$(LINT):
+	mkdir -p $(@D)
+	cd tools && go build -trimpath -ldflags '-s -w' -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
