@@ -1,0 +1,149 @@
+package graphsim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// seeds are the immutable entities that all tenants share, and the recipe for the
+// rest. Policies loaded from a folder come first; what the folder lacks is generated.
+type seeds struct {
+	seed   uint64
+	digest string             // of the folder, "" without one
+	fixed  map[string][]*seed // in every tenant: default scope tag, built-in roles
+	loaded map[string][]*seed // by lower-case collection path
+	names  []groupSeed        // loaded groups, before the generated ones
+	count  int                // loaded policies in all
+
+	mu     sync.Mutex
+	pools  map[int]map[string][]*seed // policies by asked amount
+	appSet map[int][]*seed
+}
+
+type groupSeed struct{ name, description, rule string }
+
+func newSeeds(seedNumber uint64, dir string) (*seeds, error) {
+	s := &seeds{seed: seedNumber, fixed: fixedSeeds(), pools: map[int]map[string][]*seed{}, appSet: map[int][]*seed{}}
+	if dir == "" {
+		return s, nil
+	}
+	data, err := LoadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s.loaded, s.names, s.digest = data.policies, data.groups, data.digest
+	for key, list := range s.loaded {
+		if key != mobileAppsKey {
+			s.count += len(list)
+		}
+	}
+	return s, nil
+}
+
+const mobileAppsKey = "deviceappmanagement/mobileapps"
+
+// policies returns n policies by collection: 0 means all that were loaded, or 300 generated ones.
+func (s *seeds) policies(n int) map[string][]*seed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pool, ok := s.pools[n]; ok {
+		return pool
+	}
+	pool := map[string][]*seed{}
+	want := n
+	if n == 0 {
+		want = max(s.count, defaultPolicies)
+	}
+	left := max(want, 0)
+	if left > 0 {
+		for _, col := range collectionList { // round by round over the types, so that few policies still are of many types
+			key := strings.ToLower(col.path)
+			if key != mobileAppsKey {
+				take := len(s.loaded[key])
+				if n > 0 && s.count > 0 {
+					take = min(take, (take*n+s.count-1)/s.count, left)
+				}
+				pool[key] = slices.Clone(s.loaded[key][:take])
+				left -= take
+			}
+		}
+	}
+	// What no file covers is generated: types that the folder lacks, and the rest of the amount.
+	for i := 0; i < 4*generatorCycle && left > 0; i++ {
+		col, sd := generatePolicy(s.seed, i)
+		key := strings.ToLower(col)
+		if len(s.loaded[key]) > 0 && n == 0 {
+			continue
+		}
+		pool[key] = append(pool[key], sd)
+		left--
+	}
+	for key, list := range s.fixed {
+		pool[key] = append(slices.Clone(list), pool[key]...)
+	}
+	s.pools[n] = pool
+	return pool
+}
+
+// apps returns n mobile apps, loaded ones first.
+func (s *seeds) apps(n int) []*seed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set, ok := s.appSet[n]; ok {
+		return set
+	}
+	set := slices.Clone(s.loaded[mobileAppsKey])
+	set = set[:min(n, len(set))]
+	for i := 0; len(set) < n; i++ {
+		set = append(set, generateApp(s.seed, i))
+	}
+	s.appSet[n] = set
+	return set
+}
+
+// groups makes the groups of a tenant: the same names in another order for each, and members by formula.
+func (s *seeds) groups(t *tenant, n int) []*group {
+	rng := rand.New(rand.NewPCG(s.seed, uint64(t.ns.ID())^uint64(t.ns[15])<<40))
+	out := make([]*group, 0, n)
+	names := newGroupNames(rng)
+	for i := range n {
+		var gs groupSeed
+		if i < len(s.names) {
+			gs = s.names[i]
+		} else {
+			gs = names.next(i)
+		}
+		g := &group{
+			ord: i, id: t.derive("group", string(rune(i))), displayName: gs.name, description: gs.description, rule: gs.rule,
+			created:   epoch.Add(-upTo(rng, 3*365*day)).Truncate(1e9),
+			generated: groupSize(i, rng),
+		}
+		g.unified = gs.rule == "" && i%9 == 4
+		g.devices = strings.Contains(gs.rule, "device.")
+		if g.devices {
+			g.generated = min(g.generated, defaultDevices)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// groupSize follows what directories look like: many small groups, few large ones, and now
+// and then one of 1,500 members, which no delta page holds.
+func groupSize(i int, rng *rand.Rand) int {
+	switch p := rng.IntN(100); {
+	case i%700 == 41:
+		return 1500
+	case p < 5:
+		return 0
+	case p < 70:
+		return 1 + rng.IntN(12)
+	case p < 92:
+		return 13 + rng.IntN(28)
+	case p < 99:
+		return 41 + rng.IntN(80)
+	}
+	return 300
+}
