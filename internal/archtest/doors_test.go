@@ -1,0 +1,127 @@
+package archtest
+
+import (
+	"go/ast"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// TestWorkBeginsAtTheGate (G1): who can't write these rows can't start anything.
+// Imports of River and the compiler's internal folders hold the rest.
+func TestWorkBeginsAtTheGate(t *testing.T) { holds(t, startsWork) }
+
+var work = regexp.MustCompile(`(?i)\b(?:insert\s+into|update|delete\s+from)\s+(runs|run_claims|river_job)\b`)
+
+func startsWork(files []file) []finding {
+	return sql(files, work, "only the gate writes %s: ask it", "internal/gate", "internal/gate/internal/...", "internal/gate/worker")
+}
+
+// TestNotificationsAreWrittenAtTheEnd (A4): neither a surface nor a worker tells
+// anybody anything by itself; a run's end does, in the transaction that ends it.
+func TestNotificationsAreWrittenAtTheEnd(t *testing.T) { holds(t, notifies) }
+
+var notification = regexp.MustCompile(`(?i)\binsert\s+into\s+(notifications)\b`)
+
+func notifies(files []file) (found []finding) {
+	found = sql(files, notification, "only internal/notify writes %s", "internal/notify")
+	for _, f := range files {
+		if f.test() || f.in("internal/gate/internal/ending", "internal/app") {
+			continue
+		}
+		for p, at := range f.imports() {
+			if p == module+"internal/notify" {
+				found = append(found, f.finding(at, "only the ending of a run notifies: see internal/gate/internal/ending"))
+			}
+		}
+	}
+	return found
+}
+
+// TestConflictPredicates: PostgreSQL infers a partial index only from literal
+// SQL. With parameters a prepared statement works five times and fails at the
+// sixth, when the planner goes generic (observed on PostgreSQL 15).
+func TestConflictPredicates(t *testing.T) { holds(t, conflictPredicates) }
+
+var conflictPredicate = regexp.MustCompile(`(?is)\bon\s+conflict\s*\([^)]*\)\s*where\s[^;]*?(\$\d+).*?\bdo\b`)
+
+func conflictPredicates(files []file) []finding {
+	return sql(files, conflictPredicate, "the predicate of ON CONFLICT ... WHERE holds the parameter %s: it must be literal SQL")
+}
+
+// sql finds a pattern in the strings of files outside the rooms. What its group
+// matched stands in the finding.
+func sql(files []file, pattern *regexp.Regexp, format string, rooms ...string) (found []finding) {
+	for _, f := range files {
+		if f.test() || f.in(rooms...) {
+			continue
+		}
+		f.texts(func(at ast.Node, text string) {
+			if m := pattern.FindStringSubmatch(text); m != nil {
+				found = append(found, f.finding(at, format, m[1]))
+			}
+		})
+	}
+	return found
+}
+
+// TestSecretsAreRevealedOnce: only a provider's client asks what a secret is.
+func TestSecretsAreRevealedOnce(t *testing.T) { holds(t, reveals) }
+
+func reveals(files []file) (found []finding) {
+	for _, f := range files {
+		if f.test() || f.in("internal/vault", "internal/provider/graph") {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Reveal" {
+				found = append(found, f.finding(s, "only internal/vault and internal/provider/graph reveal secrets"))
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// TestHTTPClients: a client of net/http follows redirects with its body, dials
+// any address and waits for ever, unless it was made by outbound. The Go client
+// and the simulator's control client speak to an address that their user names.
+func TestHTTPClients(t *testing.T) { holds(t, httpClients) }
+
+func httpClients(files []file) (found []finding) {
+	for _, f := range files {
+		if f.test() || f.in("internal/outbound", "internal/client", "internal/graphsim", "conformance/...") {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			s, ok := lit.Type.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "http" && (s.Sel.Name == "Client" || s.Sel.Name == "Transport") {
+				found = append(found, f.finding(lit, "internal/outbound makes HTTP clients"))
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// TestOperationsNameACapability (A3): of the one registry.
+func TestOperationsNameACapability(t *testing.T) {
+	if len(catalogue.All()) == 0 {
+		t.Fatal("the catalogue is empty")
+	}
+	for _, def := range catalogue.All() {
+		if !slices.Contains(tenancy.Capabilities(), def.Capability) {
+			t.Errorf("%s names the capability %q, which tenancy does not know", def.Kind, def.Capability)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package archtest
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// room is a package of ours: which of ours it may import, and why no others.
+// Rooms stand above the ones they import nothing of; arrows only go up the page.
+type room struct {
+	path string
+	may  []string
+	why  string
+}
+
+var rooms = []room{
+	{"internal/op", nil, "the words and nouns of starts and runs: every surface speaks through them, so they lean on nothing"},
+	{"internal/tenancy", nil, "nouns that every room shares: they lean on nothing"},
+	{"internal/db", nil, "the door to the database knows nothing of what is stored behind it"},
+	{"internal/vault", nil, "what can open secrets sees nothing but secrets"},
+	{"internal/outbound", nil, "the only maker of HTTP clients judges addresses, not what is said there"},
+	{"internal/graphsim", nil, "an independent simulator: were it to share code with the client, both could be wrong alike"},
+
+	{"internal/db/dbtest/cluster", nil, "starts a PostgreSQL for anybody's tests"},
+	{"internal/db/dbtest/pgserver", []string{"internal/db/dbtest/cluster"}, "the cluster as a command, for the Makefile"},
+	{"internal/db/dbtest", []string{"internal/db", "internal/db/dbtest/cluster"}, "fresh databases, whatever is stored in them"},
+
+	{"internal/provider", []string{"internal/op", "internal/tenancy"}, "the port: an operation sees a provider through it and never learns which"},
+	{"internal/provider/graph", []string{"internal/op", "internal/outbound", "internal/provider", "internal/tenancy", "internal/vault"}, "one provider's client: no database and no gate, so it can't decide anything"},
+	{"internal/catalogue", []string{"internal/op", "internal/provider", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
+	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
+
+	{"internal/access", []string{"internal/db", "internal/op", "internal/tenancy"}, "who may see what is decided before anything else is known"},
+	{"internal/store", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
+
+	{"internal/gate/internal/ledger", []string{"internal/db", "internal/op"}, "SQL that moves runs: callers have decided already"},
+	{"internal/gate/internal/queue", []string{"internal/db"}, "the courier carries a run id and a fence and knows nothing of runs"},
+	{"internal/notify", []string{"internal/db", "internal/op"}, "one row in the finishing transaction: no surface and no network"},
+	{"internal/gate/internal/ending", []string{"internal/access", "internal/db", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/notify", "internal/op"}, "the one way a run ends, whoever ends it"},
+	{"internal/gate", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/op", "internal/store", "internal/tenancy"}, "decides from stored facts: no provider, so no network at click time"},
+	{"internal/gate/worker", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/op", "internal/provider", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
+
+	{"internal/httpx", []string{"internal/access", "internal/db", "internal/op"}, "turns errors of the rooms below into answers of HTTP"},
+	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
+	{"internal/client", []string{"internal/op"}, "speaks HTTP from outside: nothing of the server but its words"},
+	{"internal/cli", []string{"internal/client", "internal/op"}, "commands on the client: what they can do, anybody's program can"},
+
+	{"internal/app", []string{"internal/..."}, "the composition root: the one place that knows every room"},
+	{"cmd/interlock", []string{"internal/app", "internal/cli", "internal/db", "internal/graphsim"}, "flags and signals"},
+	{"conformance/...", []string{"internal/graphsim"}, "independent clients meet the simulator as strangers"},
+	{"e2e/...", []string{"internal/..."}, "whole scenarios"},
+	{"internal/archtest", []string{"internal/..."}, "the rules look into every room"},
+}
+
+// TestImports holds the arrows of the architecture. Tests may import more: what
+// they can't reach, the compiler hides from them.
+func TestImports(t *testing.T) { holds(t, imports) }
+
+func imports(files []file) (found []finding) {
+	for _, f := range files {
+		i := slices.IndexFunc(rooms, func(r room) bool { return f.in(r.path) })
+		if i < 0 {
+			found = append(found, f.finding(f.syntax.Name, "package %s has no row in the table of rooms: say which of ours it may import, and why", f.room()))
+			continue
+		}
+		if f.test() {
+			continue
+		}
+		for p, at := range f.imports() {
+			if ours, ok := strings.CutPrefix(p, module); ok && !inside(ours, append(rooms[i].may, rooms[i].path)) {
+				found = append(found, f.finding(at, "%s may not import %s: %s", rooms[i].path, ours, rooms[i].why))
+			}
+		}
+	}
+	return found
+}
+
+// dependency is something from outside that only some rooms may use.
+type dependency struct {
+	path  string // module, or package of the standard library
+	rooms []string
+	tests bool // tests anywhere may use it as well
+	why   string
+}
+
+var dependencies = []dependency{
+	{"database/sql", []string{"internal/db", "internal/gate/internal/queue"}, false, "one door to the database: whoever goes around db.Tx goes around its durability, retries and faults"},
+	{"modernc.org/sqlite", []string{"internal/db"}, false, "the driver of one engine"},
+	{"github.com/jackc/pgx/v5", []string{"internal/db/...", "internal/gate/internal/queue"}, false, "the driver of the other engine"},
+	{"github.com/pressly/goose/v3", []string{"internal/db"}, false, "migrations belong to the door"},
+	{"github.com/gofrs/flock", []string{"internal/db"}, false, "one process for each SQLite file"},
+	{"github.com/riverqueue/river", []string{"internal/db", "internal/gate/..."}, false, "whoever can reach the queue can start work around the gate"},
+	{"github.com/tink-crypto/tink-go/v2", []string{"internal/vault"}, false, "cryptography in one room"},
+	{"github.com/alexedwards/argon2id", []string{"internal/access"}, false, "passwords in one room"},
+	{"github.com/Azure/azure-sdk-for-go/sdk/azcore", []string{"internal/provider/graph"}, false, "only one provider's client knows its SDK"},
+	{"github.com/Azure/azure-sdk-for-go/sdk/azidentity", []string{"internal/provider/graph"}, false, "only one provider's client knows its SDK"},
+	{"golang.org/x/time", []string{"internal/access", "internal/httpx", "internal/provider/graph"}, false, "rates of calls, in and out"},
+	{"golang.org/x/oauth2", []string{"conformance/..."}, true, "a stranger's client for the simulator"},
+	{"github.com/coreos/go-oidc/v3", []string{"conformance/..."}, true, "a stranger's client for the simulator"},
+	{"github.com/go-jose/go-jose/v4", []string{"conformance/...", "internal/graphsim"}, true, "the simulator signs tokens"},
+	{"github.com/danielgtaylor/huma/v2", []string{"internal/api"}, false, "the framework of one surface"},
+	{"github.com/spf13/cobra", []string{"cmd/interlock", "internal/cli"}, false, "commands"},
+	{"github.com/schollz/progressbar/v3", []string{"internal/cli"}, false, "a terminal's progress"},
+	{"golang.org/x/term", []string{"internal/cli"}, false, "a terminal's password prompt"},
+	{"github.com/google/uuid", []string{"internal/..."}, true, "ids that sort by time; never a secret"},
+	{"golang.org/x/sync", []string{"cmd/interlock", "internal/..."}, true, "goroutines that end together"},
+	{"github.com/google/go-cmp", nil, true, "differences in tests"},
+	{"pgregory.net/rapid", nil, true, "properties and state machines in tests"},
+	{"github.com/rogpeppe/go-internal", nil, true, "scripts of the CLI in tests"},
+}
+
+// TestDependencies holds what is used from outside in the rooms it is for.
+func TestDependencies(t *testing.T) { holds(t, outside) }
+
+func outside(files []file) (found []finding) {
+	for _, f := range files {
+		for p, at := range f.imports() {
+			if strings.HasPrefix(p, module) {
+				continue
+			}
+			i := slices.IndexFunc(dependencies, func(d dependency) bool { return p == d.path || strings.HasPrefix(p, d.path+"/") })
+			switch {
+			case i < 0 && strings.Contains(strings.Split(p, "/")[0], "."):
+				found = append(found, f.finding(at, "%s has no row in the table of dependencies: say who may use it, and why", p))
+			case i >= 0 && !f.in(dependencies[i].rooms...) && (!f.test() || !dependencies[i].tests):
+				found = append(found, f.finding(at, "%s may not import %s: %s", f.room(), p, dependencies[i].why))
+			}
+		}
+	}
+	return found
+}
+
+// TestDependenciesAreExplained wants a row and a line of the decision record for
+// every direct dependency, and no row for what is gone.
+func TestDependenciesAreExplained(t *testing.T) {
+	mod, err := os.ReadFile(root + "/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := os.ReadFile(root + "/docs/decisions/0002-dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) // indirect ones end in a comment
+	if len(required) == 0 {
+		t.Fatal("go.mod requires nothing: has its form changed?")
+	}
+	direct := make(map[string]bool)
+	for _, r := range required {
+		direct[r[1]] = true
+		if !strings.Contains(string(record), "`"+r[1]+"`") {
+			t.Errorf("docs/decisions/0002-dependencies.md does not say why %s", r[1])
+		}
+		if !slices.ContainsFunc(dependencies, func(d dependency) bool { return r[1] == d.path || strings.HasPrefix(r[1], d.path+"/") }) {
+			t.Errorf("%s has no row in the table of dependencies", r[1])
+		}
+	}
+	for _, d := range dependencies {
+		if strings.Contains(d.path, ".") && !slices.ContainsFunc(slices.Collect(maps.Keys(direct)), func(p string) bool { return p == d.path || strings.HasPrefix(p, d.path+"/") }) {
+			t.Errorf("%s is in the table of dependencies, but go.mod does not require it", d.path)
+		}
+	}
+}
+
+// TestPackageDocs wants every package to say what it is for.
+func TestPackageDocs(t *testing.T) { holds(t, packageDocs) }
+
+func packageDocs(files []file) (found []finding) {
+	first := make(map[string]file)
+	documented := make(map[string]bool)
+	for _, f := range files {
+		if f.test() {
+			continue
+		}
+		if _, ok := first[f.room()]; !ok {
+			first[f.room()] = f
+		}
+		documented[f.room()] = documented[f.room()] || f.syntax.Doc != nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(first)) {
+		if !documented[name] {
+			found = append(found, first[name].finding(first[name].syntax.Name, "package %s has no doc comment", name))
+		}
+	}
+	return found
+}

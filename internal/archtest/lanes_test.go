@@ -1,0 +1,118 @@
+package archtest
+
+import (
+	"go/ast"
+	"go/build/constraint"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// lanes are the build tags of tests that are too slow or need too much for every
+// run, with the prefix of their names, by which the Makefile picks them. All
+// other tests are the default lane: fast, and on both engines.
+var lanes = map[string]string{
+	"faults":  "TestFaults",
+	"soak":    "TestSoak",
+	"browser": "TestBrowser",
+}
+
+// platforms may stand in a build constraint of any test.
+var platforms = []string{"unix", "linux", "darwin", "windows", "race"}
+
+// TestLanes (W2): each test file belongs to one lane.
+func TestLanes(t *testing.T) { holds(t, inLanes) }
+
+func inLanes(files []file) (found []finding) {
+	for _, f := range files {
+		if !f.test() {
+			continue
+		}
+		var mine []string
+		for _, tag := range tags(f) {
+			if _, ok := lanes[tag]; ok {
+				mine = append(mine, tag)
+			} else if !slices.Contains(platforms, tag) {
+				found = append(found, f.finding(f.syntax.Name, "build tag %q is no lane", tag))
+			}
+		}
+		if len(mine) > 1 {
+			found = append(found, f.finding(f.syntax.Name, "belongs to the lanes %s: one file, one lane", strings.Join(mine, " and ")))
+		}
+		for _, test := range tests(f) {
+			name := test.Name.Name
+			for lane, prefix := range lanes {
+				named, tagged := strings.HasPrefix(name, prefix), slices.Contains(mine, lane)
+				if tagged && !named && name != "TestMain" {
+					found = append(found, f.finding(test, "%s is in the lane %s: its name begins with %s, or make %s would not run it", name, lane, prefix, lane))
+				}
+				if named && !tagged {
+					found = append(found, f.finding(test, "%s has a name of the lane %s, but its file lacks that build tag", name, lane))
+				}
+			}
+		}
+	}
+	return found
+}
+
+// tags are the names in f's build constraint.
+func tags(f file) (all []string) {
+	for _, group := range f.syntax.Comments {
+		if group.Pos() > f.syntax.Package {
+			break
+		}
+		for _, c := range group.List {
+			if expr, err := constraint.Parse(c.Text); err == nil && constraint.IsGoBuild(c.Text) {
+				expr.Eval(func(tag string) bool {
+					all = append(all, tag)
+					return false
+				})
+			}
+		}
+	}
+	return all
+}
+
+// tests are the functions of f that go test runs as tests.
+func tests(f file) (all []*ast.FuncDecl) {
+	for _, decl := range f.syntax.Decls {
+		if fn, ok := decl.(*ast.FuncDecl); ok && f.test() && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
+			all = append(all, fn)
+		}
+	}
+	return all
+}
+
+// TestSkips: a test that can skip proves nothing on the machine where it does.
+// Only data that lives beside the repository may be absent.
+func TestSkips(t *testing.T) { holds(t, skips) }
+
+func skips(files []file) (found []finding) {
+	for _, f := range files {
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && skip(call) && !saysShared(call) {
+				found = append(found, f.finding(call, "skips: the only reason for that is data in ../shared that is absent, and the message says so"))
+			}
+			return true
+		})
+	}
+	return found
+}
+
+func skip(call *ast.CallExpr) bool {
+	s, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, s.Sel.Name)
+}
+
+func saysShared(call *ast.CallExpr) (says bool) {
+	for _, arg := range call.Args {
+		ast.Inspect(arg, func(n ast.Node) bool {
+			if e, ok := n.(ast.Expr); ok {
+				s, _ := literal(e)
+				says = says || strings.Contains(s, "../shared")
+			}
+			return true
+		})
+	}
+	return says
+}

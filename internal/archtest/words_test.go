@@ -1,0 +1,86 @@
+package archtest
+
+import (
+	"go/ast"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestWordsLiveInOnePlace (V2): no page, command or worker has a sentence of its
+// own for what op/words.go says.
+func TestWordsLiveInOnePlace(t *testing.T) { holds(t, words) }
+
+const wordsFile = "internal/op/words.go"
+
+var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// words takes the pieces of text between placeholders that are long enough to be
+// nobody else's by chance.
+func words(files []file) (found []finding) {
+	said := make(map[string]bool)
+	for _, f := range files {
+		if f.path != wordsFile {
+			continue
+		}
+		f.texts(func(_ ast.Node, text string) {
+			for _, piece := range placeholder.Split(text, -1) {
+				piece = strings.ToLower(strings.Trim(piece, " .,:;“”"))
+				if len(strings.Fields(piece)) >= 3 && len(piece) >= 16 {
+					said[piece] = true
+				}
+			}
+		})
+	}
+	for _, f := range files {
+		if f.test() || f.in("internal/op") {
+			continue
+		}
+		f.texts(func(at ast.Node, text string) {
+			lower := strings.ToLower(text)
+			for piece := range said {
+				if strings.Contains(lower, piece) {
+					found = append(found, f.finding(at, "%q is said by %s: take it from an answer or a run of package op", piece, wordsFile))
+				}
+			}
+		})
+	}
+	return found
+}
+
+// TestLinksAreBuiltInOnePlace (V4): the address of a run, or of any page of the
+// console, comes from op/links.go.
+func TestLinksAreBuiltInOnePlace(t *testing.T) { holds(t, links) }
+
+func links(files []file) (found []finding) {
+	for _, f := range files {
+		if f.test() || f.path == "internal/op/links.go" {
+			continue
+		}
+		f.texts(func(at ast.Node, text string) {
+			if strings.Contains(text, "/w/") {
+				found = append(found, f.finding(at, "internal/op/links.go builds addresses of the console"))
+			}
+		})
+	}
+	return found
+}
+
+// TestComments: a comment names the provider's document or what was observed,
+// never a folder of somebody's machine, and leaves nothing for later.
+func TestComments(t *testing.T) { holds(t, comments) }
+
+var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX)\b|/work/|shared/(?:design|spec)/`)
+
+func comments(files []file) (found []finding) {
+	for _, f := range files {
+		for _, group := range f.syntax.Comments {
+			for _, c := range group.List {
+				if m := unfinished.FindString(c.Text); m != "" && (!f.test() || !strings.Contains(c.Text, "../"+m)) {
+					found = append(found, f.finding(c, "%s does not belong in a comment", m))
+				}
+			}
+		}
+	}
+	return found
+}
