@@ -63,6 +63,7 @@ func TestRulesSee(t *testing.T) {
 		{"a platform", inLanes, "internal/api/a_test.go", "//go:build unix\n\npackage api\n\nfunc TestKill(t *testing.T) {}", ""},
 
 		{"a skip", skips, "internal/api/a_test.go", `package api; func TestX(t *testing.T) { if slow { t.Skip("too slow") } }`, "skips"},
+		{"a draw that is skipped", skips, "internal/api/a_test.go", `package api; func f(rt *rapid.T) { rt.Skip("no such run") }`, ""},
 		{"a skip for absent data", skips, "internal/api/a_test.go", `package api; func TestX(t *testing.T) { if none { t.Skipf("no %s", "../shared/x") } }`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
