@@ -102,6 +102,10 @@ fuzz-short: ## Each fuzz target for ten seconds
 conformance: ## Independent published clients against the simulator (needs npm)
 	./conformance/run.sh
 
+.PHONY: browser
+browser: ## The console in a real Chromium
+	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' ./...
+
 .PHONY: faults
 faults: ## Kills, stops and power cuts, at full length (about an hour)
 	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -timeout 3h -v ./...
@@ -109,6 +113,10 @@ faults: ## Kills, stops and power cuts, at full length (about an hour)
 .PHONY: faults-short
 faults-short: ## The same proofs with few repetitions
 	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 15m ./...
+
+.PHONY: soak
+soak: ## Hours of load, watching for leaks and growth
+	$(WITH_POSTGRES) go test -tags soak -run '^TestSoak' -timeout 24h -v ./...
 
 .PHONY: bench
 bench: ## Benchmarks, one pass each
