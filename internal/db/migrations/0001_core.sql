@@ -270,6 +270,8 @@ CREATE TABLE start_attempts (
 CREATE UNIQUE INDEX attempts_sameness ON start_attempts(sameness, bucket);
 CREATE INDEX attempts_list ON start_attempts(workspace_id, id DESC);
 CREATE INDEX attempts_outcome ON start_attempts(workspace_id, outcome, id DESC);
+CREATE INDEX attempts_operation ON start_attempts(workspace_id, operation, id DESC);
+CREATE INDEX attempts_actor ON start_attempts(workspace_id, actor_id, id DESC);
 CREATE INDEX attempts_tenant ON start_attempts(tenant_id, id DESC);
 CREATE INDEX attempts_run ON start_attempts(run_id, id);
 
@@ -322,6 +324,7 @@ CREATE TABLE datasets (
   tenant_id     TEXT NOT NULL,
   generation    BIGINT NOT NULL,               -- 0: nothing was ever committed
   next          BIGINT NOT NULL,               -- the next free generation
+  full_round    BOOLEAN NOT NULL DEFAULT TRUE, -- whether the last round begun replaces all rows
   as_of         BIGINT,
   row_count     BIGINT NOT NULL DEFAULT 0,
   delta         TEXT NOT NULL DEFAULT '',
