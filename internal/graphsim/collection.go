@@ -25,6 +25,7 @@ type collection struct {
 	count  countKind
 	hide   []string // properties that only a single item shows
 	navs   []string // navigation properties that can be read or expanded
+	bare   bool     // assignments have no source (source: type library of beta)
 	union  []string // read from these collections instead
 }
 
@@ -48,26 +49,26 @@ var collectionList = []*collection{
 	{path: "deviceManagement/compliancePolicies", entity: "deviceManagementCompliancePolicy", roles: intune("Configuration"), navs: []string{"assignments", "settings", "scheduledActionsForRule"}},
 	{path: "deviceManagement/deviceConfigurations", entity: "deviceConfiguration", v1: true, poly: true, roles: intune("Configuration"), navs: []string{"assignments"}},
 	{path: "deviceManagement/deviceCompliancePolicies", entity: "deviceCompliancePolicy", v1: true, poly: true, roles: intune("Configuration"), navs: []string{"assignments", "scheduledActionsForRule"}},
-	{path: "deviceManagement/groupPolicyConfigurations", entity: "groupPolicyConfiguration", roles: intune("Configuration"), navs: []string{"assignments", "definitionValues"}},
+	{path: "deviceManagement/groupPolicyConfigurations", entity: "groupPolicyConfiguration", roles: intune("Configuration"), navs: []string{"assignments", "definitionValues"}, bare: true},
 	{path: "deviceManagement/groupPolicyUploadedDefinitionFiles", entity: "groupPolicyUploadedDefinitionFile", roles: intune("Configuration")},
-	{path: "deviceManagement/intents", entity: "deviceManagementIntent", roles: intune("Configuration"), navs: []string{"assignments", "settings"}},
+	{path: "deviceManagement/intents", entity: "deviceManagementIntent", roles: intune("Configuration"), navs: []string{"assignments", "settings"}, bare: true},
 	{path: "deviceManagement/templates", entity: "deviceManagementTemplate", poly: true, roles: intune("Configuration")},
 	{path: "deviceManagement/managementConditions", entity: "managementCondition", roles: intune("Configuration")},
 	// Microsoft's table names no application permission for these scripts; tools use the Scripts permissions.
-	{path: "deviceManagement/deviceManagementScripts", entity: "deviceManagementScript", roles: intune("Scripts"), hide: []string{"scriptContent"}, navs: []string{"assignments"}},
-	{path: "deviceManagement/deviceShellScripts", entity: "deviceShellScript", roles: intune("Configuration", "ManagedDevices", "Scripts"), hide: []string{"scriptContent"}, navs: []string{"assignments"}},
-	{path: "deviceManagement/deviceCustomAttributeShellScripts", entity: "deviceCustomAttributeShellScript", roles: intune("Configuration", "ManagedDevices", "Scripts"), hide: []string{"scriptContent"}, navs: []string{"assignments"}},
-	{path: "deviceManagement/deviceHealthScripts", entity: "deviceHealthScript", roles: intune("Configuration", "Scripts"), hide: []string{"detectionScriptContent", "remediationScriptContent"}, navs: []string{"assignments"}},
-	{path: "deviceManagement/deviceComplianceScripts", entity: "deviceComplianceScript", roles: intune("Configuration", "ManagedDevices", "Scripts"), hide: []string{"detectionScriptContent"}, navs: []string{"assignments"}},
+	{path: "deviceManagement/deviceManagementScripts", entity: "deviceManagementScript", roles: intune("Scripts"), hide: []string{"scriptContent"}, navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/deviceShellScripts", entity: "deviceShellScript", roles: intune("Configuration", "ManagedDevices", "Scripts"), hide: []string{"scriptContent"}, navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/deviceCustomAttributeShellScripts", entity: "deviceCustomAttributeShellScript", roles: intune("Configuration", "ManagedDevices", "Scripts"), hide: []string{"scriptContent"}, navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/deviceHealthScripts", entity: "deviceHealthScript", roles: intune("Configuration", "Scripts"), hide: []string{"detectionScriptContent", "remediationScriptContent"}, navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/deviceComplianceScripts", entity: "deviceComplianceScript", roles: intune("Configuration", "ManagedDevices", "Scripts"), hide: []string{"detectionScriptContent"}, navs: []string{"assignments"}, bare: true},
 	{path: "deviceManagement/deviceEnrollmentConfigurations", entity: "deviceEnrollmentConfiguration", v1: true, poly: true, roles: intune("ServiceConfig", "Configuration"), navs: []string{"assignments"}},
 	{path: "deviceManagement/windowsAutopilotDeploymentProfiles", entity: "windowsAutopilotDeploymentProfile", poly: true, roles: intune("ServiceConfig"), navs: []string{"assignments"}},
 	{path: "deviceManagement/assignmentFilters", entity: "deviceAndAppManagementAssignmentFilter", roles: intune("Configuration")},
 	{path: "deviceManagement/roleScopeTags", entity: "roleScopeTag", roles: intune("Configuration", "RBAC")},
 	{path: "deviceManagement/notificationMessageTemplates", entity: "notificationMessageTemplate", v1: true, roles: intune("ServiceConfig"), navs: []string{"localizedNotificationMessages"}},
-	{path: "deviceManagement/termsAndConditions", entity: "termsAndConditions", v1: true, roles: intune("ServiceConfig"), navs: []string{"assignments"}},
-	{path: "deviceManagement/windowsFeatureUpdateProfiles", entity: "windowsFeatureUpdateProfile", roles: intune("Configuration"), navs: []string{"assignments"}},
-	{path: "deviceManagement/windowsQualityUpdateProfiles", entity: "windowsQualityUpdateProfile", roles: intune("Configuration"), navs: []string{"assignments"}},
-	{path: "deviceManagement/windowsDriverUpdateProfiles", entity: "windowsDriverUpdateProfile", roles: intune("Configuration"), navs: []string{"assignments"}},
+	{path: "deviceManagement/termsAndConditions", entity: "termsAndConditions", v1: true, roles: intune("ServiceConfig"), navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/windowsFeatureUpdateProfiles", entity: "windowsFeatureUpdateProfile", roles: intune("Configuration"), navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/windowsQualityUpdateProfiles", entity: "windowsQualityUpdateProfile", roles: intune("Configuration"), navs: []string{"assignments"}, bare: true},
+	{path: "deviceManagement/windowsDriverUpdateProfiles", entity: "windowsDriverUpdateProfile", roles: intune("Configuration"), navs: []string{"assignments"}, bare: true},
 	{path: "deviceManagement/reusablePolicySettings", entity: "deviceManagementReusablePolicySetting", roles: intune("Configuration")},
 	{path: "deviceManagement/roleDefinitions", entity: "roleDefinition", v1: true, poly: true, roles: intune("RBAC", "Configuration"), navs: []string{"roleAssignments"}},
 	{path: "deviceManagement/roleAssignments", entity: "deviceAndAppManagementRoleAssignment", v1: true, poly: true, roles: intune("RBAC", "Configuration")},
@@ -84,7 +85,7 @@ var collectionList = []*collection{
 		"deviceAppManagement/androidManagedAppProtections", "deviceAppManagement/iosManagedAppProtections", "deviceAppManagement/windowsManagedAppProtections",
 		"deviceAppManagement/targetedManagedAppConfigurations", "deviceAppManagement/windowsInformationProtectionPolicies", "deviceAppManagement/mdmWindowsInformationProtectionPolicies",
 	}},
-	{path: "deviceAppManagement/mobileAppConfigurations", entity: "managedDeviceMobileAppConfiguration", v1: true, poly: true, roles: intune("Apps"), navs: []string{"assignments"}},
+	{path: "deviceAppManagement/mobileAppConfigurations", entity: "managedDeviceMobileAppConfiguration", v1: true, poly: true, roles: intune("Apps"), navs: []string{"assignments"}, bare: true},
 	{path: "deviceAppManagement/policySets", entity: "policySet", roles: intune("Apps"), navs: []string{"assignments"}},
 
 	{path: "identity/conditionalAccess/policies", entity: "conditionalAccessPolicy", v1: true, roles: []string{"Policy.Read.All"}},
@@ -422,9 +423,14 @@ func (t *tenant) assignments(col *collection, it *item) []object {
 			key = groupID
 			target = append(target, field{"groupId", rawJSON(groupID)})
 		}
-		out = append(out, object{
-			{"id", rawJSON(it.id + "_" + key)}, {"source", rawJSON("direct")}, {"sourceId", rawJSON(it.id)}, {"target", rawJSON(target)},
-		})
+		a := object{{"id", rawJSON(it.id + "_" + key)}}
+		if strings.HasSuffix(col.path, "mobileApps") {
+			a = append(a, field{"intent", rawJSON("required")}, field{"settings", rawJSON(nil)})
+		}
+		if !col.bare {
+			a = append(a, field{"source", rawJSON("direct")}, field{"sourceId", rawJSON(it.id)})
+		}
+		out = append(out, append(a, field{"target", rawJSON(target)}))
 	}
 	switch n % 5 {
 	case 0: // not assigned

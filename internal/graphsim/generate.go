@@ -152,9 +152,6 @@ type policyKind struct {
 	make   func(n int, rng *rand.Rand) *seed
 }
 
-// generatorCycle bounds how many policies are made to find the asked amount of the asked types.
-const generatorCycle = 2000
-
 // generatePolicy makes the i-th policy of a seed: the same one at every call.
 func generatePolicy(seedNumber uint64, i int) (path string, sd *seed) {
 	rng := rand.New(rand.NewPCG(seedNumber, uint64(i)))
@@ -243,7 +240,7 @@ func simpleSettings(n, from int) []object {
 		}
 		out[i] = object{{"id", rawJSON(strconv.Itoa(i))}, {"settingInstance", rawJSON(object{
 			{"@odata.type", rawJSON("#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance")},
-			{"settingDefinitionId", rawJSON(def)}, {"settingInstanceTemplateReference", rawNull}, {"auditRuleInformation", rawNull},
+			{"settingDefinitionId", rawJSON(def)}, {"settingInstanceTemplateReference", rawNull},
 			{"choiceSettingValue", rawJSON(object{
 				{"settingValueTemplateReference", rawNull}, {"value", rawJSON(def + "_" + strconv.Itoa(i%3))}, {"children", rawJSON([]object{})},
 			})},

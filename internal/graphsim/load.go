@@ -161,6 +161,19 @@ func (d *seedData) add(col *collection, name, odataType string, o object) {
 func normalise(col *collection, name, odataType string, o object) *seed {
 	sd := &seed{name: name, navs: map[string][]object{}}
 	o = minimal(o, true)
+	if kind := o.text("@odata.type"); kind != "" {
+		kind = "#" + strings.TrimPrefix(kind, "#") // request bodies may leave the sign out
+		if kind == "#microsoft.graph.deviceEnrollmentPlatformRestriction" {
+			kind += "Configuration" // a sample names the type of a property
+		}
+		o = o.with("@odata.type", kind)
+	}
+	switch col.entity {
+	case "deviceManagementCompliancePolicy": // portal exports name it twice
+		o = o.without(func(n string) bool { return n == "displayName" })
+	case "notificationMessageTemplate":
+		o = renamed(o, "localizedMessages", "localizedNotificationMessages")
+	}
 	for _, nav := range col.navs {
 		if nav == "assignments" { // exports carry none, or those of another tenant's groups
 			continue
@@ -181,6 +194,15 @@ func normalise(col *collection, name, odataType string, o object) *seed {
 	}
 	sd.body = fill(col, o, sd)
 	return sd
+}
+
+// renamed gives a property another name.
+func renamed(o object, from, to string) object {
+	raw := o.get(from)
+	if raw == nil {
+		return o
+	}
+	return append(o.without(func(n string) bool { return n == from }), field{to, raw})
 }
 
 // minimal takes off what only full metadata shows, at every depth: links, contexts,

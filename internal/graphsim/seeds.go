@@ -1,6 +1,7 @@
 package graphsim
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -44,7 +45,8 @@ func newSeeds(seedNumber uint64, dir string) (*seeds, error) {
 
 const mobileAppsKey = "deviceappmanagement/mobileapps"
 
-// policies returns n policies by collection: 0 means all that were loaded, or 300 generated ones.
+// policies returns n policies by collection. 0 means all that were loaded, with generated ones
+// of the types that the folder lacks, or the default amount of generated ones without a folder.
 func (s *seeds) policies(n int) map[string][]*seed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,33 +54,28 @@ func (s *seeds) policies(n int) map[string][]*seed {
 		return pool
 	}
 	pool := map[string][]*seed{}
-	want := n
+	left := max(n, 0)
+	for _, col := range collectionList {
+		key := strings.ToLower(col.path)
+		list := s.loaded[key]
+		if n != 0 { // a share of each type, so that few policies still are of many types
+			share := int(math.Ceil(float64(len(list)*max(n, 0)) / float64(max(s.count, 1))))
+			list = list[:min(len(list), share, left)]
+		}
+		if key != mobileAppsKey {
+			pool[key] = slices.Clone(list)
+			left = max(0, left-len(list))
+		}
+	}
+	rounds := left
 	if n == 0 {
-		want = max(s.count, defaultPolicies)
+		rounds = defaultPolicies
 	}
-	left := max(want, 0)
-	if left > 0 {
-		for _, col := range collectionList { // round by round over the types, so that few policies still are of many types
-			key := strings.ToLower(col.path)
-			if key != mobileAppsKey {
-				take := len(s.loaded[key])
-				if n > 0 && s.count > 0 {
-					take = min(take, (take*n+s.count-1)/s.count, left)
-				}
-				pool[key] = slices.Clone(s.loaded[key][:take])
-				left -= take
-			}
+	for i := range rounds {
+		path, sd := generatePolicy(s.seed, i)
+		if key := strings.ToLower(path); n != 0 || len(s.loaded[key]) == 0 {
+			pool[key] = append(pool[key], sd)
 		}
-	}
-	// What no file covers is generated: types that the folder lacks, and the rest of the amount.
-	for i := 0; i < 4*generatorCycle && left > 0; i++ {
-		col, sd := generatePolicy(s.seed, i)
-		key := strings.ToLower(col)
-		if len(s.loaded[key]) > 0 && n == 0 {
-			continue
-		}
-		pool[key] = append(pool[key], sd)
-		left--
 	}
 	for key, list := range s.fixed {
 		pool[key] = append(slices.Clone(list), pool[key]...)

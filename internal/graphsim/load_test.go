@@ -1,0 +1,132 @@
+package graphsim_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/graphsim"
+)
+
+func writeFile(t *testing.T, dir, name, text string) {
+	t.Helper()
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoadedPoliciesAreServedInTheShapeOfTheService(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "policies/index.json", `[
+		{"file": "policies/export.json", "collection": "deviceManagement/configurationPolicies"},
+		{"file": "policies/template.json", "collection": "deviceManagement/deviceCompliancePolicies"},
+		{"file": "policies/list.json", "collection": "deviceManagement/deviceConfigurations"},
+		{"file": "policies/none.json", "collection": "deviceManagement/nothingWeServe"},
+		{"file": "../outside.json", "collection": "deviceManagement/deviceConfigurations"}]`)
+	writeFile(t, dir, "policies/export.json", "\xef\xbb\xbf"+`{"@odata.context": "x", "@odata.type": "#microsoft.graph.deviceManagementConfigurationPolicy", "@odata.id": "x",
+		"id": "11111111-2222-4333-8444-555555555555", "name": "Exported < & >", "platforms@odata.type": "#microsoft.graph.x", "platforms": "macOS", "settingCount": 7,
+		"templateReference": {"@odata.type": "#microsoft.graph.deviceManagementConfigurationPolicyTemplateReference", "templateFamily@odata.type": "#x", "templateFamily": "none"},
+		"settings@odata.context": "x", "settings": [{"id": "0", "settingInstance": {"@odata.type": "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance", "settingDefinitionId": "a"}}],
+		"assignments": [], "#microsoft.graph.assign": {"target": "x"}}`)
+	writeFile(t, dir, "policies/template.json", `{"@odata.type": "microsoft.graph.iosCompliancePolicy", "displayName": "Template",
+		"scheduledActionsForRule": [{"ruleName": null, "scheduledActionConfigurations": [{"actionType": "block"}]}]}`)
+	writeFile(t, dir, "policies/list.json", `[1, 2]`)
+	writeFile(t, dir, "directory/groups.json", `{"groups": [{"displayName": "From the file", "membershipRule": "(device.x -eq 1)"}]}`)
+	s := start(t, graphsim.Config{DataDir: dir})
+	tok := s.token()
+
+	list, _ := s.all(tok, "/beta/deviceManagement/configurationPolicies?$filter=name%20eq%20'exported%20%3C%20%26%20%3E'")
+	if len(list) != 1 {
+		t.Fatalf("%d exported policies", len(list))
+	}
+	p := list[0]
+	for name := range p {
+		if strings.Contains(name, "@") || strings.HasPrefix(name, "#") || name == "settings" || name == "assignments" {
+			t.Errorf("the list shows %q", name)
+		}
+	}
+	if p["settingCount"] != 1.0 || p["id"] == "11111111-2222-4333-8444-555555555555" {
+		t.Errorf("settingCount %v, id %v: want the real count, and an id of the tenant's own", p["settingCount"], p["id"])
+	}
+	if ref := p["templateReference"].(map[string]any); len(ref) != 1 {
+		t.Errorf("templateReference = %v", ref)
+	}
+	settings := values(s.ok(tok, "/beta/deviceManagement/configurationPolicies('"+p["id"].(string)+"')/settings"))
+	if len(settings) != 1 || settings[0]["settingInstance"].(map[string]any)["@odata.type"] == nil {
+		t.Errorf("settings = %v", settings)
+	}
+	raw := s.get(tok, "/beta/deviceManagement/configurationPolicies/"+p["id"].(string))
+	if !strings.Contains(string(raw.body), `"Exported < & >"`) {
+		t.Errorf("text is not answered as it was loaded: %s", raw.body)
+	}
+	compliance := values(s.ok(tok, "/v1.0/deviceManagement/deviceCompliancePolicies?$filter=displayName%20eq%20'Template'&$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)"))
+	if len(compliance) != 1 || compliance[0]["@odata.type"] != "#microsoft.graph.iosCompliancePolicy" || compliance[0]["lastModifiedDateTime"] == nil {
+		t.Fatalf("compliance = %v", compliance)
+	}
+	rule := compliance[0]["scheduledActionsForRule"].([]any)[0].(map[string]any)
+	if len(rule["scheduledActionConfigurations"].([]any)) != 1 {
+		t.Errorf("rule = %v", rule)
+	}
+	if g := values(s.ok(tok, "/v1.0/groups?$top=1"))[0]; g["displayName"] != "From the file" || g["membershipRule"] == nil {
+		t.Errorf("group = %v", g)
+	}
+}
+
+func TestBadDataFolderIsRefusedByName(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"index.json":  {"policies/index.json": `{`},
+		"export.json": {"policies/index.json": `[{"file": "policies/export.json", "collection": "deviceManagement/intents"}]`},
+		"groups.json": {"policies/index.json": `[]`, "directory/groups.json": `[`},
+		"rec.json":    {"policies/index.json": `[]`, "examples/recorded/rec.json": `[]`},
+	} {
+		dir := t.TempDir()
+		for file, text := range files {
+			writeFile(t, dir, file, text)
+		}
+		if _, err := graphsim.New(graphsim.Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v does not name %s", err, name)
+		}
+	}
+}
+
+// TestRealPolicies loads the reference exports and recordings.
+func TestRealPolicies(t *testing.T) {
+	shared(t, "policies/index.json")
+	one, two := spec(), spec()
+	one.Policies = 0
+	two.Policies, two.ID, two.Domain = 0, "11111111-aaaa-4bbb-8ccc-000000000004", "fabrikam.example"
+	s := start(t, graphsim.Config{DataDir: sharedData}, one, two)
+	tok := s.token()
+	count := map[string]int{}
+	ids := map[string]bool{}
+	for _, col := range graphsim.CollectionPaths() {
+		list, _ := s.all(tok, "/beta/"+col.Path)
+		count[col.Path] = len(list)
+		for _, it := range list {
+			if col.Path != "deviceAppManagement/managedAppPolicies" && ids[it["id"].(string)] {
+				t.Errorf("%s: id %v comes twice", col.Path, it["id"])
+			}
+			ids[it["id"].(string)] = true
+		}
+	}
+	t.Log(count)
+	for path, least := range map[string]int{
+		"deviceManagement/configurationPolicies": 220, "deviceManagement/deviceConfigurations": 120, "deviceManagement/deviceCompliancePolicies": 50,
+		"identity/conditionalAccess/policies": 14, "deviceAppManagement/managedAppPolicies": 15, "deviceManagement/deviceHealthScripts": 1,
+	} {
+		if count[path] < least {
+			t.Errorf("%s: %d items, want at least %d", path, count[path], least)
+		}
+	}
+	a := s.post("/"+two.ID+"/oauth2/v2.0/token", credentials())
+	other, _ := a.json(t)["access_token"].(string)
+	list, _ := s.all(other, "/beta/deviceManagement/configurationPolicies")
+	if len(list) != count["deviceManagement/configurationPolicies"] || ids[list[0]["id"].(string)] {
+		t.Error("the other tenant has other policies, or the same ids")
+	}
+}
