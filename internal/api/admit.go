@@ -1,0 +1,185 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// visit is who asks, and the object they were let in to.
+type visit struct {
+	secret     string // what they proved themselves with; never written anywhere
+	actor      access.Actor
+	scope      access.Scope         // of Workspace, Run and Attempt routes: all that they see
+	tenant     access.TenantAccess  // of Tenant and Connection routes
+	connection store.ConnectionView // of Connection routes
+	run        op.Run               // of Run routes
+	attempt    store.Attempt        // of Attempt routes
+}
+
+type visitKey struct{}
+
+// at returns the visit that a handler was called for.
+func at(ctx context.Context) *visit {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	return v
+}
+
+// mayMend reports whether who asks may change connections.
+func (v *visit) mayMend() bool { return v.actor.Grants().Has(tenancy.ManageConnections) }
+
+// admit lets a request in to the object of its route, before anything of its
+// input is looked at: the order is sign-in (401), object (404), capability (403),
+// and only then the shape of the request (422).
+func (s *server) admit(route Route) func(huma.Context, func(huma.Context)) {
+	return func(hc huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(hc)
+		v, err := s.enter(r, route)
+		if err != nil {
+			httpx.WriteError(w, r, refuse(r.Context(), err))
+			return
+		}
+		next(huma.WithValue(hc, visitKey{}, v))
+	}
+}
+
+func (s *server) enter(r *http.Request, route Route) (*visit, error) {
+	ctx := r.Context()
+	x := httpx.Of(ctx)
+	if route.Path != "" {
+		x.Route = cmp.Or(route.Method, r.Method) + " " + Base + route.Path
+	}
+	v := &visit{}
+	if route.Object == Public {
+		return v, nil
+	}
+	v.secret = httpx.Bearer(r)
+	var err error
+	if v.actor, err = s.door.Actor(ctx, v.secret); err != nil {
+		return nil, err
+	}
+	x.Actor = v.actor.ID()
+
+	switch route.Object {
+	case Public:
+	case Self:
+		if route.Needs != "" {
+			_, err = s.workspace(ctx, v, route.Needs)
+		}
+	case Workspace:
+		v.scope, err = s.workspace(ctx, v, cmp.Or(route.Needs, tenancy.View))
+	case Tenant:
+		err = s.enterTenant(r, v, route.Needs)
+	case Connection:
+		if v.tenant, err = s.door.Tenant(ctx, v.actor, r.PathValue("tenant"), tenancy.View); err != nil {
+			return nil, s.lacking(ctx, v, r.PathValue("tenant"), tenancy.View, "", err)
+		}
+		if v.connection, err = s.store.Connection(ctx, v.tenant, r.PathValue("connection")); err != nil {
+			return nil, err
+		}
+		if route.Needs != "" && !v.tenant.Grants.Has(route.Needs) {
+			err = forbidden(v.actor, v.tenant.Tenant.Name, route.Needs, "")
+		}
+	case Run:
+		if v.scope, err = s.workspace(ctx, v, tenancy.View); err != nil {
+			return nil, err
+		}
+		if v.run, err = s.store.Run(ctx, v.scope, r.PathValue("run")); err != nil {
+			return nil, err
+		}
+		if route.Needs != "" && !v.actor.Grants().Has(route.Needs) {
+			err = forbidden(v.actor, v.run.Tenant.Name, route.Needs, "")
+		}
+	case Attempt:
+		if v.scope, err = s.workspace(ctx, v, tenancy.View); err != nil {
+			return nil, err
+		}
+		v.attempt, err = s.store.Attempt(ctx, v.scope, r.PathValue("attempt"))
+	}
+	return v, err
+}
+
+// enterTenant lets v in to the tenant of the path. Where the operation in the
+// request decides the capability, one that does not exist is a 404 too.
+func (s *server) enterTenant(r *http.Request, v *visit, needs tenancy.Capability) error {
+	var kind op.Kind
+	if needs == ByOperation {
+		var err error
+		if kind, err = askedFor(r); err != nil {
+			return err
+		}
+		needs = ""
+		if kind != "" {
+			def, err := catalogue.Lookup(kind)
+			if err != nil {
+				return err
+			}
+			needs = def.Capability
+		}
+	}
+	var err error
+	v.tenant, err = s.door.Tenant(r.Context(), v.actor, r.PathValue("tenant"), cmp.Or(needs, tenancy.View))
+	if needs == "" && kind == "" && errors.Is(err, op.ErrForbidden) && r.Method == http.MethodPost {
+		return nil // visible; what the request lacks is told by its shape
+	}
+	return s.lacking(r.Context(), v, r.PathValue("tenant"), cmp.Or(needs, tenancy.View), kind, err)
+}
+
+// askedFor reads which operation a request names, in the query or the body, and
+// leaves the body as it was. A request whose shape does not tell names none.
+func askedFor(r *http.Request) (op.Kind, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return op.Kind(r.URL.Query().Get("operation")), nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return "", &op.FieldError{Field: "body", Detail: "did not arrive completely"}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var named struct {
+		Operation op.Kind `json:"operation"`
+	}
+	if json.Unmarshal(body, &named) != nil {
+		return "", nil
+	}
+	return named.Operation, nil
+}
+
+// workspace lets v in to all that they see in their workspace.
+func (s *server) workspace(ctx context.Context, v *visit, needs tenancy.Capability) (access.Scope, error) {
+	scope, err := s.door.Workspace(ctx, v.actor, needs)
+	if errors.Is(err, op.ErrForbidden) {
+		err = forbidden(v.actor, v.actor.WorkspaceName(), needs, "")
+	}
+	return scope, err
+}
+
+// lacking gives a refusal at a tenant the tenant's name, for those who see it.
+func (s *server) lacking(ctx context.Context, v *visit, ref string, needs tenancy.Capability, kind op.Kind, err error) error {
+	if !errors.Is(err, op.ErrForbidden) {
+		return err
+	}
+	name := v.actor.WorkspaceName()
+	if ta, err := s.door.Tenant(ctx, v.actor, ref, tenancy.View); err == nil {
+		name = ta.Tenant.Name
+	}
+	return forbidden(v.actor, name, needs, kind)
+}
+
+func forbidden(a access.Actor, where string, needs tenancy.Capability, kind op.Kind) error {
+	return &httpx.Forbidden{Kind: kind, Where: where, Role: string(a.Role()), Capability: needs.Words()}
+}

@@ -1,0 +1,155 @@
+// Package api is the JSON API of Interlock: the routes below /api/v1, and the
+// document in OpenAPI 3.1 that is made from them. People and programs prove
+// themselves with a bearer secret only; cookies are never looked at.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/store"
+)
+
+// Deps are what the API stands on.
+type Deps struct {
+	Door    *httpx.Door
+	Store   *store.Store
+	Gate    *gate.Gate
+	Feed    *httpx.Feed // nil: streams look for changes by themselves only
+	Limits  Limits
+	Proxies []netip.Prefix // whose X-Forwarded-For is believed
+	Logger  *slog.Logger   // nil: the default one
+}
+
+// Limits bound how often the API may be asked. The zero Limits bound nothing.
+type Limits struct {
+	Starts   int // that one person may ask for in a minute; 0: any number
+	Requests int // that one address may send in a minute; 0: any number
+}
+
+// maxBody is the limit of a request's body, in bytes.
+const maxBody = 1 << 20
+
+// API is the handler of everything below /api, and of /healthz and /readyz.
+type API struct {
+	http.Handler
+	routes Routes
+}
+
+// Routes returns the table of routes.
+func (a *API) Routes() Routes { return a.routes }
+
+// server is what the handlers share.
+type server struct {
+	door   *httpx.Door
+	store  *store.Store
+	gate   *gate.Gate
+	feed   *httpx.Feed
+	starts *httpx.Budget // nil: no limit
+
+	mux    *http.ServeMux
+	huma   huma.API
+	routes Routes
+
+	// Intervals of event streams.
+	beat    time.Duration // between comments that show that the stream lives
+	recheck time.Duration // between looks at whether the reader still may read
+	poll    time.Duration // between looks for changes that another process made
+	settle  time.Duration // between two looks at most
+}
+
+// New returns the API.
+func New(d Deps) *API {
+	s := newServer(d)
+	front := httpx.Front{Logger: d.Logger, Proxies: d.Proxies, PerAddress: d.Limits.Requests}
+	return &API{Handler: front.Wrap(s.mux), routes: s.routes}
+}
+
+func newServer(d Deps) *server {
+	s := &server{
+		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(),
+		beat: 15 * time.Second, recheck: 3 * time.Second, poll: time.Second, settle: 200 * time.Millisecond,
+	}
+	if s.feed == nil {
+		s.feed = &httpx.Feed{}
+	}
+	if d.Limits.Starts > 0 {
+		s.starts = httpx.NewBudget(d.Limits.Starts)
+	}
+	s.huma = humago.New(s.mux, document())
+	s.serveSelf()
+	s.serveStarts()
+	s.serveTenants()
+	s.serveConnections()
+	s.serveData()
+	s.serveRuns()
+	s.serveAttempts()
+	s.serveNotifications()
+	s.serveMembers()
+	s.serveAudit()
+	s.close()
+	s.mux.Handle("GET "+Base+"/openapi.json", s.document())
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, "alive\n") })
+	s.mux.Handle("GET /readyz", httpx.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.door.Ready(r.Context()); err != nil {
+			return err
+		}
+		plain(w, "ready\n")
+		return nil
+	}))
+	return s
+}
+
+func plain(w http.ResponseWriter, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(text)) // the client is gone
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T     `json:"items" nullable:"false"`
+	Next  *string `json:"next" doc:"Cursor of the next page; null on the last one."`
+}
+
+// list is the answer of a route that lists.
+type list[T any] struct{ Body Page[T] }
+
+func page[T any](items []T, next string) *list[T] {
+	if items == nil {
+		items = []T{}
+	}
+	l := &list[T]{Body: Page[T]{Items: items}}
+	if next != "" {
+		l.Body.Next = &next
+	}
+	return l
+}
+
+// Paging is the input of a route that lists.
+type Paging struct {
+	Cursor string `query:"cursor" doc:"The next of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+// one is the answer of a route with one thing in it.
+type one[T any] struct{ Body T }
+
+// none is the input of a route that takes nothing, and the answer of one that
+// has nothing to say.
+type none struct{}
+
+// each applies f to all of list.
+func each[T, U any](list []T, f func(T) U) []U {
+	out := make([]U, len(list))
+	for i, v := range list {
+		out[i] = f(v)
+	}
+	return out
+}

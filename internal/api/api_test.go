@@ -1,0 +1,193 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// world is the API on a seeded database, without a worker: runs stay in line.
+type world struct {
+	*gatetest.World
+	t      *testing.T
+	server *server
+	http   *httptest.Server
+	log    *lockedBuffer
+	feed   *httpx.Feed
+
+	document schemas // what answers are held against; nil until it was read
+}
+
+// each runs fn on both engines.
+func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(t, newWorld(t, d, Limits{}, access.Limits{})) })
+}
+
+func newWorld(t *testing.T, d *db.DB, limits Limits, signIn access.Limits) *world {
+	t.Helper()
+	seeded := gatetest.New(t, d)
+	w := &world{World: seeded, t: t, feed: &httpx.Feed{}, log: &lockedBuffer{}}
+	logger := slog.New(slog.NewTextHandler(w.log, nil))
+	var g *gate.Gate
+	st := store.New(d, seeded.Root, store.Options{
+		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
+			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+		},
+		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
+			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
+		},
+	})
+	g, err := gate.New(d, st, gate.Config{Logger: logger, Changed: w.feed.Changed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn), Store: st, Gate: g, Feed: w.feed, Limits: limits})
+	w.http = httptest.NewServer(httpx.Front{Logger: logger, PerAddress: limits.Requests}.Wrap(w.server.mux))
+	t.Cleanup(w.http.Close)
+	return w
+}
+
+// ready adds a tenant with one connection that is ready for every operation.
+func (w *world) ready(slug string) (tenant, connection string) {
+	w.t.Helper()
+	tenant = w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:])
+	return tenant, w.Connection(w.Workspace, tenant, slug, nil)
+}
+
+// answer is what came back.
+type answer struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask sends a request. secret "" sends no credentials; body nil sends none.
+func (w *world) ask(secret, method, path string, body any, header ...string) answer {
+	w.t.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		in = bytes.NewReader(text)
+	}
+	if !strings.HasPrefix(path, "/healthz") && !strings.HasPrefix(path, "/readyz") && !strings.HasPrefix(path, "/api") && !strings.HasPrefix(path, "//") {
+		path = Base + path
+	}
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.http.URL+path, in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := w.http.Client().Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a := answer{w.t, resp.StatusCode, resp.Header, text}
+	w.check(method, path, a)
+	return a
+}
+
+func (w *world) get(a access.Actor, path string) answer {
+	w.t.Helper()
+	return w.ask(w.Bearer(a), http.MethodGet, path, nil)
+}
+
+func (w *world) post(a access.Actor, path string, body any, header ...string) answer {
+	w.t.Helper()
+	return w.ask(w.Bearer(a), http.MethodPost, path, body, header...)
+}
+
+// start presses.
+func (w *world) start(a access.Actor, tenant, key string, body any) answer {
+	w.t.Helper()
+	return w.post(a, "/tenants/"+tenant+"/starts", body, "Idempotency-Key", key)
+}
+
+// want fails the test unless the status is the wanted one, and decodes the body.
+func (a answer) want(status int, into ...any) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("status is %d, want %d: %s", a.status, status, a.body)
+	}
+	for _, v := range into {
+		if err := json.Unmarshal(a.body, v); err != nil {
+			a.t.Fatalf("%v in %s", err, a.body)
+		}
+	}
+	return a
+}
+
+// problem fails the test unless the answer is the problem with that code.
+func (a answer) problem(status int, code string) httpx.Problem {
+	a.t.Helper()
+	var p httpx.Problem
+	a.want(status, &p)
+	if p.Code != code {
+		a.t.Fatalf("the problem is %q, want %q: %s", p.Code, code, a.body)
+	}
+	if ct := a.header.Get("Content-Type"); ct != "application/problem+json" {
+		a.t.Errorf("Content-Type is %q", ct)
+	}
+	return p
+}
+
+// lockedBuffer is a log that many goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// schemas and check are filled in by the document's test file.
+type schemas map[string]any
+
+func (w *world) check(string, string, answer) {}

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func (s *server) serveAttempts() {
+	serve(s, Route{
+		ID: "list-attempts", Method: http.MethodGet, Path: "/attempts", Object: Workspace, Needs: tenancy.View,
+		Summary: "Every answer of the gate, also those that queued nothing, newest first",
+	}, s.attempts)
+	serve(s, Route{
+		ID: "get-attempt", Method: http.MethodGet, Path: "/attempts/{attempt}", Object: Attempt, Needs: tenancy.View,
+		Summary: "One press, with the answer that it got",
+	}, s.attempt)
+}
+
+// Attempted is the record of one press, or of several identical ones that were
+// refused within a few seconds, with the answer that it got.
+type Attempted struct {
+	ID         string          `json:"id"`
+	Actor      op.Person       `json:"actor"`
+	Surface    op.Surface      `json:"surface"`
+	At         time.Time       `json:"at" doc:"Of the first press."`
+	LastAt     time.Time       `json:"last_at" doc:"Of the last press."`
+	Presses    int64           `json:"presses"`
+	Parameters json.RawMessage `json:"parameters"`
+	RequestID  string          `json:"request_id"`
+	Answer     op.Answer       `json:"answer"`
+}
+
+// attempted returns the record as who asks may see it.
+func (v *visit) attempted(a store.Attempt) Attempted {
+	return Attempted{
+		ID: a.ID, Actor: a.Actor, Surface: a.Surface, At: a.At, LastAt: a.LastAt, Presses: a.Presses,
+		Parameters: a.Parameters, RequestID: a.RequestID, Answer: op.Describe(a.Result(v.actor, v.actor.Grants())),
+	}
+}
+
+type attemptsRequest struct {
+	Tenant    string     `query:"tenant" doc:"Id or name."`
+	Operation op.Kind    `query:"operation"`
+	Outcome   op.Outcome `query:"outcome"`
+	Actor     string     `query:"actor" doc:"Id of a person, or \"me\"."`
+	Run       string     `query:"run" doc:"Id or code of the run that was made or joined."`
+	Paging
+}
+
+func (s *server) attempts(ctx context.Context, in *attemptsRequest) (*list[Attempted], error) {
+	v := at(ctx)
+	attempts, next, err := s.store.Attempts(ctx, v.scope, store.AttemptFilter{
+		Tenant: in.Tenant, Operation: in.Operation, Outcome: in.Outcome, Actor: in.Actor, Run: in.Run,
+		Cursor: in.Cursor, Limit: in.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page(each(attempts, v.attempted), next), nil
+}
+
+func (s *server) attempt(ctx context.Context, _ *struct {
+	Attempt string `path:"attempt"`
+},
+) (*one[Attempted], error) {
+	v := at(ctx)
+	return &one[Attempted]{Body: v.attempted(v.attempt)}, nil
+}

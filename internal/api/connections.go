@@ -1,0 +1,182 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func (s *server) serveConnections() {
+	serve(s, Route{
+		ID: "list-connections", Method: http.MethodGet, Path: "/tenants/{tenant}/connections", Object: Tenant, Needs: tenancy.View,
+		Summary: "The connections of a tenant, by name",
+	}, s.connections)
+	serve(s, Route{
+		ID: "get-connection", Method: http.MethodGet, Path: "/tenants/{tenant}/connections/{connection}", Object: Connection, Needs: tenancy.View,
+		Summary: "One connection with its readiness",
+	}, s.connection)
+	for _, r := range []struct {
+		id, method, path, summary string
+		change                    func(context.Context, access.Actor, string, string) (tenancy.Connection, error)
+	}{
+		{"enable-connection", http.MethodPost, "/enable", "Let operations use a connection", s.store.EnableConnection},
+		{"disable-connection", http.MethodPost, "/disable", "Keep operations from using a connection; the run that uses it is stopped", s.store.DisableConnection},
+		{"set-default-connection", http.MethodPost, "/default", "Use a connection when a start names none", s.store.SetDefaultConnection},
+		{"revoke-consent", http.MethodDelete, "/consent", "Note that admin consent was withdrawn; the run that uses the connection is stopped", s.store.RevokeConsent},
+	} {
+		serve(s, manages(r.id, r.method, r.path, r.summary), func(ctx context.Context, _ *connectionID) (*one[ConnectionDetail], error) {
+			v := at(ctx)
+			return s.changed(ctx)(r.change(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID))
+		})
+	}
+	create := Route{
+		ID: "create-connection", Method: http.MethodPost, Path: "/tenants/{tenant}/connections", Object: Tenant, Needs: tenancy.ManageConnections,
+		Success: http.StatusCreated, Conflicts: true,
+		Summary: "Add a connection; the first of a tenant becomes its default",
+	}
+	serve(s, create, s.createConnection)
+	serve(s, manages("edit-connection", http.MethodPatch, "", "Change what a connection is"), s.editConnection)
+	serve(s, manages("rotate-credential", http.MethodPost, "/credential", "Save a new credential; it can't be read back"), s.rotateCredential)
+	serve(s, manages("begin-consent", http.MethodPost, "/consent", "The provider's page on which an administrator consents"), s.beginConsent)
+	remove := manages("delete-connection", http.MethodDelete, "", "Remove a connection with its credential and what was read through it")
+	remove.Success = http.StatusNoContent
+	serve(s, remove, s.deleteConnection)
+}
+
+// manages is the row of a change of a connection. None of them is a start.
+func manages(id, method, path, summary string) Route {
+	return Route{
+		ID: id, Method: method, Path: "/tenants/{tenant}/connections/{connection}" + path, Object: Connection,
+		Needs: tenancy.ManageConnections, Conflicts: true, Summary: summary,
+	}
+}
+
+type connectionID struct {
+	tenantID
+	Connection string `path:"connection" doc:"Id or name."`
+}
+
+// ConnectionDetail is a connection with what is in the way of work on it.
+type ConnectionDetail struct {
+	store.ConnectionView
+	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
+}
+
+func (v *visit) connectionDetail(c store.ConnectionView) ConnectionDetail {
+	return ConnectionDetail{ConnectionView: c, Blockers: v.blockers(c.Tenant, &c.Connection, c.Causes)}
+}
+
+func (s *server) connections(ctx context.Context, in *struct {
+	tenantID
+	Paging
+},
+) (*list[ConnectionDetail], error) {
+	v := at(ctx)
+	connections, next, err := s.store.Connections(ctx, v.tenant.Scope, store.ConnectionFilter{Cursor: in.Cursor, Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	return page(each(connections, v.connectionDetail), next), nil
+}
+
+func (s *server) connection(ctx context.Context, _ *connectionID) (*one[ConnectionDetail], error) {
+	v := at(ctx)
+	return &one[ConnectionDetail]{Body: v.connectionDetail(v.connection)}, nil
+}
+
+// changed answers a change with the connection as it is then.
+func (s *server) changed(ctx context.Context) func(tenancy.Connection, error) (*one[ConnectionDetail], error) {
+	return func(c tenancy.Connection, err error) (*one[ConnectionDetail], error) {
+		if err != nil {
+			return nil, err
+		}
+		v := at(ctx)
+		view, err := s.store.Connection(ctx, v.tenant, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &one[ConnectionDetail]{Body: v.connectionDetail(view)}, nil
+	}
+}
+
+func (s *server) createConnection(ctx context.Context, in *struct {
+	tenantID
+	Body struct {
+		Name        string `json:"name" minLength:"1" maxLength:"80"`
+		Slug        string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the tenant; left out: made from the name."`
+		Cloud       string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china; left out: global."`
+		DirectoryID string `json:"directory_id,omitempty" doc:"GUID; left out: the tenant's."`
+		ClientID    string `json:"client_id" doc:"GUID of the app registration."`
+		Disabled    bool   `json:"disabled,omitempty" doc:"Of the connections to one directory only one can be enabled."`
+	} `nameHint:"CreateConnection"`
+},
+) (*one[ConnectionDetail], error) {
+	v := at(ctx)
+	return s.changed(ctx)(s.store.CreateConnection(ctx, v.actor, v.tenant.Tenant.ID, store.NewConnection(in.Body)))
+}
+
+func (s *server) editConnection(ctx context.Context, in *struct {
+	connectionID
+	Body struct {
+		Name        *string `json:"name,omitempty" minLength:"1" maxLength:"80"`
+		Cloud       *string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china."`
+		DirectoryID *string `json:"directory_id,omitempty" doc:"GUID."`
+		ClientID    *string `json:"client_id,omitempty" doc:"GUID of the app registration."`
+	} `nameHint:"EditConnection"`
+},
+) (*one[ConnectionDetail], error) {
+	v := at(ctx)
+	return s.changed(ctx)(s.store.EditConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, store.EditConnection(in.Body)))
+}
+
+func (s *server) rotateCredential(ctx context.Context, in *struct {
+	connectionID
+	Body struct {
+		Secret      string     `json:"secret,omitempty" writeOnly:"true" doc:"Client secret."`
+		ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the provider stops taking the client secret."`
+		Certificate string     `json:"certificate,omitempty" writeOnly:"true" doc:"PEM with a certificate and its private key, in place of a client secret."`
+	} `nameHint:"Credential"`
+},
+) (*one[ConnectionDetail], error) {
+	var credential store.NewCredential
+	var err error
+	switch b := in.Body; {
+	case b.Secret != "" && b.Certificate != "":
+		return nil, &op.FieldError{Field: "certificate", Detail: "can't be given together with a secret"}
+	case b.Certificate != "" && b.ExpiresAt != nil:
+		return nil, &op.FieldError{Field: "expires_at", Detail: "is said by the certificate itself"}
+	case b.Certificate != "":
+		credential, err = store.ClientCertificate(b.Certificate)
+	default:
+		credential, err = store.ClientSecret(b.Secret, b.ExpiresAt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := at(ctx)
+	return s.changed(ctx)(s.store.RotateCredential(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, credential))
+}
+
+// Consent is where an administrator consents.
+type Consent struct {
+	URL string `json:"url" format:"uri" doc:"For an administrator of the directory, good for an hour. Verify the connection afterwards."`
+}
+
+func (s *server) beginConsent(ctx context.Context, _ *connectionID) (*one[Consent], error) {
+	v := at(ctx)
+	address, err := s.store.BeginConsent(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &one[Consent]{Body: Consent{URL: address}}, nil
+}
+
+func (s *server) deleteConnection(ctx context.Context, _ *connectionID) (*none, error) {
+	v := at(ctx)
+	return nil, s.store.DeleteConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID)
+}

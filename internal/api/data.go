@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func (s *server) serveData() {
+	serve(s, Route{
+		ID: "list-groups", Method: http.MethodGet, Path: "/tenants/{tenant}/groups", Object: Tenant, Needs: tenancy.View,
+		Summary: "The directory groups that were read, by name",
+	}, s.groups)
+	serve(s, Route{
+		ID: "get-group", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}", Object: Tenant, Needs: tenancy.View,
+		Summary: "One directory group",
+	}, s.group)
+	serve(s, Route{
+		ID: "list-group-members", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}/members", Object: Tenant, Needs: tenancy.View,
+		Summary: "The members of a directory group, by name",
+	}, s.groupMembers)
+	serve(s, Route{
+		ID: "list-inventory", Method: http.MethodGet, Path: "/tenants/{tenant}/inventory", Object: Tenant, Needs: tenancy.View,
+		Summary: "What the inventory holds, by type and name",
+	}, s.inventory)
+	serve(s, Route{
+		ID: "list-inventory-types", Method: http.MethodGet, Path: "/tenants/{tenant}/inventory/types", Object: Tenant, Needs: tenancy.View,
+		Summary: "The types of the inventory: how many there are, as of when, and why one is stale",
+	}, s.inventoryTypes)
+	serve(s, Route{
+		ID: "get-verification", Method: http.MethodGet, Path: "/tenants/{tenant}/verification", Object: Tenant, Needs: tenancy.View,
+		Summary: "What the last verification of a connection found",
+	}, s.verification)
+}
+
+// through is which connection data came through.
+type through struct {
+	tenantID
+	Connection string `query:"connection" doc:"Id or name; left out: the tenant's default."`
+}
+
+type dataRequest struct {
+	through
+	Query string `query:"q" maxLength:"200" doc:"Part of the name."`
+	Paging
+}
+
+func (r dataRequest) filter() store.DataFilter {
+	return store.DataFilter{Connection: r.Connection, Query: r.Query, Cursor: r.Cursor, Limit: r.Limit}
+}
+
+func (s *server) groups(ctx context.Context, in *dataRequest) (*list[store.Record], error) {
+	groups, next, err := s.store.Groups(ctx, at(ctx).tenant, in.filter())
+	if err != nil {
+		return nil, err
+	}
+	return page(groups, next), nil
+}
+
+type groupID struct {
+	Group string `path:"group" doc:"Id, as the directory has it."`
+}
+
+func (s *server) group(ctx context.Context, in *struct {
+	through
+	groupID
+},
+) (*one[store.Record], error) {
+	g, err := s.store.Group(ctx, at(ctx).tenant, in.Connection, in.Group)
+	if err != nil {
+		return nil, err
+	}
+	return &one[store.Record]{Body: g}, nil
+}
+
+func (s *server) groupMembers(ctx context.Context, in *struct {
+	dataRequest
+	groupID
+},
+) (*list[store.Record], error) {
+	members, next, err := s.store.GroupMembers(ctx, at(ctx).tenant, in.Group, in.filter())
+	if err != nil {
+		return nil, err
+	}
+	return page(members, next), nil
+}
+
+func (s *server) inventory(ctx context.Context, in *struct {
+	dataRequest
+	Type string `query:"type" doc:"One type only, such as \"deviceConfigurations\"."`
+},
+) (*list[store.InventoryRecord], error) {
+	f := in.filter()
+	f.Type = in.Type
+	records, next, err := s.store.Inventory(ctx, at(ctx).tenant, f)
+	if err != nil {
+		return nil, err
+	}
+	return page(records, next), nil
+}
+
+// InventoryType is how far one type of the inventory is.
+type InventoryType struct {
+	Type  string     `json:"type"`
+	AsOf  *time.Time `json:"as_of" doc:"When it was read completely the last time; null: never."`
+	Count int64      `json:"count"`
+	Stale op.Reason  `json:"stale_reason,omitempty" doc:"Why the last try kept the old objects."`
+}
+
+func (s *server) inventoryTypes(ctx context.Context, in *through) (*list[InventoryType], error) {
+	sets, err := s.store.Datasets(ctx, at(ctx).tenant, in.Connection)
+	if err != nil {
+		return nil, err
+	}
+	var types []InventoryType
+	for _, d := range sets {
+		name, ok := strings.CutPrefix(d.Name, "inventory/")
+		if !ok {
+			continue
+		}
+		t := InventoryType{Type: name, Count: d.Count, Stale: d.Stale}
+		if !d.AsOf.IsZero() {
+			t.AsOf = &d.AsOf
+		}
+		types = append(types, t)
+	}
+	return page(types, ""), nil
+}
+
+// Verification is what the last verification of a connection found.
+type Verification struct {
+	Connection op.Target            `json:"connection"`
+	Verdict    tenancy.Verification `json:"verdict"`
+	Reason     op.Reason            `json:"reason,omitempty"`
+	Checks     []Check              `json:"checks" nullable:"false"`
+	At         time.Time            `json:"at"`
+	Run        *op.RunRef           `json:"run"`
+}
+
+// Check is one step of a verification.
+type Check struct {
+	Key    string    `json:"key"`
+	Name   string    `json:"name"`
+	Result string    `json:"result" enum:"ok,failed,inconclusive,not_reached"`
+	Reason op.Reason `json:"reason,omitempty"`
+	Detail string    `json:"detail"`
+}
+
+func (s *server) verification(ctx context.Context, in *through) (*one[Verification], error) {
+	r, err := s.store.Verification(ctx, at(ctx).tenant, in.Connection)
+	if err != nil {
+		return nil, err
+	}
+	out := Verification{Connection: r.Connection, Verdict: r.Verdict, Reason: r.Reason, Checks: []Check{}, At: r.At, Run: r.Run}
+	if err := json.Unmarshal(r.Checks, &out.Checks); err != nil {
+		return nil, err
+	}
+	return &one[Verification]{Body: out}, nil
+}

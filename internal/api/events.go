@@ -1,0 +1,248 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// The kinds of event of a run's stream.
+const (
+	eventState    = "state"    // the whole run: first of all, and whenever it changed
+	eventItem     = "item"     // one line of its results
+	eventTimeline = "timeline" // one line of its timeline
+	eventEnd      = "end"      // the whole run, ended: nothing follows
+)
+
+type followRequest struct {
+	runID
+	LastEventID string `header:"Last-Event-ID" doc:"Id of the last event that arrived: the stream goes on behind it."`
+}
+
+// stream is an answer that the handler writes by itself.
+type stream struct{ Body func(huma.Context) }
+
+// follow streams a run: its state first, then every change, until it has ended
+// or its reader may no longer read it.
+func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error) {
+	v := at(ctx)
+	f := &follower{server: s, visit: v, items: make(map[string]op.Item)}
+	f.resume(in.LastEventID)
+	return &stream{Body: func(hc huma.Context) {
+		_, w := humago.Unwrap(hc)
+		out, err := httpx.OpenStream(w)
+		if err != nil {
+			return // the reader is gone
+		}
+		f.out = out
+		if err := f.tell(hc.Context()); err != nil && hc.Context().Err() == nil {
+			httpx.Of(hc.Context()).Failed(hc.Context(), err)
+		}
+	}}, nil
+}
+
+// follower is one reader of one run.
+type follower struct {
+	*server
+	visit *visit
+	out   *httpx.Stream
+
+	line  int64              // the last line of the timeline that was sent
+	since time.Time          // items that are not newer were sent before the reader came back
+	items map[string]op.Item // as they were sent
+	state op.Run             // as it was sent
+}
+
+// resume goes on behind an event that was sent earlier. An id that is none of
+// ours begins at the beginning.
+func (f *follower) resume(id string) {
+	line, since, ok := strings.Cut(id, ".")
+	n, err := strconv.ParseInt(line, 10, 64)
+	micros, err2 := strconv.ParseInt(since, 10, 64)
+	if ok && err == nil && err2 == nil && n >= 0 {
+		f.line, f.since = n, time.UnixMicro(micros)
+	}
+}
+
+// id names how far the reader is.
+func (f *follower) id() string { return fmt.Sprintf("%d.%d", f.line, f.since.UnixMicro()) }
+
+func (f *follower) tell(ctx context.Context) error {
+	changed, stop := f.feed.Watch(f.visit.run.ID)
+	defer stop()
+	beat, recheck, poll := time.NewTicker(f.beat), time.NewTicker(f.recheck), time.NewTicker(f.poll)
+	defer beat.Stop()
+	defer recheck.Stop()
+	defer poll.Stop()
+	for {
+		ended, err := f.look(ctx)
+		if err != nil || ended {
+			return err
+		}
+		select { // what changes fast is told a few times a second
+		case <-ctx.Done():
+			return nil
+		case <-time.After(f.settle):
+		}
+		for waiting := true; waiting; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-changed:
+				waiting = false
+			case <-poll.C:
+				waiting = false
+			case <-beat.C:
+				if err := f.out.Beat(); err != nil {
+					return nil // the reader is gone
+				}
+			case <-recheck.C:
+				if !f.mayStill(ctx) {
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// mayStill reports whether the reader's secret and rights are still good. A
+// database that can't say so for a moment ends the stream too: the reader comes
+// back by itself.
+func (f *follower) mayStill(ctx context.Context) bool {
+	a, err := f.door.Actor(ctx, f.visit.secret)
+	if err != nil {
+		return false
+	}
+	var scope access.Scope
+	if scope, err = f.door.Workspace(ctx, a, tenancy.View); err != nil {
+		return false
+	}
+	_, err = f.store.Run(ctx, scope, f.visit.run.ID)
+	return err == nil
+}
+
+// look sends what is new, and reports whether the run has ended.
+func (f *follower) look(ctx context.Context) (ended bool, err error) {
+	// The run is read first: what it brought before it ended is there by then.
+	r, err := f.store.Run(ctx, f.visit.scope, f.visit.run.ID)
+	if err != nil {
+		return false, err
+	}
+	if f.state.ID == "" { // the state comes first, whatever the reader has seen
+		if err := f.sendState(eventState, r); err != nil {
+			return false, err
+		}
+	}
+	if err := f.sendTimeline(ctx); err != nil {
+		return false, err
+	}
+	if err := f.sendItems(ctx); err != nil {
+		return false, err
+	}
+	if r.State == op.Finished {
+		return true, f.sendState(eventEnd, r)
+	}
+	if !sameState(f.state, r) {
+		return false, f.sendState(eventState, r)
+	}
+	return false, nil
+}
+
+func (f *follower) sendState(event string, r op.Run) error {
+	f.state = r
+	return f.out.Event(f.id(), event, f.visit.described(r))
+}
+
+// sameState reports whether a reader would see no difference. A heartbeat alone
+// is none.
+func sameState(a, b op.Run) bool {
+	return a.State == b.State && a.Counts == b.Counts && a.Stalled == b.Stalled && a.Dispatch == b.Dispatch &&
+		(a.WaitingUntil == nil) == (b.WaitingUntil == nil) && a.WaitingFor == b.WaitingFor
+}
+
+func (f *follower) sendTimeline(ctx context.Context) error {
+	for {
+		lines, err := f.store.Events(ctx, f.visit.scope, f.visit.run.ID, f.line, streamPage)
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
+			f.line = l.Seq
+			if err := f.out.Event(f.id(), eventTimeline, l); err != nil {
+				return err
+			}
+		}
+		if len(lines) < streamPage {
+			return nil
+		}
+	}
+}
+
+// streamPage is how many lines are read at a time.
+const streamPage = 200
+
+func (f *follower) sendItems(ctx context.Context) error {
+	seen, newest := f.since, f.since
+	for cursor := ""; ; {
+		items, next, err := f.store.Items(ctx, f.visit.scope, f.visit.run.ID, cursor, streamPage)
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			before, sent := f.items[i.Key]
+			if sent && sameItem(before, i) || !sent && !i.At.After(seen) {
+				continue
+			}
+			f.items[i.Key] = i
+			if i.At.After(newest) {
+				newest = i.At
+			}
+			if err := f.out.Event(f.id(), eventItem, op.DescribeItem(i)); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == "" {
+			f.since = newest
+			return nil
+		}
+	}
+}
+
+func sameItem(a, b op.Item) bool {
+	return a.Result == b.Result && a.Counts == b.Counts && a.Reason == b.Reason && a.At.Equal(b.At)
+}
+
+// describeEvents adds to the document what a stream carries.
+func (s *server) describeEvents() {
+	r := s.huma.OpenAPI().Paths[Base+"/runs/{run}/events"].Get.Responses[strconv.Itoa(http.StatusOK)]
+	registry := s.huma.OpenAPI().Components.Schemas
+	r.Description = "A stream of events, each with an id to go on from: " +
+		"`state` with the whole run, first and whenever it changed; `item`; `timeline`; and `end` with the whole run, after which the stream ends. " +
+		"A comment every 15 seconds shows that the stream lives."
+	event := func(name string, data *huma.Schema) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeObject, Title: name, Properties: map[string]*huma.Schema{
+			"event": {Type: huma.TypeString, Enum: []any{name}},
+			"id":    {Type: huma.TypeString},
+			"data":  data,
+		}, Required: []string{"event", "id", "data"}}
+	}
+	run := huma.Schema{Ref: "#/components/schemas/Run"}
+	r.Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{OneOf: []*huma.Schema{
+		event(eventState, &run), event(eventEnd, &run),
+		event(eventItem, registry.Schema(reflect.TypeFor[op.Item](), true, "")),
+		event(eventTimeline, registry.Schema(reflect.TypeFor[store.RunEvent](), true, "")),
+	}}}}
+}

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func (s *server) serveSelf() {
+	serve(s, Route{
+		ID: "sign-in", Method: http.MethodPost, Path: "/sign-in", Object: Public,
+		Summary: "Open a session; its secret is the bearer token of further requests",
+	}, s.signIn)
+	serve(s, Route{
+		ID: "sign-out", Method: http.MethodPost, Path: "/sign-out", Object: Self, Success: http.StatusNoContent,
+		Summary: "End the session or token that the request came with",
+	}, s.signOut)
+	serve(s, Route{
+		ID: "get-me", Method: http.MethodGet, Path: "/me", Object: Self,
+		Summary: "Who you are, where, and what you may do",
+	}, s.me)
+	serve(s, Route{
+		ID: "list-tokens", Method: http.MethodGet, Path: "/tokens", Object: Self, Needs: tenancy.ManageOwnTokens,
+		Summary: "Your own tokens and sessions that still work",
+	}, s.tokens)
+	serve(s, Route{
+		ID: "create-token", Method: http.MethodPost, Path: "/tokens", Object: Self, Needs: tenancy.ManageOwnTokens, Success: http.StatusCreated,
+		Summary: "Make a token that acts for you; its secret is told this once",
+	}, s.createToken)
+	serve(s, Route{
+		ID: "revoke-token", Method: http.MethodDelete, Path: "/tokens/{token}", Object: Self, Needs: tenancy.ManageOwnTokens, Success: http.StatusNoContent,
+		Summary: "End one of your tokens or sessions",
+	}, s.revokeToken)
+}
+
+// Me is who asks.
+type Me struct {
+	ID           string               `json:"id"`
+	Name         string               `json:"name"`
+	Email        string               `json:"email"`
+	Workspace    tenancy.Workspace    `json:"workspace"`
+	Role         tenancy.Role         `json:"role"`
+	Capabilities []tenancy.Capability `json:"capabilities" nullable:"false" doc:"Those of the role, less what is denied to you, less what the token leaves out."`
+}
+
+func person(a access.Actor) Me {
+	p := Me{
+		ID: a.ID(), Name: a.Name(), Email: a.Email(), Role: a.Role(), Capabilities: a.Grants().List(),
+		Workspace: tenancy.Workspace{ID: a.WorkspaceID(), Slug: a.WorkspaceSlug(), Name: a.WorkspaceName()},
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = []tenancy.Capability{}
+	}
+	return p
+}
+
+func (s *server) me(ctx context.Context, _ *none) (*one[Me], error) {
+	return &one[Me]{Body: person(at(ctx).actor)}, nil
+}
+
+// Session is a session that was just opened.
+type Session struct {
+	Token     string    `json:"token" doc:"Send it as \"Authorization: Bearer ...\". It is told this once."`
+	ExpiresAt time.Time `json:"expires_at" doc:"It ends earlier after 12 hours without a request."`
+	Person    Me        `json:"person"`
+}
+
+func (s *server) signIn(ctx context.Context, in *struct {
+	Body struct {
+		Email     string `json:"email" minLength:"1" maxLength:"254"`
+		Password  string `json:"password" minLength:"1" maxLength:"512"`
+		Workspace string `json:"workspace,omitempty" doc:"Id or name; left out: the first of yours."`
+	} `nameHint:"SignIn"`
+},
+) (*one[Session], error) {
+	secret, session, err := s.door.SignIn(ctx, access.Credentials{
+		Email: in.Body.Email, Password: in.Body.Password, Workspace: in.Body.Workspace, Remote: httpx.Of(ctx).Remote,
+	})
+	if err != nil {
+		return nil, httpx.SignInError(err)
+	}
+	return &one[Session]{Body: Session{Token: secret, ExpiresAt: session.ExpiresAt, Person: person(session.Actor)}}, nil
+}
+
+func (s *server) signOut(ctx context.Context, _ *none) (*none, error) {
+	return nil, s.door.SignOut(ctx, at(ctx).actor)
+}
+
+func (s *server) tokens(ctx context.Context, _ *none) (*list[access.Token], error) {
+	tokens, err := s.door.Tokens(ctx, at(ctx).actor)
+	if err != nil {
+		return nil, err
+	}
+	return page(tokens, ""), nil
+}
+
+// NewToken is a token that was just made.
+type NewToken struct {
+	Secret string       `json:"secret" doc:"It is told this once."`
+	Token  access.Token `json:"token"`
+}
+
+// defaultTTL is how long a token lasts when nobody says.
+const defaultTTL = 90 * 24 * time.Hour
+
+func (s *server) createToken(ctx context.Context, in *struct {
+	Body struct {
+		Name string               `json:"name" minLength:"1" maxLength:"80" doc:"What it is for."`
+		TTL  int64                `json:"ttl_seconds,omitempty" minimum:"60" maximum:"31536000" doc:"How long it lasts; left out: 90 days."`
+		Only []tenancy.Capability `json:"only,omitempty" nullable:"false" doc:"Nothing but these capabilities; left out: all of yours."`
+	} `nameHint:"CreateToken"`
+},
+) (*one[NewToken], error) {
+	ttl := time.Duration(in.Body.TTL) * time.Second
+	if ttl == 0 {
+		ttl = defaultTTL
+	}
+	secret, token, err := s.door.CreateToken(ctx, at(ctx).actor, in.Body.Name, ttl, in.Body.Only)
+	if err != nil {
+		return nil, err
+	}
+	return &one[NewToken]{Body: NewToken{Secret: secret, Token: token}}, nil
+}
+
+func (s *server) revokeToken(ctx context.Context, in *struct {
+	Token string `path:"token" doc:"Id."`
+},
+) (*none, error) {
+	return nil, s.door.RevokeToken(ctx, at(ctx).actor, in.Token)
+}

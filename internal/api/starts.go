@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func (s *server) serveStarts() {
+	serve(s, Route{
+		ID: "list-operations", Method: http.MethodGet, Path: "/operations", Object: Self,
+		Summary: "The operations that can be started, with their parameters",
+	}, s.operations)
+	serve(s, Route{
+		ID: "start", Method: http.MethodPost, Path: "/tenants/{tenant}/starts", Object: Tenant, Needs: ByOperation,
+		Success: http.StatusAccepted, Conflicts: true,
+		Summary: "Ask for an operation; the gate answers one of accepted, deduped, scope_busy and blocked",
+	}, s.start)
+	serve(s, Route{
+		ID: "preflight", Method: http.MethodGet, Path: "/tenants/{tenant}/preflight", Object: Tenant, Needs: ByOperation,
+		Summary: "What a start would answer now; nothing is written",
+	}, s.preflight)
+	s.describeAnswers()
+}
+
+// Operation is one operation of the catalogue.
+type Operation struct {
+	Kind           op.Kind            `json:"kind"`
+	Name           string             `json:"name"`
+	Does           string             `json:"does"`
+	Capability     tenancy.Capability `json:"capability" doc:"What a member needs to start it."`
+	CapabilityName string             `json:"capability_name"`
+	Allowed        bool               `json:"allowed" doc:"Whether you have that capability."`
+	Permissions    []string           `json:"permissions" nullable:"false" doc:"Application permissions that the connection needs."`
+	Parameters     *huma.Schema       `json:"parameters" doc:"JSON Schema of the parameters; all of them have defaults."`
+	QueueLimit     int64              `json:"queue_limit_seconds" doc:"How long a run may wait in line."`
+	RunLimit       int64              `json:"run_limit_seconds" doc:"How long a run may work."`
+}
+
+func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], error) {
+	grants := at(ctx).actor.Grants()
+	return page(each(catalogue.All(), func(d *catalogue.Definition) Operation {
+		return Operation{
+			Kind: d.Kind, Name: d.Kind.Name(), Does: d.Kind.Does(),
+			Capability: d.Capability, CapabilityName: d.Capability.Words(), Allowed: grants.Has(d.Capability),
+			Permissions: catalogue.Missing(d.Permissions, nil),
+			Parameters:  parameters(d),
+			QueueLimit:  int64(d.QueueLimit.Seconds()), RunLimit: int64(d.RunLimit.Seconds()),
+		}
+	}), ""), nil
+}
+
+// parameters is the schema of an operation's input.
+func parameters(d *catalogue.Definition) *huma.Schema {
+	return huma.SchemaFromType(huma.NewMapRegistry("", huma.DefaultSchemaNamer), reflect.TypeOf(d.Parameters))
+}
+
+// startRequest is one press.
+type startRequest struct {
+	Key     string     `header:"Idempotency-Key" required:"true" maxLength:"200" doc:"Yours to choose, new for every start. The same key again is answered with the first answer and starts nothing."`
+	Surface op.Surface `header:"Interlock-Surface" doc:"Where the start was asked; \"cli\" for the command line, else left out."`
+	Body    struct {
+		Operation  op.Kind         `json:"operation"`
+		Connection string          `json:"connection,omitempty" doc:"Id or name of the connection; left out: the tenant's default."`
+		Parameters json.RawMessage `json:"parameters,omitempty" doc:"As the operation takes them; see /operations."`
+	} `nameHint:"Start"`
+}
+
+// startAnswer carries an answer of the gate with the status of its outcome.
+type startAnswer struct {
+	Status   int
+	Location string `header:"Location" doc:"The run that was accepted."`
+	Body     op.Answer
+}
+
+func (s *server) start(ctx context.Context, in *startRequest) (*startAnswer, error) {
+	v := at(ctx)
+	if s.starts != nil {
+		if wait := s.starts.Spend(v.actor.ID()); wait > 0 {
+			return nil, httpx.NewProblem(op.ProblemTooManyStarts, op.Args{
+				"limit": strconv.Itoa(s.starts.PerMinute()), "retry_after": wait.String(),
+			}).RetryAfter(wait)
+		}
+	}
+	surface := op.SurfaceAPI
+	if in.Surface == op.SurfaceCLI {
+		surface = op.SurfaceCLI
+	}
+	result, err := s.gate.Start(ctx, v.actor, op.Request{
+		Tenant: v.tenant.Tenant.ID, Connection: in.Body.Connection, Kind: in.Body.Operation, Parameters: in.Body.Parameters,
+		Key: in.Key, Surface: surface, RequestID: httpx.Of(ctx).ID,
+	})
+	if err != nil {
+		return nil, v.lacks(err, in.Body.Operation)
+	}
+	out := &startAnswer{Status: result.Outcome().HTTPStatus(), Body: op.Describe(result)}
+	if result.Outcome() == op.Accepted {
+		out.Location = Base + "/runs/" + result.Run().ID
+	}
+	return out, nil
+}
+
+type preflightRequest struct {
+	Operation  op.Kind `query:"operation" required:"true"`
+	Connection string  `query:"connection" doc:"Id or name; left out: the tenant's default."`
+	Parameters string  `query:"parameters" doc:"The parameters of the start, as JSON."`
+}
+
+func (s *server) preflight(ctx context.Context, in *preflightRequest) (*one[op.Answer], error) {
+	v := at(ctx)
+	var parameters json.RawMessage
+	if in.Parameters != "" {
+		parameters = json.RawMessage(in.Parameters)
+	}
+	result, err := s.gate.Preflight(ctx, v.actor, op.Request{
+		Tenant: v.tenant.Tenant.ID, Connection: in.Connection, Kind: in.Operation, Parameters: parameters,
+		Surface: op.SurfaceAPI, RequestID: httpx.Of(ctx).ID,
+	})
+	if err != nil {
+		return nil, v.lacks(err, in.Operation)
+	}
+	return &one[op.Answer]{Body: op.Describe(result)}, nil
+}
+
+// lacks names what the gate refused for, should a right have been taken away
+// since the request was let in.
+func (v *visit) lacks(err error, kind op.Kind) error {
+	if def, unknown := catalogue.Lookup(kind); unknown == nil && errors.Is(err, op.ErrForbidden) {
+		return forbidden(v.actor, v.tenant.Tenant.Name, def.Capability, kind)
+	}
+	return err
+}
+
+// describeAnswers adds to the document that all four outcomes are answers of the
+// same shape.
+func (s *server) describeAnswers() {
+	o := s.huma.OpenAPI().Paths[Base+"/tenants/{tenant}/starts"].Post
+	answer := o.Responses[strconv.Itoa(http.StatusAccepted)].Content["application/json"]
+	for outcome, words := range map[op.Outcome]string{
+		op.Accepted:  "accepted: the run exists and will be worked.",
+		op.Deduped:   "deduped: the same is on its way; the answer names that run.",
+		op.ScopeBusy: "scope_busy: other work holds the connection. Nothing was queued.",
+		op.Blocked:   "blocked: something has to be mended first. Nothing was queued. As a problem document: the request itself can't be used.",
+	} {
+		code := strconv.Itoa(outcome.HTTPStatus())
+		if o.Responses[code] == nil {
+			o.Responses[code] = &huma.Response{}
+		}
+		r := o.Responses[code]
+		r.Description = words
+		if r.Content == nil {
+			r.Content = make(map[string]*huma.MediaType)
+		}
+		r.Content["application/json"] = answer
+	}
+}

@@ -1,0 +1,62 @@
+package httpx
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Budget bounds how often something may be done in a minute, for each key on its
+// own. The whole minute's worth may be spent at once. It is safe for concurrent use.
+type Budget struct {
+	perMinute int
+
+	mu   sync.Mutex
+	keys map[string]*rate.Limiter
+}
+
+// maxKeys bounds the memory of a budget; keys that have their whole budget again
+// are forgotten first.
+const maxKeys = 10_000
+
+// NewBudget returns a budget of perMinute, which must be above 0, for each key.
+func NewBudget(perMinute int) *Budget {
+	return &Budget{perMinute: perMinute, keys: make(map[string]*rate.Limiter)}
+}
+
+// PerMinute returns how often each key may spend.
+func (b *Budget) PerMinute() int { return b.perMinute }
+
+// Spend takes one from the budget of key. When nothing is left it takes nothing
+// and returns how long to wait.
+func (b *Budget) Spend(key string) time.Duration {
+	now := time.Now()
+	r := b.of(key, now).ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > 0 {
+		r.CancelAt(now)
+	}
+	return wait
+}
+
+func (b *Budget) of(key string, now time.Time) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l, ok := b.keys[key]; ok {
+		return l
+	}
+	if len(b.keys) >= maxKeys {
+		for k, l := range b.keys {
+			if l.TokensAt(now) >= float64(b.perMinute) {
+				delete(b.keys, k)
+			}
+		}
+	}
+	if len(b.keys) >= maxKeys { // all of them are spending: better no memory than no limit
+		clear(b.keys)
+	}
+	l := rate.NewLimiter(rate.Limit(float64(b.perMinute)/60), b.perMinute)
+	b.keys[key] = l
+	return l
+}

@@ -1,0 +1,182 @@
+// Package httpx holds what the HTTP surfaces of Interlock share: what every
+// request passes before it is looked at, who is let in, how an error becomes an
+// answer, and how a stream of events is written.
+package httpx
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Front is what every request passes first: it gets an id, the address of who
+// sent it, security headers, a line in the log, and an answer even when the
+// handler panics.
+type Front struct {
+	Logger *slog.Logger // nil: the default one
+	// Proxies are whose X-Forwarded-For is believed. None: the address is the one
+	// that the connection came from.
+	Proxies []netip.Prefix
+	// PerAddress is how many requests an address may send in a minute. 0: any number.
+	PerAddress int
+}
+
+// Exchange is what is known of one request while it is answered.
+type Exchange struct {
+	ID     string // in the header X-Request-Id of the answer
+	Remote string // address of the client, without its port
+	Route  string // pattern of the route; empty: there is none
+	Actor  string // id of who asked; empty: nobody is known
+
+	log *slog.Logger
+}
+
+func (x *Exchange) logger() *slog.Logger {
+	if x.log == nil {
+		return slog.Default()
+	}
+	return x.log
+}
+
+type exchangeKey struct{}
+
+// Of returns the exchange that ctx belongs to. Outside of one it is empty.
+func Of(ctx context.Context) *Exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*Exchange); ok {
+		return x
+	}
+	return &Exchange{}
+}
+
+// Wrap returns next behind f.
+func (f Front) Wrap(next http.Handler) http.Handler {
+	var budget *Budget
+	if f.PerAddress > 0 {
+		budget = NewBudget(f.PerAddress)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		x := &Exchange{ID: requestID(r), Remote: f.remote(r), log: f.Logger}
+		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		out := &response{ResponseWriter: w}
+		secure(out.Header(), r)
+		out.Header().Set("X-Request-Id", x.ID)
+		defer func() {
+			if fault := recover(); fault != nil {
+				f.recovered(out, r, x, fault)
+			}
+			x.logger().LogAttrs(r.Context(), slog.LevelInfo, "request",
+				slog.String("request_id", x.ID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.String("route", x.Route), slog.Int("status", out.status), slog.Int64("bytes", out.bytes),
+				slog.Duration("took", time.Since(began)), slog.String("remote", x.Remote), slog.String("actor", x.Actor))
+		}()
+		if budget != nil {
+			if wait := budget.Spend(x.Remote); wait > 0 {
+				newProblem("too_many_requests", http.StatusTooManyRequests, "Too many requests in a short time",
+					"The limit of requests a minute from one address was reached. This one was not looked at.",
+					"Try again in "+wait.Round(time.Second).String()+".").RetryAfter(wait).Write(out)
+				return
+			}
+		}
+		next.ServeHTTP(out, r)
+	})
+}
+
+// recovered answers a request whose handler panicked, when that is still
+// possible; else the connection is cut, so that a half answer can't pass for a
+// whole one.
+func (f Front) recovered(out *response, r *http.Request, x *Exchange, fault any) {
+	if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(fault)
+	}
+	x.logger().LogAttrs(r.Context(), slog.LevelError, "handler panicked", slog.String("request_id", x.ID),
+		slog.String("route", x.Route), slog.Any("fault", fault), slog.String("stack", string(debug.Stack())))
+	if out.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	Explain(errors.New("panic"), x.ID).Write(out)
+}
+
+// secure sets the headers that every answer has. Nothing of an API is a page:
+// a surface with pages replaces the content policy by its own.
+func secure(h http.Header, r *http.Request) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+var saneID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// requestID takes over the id that a caller gave, when it can do no harm in logs.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); saneID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+// remote returns the client's address: the nearest one that no trusted proxy
+// vouches for as its own.
+func (f Front) remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil || !f.trusts(host) {
+			break
+		}
+		host = next.Unmap().String()
+	}
+	return host
+}
+
+func (f Front) trusts(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(f.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+}
+
+// response remembers what was answered.
+type response struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader remembers the first status that is no informational one.
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts.
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
