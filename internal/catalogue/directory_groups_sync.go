@@ -21,7 +21,7 @@ var directoryGroupsSync = &Definition{
 	Version:     1,
 	Capability:  tenancy.SyncGroups,
 	Permissions: []Permission{directoryGroups.permission},
-	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true},
+	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true, MaxAge: verificationGood},
 	Canonical:   canonicalGroupsSync,
 	Parameters:  GroupsSyncParameters{},
 	QueueLimit:  2 * time.Hour,

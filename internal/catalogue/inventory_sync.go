@@ -22,7 +22,7 @@ var inventorySync = &Definition{
 	Version:     1,
 	Capability:  tenancy.SyncInventory,
 	Permissions: []Permission{policies.permission},
-	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true},
+	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true, MaxAge: verificationGood},
 	Canonical:   canonicalInventorySync,
 	Parameters:  InventorySyncParameters{},
 	QueueLimit:  2 * time.Hour,

@@ -98,7 +98,7 @@ func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now 
 			}
 		case tenancy.VerificationOK:
 			if b.MaxAge > 0 && c.VerifiedAt != nil && now.Sub(*c.VerifiedAt) > b.MaxAge {
-				add(op.VerificationStale, op.Args{"verified_on": when(c.VerifiedAt), "max_age": Days(b.MaxAge)})
+				add(op.VerificationStale, op.Args{"verified_on": when(c.VerifiedAt), "max_age": b.MaxAge.String()})
 			}
 		}
 	}
@@ -114,21 +114,6 @@ func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now 
 	return causes
 }
 
-// Days writes a limit as sentences name it, such as "7 days", "12 hours" or "15 minutes".
-func Days(d time.Duration) string {
-	unit, n := "minute", int(d/time.Minute)
-	switch {
-	case d >= 48*time.Hour:
-		unit, n = "day", int(d/(24*time.Hour))
-	case d >= time.Hour:
-		unit, n = "hour", int(d/time.Hour)
-	}
-	if n != 1 {
-		unit += "s"
-	}
-	return strconv.Itoa(n) + " " + unit
-}
-
 // when writes a time as [op.Args] keep it; empty when it is not known.
 func when(t *time.Time) string {
 	if t == nil {
@@ -136,3 +121,22 @@ func when(t *time.Time) string {
 	}
 	return t.UTC().Format(time.RFC3339)
 }
+
+// JudgeAll returns everything that is in the way of any operation on t, each
+// reason once, in the order of [All].
+func JudgeAll(t tenancy.Tenant, target Target, now time.Time) []op.Cause {
+	var causes []op.Cause
+	for _, d := range All() {
+		for _, c := range d.Judge(t, target, op.Admission, now) {
+			if !slices.ContainsFunc(causes, func(k op.Cause) bool { return k.Code == c.Code }) {
+				causes = append(causes, c)
+			}
+		}
+	}
+	return causes
+}
+
+// verificationGood is how long a verification vouches for a connection. The
+// permissions that the gate judges by are known from it; a month is short enough
+// to notice a consent that was trimmed, and long enough not to be in the way.
+const verificationGood = 30 * 24 * time.Hour

@@ -1,0 +1,115 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Cancel stops a run: at once while it is in line, after its current step while
+// it works. It returns the run's id. Asking again while it is stopping changes
+// nothing; a finished run is [op.ErrConflict].
+func (g *Gate) Cancel(ctx context.Context, actor access.Actor, runRef string) (string, error) {
+	return g.control(ctx, actor, runRef, tenancy.CancelRuns, "run.cancelled", nil, func(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
+		switch c.State {
+		case op.Queued:
+			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunCancelled, By: actor.Name()})
+		case op.Running:
+			return ledger.Cancelling(ctx, tx, c, actor.Name(), "")
+		case op.Cancelling, op.Finished:
+		}
+		return nil
+	})
+}
+
+// Limits of the note that a force release needs, in characters.
+const (
+	minNote = 3
+	maxNote = 300
+)
+
+// Release takes a run away from its worker, which then can change nothing more.
+// The connection stays held until a call that the worker may have under way has
+// ended (its lease) plus the quarantine; then the run ends as lost, released by
+// the actor. A run in line is cancelled instead. note says why and is shown.
+func (g *Gate) Release(ctx context.Context, actor access.Actor, runRef, note string) (string, error) {
+	note = strings.TrimSpace(note)
+	if n := utf8.RuneCountInString(note); n < minNote || n > maxNote {
+		return "", &op.FieldError{Field: "note", Detail: fmt.Sprintf("must have %d to %d characters, not %d", minNote, maxNote, n)}
+	}
+	by := op.Person{ID: actor.ID(), Name: actor.Name()}
+	return g.control(ctx, actor, runRef, tenancy.ReleaseConnections, "run.released", map[string]string{"note": note},
+		func(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
+			if c.State == op.Queued {
+				return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunCancelled, By: by.Name, Note: note})
+			}
+			return ledger.Evict(ctx, tx, c, by, note)
+		})
+}
+
+// control lets do change a living run, for those who may.
+func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, need tenancy.Capability, action string, data any,
+	do func(context.Context, db.Tx, *ledger.Claim) error,
+) (string, error) {
+	var id string
+	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		var tenant string
+		err := tx.QueryRow(ctx, `SELECT id, tenant_id FROM runs WHERE workspace_id = $1 AND (id = $2 OR code = $3)`,
+			actor.WorkspaceID(), runRef, strings.ToUpper(runRef)).Scan(&id, &tenant)
+		if err != nil && !errors.Is(err, db.ErrNoRows) {
+			return fmt.Errorf("find the run: %w", err)
+		}
+		// Also for a run that is not there: the same statements run for foreign and missing.
+		if _, err := access.Authorize(ctx, tx, actor, tenant, need); err != nil {
+			return err
+		}
+		c, err := ledger.OfRun(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if c == nil || c.State == "" {
+			return fmt.Errorf("the run has ended: %w", op.ErrConflict)
+		}
+		before := c.State
+		if err := do(ctx, tx, c); errors.Is(err, ledger.ErrFenced) {
+			return fmt.Errorf("the run changed at the same moment: %w", op.ErrConflict)
+		} else if err != nil {
+			return err
+		}
+		if action == "run.cancelled" && before == op.Cancelling {
+			return nil // nothing was changed, nothing to put on record
+		}
+		return access.Audit(ctx, tx, c.Workspace, access.Entry{
+			Actor: op.Person{ID: actor.ID(), Name: actor.Name()}, Action: action, Object: id, Data: data,
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	g.cfg.Changed(id)
+	return id, nil
+}
+
+// StopConnection stops the run that works on a connection, in the transaction
+// that disables or deletes it. A run in line is left to the re-check, which
+// blocks it in the words of what was changed.
+func (g *Gate) StopConnection(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {
+	c, err := ledger.OfScope(ctx, tx, connection)
+	if err != nil || c == nil || c.State != op.Running {
+		return err
+	}
+	err = ledger.Cancelling(ctx, tx, c, by.Name, why)
+	if errors.Is(err, ledger.ErrFenced) {
+		return nil // it ended, or went back in line, at the same moment
+	}
+	return err
+}

@@ -1,0 +1,45 @@
+// Package ending is the one place where runs end: the ledger's transition, the
+// notification of the person who started it, the queue's job and the audit
+// trail, in one transaction.
+package ending
+
+import (
+	"context"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
+	"github.com/interlock-dev/interlock/internal/notify"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// Run ends the run that holds c. It returns [ledger.ErrFenced] when c is not how
+// things are any more.
+func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
+	if err := ledger.Finish(ctx, tx, c.RunID, c.Fence, e); err != nil {
+		return err
+	}
+	if c.JobID != 0 {
+		if err := queue.Complete(ctx, tx, c.JobID); err != nil {
+			return err
+		}
+	}
+	if err := notify.Initiator(ctx, tx, c.Workspace, c.Initiator.ID, c.RunID); err != nil {
+		return err
+	}
+	data := map[string]any{"operation": c.Operation, "outcome": e.Outcome, "fence": c.Fence}
+	if e.Cause != nil {
+		data["reason"] = e.Cause.Code
+	}
+	if e.By != "" {
+		data["by"] = e.By
+	}
+	return access.Audit(ctx, tx, c.Workspace, access.Entry{Action: "run.finished", Object: c.RunID, Data: data})
+}
+
+// Lost ends a run whose worker is gone. What it was released by, if someone did,
+// is on the run already.
+func Lost(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
+	return Run(ctx, tx, c, ledger.End{Outcome: op.RunLost})
+}

@@ -1,0 +1,432 @@
+// Package ledger holds the SQL that creates runs and moves their state. Every
+// move is a compare-and-set on the run's fence, and a scope's slot (a row of
+// run_claims) exists exactly while its run is not finished. Times are compared
+// in database time only.
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// ErrFenced is returned when the run has moved on: another fence holds the
+// scope, or nobody does. Whoever receives it may change nothing any more.
+var ErrFenced = errors.New("ledger: the run has another fence or is finished")
+
+// New is a run that the gate wants to admit.
+type New struct {
+	ID, Workspace, Tenant, Connection string
+	Rev                               int64 // of the connection, as it was judged
+	Operation                         op.Kind
+	Surface                           op.Surface
+	Fingerprint                       string
+	Parameters                        json.RawMessage // canonical, nothing secret
+	Target                            op.Target
+	Initiator                         op.Person
+	QueueLimit                        time.Duration
+}
+
+// Admission is what came of trying to take a scope.
+type Admission int
+
+// The admissions.
+const (
+	Taken Admission = iota // the run exists and holds the scope
+	Held                   // another run holds the scope
+	Moved                  // the connection is not what was judged
+)
+
+// Admit takes the scope of n and creates its run, or tells why not. It writes to
+// the connection's row first: that locks it against a disable or a revocation
+// that is under way, refuses when one came in between, and draws the fence. A
+// fence that was drawn in vain leaves a gap, which harms nobody.
+func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Admission, err error) {
+	err = tx.QueryRow(ctx, `UPDATE connections SET fence = fence + 1
+		WHERE id = $1 AND workspace_id = $2 AND rev = $3 AND deleted_at IS NULL RETURNING fence`,
+		n.Connection, n.Workspace, n.Rev).Scan(&fence)
+	if errors.Is(err, db.ErrNoRows) {
+		return "", 0, Moved, nil
+	} else if err != nil {
+		return "", 0, 0, fmt.Errorf("lock the connection: %w", err)
+	}
+	took, err := tx.Exec(ctx, `INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at)
+		VALUES ($1, $2, $3, $4, interlock_now()) ON CONFLICT (scope) DO NOTHING`,
+		n.Connection, n.ID, n.Fingerprint, fence)
+	if err != nil {
+		return "", 0, 0, fmt.Errorf("take the scope: %w", err)
+	}
+	if took == 0 {
+		return "", 0, Held, nil
+	}
+	target, err := json.Marshal(n.Target)
+	if err != nil {
+		return "", 0, 0, fmt.Errorf("freeze the target: %w", err)
+	}
+	for range 16 {
+		code = newCode()
+		made, err := tx.Exec(ctx, `INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface,
+			state, fingerprint, parameters, target, initiator_id, initiator, fence, accepted_at, queue_until)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13, interlock_now(), interlock_now() + $14)
+			ON CONFLICT (workspace_id, code) DO NOTHING`,
+			n.ID, n.Workspace, n.Tenant, n.Connection, code, string(n.Operation), string(n.Surface),
+			n.Fingerprint, string(n.Parameters), string(target), n.Initiator.ID, n.Initiator.Name, fence, n.QueueLimit.Microseconds())
+		if err != nil {
+			return "", 0, 0, fmt.Errorf("create the run: %w", err)
+		}
+		if made == 1 {
+			return code, fence, Taken, Event(ctx, tx, n.ID, fence, EventAccepted, "")
+		}
+	}
+	return "", 0, 0, errors.New("create the run: no free code in 16 tries")
+}
+
+// newCode returns six characters of Crockford's base32, which leaves out the
+// letters that are mistaken for digits. It tells nothing about other runs.
+func newCode() string {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	for i := range b {
+		b[i] = alphabet[b[i]%32]
+	}
+	return string(b[:])
+}
+
+// Claim is a scope's slot with the run in it, as one read saw them.
+type Claim struct {
+	Scope       string
+	RunID       string
+	Fingerprint string
+	Fence       int64
+	Lease       *time.Time // nil while queued
+	Heartbeat   int64
+	BootID      string
+	JobID       int64
+	SentAt      time.Time
+	Now         time.Time // database time of the read
+
+	// Of the run; State is empty when there is none, which should never be.
+	Workspace    string
+	Tenant       string
+	Code         string
+	Operation    op.Kind
+	Surface      op.Surface
+	State        op.State
+	Parameters   json.RawMessage
+	Target       op.Target
+	Initiator    op.Person
+	Dispatch     int64
+	Counts       op.Counts
+	AcceptedAt   time.Time
+	QueueUntil   time.Time
+	BeganAt      *time.Time
+	RunUntil     *time.Time
+	SeenAt       *time.Time
+	ProgressAt   *time.Time
+	WaitingUntil *time.Time
+	CancelBy     string
+	CancelReason op.Reason
+	CancelNote   string
+}
+
+const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, c.heartbeat, c.boot_id, c.job_id, c.sent_at, interlock_now(),
+	COALESCE(r.workspace_id, ''), COALESCE(r.tenant_id, ''), COALESCE(r.code, ''), COALESCE(r.operation, ''), COALESCE(r.surface, ''),
+	COALESCE(r.state, ''), COALESCE(r.parameters, 'null'), COALESCE(r.target, '{}'), COALESCE(r.initiator_id, ''), COALESCE(r.initiator, ''),
+	COALESCE(r.dispatch, 0), COALESCE(r.done, 0), COALESCE(r.failed, 0), COALESCE(r.total, 0), COALESCE(r.accepted_at, 0), COALESCE(r.queue_until, 0),
+	r.began_at, r.run_until, r.seen_at, r.progress_at, r.waiting_until,
+	COALESCE(r.cancel_by, ''), COALESCE(r.cancel_reason, ''), COALESCE(r.cancel_note, '')
+	FROM run_claims c LEFT JOIN runs r ON r.id = c.run_id AND r.state <> 'finished'`
+
+func scanClaim(row db.Row) (*Claim, error) {
+	var (
+		c                                       Claim
+		lease, began, until, seen, prog, waitTo *int64
+		sent, now, accepted, queueUntil         int64
+		operation, surface, state, reason       string
+		parameters, target                      string
+	)
+	err := row.Scan(&c.Scope, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &now,
+		&c.Workspace, &c.Tenant, &c.Code, &operation, &surface, &state, &parameters, &target, &c.Initiator.ID, &c.Initiator.Name,
+		&c.Dispatch, &c.Counts.Done, &c.Counts.Failed, &c.Counts.Total, &accepted, &queueUntil,
+		&began, &until, &seen, &prog, &waitTo, &c.CancelBy, &reason, &c.CancelNote)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(target), &c.Target); err != nil {
+		return nil, fmt.Errorf("target of run %s: %w", c.RunID, err)
+	}
+	c.Operation, c.Surface, c.State, c.CancelReason = op.Kind(operation), op.Surface(surface), op.State(state), op.Reason(reason)
+	c.Parameters = json.RawMessage(parameters)
+	c.SentAt, c.Now, c.AcceptedAt, c.QueueUntil = db.Time(sent), db.Time(now), db.Time(accepted), db.Time(queueUntil)
+	c.Lease, c.BeganAt, c.RunUntil = maybe(lease), maybe(began), maybe(until)
+	c.SeenAt, c.ProgressAt, c.WaitingUntil = maybe(seen), maybe(prog), maybe(waitTo)
+	return &c, nil
+}
+
+func maybe(micros *int64) *time.Time {
+	if micros == nil {
+		return nil
+	}
+	t := db.Time(*micros)
+	return &t
+}
+
+// OfScope returns the slot of a scope; nil when it is free.
+func OfScope(ctx context.Context, tx db.Tx, scope string) (*Claim, error) {
+	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+` WHERE c.scope = $1`, scope))
+}
+
+// OfRun returns the slot that a run holds; nil when it holds none, because it is
+// finished or never was.
+func OfRun(ctx context.Context, tx db.Tx, run string) (*Claim, error) {
+	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+` WHERE c.run_id = $1`, run))
+}
+
+func one(row db.Row) (*Claim, error) {
+	c, err := scanClaim(row)
+	if errors.Is(err, db.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("read the slot: %w", err)
+	}
+	return c, nil
+}
+
+// All returns every slot, a few rows for each busy tenant. It is what reaper and
+// reconciler look through.
+func All(ctx context.Context, tx db.Tx) ([]*Claim, error) {
+	rows, err := tx.Query(ctx, `SELECT `+claimColumns+` ORDER BY c.scope`)
+	if err != nil {
+		return nil, fmt.Errorf("read the slots: %w", err)
+	}
+	defer rows.Close()
+	var all []*Claim
+	for rows.Next() {
+		c, err := scanClaim(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read the slots: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
+// Sent notes which job carries a run's fence.
+func Sent(ctx context.Context, tx db.Tx, run string, fence, job int64) error {
+	return fenced(tx.Exec(ctx, `UPDATE run_claims SET job_id = $3, sent_at = interlock_now() WHERE run_id = $1 AND fence = $2`, run, fence, job))
+}
+
+// Begin moves a run from queued to running and starts its lease. limit bounds
+// the whole of its work, over all its dispatches.
+func Begin(ctx context.Context, tx db.Tx, run string, fence int64, lease, limit time.Duration, boot string) error {
+	// The slot first, here and everywhere: one order of locks.
+	err := fenced(tx.Exec(ctx, `UPDATE run_claims SET lease_until = interlock_now() + $3, heartbeat = heartbeat + 1, boot_id = $4
+		WHERE run_id = $1 AND fence = $2`, run, fence, lease.Microseconds(), boot))
+	if err != nil {
+		return err
+	}
+	err = fenced(tx.Exec(ctx, `UPDATE runs SET state = 'running', began_at = COALESCE(began_at, interlock_now()),
+		run_until = COALESCE(run_until, interlock_now() + $3), seen_at = interlock_now(), progress_at = interlock_now(),
+		waiting_until = NULL, waiting_for = '' WHERE id = $1 AND fence = $2 AND state = 'queued'`, run, fence, limit.Microseconds()))
+	if err != nil {
+		return err
+	}
+	return Event(ctx, tx, run, fence, EventBegan, "")
+}
+
+// Beat renews the lease and returns the slot as it is now.
+func Beat(ctx context.Context, tx db.Tx, run string, fence int64, lease time.Duration) (*Claim, error) {
+	err := fenced(tx.Exec(ctx, `UPDATE run_claims SET lease_until = interlock_now() + $3, heartbeat = heartbeat + 1
+		WHERE run_id = $1 AND fence = $2 AND lease_until IS NOT NULL`, run, fence, lease.Microseconds()))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE runs SET seen_at = interlock_now() WHERE id = $1 AND fence = $2`, run, fence); err != nil {
+		return nil, fmt.Errorf("note the heartbeat: %w", err)
+	}
+	return OfRun(ctx, tx, run)
+}
+
+// Guard locks the slot for the rest of the transaction, or returns [ErrFenced].
+// Every write of a run's data begins with it.
+func Guard(ctx context.Context, tx db.Tx, run string, fence int64) error {
+	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND fence = $2`, run, fence))
+}
+
+// Progress replaces the counts. The caller holds the Guard.
+func Progress(ctx context.Context, tx db.Tx, run string, fence int64, c op.Counts) error {
+	return fenced(tx.Exec(ctx, `UPDATE runs SET done = $3, failed = $4, total = $5, progress_at = interlock_now()
+		WHERE id = $1 AND fence = $2 AND state <> 'finished'`, run, fence, c.Done, c.Failed, c.Total))
+}
+
+// Item writes or replaces one line of the results. The caller holds the Guard.
+func Item(ctx context.Context, tx db.Tx, run string, it op.Item) error {
+	args, err := json.Marshal(it.Args)
+	if err != nil {
+		return fmt.Errorf("item %s: %w", it.Key, err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, at)
+		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9, interlock_now() FROM run_items WHERE run_id = $1
+		ON CONFLICT (run_id, key) DO UPDATE SET name = excluded.name, result = excluded.result, done = excluded.done,
+			failed = excluded.failed, total = excluded.total, reason = excluded.reason, args = excluded.args, at = excluded.at`,
+		run, it.Key, it.Name, string(it.Result), it.Counts.Done, it.Counts.Failed, it.Counts.Total, string(it.Reason), string(args))
+	if err != nil {
+		return fmt.Errorf("item %s: %w", it.Key, err)
+	}
+	return nil
+}
+
+// Kinds of lines in a run's timeline.
+const (
+	EventAccepted  = "accepted"
+	EventBegan     = "began"
+	EventStep      = "step"    // what the operation is doing, in its own words
+	EventWaiting   = "waiting" // handed back to the queue, to go on later
+	EventResent    = "resent"  // its job was lost and has been sent anew
+	EventCancel    = "cancel"  // someone asked to stop it
+	EventReleased  = "released"
+	EventEnded     = "ended"
+	EventLateNote  = "late" // what a worker reported after it had lost the run
+	maxEventLength = 300
+)
+
+// Event adds a line to a run's timeline. Lines are kept in order by the slot's
+// lock; without it, as for late notes, a collision drops the line.
+func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind, text string) error {
+	if len(text) > maxEventLength {
+		text = text[:maxEventLength]
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO run_events (run_id, seq, at, kind, text, fence)
+		SELECT $1, COALESCE(MAX(seq), 0) + 1, interlock_now(), $2, $3, $4 FROM run_events WHERE run_id = $1
+		ON CONFLICT (run_id, seq) DO NOTHING`, run, kind, text, fence)
+	if err != nil {
+		return fmt.Errorf("timeline of run %s: %w", run, err)
+	}
+	return nil
+}
+
+// Requeue hands a run back to the queue with a new fence, to begin again not
+// before wait has passed. The slot stays taken.
+func Requeue(ctx context.Context, tx db.Tx, c *Claim, wait, queueLimit time.Duration, why op.Reason) (fence int64, err error) {
+	if fence, err = nextFence(ctx, tx, c); err != nil {
+		return 0, err
+	}
+	var until *int64
+	if wait > 0 {
+		at := c.Now.Add(wait).UnixMicro()
+		until = &at
+	}
+	err = fenced(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $3, dispatch = dispatch + 1,
+		queue_until = interlock_now() + $4, waiting_until = $5, waiting_for = $6
+		WHERE id = $1 AND fence = $2 AND state IN ('queued', 'running')`,
+		c.RunID, c.Fence, fence, (wait + queueLimit).Microseconds(), until, string(why)))
+	return fence, err
+}
+
+// Evict takes the run away from its worker at once: a new fence that nobody
+// carries. The slot stays taken until the lease has run out, because a call of
+// the old worker may still be under way until then.
+func Evict(ctx context.Context, tx db.Tx, c *Claim, by op.Person, note string) error {
+	fence, err := nextFenceKeepLease(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	err = fenced(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', fence = $3, cancel_by = $4, cancel_note = $5
+		WHERE id = $1 AND fence = $2 AND state IN ('running', 'cancelling')`, c.RunID, c.Fence, fence, by.Name, note))
+	if err != nil {
+		return err
+	}
+	return Event(ctx, tx, c.RunID, fence, EventReleased, by.Name)
+}
+
+func nextFence(ctx context.Context, tx db.Tx, c *Claim) (int64, error) {
+	return moveFence(ctx, tx, c, `UPDATE run_claims SET fence = $3, lease_until = NULL, boot_id = '', job_id = 0, sent_at = interlock_now() WHERE run_id = $1 AND fence = $2`)
+}
+
+func nextFenceKeepLease(ctx context.Context, tx db.Tx, c *Claim) (int64, error) {
+	return moveFence(ctx, tx, c, `UPDATE run_claims SET fence = $3, boot_id = '' WHERE run_id = $1 AND fence = $2`)
+}
+
+// moveFence locks the connection before the slot, as Admit does.
+func moveFence(ctx context.Context, tx db.Tx, c *Claim, move string) (fence int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE connections SET fence = fence + 1 WHERE id = $1 RETURNING fence`, c.Scope).Scan(&fence)
+	if err != nil {
+		return 0, fmt.Errorf("draw a fence: %w", err)
+	}
+	return fence, fenced(tx.Exec(ctx, move, c.RunID, c.Fence, fence))
+}
+
+// Cancelling moves a running run to cancelling; its worker sees it at its next
+// step. by is a person's name; reason is set when a change of the connection
+// stops the run.
+func Cancelling(ctx context.Context, tx db.Tx, c *Claim, by string, reason op.Reason) error {
+	if err := Guard(ctx, tx, c.RunID, c.Fence); err != nil {
+		return err
+	}
+	err := fenced(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', cancel_by = $3, cancel_reason = $4
+		WHERE id = $1 AND fence = $2 AND state = 'running'`, c.RunID, c.Fence, by, string(reason)))
+	if err != nil {
+		return err
+	}
+	return Event(ctx, tx, c.RunID, c.Fence, EventCancel, by)
+}
+
+// End is how a run ends.
+type End struct {
+	Outcome op.RunOutcome
+	Cause   *op.Cause // why; nil when the outcome says it all
+	By      string    // who cancelled or released it
+	Note    string
+}
+
+// Finish ends a run and frees its scope.
+func Finish(ctx context.Context, tx db.Tx, run string, fence int64, e End) error {
+	if err := fenced(tx.Exec(ctx, `DELETE FROM run_claims WHERE run_id = $1 AND fence = $2`, run, fence)); err != nil {
+		return err
+	}
+	cause := ""
+	if e.Cause != nil {
+		b, err := json.Marshal(e.Cause)
+		if err != nil {
+			return fmt.Errorf("cause of run %s: %w", run, err)
+		}
+		cause = string(b)
+	}
+	err := fenced(tx.Exec(ctx, `UPDATE runs SET state = 'finished', outcome = $3, cause = $4, ended_at = interlock_now(),
+		waiting_until = NULL, waiting_for = '', cancel_by = CASE WHEN CAST($5 AS TEXT) = '' THEN cancel_by ELSE CAST($5 AS TEXT) END,
+		cancel_note = CASE WHEN CAST($6 AS TEXT) = '' THEN cancel_note ELSE CAST($6 AS TEXT) END
+		WHERE id = $1 AND fence = $2 AND state <> 'finished'`, run, fence, string(e.Outcome), cause, e.By, e.Note))
+	if err != nil {
+		return err
+	}
+	return Event(ctx, tx, run, fence, EventEnded, string(e.Outcome))
+}
+
+// Heal removes a slot whose run is missing or finished. It reports whether there
+// was one to remove.
+func Heal(ctx context.Context, tx db.Tx, c *Claim) (bool, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM run_claims WHERE scope = $1 AND run_id = $2
+		AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = $2 AND runs.state <> 'finished')`, c.Scope, c.RunID)
+	if err != nil {
+		return false, fmt.Errorf("heal the slot: %w", err)
+	}
+	return n == 1, nil
+}
+
+// fenced turns "no row was changed" into [ErrFenced].
+func fenced(rows int64, err error) error {
+	if err != nil {
+		return err
+	}
+	if rows == 0 {
+		return ErrFenced
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+)
+
+// recheck looks again, in the transaction that would begin the run, at what was
+// true at the click: the starter's access, the pinned connection, its readiness,
+// and the time in line. It returns the first reason not to begin, in the words of
+// the gate where the gate has them.
+func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *catalogue.Definition) (store.Pinned, *op.Cause, error) {
+	no := func(code op.Reason, args op.Args) (store.Pinned, *op.Cause, error) {
+		if args == nil {
+			args = op.Args{}
+		}
+		args["connection"] = c.Target.Short
+		return store.Pinned{}, &op.Cause{Code: code, Phase: op.Execution, Args: args}, nil
+	}
+	if c.Now.After(c.QueueUntil) {
+		code, args := expired(c, def)
+		return no(code, args)
+	}
+	may, err := access.StillMay(ctx, tx, c.Workspace, c.Initiator.ID, c.Tenant, def.Capability)
+	if err != nil {
+		return store.Pinned{}, nil, err
+	}
+	if !may {
+		return no(op.AuthorizationLost, op.Args{"starter": c.Initiator.Name})
+	}
+	// The default is never resolved again: the run has the connection of the click.
+	p, err := w.store.Pinned(ctx, tx, access.ForRun(c.Workspace, c.Tenant), c.Scope)
+	switch {
+	case errors.Is(err, op.ErrNotFound):
+		return no(op.ConnectionRemoved, nil)
+	case err != nil:
+		return store.Pinned{}, nil, err
+	case p.Removed:
+		return no(op.ConnectionRemoved, op.Args{"actor": p.RemovedBy})
+	case p.Connection.DirectoryID != c.Target.Directory:
+		return no(op.ConnectionChanged, op.Args{"changed_at": c.Now.Format(time.RFC3339)})
+	}
+	causes := def.Judge(p.Tenant, catalogue.Target{Connection: &p.Connection, Count: 1}, op.Execution, c.Now)
+	if len(causes) > 0 {
+		return store.Pinned{}, &causes[0], nil
+	}
+	return p, nil, nil
+}
+
+// expired is why a run that waited too long does not begin.
+func expired(c *ledger.Claim, def *catalogue.Definition) (op.Reason, op.Args) {
+	return op.ExpiredInQueue, op.Args{
+		"waited": c.Now.Sub(c.AcceptedAt).String(), "limit": def.QueueLimit.String(), "connection": c.Target.Short,
+	}
+}

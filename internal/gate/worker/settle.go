@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// settle turns what the operation came back with into the run's next state, in
+// one transaction: what was learnt about the connection, the transition, the
+// notification and the job.
+func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
+	if lesson := x.lesson(err); lesson != nil {
+		if lerr := store.Learn(ctx, tx, x.claim.Scope, *lesson); lerr != nil && !errors.Is(lerr, op.ErrNotFound) {
+			return lerr
+		}
+	}
+	c, rerr := ledger.OfRun(ctx, tx, x.claim.RunID)
+	if rerr != nil {
+		return rerr
+	}
+	if c == nil || c.Fence != x.claim.Fence {
+		return ledger.ErrFenced
+	}
+	if err == nil { // it is through, whatever was asked in its last moment
+		return ending.Run(ctx, tx, c, x.fromItems())
+	}
+	if c.State == op.Cancelling {
+		if c.CancelReason != "" {
+			cause := x.cause(c, c.CancelReason, nil)
+			cause.Args["actor"] = c.CancelBy
+			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: cause})
+		}
+		return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunCancelled})
+	}
+	if wait, why, again := x.again(c, err); again {
+		return x.requeue(ctx, tx, c, wait, why)
+	}
+	reason := x.reason(err)
+	if reason == op.InternalFault {
+		x.log.ErrorContext(ctx, "operation failed by a fault of ours", "operation", x.def.Kind, "error", err)
+	}
+	return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: x.cause(c, reason, err)})
+}
+
+// fromItems computes how a run ended that came through.
+func (x *execution) fromItems() ledger.End {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var good int
+	var bad []op.Item
+	for _, it := range x.items {
+		switch it.Result {
+		case op.ItemDone, op.ItemUnchanged:
+			good++
+		case op.ItemFailed, op.ItemUnknown:
+			bad = append(bad, it)
+		case op.ItemSkipped, op.ItemPending:
+		}
+	}
+	switch {
+	case len(bad) == 0:
+		return ledger.End{Outcome: op.RunSucceeded}
+	case good > 0:
+		return ledger.End{Outcome: op.RunPartial}
+	}
+	slices.SortFunc(bad, func(a, b op.Item) int { return strings.Compare(a.Key, b.Key) })
+	cause := x.cause(x.claim, bad[0].Reason, nil)
+	for k, v := range bad[0].Args {
+		cause.Args[k] = v
+	}
+	return ledger.End{Outcome: op.RunFailed, Cause: cause}
+}
+
+// again decides whether the run goes back in line, and for how long it waits.
+func (x *execution) again(c *ledger.Claim, err error) (wait time.Duration, why op.Reason, again bool) {
+	if !x.def.RetrySafe {
+		return 0, "", false
+	}
+	if errors.Is(err, errDraining) {
+		return 0, "", true // our stop is not a try of the run's
+	}
+	var pe *provider.Error
+	temporary := errors.As(err, &pe) && pe.Temporary || db.IsUnavailable(err)
+	if !temporary || c.Dispatch >= int64(x.def.MaxDispatch) {
+		return 0, "", false
+	}
+	wait = x.w.cfg.Backoff << (c.Dispatch - 1)
+	why = op.InternalFault
+	if pe != nil {
+		why = pe.Reason
+		wait = max(wait, pe.RetryAfter)
+		if pe.RetryAfter > 0 {
+			wait = pe.RetryAfter
+		}
+	}
+	if c.RunUntil != nil && c.Now.Add(wait).After(*c.RunUntil) {
+		return 0, "", false // it could only begin after its limit
+	}
+	return wait, why, true
+}
+
+func (x *execution) requeue(ctx context.Context, tx db.Tx, c *ledger.Claim, wait time.Duration, why op.Reason) error {
+	fence, err := ledger.Requeue(ctx, tx, c, wait, x.def.QueueLimit, why)
+	if err != nil {
+		return err
+	}
+	if err := x.w.send(ctx, tx, c, fence, wait); err != nil {
+		return err
+	}
+	if err := queue.Complete(ctx, tx, x.job); err != nil {
+		return err
+	}
+	return ledger.Event(ctx, tx, c.RunID, fence, ledger.EventWaiting, string(why))
+}
+
+// send puts a run that is in line into the queue under its new fence.
+func (w *Worker) send(ctx context.Context, tx db.Tx, c *ledger.Claim, fence int64, wait time.Duration) error {
+	var at time.Time
+	if wait > 0 {
+		at = time.Now().Add(wait)
+	}
+	job, err := w.queue.Insert(ctx, tx, queue.Args{RunID: c.RunID, Fence: fence}, at)
+	if err != nil {
+		return err
+	}
+	return ledger.Sent(ctx, tx, c.RunID, fence, job)
+}
+
+// reason is why the operation failed, as its run says it.
+func (x *execution) reason(err error) op.Reason {
+	if errors.Is(err, errLimit) {
+		return op.TimeLimit
+	}
+	r := provider.Classify(err)
+	if r == op.ConsentMissing && x.pinned.Connection.Consent == tenancy.ConsentGranted {
+		return op.ConsentRevoked // it was there when the run began
+	}
+	return r
+}
+
+// cause is a failure's reason with the facts that its sentence names.
+func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause {
+	conn := x.pinned.Connection
+	args := op.Args{
+		"connection": c.Target.Short, "tenant": x.pinned.Tenant.Name, "provider": c.Target.Provider,
+		"credential_kind": conn.Credential.Words(), "limit": x.def.RunLimit.String(), "reference": c.Code,
+		"revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339),
+	}
+	if c.BeganAt != nil {
+		args["duration"] = c.Now.Sub(*c.BeganAt).String()
+	}
+	var pe *provider.Error
+	if errors.As(err, &pe) {
+		if len(pe.Permissions) > 0 {
+			args["permissions"] = strings.Join(pe.Permissions, ", ")
+			args["count"] = strconv.Itoa(len(pe.Permissions))
+		}
+		if pe.RetryAfter > 0 {
+			args["retry_at"] = c.Now.Add(pe.RetryAfter).Format(time.RFC3339)
+		}
+		if pe.RequestID != "" {
+			args["provider_request"] = pe.RequestID
+		}
+	}
+	return &op.Cause{Code: code, Phase: op.Execution, Args: args}
+}
+
+// lesson is what a failed or finished run teaches about its connection, so that
+// the next start is blocked at the click rather than an hour later. A
+// verification reports its own findings.
+func (x *execution) lesson(err error) *store.Learned {
+	if !x.def.Blockers.Credential {
+		return nil
+	}
+	l := store.Learned{Run: x.claim.RunID, CredentialVersion: x.pinned.Connection.CredentialVersion}
+	x.mu.Lock()
+	l.Permissions = x.roles
+	x.mu.Unlock()
+	if err == nil {
+		return nil
+	}
+	switch provider.Classify(err) { //nolint:exhaustive // the other reasons say nothing lasting about the connection
+	case op.ConsentMissing, op.ConsentRevoked:
+		gone := tenancy.ConsentMissing // the store knows whether it was there before
+		l.Consent, l.Permissions = &gone, nil
+	case op.CredentialInvalid:
+		refused := tenancy.CredentialInvalid
+		l.Credential = &refused
+	case op.CredentialUnreadable:
+		unreadable := tenancy.CredentialUnreadable
+		l.Credential = &unreadable
+	case op.PermissionMissing:
+		if l.Permissions == nil {
+			return nil
+		}
+	default:
+		return nil
+	}
+	return &l
+}
