@@ -31,12 +31,8 @@ func TestAcceptance(t *testing.T) {
 	}
 }
 
-// proof is one row of the table.
-type proof struct {
-	tests []string // package below internal/ (or the root), dot, name
-	open  []string // what is not proved yet
-}
-
+// A row of the table, the tests that it names (package below internal/ or the
+// root, name, perhaps a case), and what it says is not proved yet.
 var (
 	row  = regexp.MustCompile(`(?m)^\| ((?:rel-)?[A-Z]\d+) \|(.*)\|$`)
 	test = regexp.MustCompile("`([a-z0-9_/]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]*)(?:/([^`]+))?`")

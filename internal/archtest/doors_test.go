@@ -2,10 +2,12 @@ package archtest
 
 import (
 	"go/ast"
+	"net/http"
 	"regexp"
 	"slices"
 	"testing"
 
+	"github.com/interlock-dev/interlock/internal/api"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -123,5 +125,32 @@ func TestOperationsNameACapability(t *testing.T) {
 		if !slices.Contains(tenancy.Capabilities(), def.Capability) {
 			t.Errorf("%s names the capability %q, which tenancy does not know", def.Kind, def.Capability)
 		}
+	}
+}
+
+// TestRoutesNameACapability (A3, W2): who only sees a thing changes nothing, and
+// starts have one door, which asks for the capability of the operation.
+func TestRoutesNameACapability(t *testing.T) {
+	routes := api.New(api.Deps{}).Routes()
+	if len(routes) == 0 {
+		t.Fatal("the API has no routes")
+	}
+	starts := 0
+	for _, r := range routes {
+		known := slices.Contains(tenancy.Capabilities(), r.Needs)
+		switch {
+		case r.Needs == api.ByOperation:
+			if r.Method != http.MethodGet {
+				starts++
+			}
+		case r.Needs == "" && (r.Object == api.Public || r.Object == api.Self):
+		case !known:
+			t.Errorf("%s names the capability %q, which tenancy does not know", r.Pattern(), r.Needs)
+		case r.Method != http.MethodGet && r.Needs == tenancy.View && r.Path != "/notifications/{notification}/read": // one's own
+			t.Errorf("%s changes something and needs only %q", r.Pattern(), r.Needs)
+		}
+	}
+	if starts != 1 {
+		t.Errorf("%d routes start operations, want exactly one", starts)
 	}
 }

@@ -13,10 +13,10 @@ func TestWordsLiveInOnePlace(t *testing.T) { holds(t, words) }
 
 const wordsFile = "internal/op/words.go"
 
-var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+var boundary = regexp.MustCompile(`\{[a-z_]+\}|\. `)
 
-// words takes the pieces of text between placeholders that are long enough to be
-// nobody else's by chance.
+// words takes the pieces of text between placeholders and full stops that are
+// long enough to be nobody else's by chance.
 func words(files []file) (found []finding) {
 	said := make(map[string]bool)
 	for _, f := range files {
@@ -24,9 +24,8 @@ func words(files []file) (found []finding) {
 			continue
 		}
 		f.texts(func(_ ast.Node, text string) {
-			for _, piece := range placeholder.Split(text, -1) {
-				piece = strings.ToLower(strings.Trim(piece, " .,:;“”"))
-				if len(strings.Fields(piece)) >= 3 && len(piece) >= 16 {
+			for _, piece := range boundary.Split(text, -1) {
+				if piece = strings.Trim(piece, " .,:;“”"); len(strings.Fields(piece)) >= 4 {
 					said[piece] = true
 				}
 			}
@@ -37,9 +36,8 @@ func words(files []file) (found []finding) {
 			continue
 		}
 		f.texts(func(at ast.Node, text string) {
-			lower := strings.ToLower(text)
 			for piece := range said {
-				if strings.Contains(lower, piece) {
+				if strings.Contains(text, piece) {
 					found = append(found, f.finding(at, "%q is said by %s: take it from an answer or a run of package op", piece, wordsFile))
 				}
 			}
