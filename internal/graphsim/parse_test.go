@@ -140,7 +140,7 @@ func TestGeneratedSizes(t *testing.T) {
 	}
 }
 
-// BenchmarkTenants adds 300 tenants and reads one page of each.
+// BenchmarkTenants adds 300 tenants, as a demo under load does.
 func BenchmarkTenants(b *testing.B) {
 	for b.Loop() {
 		s, err := New(Config{})

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -113,7 +114,7 @@ func (s *seeds) groups(t *tenant, n int) []*group {
 			gs = names.next(i)
 		}
 		g := &group{
-			ord: i, id: t.derive("group", string(rune(i))), displayName: gs.name, description: gs.description, rule: gs.rule,
+			ord: i, id: t.derive("group", strconv.Itoa(i)), displayName: gs.name, description: gs.description, rule: gs.rule,
 			created:   epoch.Add(-upTo(rng, 3*365*day)).Truncate(1e9),
 			generated: groupSize(i, rng),
 		}

@@ -3,6 +3,7 @@ package graphsim
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"regexp"
@@ -19,7 +20,7 @@ import (
 type TenantSpec struct {
 	ID          string    `json:"id"`          // directory (tenant) id, a GUID
 	DisplayName string    `json:"displayName"` // of the organization
-	Domain      string    `json:"domain"`      // the verified default domain, unique among tenants
+	Domain      string    `json:"domain"`      // the verified default domain, unique among tenants; made up when empty
 	Intune      bool      `json:"intune"`      // licensed for Intune; without it every Intune call answers 400
 	Apps        []AppSpec `json:"apps,omitempty"`
 
@@ -107,7 +108,8 @@ func newTenant(s *Server, spec TenantSpec) (*tenant, error) {
 	}
 	spec.Domain = strings.ToLower(spec.Domain)
 	if spec.Domain == "" {
-		spec.Domain = strings.ReplaceAll(ns.String(), "-", "")[:12] + ".onmicrosoft.com"
+		sum := sha256.Sum256(ns[:])
+		spec.Domain = "sim" + hex.EncodeToString(sum[:6]) + ".onmicrosoft.com"
 	}
 	if !domainName.MatchString(spec.Domain) {
 		return nil, fmt.Errorf("graphsim: tenant %s: domain %q is not a DNS name", spec.ID, spec.Domain)

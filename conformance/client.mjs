@@ -1,0 +1,111 @@
+// Microsoft's own JavaScript clients against the simulator: @azure/identity for tokens,
+// @microsoft/microsoft-graph-client for Graph. The first argument is the JSON line of simserver.
+import assert from "node:assert/strict";
+import { ClientCertificateCredential, ClientSecretCredential } from "@azure/identity";
+import { BatchRequestContent, BatchResponseContent, Client, PageIterator } from "@microsoft/microsoft-graph-client";
+import { TokenCredentialAuthenticationProvider } from "@microsoft/microsoft-graph-client/authProviders/azureTokenCredentials/index.js";
+
+const sim = JSON.parse(process.argv[2]);
+const options = { authorityHost: sim.url, disableInstanceDiscovery: true };
+const scopes = ["https://graph.microsoft.com/.default"];
+
+function graph(credential) {
+  const authProvider = new TokenCredentialAuthenticationProvider(credential, { scopes });
+  return Client.initWithMiddleware({ authProvider, baseUrl: sim.url, customHosts: new Set([new URL(sim.url).hostname]) });
+}
+
+async function control(method, path, body) {
+  const res = await fetch(`${sim.url}/_sim/${path}`, {
+    method, headers: { authorization: `Bearer ${sim.control}` }, body: body && JSON.stringify(body),
+  });
+  assert.equal(res.status, 200, `${method} ${path}: ${await res.clone().text()}`);
+  return res.json();
+}
+
+async function everything(client, first) {
+  const items = [];
+  const iterator = new PageIterator(client, first, (item) => { items.push(item); return true; });
+  await iterator.iterate();
+  return { items, deltaLink: iterator.getDeltaLink() };
+}
+
+const client = graph(new ClientSecretCredential(sim.tenant, sim.app, sim.secret, options));
+
+const proofs = {
+  "a token by secret, and the organization": async () => {
+    const org = await client.api("/organization").select("id,displayName").get();
+    assert.deepEqual(org.value, [{ id: sim.tenant, displayName: "Conformance" }]);
+  },
+  "a token by certificate": async () => {
+    const other = graph(new ClientCertificateCredential(sim.tenant, sim.app, { certificatePath: sim.certificate }, options));
+    assert.equal((await other.api("/organization").get()).value[0].id, sim.tenant);
+  },
+  "a wrong secret surfaces as AADSTS7000215": async () => {
+    const wrong = graph(new ClientSecretCredential(sim.tenant, sim.app, "wrong", options));
+    await assert.rejects(wrong.api("/organization").get(), (e) => JSON.stringify(e, Object.getOwnPropertyNames(e)).includes("AADSTS7000215"));
+  },
+  "an unknown tenant is an error before any token": async () => {
+    const nowhere = graph(new ClientSecretCredential("deadbeef-0000-4000-8000-000000000000", sim.app, sim.secret, options));
+    await assert.rejects(nowhere.api("/organization").get());
+  },
+  "paging through the directory": async () => {
+    const { items } = await everything(client, await client.api("/groups").top(60).get());
+    assert.equal(new Set(items.map((g) => g.id)).size, sim.groups);
+  },
+  "paging through doubly encoded links": async () => {
+    const many = await everything(client, await client.api("/deviceManagement/configurationPolicies").version("beta").get());
+    const few = await everything(client, await client.api("/deviceManagement/configurationPolicies").version("beta").top(7).get());
+    assert.ok(many.items.length > 100, `${many.items.length} policies`);
+    assert.deepEqual(few.items.map((p) => p.id), many.items.map((p) => p.id));
+  },
+  "delta: a first round, then the changes": async () => {
+    const round = await everything(client, await client.api("/groups/delta").select("displayName,members").get());
+    assert.equal(new Set(round.items.map((g) => g.id)).size, sim.groups);
+    const members = new Map();
+    for (const g of round.items) members.set(g.id, (members.get(g.id) ?? 0) + (g["members@delta"]?.length ?? 0));
+    assert.ok([...members.values()].includes(1500), "no group of 1,500 members came whole");
+    const [first, second] = round.items;
+    const [added] = await control("POST", `tenants/${sim.tenant}/groups`, [
+      { op: "add", displayName: "Conformance", count: 2 },
+      { op: "delete", id: first.id },
+      { op: "purge", id: second.id },
+    ]);
+    const { items } = await everything(client, await client.api(round.deltaLink).get());
+    const by = new Map(items.map((g) => [g.id, g]));
+    assert.equal(by.get(added).displayName, "Conformance");
+    assert.equal(by.get(added)["members@delta"].length, 2);
+    assert.deepEqual(by.get(first.id)["@removed"], { reason: "changed" });
+    assert.deepEqual(by.get(second.id)["@removed"], { reason: "deleted" });
+    assert.equal(items.length, 3);
+  },
+  "a refused call names the missing permissions": async () => {
+    await assert.rejects(client.api("/deviceAppManagement/mobileApps").get(), (e) => e.statusCode === 403 && e.code === "Forbidden" && e.message.includes("DeviceManagementApps.Read.All"));
+  },
+  "a throttled call is tried again after Retry-After": async () => {
+    const fault = await control("POST", "faults", { path: "/v1.0/organization", times: 1, action: { kind: "throttle", retryAfter: "1" } });
+    assert.equal((await client.api("/organization").get()).value.length, 1);
+    const [rule] = await control("GET", "faults");
+    assert.deepEqual([rule.id, rule.fired], [fault, 1]);
+    await control("DELETE", "faults");
+  },
+  "a batch of three": async () => {
+    const content = new BatchRequestContent(["/groups?$top=1", "/organization", "/groups/none"].map((path, i) => ({
+      id: String(i + 1), request: new Request(sim.url + "/v1.0" + path, { method: "GET" }),
+    })));
+    const responses = new BatchResponseContent(await client.api("/$batch").post(await content.getContent()));
+    assert.deepEqual(["1", "2", "3"].map((id) => responses.getResponseById(id).status), [200, 200, 404]);
+  },
+};
+
+let failed = 0;
+for (const [name, prove] of Object.entries(proofs)) {
+  try {
+    await prove();
+    console.log(`ok    ${name}`);
+  } catch (e) {
+    failed++;
+    console.log(`FAIL  ${name}\n${e.stack ?? e}`);
+  }
+}
+console.log(`${Object.keys(proofs).length - failed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
