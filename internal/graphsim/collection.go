@@ -156,10 +156,7 @@ func (s *Server) list(c *call, col *collection, q *query) *reply {
 	t := c.tenant
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	found, err := t.find(col, q)
-	if err != nil {
-		return c.queryError(err)
-	}
+	found := t.find(col, q)
 	pos = min(pos, len(found))
 	end := min(pos+size, len(found))
 	if c.empty {
@@ -202,13 +199,13 @@ func (s *Server) list(c *call, col *collection, q *query) *reply {
 }
 
 // find applies $filter and $orderby. The caller holds the tenant's lock.
-func (t *tenant) find(col *collection, q *query) ([]*item, error) {
+func (t *tenant) find(col *collection, q *query) []*item {
 	var all []*item
 	for _, path := range append(col.union, col.path)[:max(1, len(col.union))] {
 		all = append(all, t.world.shelves[strings.ToLower(path)].all()...)
 	}
 	if q.filter == nil && q.orderBy == nil {
-		return all, nil
+		return all
 	}
 	found := make([]*item, 0, len(all))
 	for _, it := range all {
@@ -218,9 +215,7 @@ func (t *tenant) find(col *collection, q *query) ([]*item, error) {
 	}
 	for _, o := range slices.Backward(q.orderBy) {
 		slices.SortStableFunc(found, func(a, b *item) int {
-			va, _ := a.body.value(o.path)
-			vb, _ := b.body.value(o.path)
-			n := compare(va, vb)
+			n := compare(a.body.value(o.path), b.body.value(o.path))
 			switch {
 			case n == 2:
 				return 0
@@ -230,7 +225,7 @@ func (t *tenant) find(col *collection, q *query) ([]*item, error) {
 			return n
 		})
 	}
-	return found, nil
+	return found
 }
 
 // get answers GET {collection}/{id}.

@@ -26,27 +26,45 @@ func (s *Server) organization(c *call, rest []string, q *query) *reply {
 	if spec.Intune {
 		authority = rawJSON("intune")
 		plans = append(plans, object{
-			{"assignedDateTime", rawJSON(stamp(epoch))}, {"capabilityStatus", rawJSON("Enabled")},
-			{"service", rawJSON("SCO")}, {"servicePlanId", rawJSON(intunePlanID)},
+			{"assignedDateTime", rawJSON(stamp(epoch))},
+			{"capabilityStatus", rawJSON("Enabled")},
+			{"service", rawJSON("SCO")},
+			{"servicePlanId", rawJSON(intunePlanID)},
 		})
 	}
 	o := object{
-		{"id", rawJSON(t.id)}, {"deletedDateTime", null},
+		{"id", rawJSON(t.id)},
+		{"deletedDateTime", null},
 		{"businessPhones", rawJSON([]string{"+49 30 901820"})},
-		{"city", rawJSON("Berlin")}, {"country", null}, {"countryLetterCode", rawJSON("DE")},
-		{"createdDateTime", rawJSON(stamp(epoch))}, {"defaultUsageLocation", null},
+		{"city", rawJSON("Berlin")},
+		{"country", null},
+		{"countryLetterCode", rawJSON("DE")},
+		{"createdDateTime", rawJSON(stamp(epoch))},
+		{"defaultUsageLocation", null},
 		{"displayName", rawJSON(spec.DisplayName)},
-		{"isMultipleDataLocationsForServicesEnabled", null}, {"marketingNotificationEmails", none},
-		{"onPremisesLastSyncDateTime", null}, {"onPremisesSyncEnabled", null}, {"partnerTenantType", null},
-		{"postalCode", null}, {"preferredLanguage", rawJSON("en")}, {"privacyProfile", null},
-		{"provisionedPlans", none}, {"securityComplianceNotificationMails", none}, {"securityComplianceNotificationPhones", none},
-		{"state", null}, {"street", null}, {"technicalNotificationMails", none}, {"tenantType", rawJSON("AAD")},
+		{"isMultipleDataLocationsForServicesEnabled", null},
+		{"marketingNotificationEmails", none},
+		{"onPremisesLastSyncDateTime", null},
+		{"onPremisesSyncEnabled", null},
+		{"partnerTenantType", null},
+		{"postalCode", null},
+		{"preferredLanguage", rawJSON("en")},
+		{"privacyProfile", null},
+		{"provisionedPlans", none},
+		{"securityComplianceNotificationMails", none},
+		{"securityComplianceNotificationPhones", none},
+		{"state", null},
+		{"street", null},
+		{"technicalNotificationMails", none},
+		{"tenantType", rawJSON("AAD")},
 		{"mobileDeviceManagementAuthority", authority},
 		{"assignedPlans", rawJSON(plans)},
 		{"verifiedDomains", rawJSON([]object{{
-			{"capabilities", rawJSON("Email, OfficeCommunicationsOnline")}, {"isDefault", rawJSON(true)},
+			{"capabilities", rawJSON("Email, OfficeCommunicationsOnline")},
+			{"isDefault", rawJSON(true)},
 			{"isInitial", rawJSON(strings.HasSuffix(spec.Domain, ".onmicrosoft.com"))},
-			{"name", rawJSON(spec.Domain)}, {"type", rawJSON("Managed")},
+			{"name", rawJSON(spec.Domain)},
+			{"type", rawJSON("Managed")},
 		}})},
 	}
 	if name := unknownSelect(o, q.sel); name != "" {
@@ -78,13 +96,20 @@ func (s *Server) subscribedSKUs(c *call, rest []string, q *query) *reply {
 	if t.spec.Intune {
 		const ems = "efccb6f7-5641-4e0e-bd10-b4976e1bf68e" // Enterprise Mobility + Security E3
 		skus = append(skus, pickFields(object{
-			{"accountName", rawJSON(t.domain)}, {"accountId", rawJSON(t.id)}, {"appliesTo", rawJSON("User")},
-			{"capabilityStatus", rawJSON("Enabled")}, {"consumedUnits", rawJSON(userCount)},
-			{"id", rawJSON(t.id + "_" + ems)}, {"skuId", rawJSON(ems)}, {"skuPartNumber", rawJSON("EMS")},
+			{"accountName", rawJSON(t.domain)},
+			{"accountId", rawJSON(t.id)},
+			{"appliesTo", rawJSON("User")},
+			{"capabilityStatus", rawJSON("Enabled")},
+			{"consumedUnits", rawJSON(userCount)},
+			{"id", rawJSON(t.id + "_" + ems)},
+			{"skuId", rawJSON(ems)},
+			{"skuPartNumber", rawJSON("EMS")},
 			{"prepaidUnits", rawJSON(object{{"enabled", rawJSON(3000)}, {"suspended", rawJSON(0)}, {"warning", rawJSON(0)}, {"lockedOut", rawJSON(0)}})},
 			{"servicePlans", rawJSON([]object{{
-				{"servicePlanId", rawJSON(intunePlanID)}, {"servicePlanName", rawJSON("INTUNE_A")},
-				{"provisioningStatus", rawJSON("Success")}, {"appliesTo", rawJSON("User")},
+				{"servicePlanId", rawJSON(intunePlanID)},
+				{"servicePlanName", rawJSON("INTUNE_A")},
+				{"provisioningStatus", rawJSON("Success")},
+				{"appliesTo", rawJSON("User")},
 			}})},
 		}, q.sel))
 	}
@@ -109,8 +134,13 @@ func (s *Server) servicePrincipals(c *call, rest []string, q *query) *reply {
 	graphRoles := make([]object, 0, len(appRoleIDs))
 	for _, name := range knownRoles() {
 		graphRoles = append(graphRoles, object{
-			{"allowedMemberTypes", rawJSON([]string{"Application"})}, {"description", rawJSON(name)}, {"displayName", rawJSON(name)},
-			{"id", rawJSON(appRoleIDs[name])}, {"isEnabled", rawJSON(true)}, {"origin", rawJSON("Application")}, {"value", rawJSON(name)},
+			{"allowedMemberTypes", rawJSON([]string{"Application"})},
+			{"description", rawJSON(name)},
+			{"displayName", rawJSON(name)},
+			{"id", rawJSON(appRoleIDs[name])},
+			{"isEnabled", rawJSON(true)},
+			{"origin", rawJSON("Application")},
+			{"value", rawJSON(name)},
 		})
 	}
 	all := []object{principalObject(graphID, graphAppID, "Microsoft Graph", true, graphRoles)}
@@ -152,11 +182,15 @@ func (s *Server) servicePrincipals(c *call, rest []string, q *query) *reply {
 		if a := byID[one.text("id")]; a != nil {
 			for _, role := range a.Roles {
 				grants = append(grants, object{
-					{"id", rawJSON(t.derive("grant", a.AppID+role))}, {"deletedDateTime", rawJSON(nil)},
+					{"id", rawJSON(t.derive("grant", a.AppID+role))},
+					{"deletedDateTime", rawJSON(nil)},
 					{"createdDateTime", rawJSON(a.granted.UTC().Format("2006-01-02T15:04:05.0000000Z"))},
-					{"appRoleId", rawJSON(appRoleIDs[role])}, {"principalDisplayName", rawJSON(a.Name)},
-					{"principalId", rawJSON(a.objectID)}, {"principalType", rawJSON("ServicePrincipal")},
-					{"resourceDisplayName", rawJSON("Microsoft Graph")}, {"resourceId", rawJSON(graphID)},
+					{"appRoleId", rawJSON(appRoleIDs[role])},
+					{"principalDisplayName", rawJSON(a.Name)},
+					{"principalId", rawJSON(a.objectID)},
+					{"principalType", rawJSON("ServicePrincipal")},
+					{"resourceDisplayName", rawJSON("Microsoft Graph")},
+					{"resourceId", rawJSON(graphID)},
 				})
 			}
 		}
@@ -167,10 +201,17 @@ func (s *Server) servicePrincipals(c *call, rest []string, q *query) *reply {
 
 func principalObject(id, appID, name string, enabled bool, roles []object) object {
 	return object{
-		{"id", rawJSON(id)}, {"deletedDateTime", rawJSON(nil)}, {"accountEnabled", rawJSON(enabled)},
-		{"appDisplayName", rawJSON(name)}, {"appId", rawJSON(appID)}, {"displayName", rawJSON(name)},
-		{"servicePrincipalNames", rawJSON([]string{appID})}, {"servicePrincipalType", rawJSON("Application")},
-		{"signInAudience", rawJSON("AzureADMultipleOrgs")}, {"tags", rawJSON([]string{})}, {"appRoles", rawJSON(roles)},
+		{"id", rawJSON(id)},
+		{"deletedDateTime", rawJSON(nil)},
+		{"accountEnabled", rawJSON(enabled)},
+		{"appDisplayName", rawJSON(name)},
+		{"appId", rawJSON(appID)},
+		{"displayName", rawJSON(name)},
+		{"servicePrincipalNames", rawJSON([]string{appID})},
+		{"servicePrincipalType", rawJSON("Application")},
+		{"signInAudience", rawJSON("AzureADMultipleOrgs")},
+		{"tags", rawJSON([]string{})},
+		{"appRoles", rawJSON(roles)},
 	}
 }
 

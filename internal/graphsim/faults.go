@@ -385,7 +385,7 @@ func editObject(body []byte, edit func(object) object) []byte {
 	if err != nil {
 		return body
 	}
-	return edit(o).appendJSON(nil)
+	return edit(o).encode()
 }
 
 // await waits as the rule says; false means that nobody waits for the answer any more.

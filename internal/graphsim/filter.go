@@ -274,8 +274,7 @@ func operand(path string) func(scope) any {
 			}
 			return v
 		}
-		v, _ := s.root.value(path)
-		return v
+		return s.root.value(path)
 	}
 }
 

@@ -126,20 +126,49 @@ func (t *tenant) devices(n int) []*item {
 			owner = "personal"
 		}
 		out = append(out, &item{id: t.derive("managedDevice", strconv.Itoa(i)), seed: &seed{body: object{
-			{"id", rawNull}, {"userId", rawJSON(t.fastID('u', uint32(user)))}, {"deviceName", rawJSON(deviceName(i))},
-			{"managedDeviceOwnerType", rawJSON(owner)}, {"enrolledDateTime", rawJSON(stamp(enrolled))}, {"lastSyncDateTime", rawJSON(stamp(synced))},
-			{"operatingSystem", rawJSON(m.os)}, {"complianceState", rawJSON(state)}, {"jailBroken", rawJSON("Unknown")}, {"managementAgent", rawJSON("mdm")},
-			{"osVersion", rawJSON(m.version)}, {"easActivated", rawTrue}, {"easDeviceId", rawEmpty}, {"easActivationDateTime", rawZeroTime},
-			{"azureADRegistered", rawTrue}, {"deviceEnrollmentType", rawJSON("windowsAzureADJoin")}, {"activationLockBypassCode", rawNull},
-			{"emailAddress", rawJSON(t.userName(user))}, {"azureADDeviceId", rawJSON(t.fastID('d', uint32(i)))}, {"deviceRegistrationState", rawJSON("registered")},
-			{"deviceCategoryDisplayName", rawJSON("Unassigned")}, {"isSupervised", rawJSON(m.os == "iOS")},
-			{"exchangeLastSuccessfulSyncDateTime", rawZeroTime}, {"exchangeAccessState", rawJSON("none")}, {"exchangeAccessStateReason", rawJSON("none")},
-			{"remoteAssistanceSessionUrl", rawNull}, {"isEncrypted", rawJSON(rng.IntN(10) > 0)}, {"userPrincipalName", rawJSON(t.userName(user))},
-			{"model", rawJSON(m.model)}, {"manufacturer", rawJSON(m.maker)}, {"imei", rawEmpty}, {"complianceGracePeriodExpirationDateTime", rawJSON("9999-12-31T23:59:59Z")},
-			{"serialNumber", rawJSON(fmt.Sprintf("PF%06X", 0x4a0000+i*7919))}, {"phoneNumber", rawEmpty}, {"androidSecurityPatchLevel", rawEmpty},
-			{"userDisplayName", rawJSON(given + " " + family)}, {"wiFiMacAddress", rawEmpty}, {"subscriberCarrier", rawEmpty}, {"meid", rawEmpty},
-			{"totalStorageSpaceInBytes", rawJSON(disk)}, {"freeStorageSpaceInBytes", rawJSON(disk / int64(2+rng.IntN(6)))},
-			{"managedDeviceName", rawJSON(strings.ToLower(given) + "_" + m.os + "_" + strconv.Itoa(i))}, {"partnerReportedThreatState", rawJSON("unknown")},
+			{"id", rawNull},
+			{"userId", rawJSON(t.fastID('u', uint32(user)))},
+			{"deviceName", rawJSON(deviceName(i))},
+			{"managedDeviceOwnerType", rawJSON(owner)},
+			{"enrolledDateTime", rawJSON(stamp(enrolled))},
+			{"lastSyncDateTime", rawJSON(stamp(synced))},
+			{"operatingSystem", rawJSON(m.os)},
+			{"complianceState", rawJSON(state)},
+			{"jailBroken", rawJSON("Unknown")},
+			{"managementAgent", rawJSON("mdm")},
+			{"osVersion", rawJSON(m.version)},
+			{"easActivated", rawTrue},
+			{"easDeviceId", rawEmpty},
+			{"easActivationDateTime", rawZeroTime},
+			{"azureADRegistered", rawTrue},
+			{"deviceEnrollmentType", rawJSON("windowsAzureADJoin")},
+			{"activationLockBypassCode", rawNull},
+			{"emailAddress", rawJSON(t.userName(user))},
+			{"azureADDeviceId", rawJSON(t.fastID('d', uint32(i)))},
+			{"deviceRegistrationState", rawJSON("registered")},
+			{"deviceCategoryDisplayName", rawJSON("Unassigned")},
+			{"isSupervised", rawJSON(m.os == "iOS")},
+			{"exchangeLastSuccessfulSyncDateTime", rawZeroTime},
+			{"exchangeAccessState", rawJSON("none")},
+			{"exchangeAccessStateReason", rawJSON("none")},
+			{"remoteAssistanceSessionUrl", rawNull},
+			{"isEncrypted", rawJSON(rng.IntN(10) > 0)},
+			{"userPrincipalName", rawJSON(t.userName(user))},
+			{"model", rawJSON(m.model)},
+			{"manufacturer", rawJSON(m.maker)},
+			{"imei", rawEmpty},
+			{"complianceGracePeriodExpirationDateTime", rawJSON("9999-12-31T23:59:59Z")},
+			{"serialNumber", rawJSON(fmt.Sprintf("PF%06X", 0x4a0000+i*7919))},
+			{"phoneNumber", rawEmpty},
+			{"androidSecurityPatchLevel", rawEmpty},
+			{"userDisplayName", rawJSON(given + " " + family)},
+			{"wiFiMacAddress", rawEmpty},
+			{"subscriberCarrier", rawEmpty},
+			{"meid", rawEmpty},
+			{"totalStorageSpaceInBytes", rawJSON(disk)},
+			{"freeStorageSpaceInBytes", rawJSON(disk / int64(2+rng.IntN(6)))},
+			{"managedDeviceName", rawJSON(strings.ToLower(given) + "_" + m.os + "_" + strconv.Itoa(i))},
+			{"partnerReportedThreatState", rawJSON("unknown")},
 		}}})
 	}
 	return out
@@ -240,7 +269,8 @@ func simpleSettings(n, from int) []object {
 		}
 		out[i] = object{{"id", rawJSON(strconv.Itoa(i))}, {"settingInstance", rawJSON(object{
 			{"@odata.type", rawJSON("#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance")},
-			{"settingDefinitionId", rawJSON(def)}, {"settingInstanceTemplateReference", rawNull},
+			{"settingDefinitionId", rawJSON(def)},
+			{"settingInstanceTemplateReference", rawNull},
 			{"choiceSettingValue", rawJSON(object{
 				{"settingValueTemplateReference", rawNull}, {"value", rawJSON(def + "_" + strconv.Itoa(i%3))}, {"children", rawJSON([]object{})},
 			})},
@@ -263,9 +293,18 @@ func settingsCatalogPolicy(n int, rng *rand.Rand) *seed {
 	template := object{{"templateId", rawEmpty}, {"templateFamily", rawJSON("none")}, {"templateDisplayName", rawNull}, {"templateDisplayVersion", rawNull}}
 	return &seed{
 		body: object{
-			created, {"creationSource", rawNull}, described("Baseline for " + topic), modified, {"name", rawJSON(title(n, area, topic))},
-			{"platforms", rawJSON(platform)}, {"priorityMetaData", rawNull}, {"roleScopeTagIds", rawScope}, {"settingCount", rawJSON(size)},
-			{"technologies", rawJSON(tech)}, {"isAssigned", rawFalse}, {"id", rawNull}, {"templateReference", rawJSON(template)},
+			created,
+			{"creationSource", rawNull},
+			described("Baseline for " + topic), modified,
+			{"name", rawJSON(title(n, area, topic))},
+			{"platforms", rawJSON(platform)},
+			{"priorityMetaData", rawNull},
+			{"roleScopeTagIds", rawScope},
+			{"settingCount", rawJSON(size)},
+			{"technologies", rawJSON(tech)},
+			{"isAssigned", rawFalse},
+			{"id", rawNull},
+			{"templateReference", rawJSON(template)},
 		},
 		navs: map[string][]object{"settings": simpleSettings(size, n)},
 	}
@@ -275,17 +314,30 @@ func deviceConfiguration(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	head := func(kind, name string) object {
 		return object{
-			{"@odata.type", rawJSON("#microsoft.graph." + kind)}, {"id", rawNull}, modified, {"roleScopeTagIds", rawScope}, {"supportsScopeTags", rawTrue},
-			{"deviceManagementApplicabilityRuleOsEdition", rawNull}, {"deviceManagementApplicabilityRuleOsVersion", rawNull}, {"deviceManagementApplicabilityRuleDeviceMode", rawNull},
-			created, described(""), {"displayName", rawJSON(name)}, {"version", rawJSON(1 + rng.IntN(9))},
+			{"@odata.type", rawJSON("#microsoft.graph." + kind)},
+			{"id", rawNull},
+			modified,
+			{"roleScopeTagIds", rawScope},
+			{"supportsScopeTags", rawTrue},
+			{"deviceManagementApplicabilityRuleOsEdition", rawNull},
+			{"deviceManagementApplicabilityRuleOsVersion", rawNull},
+			{"deviceManagementApplicabilityRuleDeviceMode", rawNull},
+			created, described(""),
+			{"displayName", rawJSON(name)},
+			{"version", rawJSON(1 + rng.IntN(9))},
 		}
 	}
 	var body object
 	switch n % 4 {
 	case 0:
 		oma := []object{{
-			{"@odata.type", rawJSON("#microsoft.graph.omaSettingInteger")}, {"displayName", rawJSON("Telemetry level")}, {"description", rawEmpty},
-			{"omaUri", rawJSON("./Device/Vendor/MSFT/Policy/Config/System/AllowTelemetry")}, {"isEncrypted", rawFalse}, {"secretReferenceValueId", rawNull}, {"value", rawJSON(1)},
+			{"@odata.type", rawJSON("#microsoft.graph.omaSettingInteger")},
+			{"displayName", rawJSON("Telemetry level")},
+			{"description", rawEmpty},
+			{"omaUri", rawJSON("./Device/Vendor/MSFT/Policy/Config/System/AllowTelemetry")},
+			{"isEncrypted", rawFalse},
+			{"secretReferenceValueId", rawNull},
+			{"value", rawJSON(1)},
 		}}
 		body = append(head("windows10CustomConfiguration", title(n, "Win", "Custom OMA-URI")), field{"omaSettings", rawJSON(oma)})
 	case 1:
@@ -309,8 +361,14 @@ func deviceConfiguration(n int, rng *rand.Rand) *seed {
 func compliancePolicy(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	kind, name, extra := "windows10CompliancePolicy", title(n, "Win", "Compliance"), object{
-		{"passwordRequired", rawTrue}, {"passwordMinimumLength", rawJSON(8 + rng.IntN(5))}, {"osMinimumVersion", rawJSON("10.0.22631.0")},
-		{"bitLockerEnabled", rawTrue}, {"secureBootEnabled", rawTrue}, {"codeIntegrityEnabled", rawFalse}, {"storageRequireEncryption", rawTrue}, {"activeFirewallRequired", rawTrue},
+		{"passwordRequired", rawTrue},
+		{"passwordMinimumLength", rawJSON(8 + rng.IntN(5))},
+		{"osMinimumVersion", rawJSON("10.0.22631.0")},
+		{"bitLockerEnabled", rawTrue},
+		{"secureBootEnabled", rawTrue},
+		{"codeIntegrityEnabled", rawFalse},
+		{"storageRequireEncryption", rawTrue},
+		{"activeFirewallRequired", rawTrue},
 	}
 	switch n % 3 {
 	case 1:
@@ -323,15 +381,23 @@ func compliancePolicy(n int, rng *rand.Rand) *seed {
 		}
 	}
 	actions := []object{{
-		{"id", rawJSON(uuid.NewSHA1(uuid.NameSpaceOID, []byte("rule"+strconv.Itoa(n))).String())}, {"ruleName", rawNull},
+		{"id", rawJSON(uuid.NewSHA1(uuid.NameSpaceOID, []byte("rule"+strconv.Itoa(n))).String())},
+		{"ruleName", rawNull},
 		{"scheduledActionConfigurations", rawJSON([]object{{
-			{"id", rawJSON(uuid.NewSHA1(uuid.NameSpaceOID, []byte("action"+strconv.Itoa(n))).String())}, {"gracePeriodHours", rawJSON(24 * rng.IntN(4))},
-			{"actionType", rawJSON("block")}, {"notificationTemplateId", rawJSON("00000000-0000-0000-0000-000000000000")}, {"notificationMessageCCList", rawJSON([]string{})},
+			{"id", rawJSON(uuid.NewSHA1(uuid.NameSpaceOID, []byte("action"+strconv.Itoa(n))).String())},
+			{"gracePeriodHours", rawJSON(24 * rng.IntN(4))},
+			{"actionType", rawJSON("block")},
+			{"notificationTemplateId", rawJSON("00000000-0000-0000-0000-000000000000")},
+			{"notificationMessageCCList", rawJSON([]string{})},
 		}})},
 	}}
 	body := object{
-		{"@odata.type", rawJSON("#microsoft.graph." + kind)}, {"roleScopeTagIds", rawScope}, {"id", rawNull}, created, described(""), modified,
-		{"displayName", rawJSON(name)}, {"version", rawJSON(1 + rng.IntN(6))},
+		{"@odata.type", rawJSON("#microsoft.graph." + kind)},
+		{"roleScopeTagIds", rawScope},
+		{"id", rawNull},
+		created, described(""), modified,
+		{"displayName", rawJSON(name)},
+		{"version", rawJSON(1 + rng.IntN(6))},
 	}
 	return &seed{body: append(body, extra...), navs: map[string][]object{"scheduledActionsForRule": actions}}
 }
@@ -344,9 +410,15 @@ func windowsScript(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	name := []string{"Remove consumer apps", "Set time zone", "Map network printers", "Rename local administrator", "Install language pack"}[n%5]
 	return &seed{body: object{
-		{"enforceSignatureCheck", rawFalse}, {"runAs32Bit", rawFalse}, {"id", rawNull}, {"displayName", rawJSON(title(n, "Win", name))}, described(name),
-		script("# " + name + "\r\nWrite-Output 'done'\r\n"), created, modified, {"runAsAccount", rawJSON("system")},
-		{"fileName", rawJSON(strings.ReplaceAll(name, " ", "-") + ".ps1")}, {"roleScopeTagIds", rawScope},
+		{"enforceSignatureCheck", rawFalse},
+		{"runAs32Bit", rawFalse},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "Win", name))},
+		described(name),
+		script("# " + name + "\r\nWrite-Output 'done'\r\n"), created, modified,
+		{"runAsAccount", rawJSON("system")},
+		{"fileName", rawJSON(strings.ReplaceAll(name, " ", "-") + ".ps1")},
+		{"roleScopeTagIds", rawScope},
 	}}
 }
 
@@ -354,9 +426,15 @@ func shellScript(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	name := []string{"Install Company Portal", "Set Dock", "Rename Mac"}[n%3]
 	return &seed{body: object{
-		{"executionFrequency", rawJSON("P1D")}, {"retryCount", rawJSON(3)}, {"blockExecutionNotifications", rawTrue}, {"id", rawNull},
-		{"displayName", rawJSON(title(n, "MacOS", name))}, described(name), script("#!/bin/zsh\n# " + name + "\nexit 0\n"), created, modified,
-		{"runAsAccount", rawJSON("system")}, {"fileName", rawJSON(strings.ReplaceAll(name, " ", "-") + ".sh")}, {"roleScopeTagIds", rawScope},
+		{"executionFrequency", rawJSON("P1D")},
+		{"retryCount", rawJSON(3)},
+		{"blockExecutionNotifications", rawTrue},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "MacOS", name))},
+		described(name), script("#!/bin/zsh\n# " + name + "\nexit 0\n"), created, modified,
+		{"runAsAccount", rawJSON("system")},
+		{"fileName", rawJSON(strings.ReplaceAll(name, " ", "-") + ".sh")},
+		{"roleScopeTagIds", rawScope},
 	}}
 }
 
@@ -365,11 +443,23 @@ func healthScript(n int, rng *rand.Rand) *seed {
 	name := []string{"Stale Group Policy", "Low disk space", "Broken update client"}[n%3]
 	detect := base64.StdEncoding.EncodeToString([]byte("# detect: " + name + "\r\nexit 1\r\n"))
 	return &seed{body: object{
-		{"id", rawNull}, {"publisher", rawJSON("IT Operations")}, {"version", rawJSON(strconv.Itoa(1 + n%4))}, {"displayName", rawJSON(title(n, "Win", name))}, described(name),
-		{"detectionScriptContent", rawJSON(detect)}, {"remediationScriptContent", rawJSON(detect)}, created, modified, {"runAsAccount", rawJSON("system")},
-		{"enforceSignatureCheck", rawFalse}, {"runAs32Bit", rawFalse}, {"roleScopeTagIds", rawScope}, {"isGlobalScript", rawJSON(n%3 == 0)},
-		{"highestAvailableVersion", rawNull}, {"deviceHealthScriptType", rawJSON("deviceHealthScript")},
-		{"detectionScriptParameters", rawJSON([]object{})}, {"remediationScriptParameters", rawJSON([]object{})},
+		{"id", rawNull},
+		{"publisher", rawJSON("IT Operations")},
+		{"version", rawJSON(strconv.Itoa(1 + n%4))},
+		{"displayName", rawJSON(title(n, "Win", name))},
+		described(name),
+		{"detectionScriptContent", rawJSON(detect)},
+		{"remediationScriptContent", rawJSON(detect)},
+		created, modified,
+		{"runAsAccount", rawJSON("system")},
+		{"enforceSignatureCheck", rawFalse},
+		{"runAs32Bit", rawFalse},
+		{"roleScopeTagIds", rawScope},
+		{"isGlobalScript", rawJSON(n%3 == 0)},
+		{"highestAvailableVersion", rawNull},
+		{"deviceHealthScriptType", rawJSON("deviceHealthScript")},
+		{"detectionScriptParameters", rawJSON([]object{})},
+		{"remediationScriptParameters", rawJSON([]object{})},
 	}}
 }
 
@@ -377,12 +467,20 @@ func groupPolicy(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{
 		body: object{
-			created, {"displayName", rawJSON(title(n, "Win", "Administrative Template Office"))}, described(""), {"roleScopeTagIds", rawScope},
-			{"policyConfigurationIngestionType", rawJSON("builtIn")}, {"id", rawNull}, modified,
+			created,
+			{"displayName", rawJSON(title(n, "Win", "Administrative Template Office"))},
+			described(""),
+			{"roleScopeTagIds", rawScope},
+			{"policyConfigurationIngestionType", rawJSON("builtIn")},
+			{"id", rawNull},
+			modified,
 		},
 		navs: map[string][]object{"definitionValues": {{
-			created, {"enabled", rawTrue}, {"configurationType", rawJSON("policy")},
-			{"id", rawJSON(uuid.NewSHA1(uuid.NameSpaceOID, []byte("definition"+strconv.Itoa(n))).String())}, modified,
+			created,
+			{"enabled", rawTrue},
+			{"configurationType", rawJSON("policy")},
+			{"id", rawJSON(uuid.NewSHA1(uuid.NameSpaceOID, []byte("definition"+strconv.Itoa(n))).String())},
+			modified,
 		}}},
 	}
 }
@@ -392,9 +490,15 @@ func assignmentFilter(n int, rng *rand.Rand) *seed {
 	m := deviceModels[n%len(deviceModels)]
 	platform := map[string]string{"Windows": "windows10AndLater", "macOS": "macOS", "iOS": "iOS", "Android": "androidForWork"}[m.os]
 	return &seed{body: object{
-		{"id", rawNull}, created, modified, {"displayName", rawJSON(m.os + " - " + m.maker + " " + strconv.Itoa(n))}, described("Devices made by " + m.maker),
-		{"platform", rawJSON(platform)}, {"rule", rawJSON(fmt.Sprintf(`(device.manufacturer -eq "%s")`, m.maker))}, {"roleScopeTags", rawScope},
-		{"payloads", rawJSON([]object{})}, {"assignmentFilterManagementType", rawJSON("devices")},
+		{"id", rawNull},
+		created, modified,
+		{"displayName", rawJSON(m.os + " - " + m.maker + " " + strconv.Itoa(n))},
+		described("Devices made by " + m.maker),
+		{"platform", rawJSON(platform)},
+		{"rule", rawJSON(fmt.Sprintf(`(device.manufacturer -eq "%s")`, m.maker))},
+		{"roleScopeTags", rawScope},
+		{"payloads", rawJSON([]object{})},
+		{"assignmentFilterManagementType", rawJSON("devices")},
 	}}
 }
 
@@ -403,24 +507,50 @@ func enrollmentConfiguration(n int, rng *rand.Rand) *seed {
 	return &seed{body: object{
 		{"@odata.type", rawJSON("#microsoft.graph.windows10EnrollmentCompletionPageConfiguration")},
 		{"id", rawJSON("00000000-0000-0000-0000-000000000000_Windows10EnrollmentCompletionPageConfiguration")},
-		{"displayName", rawJSON(title(n, "Win", "Enrollment Status Page"))}, described(""), {"priority", rawJSON(1 + n%9)}, created, modified, {"version", rawJSON(1)},
-		{"roleScopeTagIds", rawScope}, {"deviceEnrollmentConfigurationType", rawJSON("windows10EnrollmentCompletionPageConfiguration")},
-		{"showInstallationProgress", rawTrue}, {"blockDeviceSetupRetryByUser", rawFalse}, {"allowDeviceResetOnInstallFailure", rawTrue},
-		{"allowLogCollectionOnInstallFailure", rawTrue}, {"customErrorMessage", rawJSON("Call the service desk.")}, {"installProgressTimeoutInMinutes", rawJSON(60)},
-		{"allowDeviceUseOnInstallFailure", rawFalse}, {"selectedMobileAppIds", rawJSON([]string{})}, {"trackInstallProgressForAutopilotOnly", rawTrue},
+		{"displayName", rawJSON(title(n, "Win", "Enrollment Status Page"))},
+		described(""),
+		{"priority", rawJSON(1 + n%9)},
+		created, modified,
+		{"version", rawJSON(1)},
+		{"roleScopeTagIds", rawScope},
+		{"deviceEnrollmentConfigurationType", rawJSON("windows10EnrollmentCompletionPageConfiguration")},
+		{"showInstallationProgress", rawTrue},
+		{"blockDeviceSetupRetryByUser", rawFalse},
+		{"allowDeviceResetOnInstallFailure", rawTrue},
+		{"allowLogCollectionOnInstallFailure", rawTrue},
+		{"customErrorMessage", rawJSON("Call the service desk.")},
+		{"installProgressTimeoutInMinutes", rawJSON(60)},
+		{"allowDeviceUseOnInstallFailure", rawFalse},
+		{"selectedMobileAppIds", rawJSON([]string{})},
+		{"trackInstallProgressForAutopilotOnly", rawTrue},
 	}}
 }
 
 func autopilotProfile(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{body: object{
-		{"@odata.type", rawJSON("#microsoft.graph.azureADWindowsAutopilotDeploymentProfile")}, {"id", rawNull},
-		{"displayName", rawJSON(title(n, "Win", "Autopilot User Driven"))}, described(""), {"language", rawJSON("os-default")}, {"locale", rawJSON("os-default")}, created, modified,
-		{"extractHardwareHash", rawFalse}, {"hardwareHashExtractionEnabled", rawFalse}, {"deviceNameTemplate", rawJSON("NB-%SERIAL%")}, {"deviceType", rawJSON("windowsPc")},
-		{"enableWhiteGlove", rawTrue}, {"preprovisioningAllowed", rawTrue}, {"roleScopeTagIds", rawScope}, {"managementServiceAppId", rawNull},
+		{"@odata.type", rawJSON("#microsoft.graph.azureADWindowsAutopilotDeploymentProfile")},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "Win", "Autopilot User Driven"))},
+		described(""),
+		{"language", rawJSON("os-default")},
+		{"locale", rawJSON("os-default")},
+		created, modified,
+		{"extractHardwareHash", rawFalse},
+		{"hardwareHashExtractionEnabled", rawFalse},
+		{"deviceNameTemplate", rawJSON("NB-%SERIAL%")},
+		{"deviceType", rawJSON("windowsPc")},
+		{"enableWhiteGlove", rawTrue},
+		{"preprovisioningAllowed", rawTrue},
+		{"roleScopeTagIds", rawScope},
+		{"managementServiceAppId", rawNull},
 		{"outOfBoxExperienceSettings", rawJSON(object{
-			{"hidePrivacySettings", rawTrue}, {"hideEULA", rawTrue}, {"userType", rawJSON("standard")}, {"deviceUsageType", rawJSON("singleUser")},
-			{"skipKeyboardSelectionPage", rawTrue}, {"hideEscapeLink", rawTrue},
+			{"hidePrivacySettings", rawTrue},
+			{"hideEULA", rawTrue},
+			{"userType", rawJSON("standard")},
+			{"deviceUsageType", rawJSON("singleUser")},
+			{"skipKeyboardSelectionPage", rawTrue},
+			{"hideEscapeLink", rawTrue},
 		})},
 	}}
 }
@@ -440,12 +570,28 @@ func appProtection(platform string) func(int, *rand.Rand) *seed {
 		identifier := object{{"@odata.type", rawJSON("#microsoft.graph." + platform + "MobileAppIdentifier")}, bundle}
 		return &seed{
 			body: object{
-				{"@odata.type", rawJSON("#microsoft.graph." + kind)}, {"displayName", rawJSON(title(n, label, "App Protection"))}, described(""), created, modified,
-				{"roleScopeTagIds", rawScope}, {"id", rawNull}, etag(rng), {"periodOfflineBeforeAccessCheck", rawJSON("PT12H")}, {"periodOnlineBeforeAccessCheck", rawJSON("PT30M")},
-				{"allowedInboundDataTransferSources", rawJSON("managedApps")}, {"allowedOutboundDataTransferDestinations", rawJSON("managedApps")},
-				{"organizationalCredentialsRequired", rawFalse}, {"dataBackupBlocked", rawTrue}, {"deviceComplianceRequired", rawTrue}, {"saveAsBlocked", rawTrue},
-				{"periodOfflineBeforeWipeIsEnforced", rawJSON("P90D")}, {"pinRequired", rawTrue}, {"maximumPinRetries", rawJSON(5)}, {"minimumPinLength", rawJSON(6)},
-				{"pinCharacterSet", rawJSON("numeric")}, {"printBlocked", rawFalse}, {"isAssigned", rawFalse}, {"deployedAppCount", rawJSON(1)},
+				{"@odata.type", rawJSON("#microsoft.graph." + kind)},
+				{"displayName", rawJSON(title(n, label, "App Protection"))},
+				described(""), created, modified,
+				{"roleScopeTagIds", rawScope},
+				{"id", rawNull},
+				etag(rng),
+				{"periodOfflineBeforeAccessCheck", rawJSON("PT12H")},
+				{"periodOnlineBeforeAccessCheck", rawJSON("PT30M")},
+				{"allowedInboundDataTransferSources", rawJSON("managedApps")},
+				{"allowedOutboundDataTransferDestinations", rawJSON("managedApps")},
+				{"organizationalCredentialsRequired", rawFalse},
+				{"dataBackupBlocked", rawTrue},
+				{"deviceComplianceRequired", rawTrue},
+				{"saveAsBlocked", rawTrue},
+				{"periodOfflineBeforeWipeIsEnforced", rawJSON("P90D")},
+				{"pinRequired", rawTrue},
+				{"maximumPinRetries", rawJSON(5)},
+				{"minimumPinLength", rawJSON(6)},
+				{"pinCharacterSet", rawJSON("numeric")},
+				{"printBlocked", rawFalse},
+				{"isAssigned", rawFalse},
+				{"deployedAppCount", rawJSON(1)},
 			},
 			navs: map[string][]object{"apps": {{{"id", rawJSON("com.microsoft.office.outlook." + platform)}, {"version", rawJSON("1")}, {"mobileAppIdentifier", rawJSON(identifier)}}}},
 		}
@@ -455,9 +601,16 @@ func appProtection(platform string) func(int, *rand.Rand) *seed {
 func targetedAppConfiguration(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{body: object{
-		{"@odata.type", rawJSON("#microsoft.graph.targetedManagedAppConfiguration")}, {"displayName", rawJSON(title(n, "Mobile", "Edge Settings"))}, described(""), created, modified,
-		{"roleScopeTagIds", rawScope}, {"id", rawNull}, etag(rng), {"deployedAppCount", rawJSON(2)}, {"isAssigned", rawFalse},
-		{"targetedAppManagementLevels", rawJSON("unspecified")}, {"appGroupType", rawJSON("selectedPublicApps")},
+		{"@odata.type", rawJSON("#microsoft.graph.targetedManagedAppConfiguration")},
+		{"displayName", rawJSON(title(n, "Mobile", "Edge Settings"))},
+		described(""), created, modified,
+		{"roleScopeTagIds", rawScope},
+		{"id", rawNull},
+		etag(rng),
+		{"deployedAppCount", rawJSON(2)},
+		{"isAssigned", rawFalse},
+		{"targetedAppManagementLevels", rawJSON("unspecified")},
+		{"appGroupType", rawJSON("selectedPublicApps")},
 		{"customSettings", rawJSON([]object{{{"name", rawJSON("com.microsoft.intune.mam.managedbrowser.homepage")}, {"value", rawJSON("https://intranet.example")}}})},
 	}}
 }
@@ -465,8 +618,14 @@ func targetedAppConfiguration(n int, rng *rand.Rand) *seed {
 func deviceAppConfiguration(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{body: object{
-		{"@odata.type", rawJSON("#microsoft.graph.iosMobileAppConfiguration")}, {"id", rawNull}, {"targetedMobileApps", rawJSON([]string{})}, {"roleScopeTagIds", rawScope},
-		created, described(""), modified, {"displayName", rawJSON(title(n, "iOS", "Outlook Account Setup"))}, {"version", rawJSON(1)}, {"encodedSettingXml", rawNull},
+		{"@odata.type", rawJSON("#microsoft.graph.iosMobileAppConfiguration")},
+		{"id", rawNull},
+		{"targetedMobileApps", rawJSON([]string{})},
+		{"roleScopeTagIds", rawScope},
+		created, described(""), modified,
+		{"displayName", rawJSON(title(n, "iOS", "Outlook Account Setup"))},
+		{"version", rawJSON(1)},
+		{"encodedSettingXml", rawNull},
 		{"settings", rawJSON([]object{{{"appConfigKey", rawJSON("com.microsoft.outlook.EmailProfile.AccountType")}, {"appConfigKeyType", rawJSON("stringType")}, {"appConfigKeyValue", rawJSON("ModernAuth")}}})},
 	}}
 }
@@ -474,25 +633,43 @@ func deviceAppConfiguration(n int, rng *rand.Rand) *seed {
 func intent(n int, rng *rand.Rand) *seed {
 	_, modified := timesOf(rng)
 	return &seed{body: object{
-		{"id", rawNull}, {"displayName", rawJSON(title(n, "Win", "Security Baseline (legacy)"))}, described(""), {"isAssigned", rawFalse}, {"isMigratingToConfigurationPolicy", rawNull},
-		modified, {"templateId", rawJSON("d1174162-1dd2-4976-affc-6667049ab0ae")}, {"roleScopeTagIds", rawScope},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "Win", "Security Baseline (legacy)"))},
+		described(""),
+		{"isAssigned", rawFalse},
+		{"isMigratingToConfigurationPolicy", rawNull},
+		modified,
+		{"templateId", rawJSON("d1174162-1dd2-4976-affc-6667049ab0ae")},
+		{"roleScopeTagIds", rawScope},
 	}, navs: map[string][]object{"settings": {}}}
 }
 
 func featureUpdate(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{body: object{
-		{"id", rawNull}, {"displayName", rawJSON(title(n, "Win", "Feature Update 24H2"))}, described(""), {"featureUpdateVersion", rawJSON("Windows 11, version 24H2")}, created, modified,
-		{"roleScopeTagIds", rawScope}, {"deployableContentDisplayName", rawJSON("Windows 11, version 24H2")}, {"endOfSupportDate", rawJSON("2027-10-12T00:00:00Z")},
-		{"installLatestWindows10OnWindows11IneligibleDevice", rawFalse}, {"installFeatureUpdatesOptional", rawFalse}, {"rolloutSettings", rawNull},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "Win", "Feature Update 24H2"))},
+		described(""),
+		{"featureUpdateVersion", rawJSON("Windows 11, version 24H2")},
+		created, modified,
+		{"roleScopeTagIds", rawScope},
+		{"deployableContentDisplayName", rawJSON("Windows 11, version 24H2")},
+		{"endOfSupportDate", rawJSON("2027-10-12T00:00:00Z")},
+		{"installLatestWindows10OnWindows11IneligibleDevice", rawFalse},
+		{"installFeatureUpdatesOptional", rawFalse},
+		{"rolloutSettings", rawNull},
 	}}
 }
 
 func qualityUpdate(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{body: object{
-		{"id", rawNull}, {"displayName", rawJSON(title(n, "Win", "Expedited Quality Update"))}, described(""), created, modified, {"roleScopeTagIds", rawScope},
-		{"releaseDateDisplayName", rawJSON("2025.02 B")}, {"deployableContentDisplayName", rawJSON("2025.02 B SecurityUpdates for Windows 11")},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "Win", "Expedited Quality Update"))},
+		described(""), created, modified,
+		{"roleScopeTagIds", rawScope},
+		{"releaseDateDisplayName", rawJSON("2025.02 B")},
+		{"deployableContentDisplayName", rawJSON("2025.02 B SecurityUpdates for Windows 11")},
 		{"expeditedUpdateSettings", rawJSON(object{{"qualityUpdateRelease", rawJSON("2025-02-11T00:00:00Z")}, {"daysUntilForcedReboot", rawJSON(1)}})},
 	}}
 }
@@ -500,8 +677,15 @@ func qualityUpdate(n int, rng *rand.Rand) *seed {
 func driverUpdate(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{body: object{
-		{"id", rawNull}, {"displayName", rawJSON(title(n, "Win", "Drivers"))}, described(""), {"approvalType", rawJSON("automatic")}, {"deviceReporting", rawJSON(rng.IntN(90))},
-		{"newUpdates", rawJSON(rng.IntN(12))}, {"deploymentDeferralInDays", rawJSON(rng.IntN(14))}, created, modified, {"roleScopeTagIds", rawScope},
+		{"id", rawNull},
+		{"displayName", rawJSON(title(n, "Win", "Drivers"))},
+		described(""),
+		{"approvalType", rawJSON("automatic")},
+		{"deviceReporting", rawJSON(rng.IntN(90))},
+		{"newUpdates", rawJSON(rng.IntN(12))},
+		{"deploymentDeferralInDays", rawJSON(rng.IntN(14))},
+		created, modified,
+		{"roleScopeTagIds", rawScope},
 		{"inventorySyncStatus", rawJSON(object{{"lastSuccessfulSyncDateTime", rawJSON(stamp(epoch))}, {"driverInventorySyncState", rawJSON("success")}})},
 	}}
 }
@@ -509,8 +693,12 @@ func driverUpdate(n int, rng *rand.Rand) *seed {
 func namedLocation(n int, rng *rand.Rand) *seed {
 	at := rawJSON(epoch.Add(-upTo(rng, 300*day)).Format("2006-01-02T15:04:05.0000000Z"))
 	return &seed{body: object{
-		{"@odata.type", rawJSON("#microsoft.graph.ipNamedLocation")}, {"id", rawNull}, {"displayName", rawJSON("Office " + sites[n%len(sites)])},
-		{"modifiedDateTime", at}, {"createdDateTime", at}, {"isTrusted", rawTrue},
+		{"@odata.type", rawJSON("#microsoft.graph.ipNamedLocation")},
+		{"id", rawNull},
+		{"displayName", rawJSON("Office " + sites[n%len(sites)])},
+		{"modifiedDateTime", at},
+		{"createdDateTime", at},
+		{"isTrusted", rawTrue},
 		{"ipRanges", rawJSON([]object{{{"@odata.type", rawJSON("#microsoft.graph.iPv4CidrRange")}, {"cidrAddress", rawJSON(fmt.Sprintf("203.0.113.%d/32", n%250))}}})},
 	}}
 }
@@ -520,12 +708,21 @@ func notificationTemplate(n int, rng *rand.Rand) *seed {
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("message"+strconv.Itoa(n))).String()
 	return &seed{
 		body: object{
-			{"id", rawNull}, modified, {"displayName", rawJSON(title(n, "All", "Noncompliance notice"))}, described(""), {"defaultLocale", rawJSON("en-us")},
-			{"brandingOptions", rawJSON("includeCompanyLogo,includeCompanyName")}, {"roleScopeTagIds", rawScope},
+			{"id", rawNull},
+			modified,
+			{"displayName", rawJSON(title(n, "All", "Noncompliance notice"))},
+			described(""),
+			{"defaultLocale", rawJSON("en-us")},
+			{"brandingOptions", rawJSON("includeCompanyLogo,includeCompanyName")},
+			{"roleScopeTagIds", rawScope},
 		},
 		navs: map[string][]object{"localizedNotificationMessages": {{
-			{"id", rawJSON(id + "_en-us")}, modified, {"locale", rawJSON("en-us")}, {"subject", rawJSON("Your device needs attention")},
-			{"messageTemplate", rawJSON("Please open Company Portal and follow the steps.")}, {"isDefault", rawTrue},
+			{"id", rawJSON(id + "_en-us")},
+			modified,
+			{"locale", rawJSON("en-us")},
+			{"subject", rawJSON("Your device needs attention")},
+			{"messageTemplate", rawJSON("Please open Company Portal and follow the steps.")},
+			{"isDefault", rawTrue},
 		}}},
 	}
 }
@@ -539,10 +736,18 @@ func conditionalAccessPolicy(n int, rng *rand.Rand) *seed {
 		control = "block"
 	}
 	return &seed{body: object{
-		{"id", rawNull}, {"displayName", rawJSON(fmt.Sprintf("CA%03d - %s", 1+n, name))}, created, {"modifiedDateTime", rawNull},
-		{"state", rawJSON([]string{"enabled", "enabledForReportingButNotEnforced", "disabled"}[rng.IntN(3)])}, {"sessionControls", rawNull},
+		{"id", rawNull},
+		{"displayName", rawJSON(fmt.Sprintf("CA%03d - %s", 1+n, name))},
+		created,
+		{"modifiedDateTime", rawNull},
+		{"state", rawJSON([]string{"enabled", "enabledForReportingButNotEnforced", "disabled"}[rng.IntN(3)])},
+		{"sessionControls", rawNull},
 		{"conditions", rawJSON(object{
-			{"userRiskLevels", none}, {"signInRiskLevels", none}, {"clientAppTypes", rawJSON([]string{"all"})}, {"platforms", rawNull}, {"locations", rawNull},
+			{"userRiskLevels", none},
+			{"signInRiskLevels", none},
+			{"clientAppTypes", rawJSON([]string{"all"})},
+			{"platforms", rawNull},
+			{"locations", rawNull},
 			{"applications", rawJSON(object{{"includeApplications", all}, {"excludeApplications", none}, {"includeUserActions", none}})},
 			{"users", rawJSON(object{{"includeUsers", all}, {"excludeUsers", none}, {"includeGroups", none}, {"excludeGroups", none}, {"includeRoles", none}, {"excludeRoles", none}})},
 		})},
@@ -551,10 +756,20 @@ func conditionalAccessPolicy(n int, rng *rand.Rand) *seed {
 }
 
 var appNames = []struct{ kind, name, publisher string }{
-	{"win32LobApp", "7-Zip", "Igor Pavlov"}, {"winGetApp", "Company Portal", "Microsoft Corporation"}, {"officeSuiteApp", "Microsoft 365 Apps for Windows", "Microsoft"},
-	{"iosStoreApp", "Microsoft Outlook", "Microsoft Corporation"}, {"managedIOSStoreApp", "Microsoft Teams", "Microsoft Corporation"}, {"androidManagedStoreApp", "Intune Company Portal", "Microsoft Corporation"},
-	{"win32LobApp", "Notepad++", "Don Ho"}, {"macOSMicrosoftEdgeApp", "Microsoft Edge for macOS", "Microsoft"}, {"win32LobApp", "VLC media player", "VideoLAN"}, {"webApp", "Intranet", "IT Operations"},
-	{"win32LobApp", "Google Chrome", "Google"}, {"macOSOfficeSuiteApp", "Microsoft 365 Apps for macOS", "Microsoft"}, {"win32LobApp", "Adobe Acrobat Reader", "Adobe"}, {"iosVppApp", "Adobe Scan", "Adobe"},
+	{"win32LobApp", "7-Zip", "Igor Pavlov"},
+	{"winGetApp", "Company Portal", "Microsoft Corporation"},
+	{"officeSuiteApp", "Microsoft 365 Apps for Windows", "Microsoft"},
+	{"iosStoreApp", "Microsoft Outlook", "Microsoft Corporation"},
+	{"managedIOSStoreApp", "Microsoft Teams", "Microsoft Corporation"},
+	{"androidManagedStoreApp", "Intune Company Portal", "Microsoft Corporation"},
+	{"win32LobApp", "Notepad++", "Don Ho"},
+	{"macOSMicrosoftEdgeApp", "Microsoft Edge for macOS", "Microsoft"},
+	{"win32LobApp", "VLC media player", "VideoLAN"},
+	{"webApp", "Intranet", "IT Operations"},
+	{"win32LobApp", "Google Chrome", "Google"},
+	{"macOSOfficeSuiteApp", "Microsoft 365 Apps for macOS", "Microsoft"},
+	{"win32LobApp", "Adobe Acrobat Reader", "Adobe"},
+	{"iosVppApp", "Adobe Scan", "Adobe"},
 }
 
 // generateApp makes the i-th mobile app of a seed.
@@ -567,10 +782,26 @@ func generateApp(seedNumber uint64, i int) *seed {
 		name += " (" + sites[round%len(sites)] + ")"
 	}
 	return &seed{name: "generated app " + strconv.Itoa(i), body: object{
-		{"@odata.type", rawJSON("#microsoft.graph." + a.kind)}, {"id", rawNull}, {"displayName", rawJSON(name)}, described(name), {"publisher", rawJSON(a.publisher)},
-		{"largeIcon", rawNull}, created, modified, {"isFeatured", rawJSON(i%7 == 0)}, {"privacyInformationUrl", rawNull}, {"informationUrl", rawNull}, {"owner", rawEmpty},
-		{"developer", rawEmpty}, {"notes", rawEmpty}, {"uploadState", rawJSON(1)}, {"publishingState", rawJSON("published")}, {"isAssigned", rawFalse}, {"roleScopeTagIds", rawScope},
-		{"dependentAppCount", rawJSON(0)}, {"supersedingAppCount", rawJSON(0)}, {"supersededAppCount", rawJSON(0)},
+		{"@odata.type", rawJSON("#microsoft.graph." + a.kind)},
+		{"id", rawNull},
+		{"displayName", rawJSON(name)},
+		described(name),
+		{"publisher", rawJSON(a.publisher)},
+		{"largeIcon", rawNull},
+		created, modified,
+		{"isFeatured", rawJSON(i%7 == 0)},
+		{"privacyInformationUrl", rawNull},
+		{"informationUrl", rawNull},
+		{"owner", rawEmpty},
+		{"developer", rawEmpty},
+		{"notes", rawEmpty},
+		{"uploadState", rawJSON(1)},
+		{"publishingState", rawJSON("published")},
+		{"isAssigned", rawFalse},
+		{"roleScopeTagIds", rawScope},
+		{"dependentAppCount", rawJSON(0)},
+		{"supersedingAppCount", rawJSON(0)},
+		{"supersededAppCount", rawJSON(0)},
 	}}
 }
 
@@ -597,8 +828,14 @@ func fixedSeeds() map[string][]*seed {
 			{"allowedResourceActions", rawJSON([]string{"Microsoft.Intune_Organization_Read", "Microsoft.Intune_DeviceConfigurations_Read"})}, {"notAllowedResourceActions", rawJSON([]string{})},
 		}})}}})
 		out["devicemanagement/roledefinitions"] = append(out["devicemanagement/roledefinitions"], &seed{name: r.name, body: object{
-			{"@odata.type", rawJSON("#microsoft.graph.deviceAndAppManagementRoleDefinition")}, {"id", rawJSON(r.id)}, {"displayName", rawJSON(r.name)},
-			described(r.description), {"isBuiltInRoleDefinition", rawTrue}, {"isBuiltIn", rawTrue}, {"roleScopeTagIds", rawJSON([]string{})}, {"rolePermissions", permissions},
+			{"@odata.type", rawJSON("#microsoft.graph.deviceAndAppManagementRoleDefinition")},
+			{"id", rawJSON(r.id)},
+			{"displayName", rawJSON(r.name)},
+			described(r.description),
+			{"isBuiltInRoleDefinition", rawTrue},
+			{"isBuiltIn", rawTrue},
+			{"roleScopeTagIds", rawJSON([]string{})},
+			{"rolePermissions", permissions},
 		}})
 	}
 	return out

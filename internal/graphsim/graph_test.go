@@ -130,8 +130,10 @@ func TestGraphErrorsEqualTheCollectedOnes(t *testing.T) {
 				t.Fatalf("status %d, want %d: %s", a.status, want.Status, a.body)
 			}
 			id := a.header.Get("request-id")
-			fill := strings.NewReplacer(append([]string{"{{request-id}}", id, "{{client-request-id}}", id,
-				"https://login.microsoftonline.com", s.URL(), "https://graph.microsoft.com", s.URL()}, tc.fill...)...)
+			fill := strings.NewReplacer(append([]string{
+				"{{request-id}}", id, "{{client-request-id}}", id,
+				"https://login.microsoftonline.com", s.URL(), "https://graph.microsoft.com", s.URL(),
+			}, tc.fill...)...)
 			for name, v := range want.Headers {
 				if name == "Content-Type" && strings.HasPrefix(v, "text/html") {
 					v = "text/html"

@@ -238,7 +238,7 @@ func minimalValue(raw json.RawMessage) json.RawMessage {
 	switch {
 	case len(raw) > 0 && raw[0] == '{':
 		if o, err := parseObject(raw); err == nil {
-			return minimal(o, false).appendJSON(nil)
+			return minimal(o, false).encode()
 		}
 	case len(raw) > 0 && raw[0] == '[' && bytes.ContainsRune(raw, '{'):
 		var list []json.RawMessage
@@ -288,8 +288,7 @@ func fill(col *collection, o object, sd *seed) object {
 		missing("creationSource", nil)
 		if settings, ok := sd.navs["settings"]; ok {
 			o = o.with("settingCount", len(settings))
-		} else if n, _ := o.value("settingCount"); n != nil {
-			count, _ := n.(float64)
+		} else if count, ok := o.value("settingCount").(float64); ok {
 			sd.navs["settings"] = simpleSettings(int(count), 0) // a recorded list has no settings, but says how many
 		}
 		missing("settingCount", 0)

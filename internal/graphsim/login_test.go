@@ -121,7 +121,8 @@ func TestTokenErrorsEqualTheCollectedOnes(t *testing.T) {
 				ID     string         `json:"id"`
 				Status int            `json:"status"`
 				Body   map[string]any `json:"body"`
-			}) bool {
+			},
+			) bool {
 				return e.ID == tc.id
 			})
 			if i < 0 {

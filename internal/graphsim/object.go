@@ -91,46 +91,45 @@ func (o object) without(drop func(name string) bool) object {
 	return slices.DeleteFunc(slices.Clone(o), func(f field) bool { return drop(f.name) })
 }
 
-// value decodes the property at path, a slash-separated walk through nested objects.
-// It answers false where the walk ends early, which OData treats as null.
-func (o object) value(path string) (any, bool) {
+// value decodes the property at path, a slash-separated walk through nested objects. It is
+// nil where the walk ends early, as in OData.
+func (o object) value(path string) any {
 	name, rest, nested := strings.Cut(path, "/")
 	i := slices.IndexFunc(o, func(f field) bool { return strings.EqualFold(f.name, name) })
 	if i < 0 {
-		return nil, false
+		return nil
 	}
 	var v any
 	if json.Unmarshal(o[i].raw, &v) != nil {
-		return nil, false
+		return nil
 	}
 	for nested {
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, false
+			return nil
 		}
 		name, rest, nested = strings.Cut(rest, "/")
-		if v, ok = m[name]; !ok {
-			return nil, false
-		}
+		v = m[name]
 	}
-	return v, true
+	return v
 }
 
-func (o object) appendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
+// encode writes the object with its properties in order.
+func (o object) encode() []byte {
+	out := []byte{'{'}
 	for i, f := range o {
 		if i > 0 {
-			dst = append(dst, ',')
+			out = append(out, ',')
 		}
-		dst = append(dst, rawJSON(f.name)...)
-		dst = append(dst, ':')
-		dst = append(dst, f.raw...)
+		out = append(out, rawJSON(f.name)...)
+		out = append(out, ':')
+		out = append(out, f.raw...)
 	}
-	return append(dst, '}')
+	return append(out, '}')
 }
 
 // MarshalJSON keeps the order of the properties.
-func (o object) MarshalJSON() ([]byte, error) { return o.appendJSON(nil), nil }
+func (o object) MarshalJSON() ([]byte, error) { return o.encode(), nil }
 
 // rawJSON encodes v as Graph does, which leaves <, > and & alone.
 func rawJSON(v any) json.RawMessage {
@@ -138,7 +137,7 @@ func rawJSON(v any) json.RawMessage {
 	case json.RawMessage:
 		return v
 	case object:
-		return v.appendJSON(nil)
+		return v.encode()
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

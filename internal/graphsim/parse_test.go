@@ -87,7 +87,7 @@ func TestObjectKeepsWhatItRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(o.appendJSON(nil)); got != text {
+	if got := string(o.encode()); got != text {
 		t.Errorf("%s", got)
 	}
 	for _, bad := range []string{"", "[]", "1", `{"a"`, `{"a":}`, `{"a":1`} {

@@ -110,7 +110,7 @@ func (c *call) entity(body object) *reply {
 		"Content-Type":  {"application/json;odata.metadata=" + level + ";odata.streaming=true;IEEE754Compatible=false;charset=utf-8"},
 		"Odata-Version": {"4.0"},
 	}
-	return &reply{status: http.StatusOK, header: h, body: body.appendJSON(nil)}
+	return &reply{status: http.StatusOK, header: h, body: body.encode()}
 }
 
 func metadataLevel(accept string) string {
@@ -164,7 +164,7 @@ func (c *call) intuneMessage(text string) string {
 		{"HttpHeaders", rawJSON("{}")},
 	}
 	var b bytes.Buffer
-	_ = json.Indent(&b, m.appendJSON(nil), "", "  ") // m is valid JSON by construction
+	_ = json.Indent(&b, m.encode(), "", "  ") // m is valid JSON by construction
 	return strings.ReplaceAll(b.String(), "\n", "\r\n")
 }
 

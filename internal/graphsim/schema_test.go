@@ -19,7 +19,7 @@ func shared(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(sharedData, filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("reference data is not here: %v", err)
+		t.Skipf("../shared/graph-data is absent: %v", err)
 	}
 	return path
 }

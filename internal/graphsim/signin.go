@@ -168,8 +168,12 @@ func (s *Server) userInfo(c *call) *reply {
 		}
 		given, family := personName(n)
 		return jsonReplyUTF8(http.StatusOK, object{
-			{"sub", rawJSON(c.token.Subject)}, {"name", rawJSON(given + " " + family)}, {"given_name", rawJSON(given)}, {"family_name", rawJSON(family)},
-			{"email", rawJSON(email)}, {"picture", rawJSON(c.base + "/v1.0/me/photo/$value")},
+			{"sub", rawJSON(c.token.Subject)},
+			{"name", rawJSON(given + " " + family)},
+			{"given_name", rawJSON(given)},
+			{"family_name", rawJSON(family)},
+			{"email", rawJSON(email)},
+			{"picture", rawJSON(c.base + "/v1.0/me/photo/$value")},
 		})
 	}
 	return c.directoryNotFound(c.token.Subject)
