@@ -1,0 +1,149 @@
+package vault
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// rootSize is the size of a root key in bytes: AES-256.
+const rootSize = 32
+
+// Root wraps and unwraps the keysets of workspaces. It can't be printed.
+type Root struct{ keys []rootKey } // the first wraps, the others only unwrap
+
+type rootKey struct {
+	id   string
+	aead func() tink.AEAD // a closure, as in Secret
+}
+
+// WrongKeyError says that a keyset was wrapped by a root key that is not here.
+type WrongKeyError struct {
+	Want string   // the id of the key that wrapped it
+	Have []string // the ids of the keys at hand
+}
+
+func (e *WrongKeyError) Error() string {
+	return fmt.Sprintf("wrong root key: the data was sealed with key %s, but the key given is %s", e.Want, strings.Join(e.Have, ", "))
+}
+
+// GenerateRoot returns a new root key that is kept nowhere: for tests and
+// throw-away servers. See [CreateRoot].
+func GenerateRoot() (*Root, error) { return ParseRoot(newKey()) }
+
+func newKey() string {
+	key := make([]byte, rootSize)
+	_, _ = rand.Read(key) // docs: never fails
+	return base64.StdEncoding.EncodeToString(key)
+}
+
+// ParseRoot reads root keys as they stand in a key file or an environment
+// variable: 32 bytes each in base64, separated by line ends or commas, lines
+// with # apart. The first wraps; the others, from before a rotation, only unwrap.
+func ParseRoot(text string) (*Root, error) {
+	r := &Root{}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for field := range strings.SplitSeq(line, ",") {
+			field = strings.TrimSpace(field)
+			if field == "" {
+				continue
+			}
+			n := len(r.keys) + 1
+			key, err := base64.StdEncoding.DecodeString(field)
+			if err != nil {
+				return nil, fmt.Errorf("root key %d is not base64", n) // the cause would quote the key
+			}
+			if len(key) != rootSize {
+				return nil, fmt.Errorf("root key %d has %d bytes, want %d", n, len(key), rootSize)
+			}
+			aead, err := subtle.NewAESGCM(key)
+			if err != nil {
+				return nil, fmt.Errorf("root key %d: %w", n, err)
+			}
+			r.keys = append(r.keys, rootKey{idOf(key), func() tink.AEAD { return aead }})
+		}
+	}
+	if len(r.keys) == 0 {
+		return nil, errors.New("there is no root key")
+	}
+	return r, nil
+}
+
+// idOf names a key without telling it.
+func idOf(key []byte) string {
+	sum := sha256.Sum256(append([]byte("interlock root key id\x00"), key...))
+	return base32.StdEncoding.EncodeToString(sum[:])[:8]
+}
+
+// LoadRoot reads a key file, which only its owner, or a group that may not
+// change it, can read. A missing file is an [fs.ErrNotExist].
+func LoadRoot(path string) (*Root, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("root key file: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o027 != 0 {
+		return nil, fmt.Errorf("root key file %s has mode %04o and is open to others: chmod 600 it", path, mode)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("root key file: %w", err)
+	}
+	r, err := ParseRoot(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("root key file %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// CreateRoot writes a new root key to a file that must not exist yet, for its
+// owner only. Without this file the stored credentials can never be opened again.
+func CreateRoot(path string) (_ *Root, err error) {
+	text := newKey()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("root key file: %w", err)
+	}
+	_, err = f.WriteString("# Root key of Interlock. Keep a copy elsewhere: credentials can't be opened without it.\n" + text + "\n")
+	// A power cut must not leave data behind that no key opens.
+	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path))); err != nil {
+		return nil, errors.Join(fmt.Errorf("root key file: %w", err), os.Remove(path))
+	}
+	return ParseRoot(text)
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) { // some file systems can't
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}
+
+// ID names the key that wraps, safe to show.
+func (r *Root) ID() string { return r.keys[0].id }
+
+// ids are the names of all keys.
+func (r *Root) ids() []string {
+	all := make([]string, len(r.keys))
+	for i, k := range r.keys {
+		all[i] = k.id
+	}
+	return all
+}
