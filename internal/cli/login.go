@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/interlock-dev/interlock/internal/client"
+)
+
+func (a *app) login() *cobra.Command {
+	var token, email, workspace string
+	c := &cobra.Command{
+		Use:   "login",
+		Short: "Sign in to a server and remember it",
+		Long: `Sign in to a server and remember address and token in a file that only you can read.
+
+With --token the token is remembered as it is; "-" reads it from standard input, where
+other users of the machine can't see it. Otherwise you are asked for e-mail address and
+password, and a session is opened that ends after 7 days, or 12 hours without a request.`,
+		Example: `  interlock login --url https://interlock.example
+  interlock login --url https://interlock.example --token - < token.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := a.where()
+			if err != nil {
+				return err
+			}
+			if err := need("url", conf.URL); err != nil {
+				return err
+			}
+			in := bufio.NewReader(a.In)
+			if token == "-" {
+				if token, err = line(in); err != nil {
+					return err
+				}
+			}
+			if token == "" {
+				conf.Token = ""
+				token, err = a.signIn(c.Context(), in, conf, email, workspace)
+				if err != nil {
+					return err
+				}
+			}
+			conf.Token = token
+			cl, err := conf.client()
+			if err != nil {
+				return err
+			}
+			me, err := cl.Me(a.verbatim(c.Context()))
+			if err != nil {
+				return err
+			}
+			path, err := conf.save()
+			if err != nil {
+				return err
+			}
+			c.PrintErrf("Logged in to %s as %s (%s of %s). Saved in %s\n", conf.URL, me.Name, me.Role, me.Workspace.Name, path)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&token, "token", "", `API token in place of a password; "-" reads it from standard input`)
+	c.Flags().StringVar(&email, "email", "", "e-mail address of your account; asked for when left out")
+	c.Flags().StringVar(&workspace, "workspace", "", "workspace to sign in to; the first of yours when left out")
+	return c
+}
+
+// signIn asks for what is missing and opens a session.
+func (a *app) signIn(ctx context.Context, in *bufio.Reader, conf config, email, workspace string) (token string, err error) {
+	cl, err := conf.client()
+	if err != nil {
+		return "", err
+	}
+	if email == "" {
+		_, _ = fmt.Fprint(a.Err, "E-mail: ")
+		if email, err = line(in); err != nil {
+			return "", err
+		}
+	}
+	_, _ = fmt.Fprint(a.Err, "Password: ")
+	var password string
+	if f, ok := terminal(a.In); ok {
+		var b []byte
+		b, err = term.ReadPassword(int(f.Fd()))
+		password = string(b)
+		_, _ = fmt.Fprintln(a.Err)
+	} else {
+		password, err = line(in)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	s, err := cl.SignIn(ctx, email, password, workspace)
+	return s.Token, err
+}
+
+// line reads one line without its end.
+func line(r *bufio.Reader) (string, error) {
+	s, err := r.ReadString('\n')
+	if s = strings.TrimRight(s, "\r\n"); s == "" {
+		return "", cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	return s, nil
+}
+
+func (a *app) logout() *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout",
+		Short: "End the session and forget it",
+		Long:  "End the session on the server and forget its token. A token that you made yourself is only forgotten: see interlock tokens revoke.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			saved, err := loadConfig()
+			if err != nil {
+				return err
+			}
+			if saved.Token == "" {
+				return errors.New("you are not logged in")
+			}
+			gone := endSession(c.Context(), saved)
+			saved.Token = ""
+			if _, err := saved.save(); err != nil {
+				return err
+			}
+			if gone != nil {
+				return fmt.Errorf("the token is forgotten here, but the server did not end it: %w", gone)
+			}
+			c.PrintErrln("Logged out.")
+			return nil
+		},
+	}
+}
+
+// endSession ends the session of a login; a token that someone made goes on.
+func endSession(ctx context.Context, saved config) error {
+	cl, err := saved.client()
+	if err != nil {
+		return err
+	}
+	tokens, err := cl.Tokens(ctx)
+	if err != nil {
+		var p *client.Problem
+		if errors.As(err, &p) && p.Status == 401 { // it had ended before
+			return nil
+		}
+		return err
+	}
+	for _, t := range tokens.Items {
+		if t.Current && t.Kind != "session" {
+			return nil
+		}
+	}
+	return cl.SignOut(ctx)
+}
+
+func (a *app) whoami() *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Who you are, where, and what you may do",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			me, err := cl.Me(a.verbatim(c.Context()))
+			if err != nil || a.json() {
+				return err
+			}
+			c.Printf("%s <%s>\n%s of %s\nMay: %s\n", me.Name, me.Email, me.Role, me.Workspace.Name, strings.Join(me.Capabilities, ", "))
+			return nil
+		},
+	}
+}
+
+func (a *app) tokens() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "tokens",
+		Short: "Make, list and revoke your own API tokens",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "list",
+		Short: "Your tokens and sessions that still work",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			tokens, err := cl.Tokens(a.verbatim(c.Context()))
+			if err != nil || a.json() {
+				return err
+			}
+			t := a.table("ID", "KIND", "NAME", "EXPIRES", "LAST USED", "ONLY")
+			for _, k := range tokens.Items {
+				t.row(k.ID, k.Kind, k.Name, day(k.ExpiresAt), moment(k.LastUsedAt), strings.Join(k.Only, ","))
+			}
+			return t.print()
+		},
+	})
+	var ttl time.Duration
+	var only []string
+	create := &cobra.Command{
+		Use:     "create NAME",
+		Short:   "Make a token; its secret is printed this once",
+		Example: `  interlock tokens create nightly-sync --ttl 720h --only inventory.sync`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			t, err := cl.CreateToken(a.verbatim(c.Context()), args[0], ttl, only)
+			if err != nil || a.json() {
+				return err
+			}
+			c.PrintErrf("%s, until %s. The secret is shown this once:\n", t.Token.Name, day(t.Token.ExpiresAt))
+			c.Println(t.Secret)
+			return nil
+		},
+	}
+	create.Flags().DurationVar(&ttl, "ttl", 90*24*time.Hour, "how long it lasts, at most 8760h")
+	create.Flags().StringSliceVar(&only, "only", nil, "nothing but these capabilities; all of yours when left out")
+	c.AddCommand(create, &cobra.Command{
+		Use:   "revoke ID",
+		Short: "End one of your tokens or sessions",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			return cl.RevokeToken(a.verbatim(c.Context()), args[0])
+		},
+	})
+	return c
+}

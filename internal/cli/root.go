@@ -1,0 +1,187 @@
+// Package cli holds the commands that speak to an Interlock server. They can do
+// nothing that another program with the Go client could not, and have no
+// sentences of their own for what the gate answers: those come with the answer.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// IO is where commands read and write.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Exit codes beside those of the gate's outcomes, which package op has.
+const (
+	exitFailure = 1 // anything that has no code of its own
+	exitUsage   = 2 // the command was not understood
+	exitPartial = 6 // with --wait or --follow: the run partly succeeded
+	exitEnded   = 7 // with --wait or --follow: the run failed, was blocked, cancelled or lost
+)
+
+const exitHelp = `Exit codes:
+  0  accepted, or the same is already running; with --wait: succeeded
+  1  an error that has no code of its own
+  2  the command was not understood
+  3  the connection is busy
+  4  blocked: something has to be mended first
+  5  the idempotency key was used before with other values
+  6  with --wait or --follow: partly succeeded
+  7  with --wait or --follow: failed, blocked before it ran, cancelled or lost
+`
+
+// app is what the commands share.
+type app struct {
+	IO
+	url, caFile, output string // flags
+}
+
+// Root returns the command "interlock" with all client commands below it.
+func Root(streams IO) *cobra.Command {
+	a := &app{IO: streams}
+	root := &cobra.Command{
+		Use:   "interlock",
+		Short: "Start operations on Microsoft 365 tenants, through one gate",
+		Long: `Interlock starts operations on Microsoft 365 tenants. Every start goes through one
+gate, which answers: accepted, already running, connection busy, or blocked; always
+with why, and what to do next.
+
+` + exitHelp + `
+Environment:
+  INTERLOCK_URL      address of the server, in place of the one you logged in to
+  INTERLOCK_TOKEN    token, in place of the one that login saved
+  INTERLOCK_CA_FILE  PEM of the authority that the server's certificate is from
+  INTERLOCK_CONFIG   file in which login saves address and token`,
+		Example: `  interlock login --url https://interlock.example
+  interlock tenants
+  interlock start inventory.sync --tenant kestrel --wait`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.AddGroup(&cobra.Group{ID: "work", Title: "Work:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "account", Title: "Account:"})
+	for group, commands := range map[string][]*cobra.Command{
+		"work":    {a.start(), a.preflight(), a.cancel(), a.release()},
+		"look":    {a.run(), a.runs(), a.attempts(), a.operations(), a.tenants(), a.connections(), a.groups(), a.inventory(), a.verification(), a.notifications()},
+		"account": {a.login(), a.logout(), a.whoami(), a.tokens()},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			a.remote(c)
+			root.AddCommand(c)
+		}
+	}
+	return root
+}
+
+// remote gives a command the flags of those that speak to a server.
+func (a *app) remote(c *cobra.Command) {
+	f := c.PersistentFlags()
+	f.StringVar(&a.url, "url", "", "address of the server, such as https://interlock.example")
+	f.StringVar(&a.caFile, "ca-file", "", "PEM of the authority that the server's certificate is from")
+	f.StringVarP(&a.output, "output", "o", "text", "text, or json: the bodies of the API as they came")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	run := c.PersistentPreRunE
+	c.PersistentPreRunE = func(c *cobra.Command, args []string) error {
+		if a.output != "text" && a.output != "json" {
+			return usagef("--output must be text or json, not %q", a.output)
+		}
+		if run != nil {
+			return run(c, args)
+		}
+		return nil
+	}
+}
+
+// json reports whether bodies are shown as they came.
+func (a *app) json() bool { return a.output == "json" }
+
+// verbatim returns a context that shows what comes, when that was asked for.
+func (a *app) verbatim(ctx context.Context) context.Context {
+	if !a.json() {
+		return ctx
+	}
+	return client.Verbatim(ctx, func(body []byte) { _, _ = a.Out.Write(body) })
+}
+
+// usage is a command that was not understood.
+type usage struct{ error }
+
+// Unwrap returns what was not understood.
+func (u usage) Unwrap() error { return u.error }
+
+func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
+// exit ends the command with a code; everything was said already.
+type exit int
+
+// Error names the code.
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Execute runs the command line and returns the exit code of the process. It says
+// on standard error what went wrong.
+func Execute(ctx context.Context, root *cobra.Command) int {
+	understood := false
+	watch(root, &understood)
+	at, err := root.ExecuteContextC(ctx)
+	var code exit
+	var bad usage
+	var p *client.Problem
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &bad), !understood:
+		at.PrintErrf("interlock: %v\nSee: %s --help\n", err, at.CommandPath())
+		return exitUsage
+	case errors.As(err, &p):
+		printProblem(root.ErrOrStderr(), p)
+		return op.Problem(p.Code).ExitCode()
+	}
+	at.PrintErrf("interlock: %v\n", err)
+	return exitFailure
+}
+
+// watch notes when a command begins to run: what went wrong before is that it
+// was not understood.
+func watch(c *cobra.Command, understood *bool) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			*understood = true
+			return run(c, args)
+		}
+	}
+	for _, child := range c.Commands() {
+		watch(child, understood)
+	}
+}
+
+// terminal returns the file behind w when that is a terminal.
+func terminal(w any) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// need fails when a flag that a command can't do without is empty.
+func need(flag, value string) error {
+	if strings.TrimSpace(value) == "" {
+		return usagef("--%s is missing", flag)
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// width is where lines break when nobody knows how wide the reader's are.
+const width = 104
+
+// page writes the slots of an answer or a run.
+type page struct {
+	w     io.Writer
+	width int
+	base  string // address of the server, for links
+}
+
+func (a *app) page(w io.Writer) page {
+	p := page{w: w, width: width}
+	if f, ok := terminal(w); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 20 {
+			p.width = min(columns, width)
+		}
+	}
+	if c, err := a.where(); err == nil {
+		p.base = strings.TrimRight(c.URL, "/")
+	}
+	return p
+}
+
+// slot writes text beside its label, in lines that fit.
+func (p page) slot(label, text string) {
+	for _, l := range wrap(text, p.width-6) {
+		p.line("%-4s  %s", label, l)
+		label = ""
+	}
+}
+
+func (p page) line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	_, _ = fmt.Fprintln(p.w, strings.TrimRight(text, " ")) // who reads it is gone
+}
+
+// wrap breaks text into lines of at most width characters.
+func wrap(text string, width int) []string {
+	var lines []string
+	at := ""
+	for word := range strings.FieldsSeq(text) {
+		if at != "" && utf8.RuneCountInString(at)+1+utf8.RuneCountInString(word) > width {
+			lines, at = append(lines, at), ""
+		}
+		if at != "" {
+			at += " "
+		}
+		at += word
+	}
+	return append(lines, at)
+}
+
+// answer writes an answer of the gate in its own words.
+func (p page) answer(a op.Answer) {
+	p.line("%s  %s", a.Tag, a.Title)
+	var first op.Explained
+	if len(a.Reasons) > 0 {
+		first = a.Reasons[0]
+		p.slot("Why", first.Title+". "+first.Detail)
+	}
+	if a.Also != "" {
+		p.slot("Also", a.Also)
+	}
+	next := slices.Clone(a.Next)
+	if first.Fix != nil && first.Fix.Ask() != "" {
+		next = append(next, first.Fix.Ask())
+	}
+	p.slot("Next", strings.Join(next, " "))
+	p.action(first, a)
+	connection := "none"
+	if a.Target != nil {
+		connection = a.Target.Name
+	}
+	p.line("Connection: %s   Queued: %s   Code: %s", connection, lowerFirst(a.Queued), a.Code)
+}
+
+// action writes how to do what comes next: a command where there is one, else
+// the address of the page.
+func (p page) action(e op.Explained, a op.Answer) {
+	run := a.Run
+	if run == nil {
+		run = a.Holder
+	}
+	switch {
+	case run != nil && (a.Outcome != op.Blocked):
+		p.slot("", "interlock run "+run.Code)
+	case (e.Code == op.VerificationMissing || e.Code == op.VerificationStale) && a.Target != nil:
+		p.slot("", fmt.Sprintf("interlock start %s --tenant %s --connection %s", op.ConnectionVerify, a.Tenant.Slug, a.Target.Slug))
+	default:
+		p.fix(e.Fix)
+	}
+}
+
+// fix writes where a reason can be mended, for who may.
+func (p page) fix(f *op.Fix) {
+	if f == nil || f.Href == "" {
+		return
+	}
+	if address, err := url.JoinPath(p.base, f.Href); err == nil && p.base != "" {
+		f.Href = address
+	}
+	p.line("      %s: %s", f.Label, f.Href)
+}
+
+// run writes a run in its own words.
+func (p page) run(r op.Run) {
+	p.line("%s  %s", r.Words.Pill, r.Words.Title)
+	p.slot("Why", r.Words.Reason+". "+r.Words.Why)
+	next := r.Words.Next
+	if r.Words.Fix != nil {
+		next = strings.TrimSpace(next + " " + r.Words.Fix.Ask())
+	}
+	p.slot("Next", next)
+	if r.State == op.Finished && r.Outcome != op.RunSucceeded {
+		p.fix(r.Words.Fix)
+	}
+	p.line("Tenant: %s   Connection: %s   Run: %s   Code: %s", r.Tenant.Name, r.Target.Name, r.Code, r.Words.Code)
+	times := fmt.Sprintf("Started: %s by %s (%s)", moment(r.AcceptedAt), r.Initiator.Name, r.Surface)
+	if r.EndedAt != nil {
+		times += "   Ended: " + moment(*r.EndedAt)
+	}
+	p.line("%s", times)
+}
+
+// printProblem writes a refusal in its own words.
+func printProblem(w io.Writer, p *client.Problem) {
+	out := page{w: w, width: width}
+	out.line("%s", p.Title)
+	out.slot("Why", p.Detail)
+	for _, e := range p.Errors[min(1, len(p.Errors)):] {
+		out.slot("", e.Field+": "+e.Detail)
+	}
+	if p.Next != "" {
+		out.slot("Next", p.Next)
+	}
+	facts := "Code: " + p.Code
+	if p.RequestID != "" {
+		facts += "   Reference: " + p.RequestID
+	}
+	out.line("%s", facts)
+}
+
+// table writes rows in columns.
+type table struct {
+	w *tabwriter.Writer
+}
+
+func (a *app) table(columns ...string) table {
+	t := table{tabwriter.NewWriter(a.Out, 0, 0, 3, ' ', 0)}
+	t.row(columns...)
+	return t
+}
+
+// row adds a row. Names come from people and providers: what could move the
+// cursor of a terminal is taken out.
+func (t table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = strings.Map(printable, c)
+	}
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // print tells
+}
+
+func printable(r rune) rune {
+	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		return -1
+	}
+	return r
+}
+
+func (t table) print() error { return t.w.Flush() }
+
+// more says how to see the next page of a list.
+func (a *app) more(next *string) {
+	if next != nil {
+		_, _ = fmt.Fprintf(a.Err, "There are more: --cursor %s\n", *next)
+	}
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func day(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
+
+func lowerFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return ""
+	}
+	return string(unicode.ToLower(r)) + s[n:]
+}

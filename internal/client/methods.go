@@ -1,0 +1,244 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// get reads one thing.
+func get[T any](ctx context.Context, c *Client, path string, query url.Values) (out T, err error) {
+	return out, c.do(ctx, call{method: http.MethodGet, path: path, query: query, out: &out})
+}
+
+// filters makes a query of what is not empty.
+type filters url.Values
+
+func (f filters) add(name, value string) filters {
+	if value != "" {
+		url.Values(f).Set(name, value)
+	}
+	return f
+}
+
+func (f filters) flag(name string, on bool) filters {
+	if on {
+		url.Values(f).Set(name, "true")
+	}
+	return f
+}
+
+func (f filters) time(name string, t time.Time) filters {
+	if !t.IsZero() {
+		url.Values(f).Set(name, t.UTC().Format(time.RFC3339Nano))
+	}
+	return f
+}
+
+func (f filters) page(p Paging) url.Values {
+	if p.Limit != 0 {
+		url.Values(f).Set("limit", strconv.Itoa(p.Limit))
+	}
+	return url.Values(f.add("cursor", p.Cursor))
+}
+
+// Paging says which page of a list is asked for. The zero Paging asks for the
+// first one.
+type Paging struct {
+	Cursor string
+	Limit  int // 1 to 200; 0: 50
+}
+
+// SignIn opens a session. workspace, an id or a name, may be empty: the first of
+// the person's. The client itself stays as it is: make a new one with the token.
+func (c *Client) SignIn(ctx context.Context, email, password, workspace string) (s Session, err error) {
+	in := map[string]string{"email": email, "password": password}
+	if workspace != "" {
+		in["workspace"] = workspace
+	}
+	return s, c.do(ctx, call{method: http.MethodPost, path: "/sign-in", in: in, out: &s})
+}
+
+// SignOut ends the session or token of the client.
+func (c *Client) SignOut(ctx context.Context) error {
+	return c.do(ctx, call{method: http.MethodPost, path: "/sign-out"})
+}
+
+// Me returns who the token acts for.
+func (c *Client) Me(ctx context.Context) (Me, error) { return get[Me](ctx, c, "/me", nil) }
+
+// Tokens returns one's own tokens and sessions that still work.
+func (c *Client) Tokens(ctx context.Context) (Page[Token], error) {
+	return get[Page[Token]](ctx, c, "/tokens", nil)
+}
+
+// CreateToken makes a token that lasts ttl, 0 meaning 90 days, and may do nothing
+// but the capabilities in only; all of the person's when that is empty.
+func (c *Client) CreateToken(ctx context.Context, name string, ttl time.Duration, only []string) (t NewToken, err error) {
+	in := struct {
+		Name string   `json:"name"`
+		TTL  int64    `json:"ttl_seconds,omitempty"`
+		Only []string `json:"only,omitempty"`
+	}{name, int64(ttl.Seconds()), only}
+	return t, c.do(ctx, call{method: http.MethodPost, path: "/tokens", in: in, out: &t})
+}
+
+// RevokeToken ends one of one's own tokens or sessions.
+func (c *Client) RevokeToken(ctx context.Context, id string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: path("/tokens/%s", id)})
+}
+
+// Operations returns what can be started.
+func (c *Client) Operations(ctx context.Context) (Page[Operation], error) {
+	return get[Page[Operation]](ctx, c, "/operations", nil)
+}
+
+// TenantFilter narrows a list of tenants.
+type TenantFilter struct {
+	Query     string // part of name or domain
+	Status    string
+	Readiness string
+	Paging
+}
+
+// Tenants lists the tenants that one sees, by name.
+func (c *Client) Tenants(ctx context.Context, f TenantFilter) (Page[Tenant], error) {
+	return get[Page[Tenant]](ctx, c, "/tenants",
+		filters{}.add("q", f.Query).add("status", f.Status).add("readiness", f.Readiness).page(f.Paging))
+}
+
+// Tenant returns one tenant by its id or name.
+func (c *Client) Tenant(ctx context.Context, tenant string) (Tenant, error) {
+	return get[Tenant](ctx, c, path("/tenants/%s", tenant), nil)
+}
+
+// Connections lists the connections of a tenant, by name.
+func (c *Client) Connections(ctx context.Context, tenant string, p Paging) (Page[Connection], error) {
+	return get[Page[Connection]](ctx, c, path("/tenants/%s/connections", tenant), filters{}.page(p))
+}
+
+// RunFilter narrows a list of runs.
+type RunFilter struct {
+	Tenant     string // id or name
+	Connection string // id; or name, with the tenant
+	Operation  op.Kind
+	State      op.State
+	Outcome    op.RunOutcome
+	Initiator  string // id of a person, or "me"
+	Active     bool   // have not ended
+	Attention  bool   // ended badly, or make no progress
+	Since      time.Time
+	Until      time.Time
+	Paging
+}
+
+// Runs lists runs, newest first.
+func (c *Client) Runs(ctx context.Context, f RunFilter) (Page[op.Run], error) {
+	return get[Page[op.Run]](ctx, c, "/runs", filters{}.
+		add("tenant", f.Tenant).add("connection", f.Connection).add("operation", string(f.Operation)).
+		add("state", string(f.State)).add("outcome", string(f.Outcome)).add("initiator", f.Initiator).
+		flag("active", f.Active).flag("attention", f.Attention).time("since", f.Since).time("until", f.Until).page(f.Paging))
+}
+
+// Run returns one run by its id or code.
+func (c *Client) Run(ctx context.Context, run string) (op.Run, error) {
+	return get[op.Run](ctx, c, path("/runs/%s", run), nil)
+}
+
+// RunItems returns what became of each item of a run.
+func (c *Client) RunItems(ctx context.Context, run string, p Paging) (Page[op.Item], error) {
+	return get[Page[op.Item]](ctx, c, path("/runs/%s/items", run), filters{}.page(p))
+}
+
+// RunAttempts returns who else asked for a run while it was on its way.
+func (c *Client) RunAttempts(ctx context.Context, run string) (Page[Attempt], error) {
+	return get[Page[Attempt]](ctx, c, path("/runs/%s/attempts", run), nil)
+}
+
+// Timeline returns what happened in a run.
+func (c *Client) Timeline(ctx context.Context, run string) (Page[Line], error) {
+	return get[Page[Line]](ctx, c, path("/runs/%s/timeline", run), nil)
+}
+
+// Cancel stops a run.
+func (c *Client) Cancel(ctx context.Context, run string) (r op.Run, err error) {
+	return r, c.do(ctx, call{method: http.MethodPost, path: path("/runs/%s/cancel", run), out: &r})
+}
+
+// Release takes the connection away from a run; note says why.
+func (c *Client) Release(ctx context.Context, run, note string) (r op.Run, err error) {
+	return r, c.do(ctx, call{method: http.MethodPost, path: path("/runs/%s/release", run), in: map[string]string{"note": note}, out: &r})
+}
+
+// AttemptFilter narrows a list of attempts.
+type AttemptFilter struct {
+	Tenant    string // id or name
+	Operation op.Kind
+	Outcome   op.Outcome
+	Actor     string // id of a person, or "me"
+	Run       string // id or code of the run that was made or joined
+	Paging
+}
+
+// Attempts lists every answer of the gate, newest first.
+func (c *Client) Attempts(ctx context.Context, f AttemptFilter) (Page[Attempt], error) {
+	return get[Page[Attempt]](ctx, c, "/attempts", filters{}.
+		add("tenant", f.Tenant).add("operation", string(f.Operation)).add("outcome", string(f.Outcome)).
+		add("actor", f.Actor).add("run", f.Run).page(f.Paging))
+}
+
+// Attempt returns the record of one press.
+func (c *Client) Attempt(ctx context.Context, id string) (Attempt, error) {
+	return get[Attempt](ctx, c, path("/attempts/%s", id), nil)
+}
+
+// DataFilter narrows what was read from a directory.
+type DataFilter struct {
+	Connection string // id or name; empty: the tenant's default
+	Query      string // part of the name
+	Type       string // of inventory
+	Paging
+}
+
+func (f DataFilter) query() url.Values {
+	return filters{}.add("connection", f.Connection).add("q", f.Query).add("type", f.Type).page(f.Paging)
+}
+
+// Groups lists the directory groups of a tenant, by name.
+func (c *Client) Groups(ctx context.Context, tenant string, f DataFilter) (Page[Record], error) {
+	return get[Page[Record]](ctx, c, path("/tenants/%s/groups", tenant), f.query())
+}
+
+// GroupMembers lists the members of a directory group, by name.
+func (c *Client) GroupMembers(ctx context.Context, tenant, group string, f DataFilter) (Page[Record], error) {
+	return get[Page[Record]](ctx, c, path("/tenants/%s/groups/%s/members", tenant, group), f.query())
+}
+
+// Inventory lists what the inventory of a tenant holds, by type and name.
+func (c *Client) Inventory(ctx context.Context, tenant string, f DataFilter) (Page[Record], error) {
+	return get[Page[Record]](ctx, c, path("/tenants/%s/inventory", tenant), f.query())
+}
+
+// InventoryTypes returns how far each type of the inventory is.
+func (c *Client) InventoryTypes(ctx context.Context, tenant, connection string) (Page[InventoryType], error) {
+	return get[Page[InventoryType]](ctx, c, path("/tenants/%s/inventory/types", tenant), url.Values(filters{}.add("connection", connection)))
+}
+
+// Verification returns what the last verification of a connection found.
+func (c *Client) Verification(ctx context.Context, tenant, connection string) (Verification, error) {
+	return get[Verification](ctx, c, path("/tenants/%s/verification", tenant), url.Values(filters{}.add("connection", connection)))
+}
+
+// Notifications lists the ends of the runs that one started, newest first.
+func (c *Client) Notifications(ctx context.Context, unread bool, p Paging) (Page[op.Notice], error) {
+	return get[Page[op.Notice]](ctx, c, "/notifications", filters{}.flag("unread", unread).page(p))
+}
+
+// ReadNotification marks a notification as read.
+func (c *Client) ReadNotification(ctx context.Context, id string) error {
+	return c.do(ctx, call{method: http.MethodPost, path: path("/notifications/%s/read", id)})
+}

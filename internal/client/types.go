@@ -1,0 +1,171 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T     `json:"items"`
+	Next  *string `json:"next"` // cursor of the next page; nil on the last one
+}
+
+// Workspace is the workspace that a token is good for.
+type Workspace struct {
+	ID   string `json:"id"`
+	Slug string `json:"slug"`
+	Name string `json:"name"`
+}
+
+// Me is who a token acts for.
+type Me struct {
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	Email        string    `json:"email"`
+	Workspace    Workspace `json:"workspace"`
+	Role         string    `json:"role"`
+	Capabilities []string  `json:"capabilities"`
+}
+
+// Session is a session that was just opened.
+type Session struct {
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Person    Me        `json:"person"`
+}
+
+// Token is a token or session, without its secret.
+type Token struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"` // token or session
+	Name       string    `json:"name"`
+	Only       []string  `json:"only"`
+	CreatedAt  time.Time `json:"created_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	Current    bool      `json:"current"`
+}
+
+// NewToken is a token that was just made. Its secret is told this once.
+type NewToken struct {
+	Secret string `json:"secret"`
+	Token  Token  `json:"token"`
+}
+
+// Operation is one operation that can be started.
+type Operation struct {
+	Kind           op.Kind         `json:"kind"`
+	Name           string          `json:"name"`
+	Does           string          `json:"does"`
+	Capability     string          `json:"capability"`
+	CapabilityName string          `json:"capability_name"`
+	Allowed        bool            `json:"allowed"`
+	Permissions    []string        `json:"permissions"`
+	Parameters     json.RawMessage `json:"parameters"` // JSON Schema
+}
+
+// Blocker is one thing that is in the way of work.
+type Blocker struct {
+	Code  op.Reason `json:"code"`
+	Title string    `json:"title"`
+	Fix   *op.Fix   `json:"fix"`
+}
+
+// Tenant is one tenant.
+type Tenant struct {
+	ID          string      `json:"id"`
+	Slug        string      `json:"slug"`
+	Name        string      `json:"name"`
+	Domain      string      `json:"domain"`
+	DirectoryID string      `json:"directory_id"`
+	Status      string      `json:"status"`
+	Readiness   string      `json:"readiness"`
+	Blockers    []Blocker   `json:"blockers"`
+	Connections int         `json:"connections"`
+	Default     *Connection `json:"default_connection"`
+	Active      *op.RunRef  `json:"active"`
+	Latest      *op.RunRef  `json:"latest"`
+}
+
+// Connection is one connection of a tenant.
+type Connection struct {
+	ID                  string     `json:"id"`
+	Slug                string     `json:"slug"`
+	Name                string     `json:"name"`
+	Provider            string     `json:"provider"`
+	Cloud               string     `json:"cloud"`
+	DirectoryID         string     `json:"directory_id"`
+	ClientID            string     `json:"client_id"`
+	Enabled             bool       `json:"enabled"`
+	Default             bool       `json:"default"`
+	Version             int64      `json:"version"`
+	Credential          string     `json:"credential"`
+	CredentialExpiresAt *time.Time `json:"credential_expires_at"`
+	Consent             string     `json:"consent"`
+	Verification        string     `json:"verification"`
+	VerifiedAt          *time.Time `json:"verified_at"`
+	Readiness           string     `json:"readiness"`
+	Blockers            []Blocker  `json:"blockers"`
+	Active              *op.RunRef `json:"active"`
+}
+
+// Attempt is the record of a press, with the answer that it got.
+type Attempt struct {
+	ID         string          `json:"id"`
+	Actor      op.Person       `json:"actor"`
+	Surface    op.Surface      `json:"surface"`
+	At         time.Time       `json:"at"`
+	LastAt     time.Time       `json:"last_at"`
+	Presses    int64           `json:"presses"`
+	Parameters json.RawMessage `json:"parameters"`
+	RequestID  string          `json:"request_id"`
+	Answer     op.Answer       `json:"answer"`
+}
+
+// Line is one line of a run's timeline.
+type Line struct {
+	Seq  int64     `json:"seq"`
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
+}
+
+// Record is one object that was read from a directory.
+type Record struct {
+	Kind       string          `json:"kind"` // of inventory
+	ID         string          `json:"id"`
+	Name       string          `json:"name"`
+	Type       string          `json:"type"`
+	ModifiedAt string          `json:"modified_at"`
+	Data       json.RawMessage `json:"data"` // as the provider wrote it
+}
+
+// InventoryType is how far one type of the inventory is.
+type InventoryType struct {
+	Type  string     `json:"type"`
+	AsOf  *time.Time `json:"as_of"`
+	Count int64      `json:"count"`
+	Stale op.Reason  `json:"stale_reason"`
+}
+
+// Verification is what the last verification of a connection found.
+type Verification struct {
+	Connection op.Target  `json:"connection"`
+	Verdict    string     `json:"verdict"`
+	Reason     op.Reason  `json:"reason"`
+	Checks     []Check    `json:"checks"`
+	At         time.Time  `json:"at"`
+	Run        *op.RunRef `json:"run"`
+}
+
+// Check is one step of a verification.
+type Check struct {
+	Key    string    `json:"key"`
+	Name   string    `json:"name"`
+	Result string    `json:"result"` // ok, failed, inconclusive, not_reached
+	Reason op.Reason `json:"reason"`
+	Detail string    `json:"detail"`
+}
