@@ -1,0 +1,22 @@
+// Command interlock is the whole of Interlock: the server, its demo with a
+// simulated Microsoft 365, the simulator alone, and the client commands that
+// speak to a server.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/interlock-dev/interlock/internal/cli"
+)
+
+func main() {
+	// SIGINT and SIGTERM end commands politely; a second one ends them at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	root := cli.Root(cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	root.AddCommand(serveCommand(), demoCommand(), simCommand(), migrateCommand(), bootstrapCommand(), doctorCommand(), auditCommand())
+	os.Exit(cli.Execute(ctx, root))
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/app"
+)
+
+func serveCommand() *cobra.Command {
+	var (
+		s                       settings
+		addr, public, cert, key string
+		behindProxy             bool
+		workers                 int
+		simulator               app.Simulator
+		cfg                     app.Config
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: the start gate, the API and the workers, in one process.
+
+The first start makes the database and the root key. Keep a copy of the root key
+apart from the database: without it the saved credentials can't be read. Then make
+the first owner with "interlock bootstrap" while the server is stopped, or against
+PostgreSQL at any time.
+
+Beyond this machine the server speaks HTTPS (--tls-cert, --tls-key), or plain HTTP
+to a proxy of yours that does (--behind-proxy).`,
+		Example: `  interlock serve
+  interlock serve --addr :8443 --tls-cert cert.pem --tls-key key.pem
+  interlock serve --database postgres://interlock@db/interlock --behind-proxy --addr :8080`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			log, err := s.logger()
+			if err != nil {
+				return err
+			}
+			if err := reachable(addr, cert, key, behindProxy); err != nil {
+				return err
+			}
+			cfg.Root, err = s.root(true)
+			if err != nil {
+				return err
+			}
+			cfg.Database, cfg.Logger, cfg.Workers = s.database, log, workers
+			cfg.SignIn = access.Limits{PerAccount: 10, PerAddress: 50, Window: 15 * time.Minute}
+			if simulator.URL != "" {
+				cfg.Simulator = &simulator
+			}
+			ln, err := listen(addr, cert, key)
+			if err != nil {
+				return err
+			}
+			cfg.PublicURL = strings.TrimRight(public, "/")
+			if cfg.PublicURL == "" {
+				cfg.PublicURL = urlOf(ln, cert != "")
+			}
+			a, err := app.New(ctx, cfg)
+			if err != nil {
+				return errors.Join(err, ln.Close())
+			}
+			if err := a.Start(ctx); err != nil {
+				return errors.Join(err, ln.Close(), a.Close())
+			}
+			log.InfoContext(ctx, "Interlock is ready", "url", cfg.PublicURL, "engine", a.DB.Engine())
+			err = a.Serve(ctx, ln)
+			return errors.Join(err, a.Close())
+		},
+	}
+	s.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&addr, "addr", env("INTERLOCK_ADDR", "127.0.0.1:8080"), "address to listen on (INTERLOCK_ADDR)")
+	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach this server, when not at --addr (INTERLOCK_PUBLIC_URL)")
+	f.StringVar(&cert, "tls-cert", os.Getenv("INTERLOCK_TLS_CERT"), "PEM file with the certificate (INTERLOCK_TLS_CERT)")
+	f.StringVar(&key, "tls-key", os.Getenv("INTERLOCK_TLS_KEY"), "PEM file with its private key (INTERLOCK_TLS_KEY)")
+	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP beyond this machine, to a proxy that speaks HTTPS (INTERLOCK_BEHIND_PROXY)")
+	f.IntVar(&workers, "workers", 32, "runs at a time in this process")
+	f.DurationVar(&cfg.Lease, "lease", time.Minute, "how long a run is held without a heartbeat")
+	f.DurationVar(&cfg.Quarantine, "quarantine", 30*time.Second, "how long a connection stays shut after a lost run's lease")
+	f.DurationVar(&cfg.Heartbeat, "heartbeat", 0, "how often a lease is renewed (default a quarter of it)")
+	f.DurationVar(&cfg.ReapEvery, "reap-every", 5*time.Second, "how often leases are looked through")
+	f.DurationVar(&cfg.Backoff, "backoff", 15*time.Second, "wait before a run that failed for a passing reason begins again; doubles each time")
+	f.DurationVar(&cfg.StallAfter, "stall-after", 10*time.Minute, "a living run without progress for so long is shown as stalled")
+	f.StringVar(&simulator.URL, "simulator", os.Getenv("INTERLOCK_SIMULATOR"), `use a simulator ("interlock sim") in place of Microsoft's clouds (INTERLOCK_SIMULATOR)`)
+	f.StringVar(&simulator.CAFile, "simulator-ca", os.Getenv("INTERLOCK_SIMULATOR_CA"), "PEM file with the simulator's certificate authority (INTERLOCK_SIMULATOR_CA)")
+	return cmd
+}
+
+// reachable refuses to speak plain HTTP beyond this machine by mistake: tokens
+// would travel readable.
+func reachable(addr, cert, key string, behindProxy bool) error {
+	if (cert == "") != (key == "") {
+		return errors.New("--tls-cert and --tls-key: give both or none")
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %q is not HOST:PORT", addr)
+	}
+	ip := net.ParseIP(host)
+	if cert != "" || behindProxy || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--addr %s is reachable from other machines: give --tls-cert and --tls-key, or --behind-proxy", addr)
+}
+
+// listen opens the address, with TLS when there is a certificate.
+func listen(addr, cert, key string) (net.Listener, error) {
+	if cert == "" {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("--addr: %w", err)
+		}
+		return ln, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	ln, err := tls.Listen("tcp", addr, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		return nil, fmt.Errorf("--addr: %w", err)
+	}
+	return ln, nil
+}
+
+// urlOf is the address of a listener as a browser writes it.
+func urlOf(ln net.Listener, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	return scheme + "://" + ln.Addr().String()
+}

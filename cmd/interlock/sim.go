@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/interlock-dev/interlock/internal/demo"
+	"github.com/interlock-dev/interlock/internal/graphsim"
+)
+
+func simCommand() *cobra.Command {
+	var (
+		cfg    graphsim.Config
+		domain string
+	)
+	cmd := &cobra.Command{
+		Use:   "sim",
+		Short: "Run the Microsoft 365 simulator alone",
+		Long: `Run the simulator of Microsoft Graph and of its sign-in alone, to test other
+programs against. It prints one line of JSON: its address, the token of its control
+API under /_sim/, its certificate authority, and one tenant with an application that
+has been consented to. More tenants come through the control API.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			return graphsim.Run(cmd.Context(), cfg, func(s *graphsim.Server) error {
+				app := graphsim.AppSpec{
+					AppID: uuid.NewString(), Name: "Simulated application", Consented: true,
+					Secrets: []graphsim.Secret{{Value: uuid.NewString()}}, Requested: demo.Permissions(),
+				}
+				tenant := graphsim.TenantSpec{ID: uuid.NewString(), DisplayName: "Simulated tenant", Domain: domain, Intune: true, Apps: []graphsim.AppSpec{app}}
+				if err := s.AddTenant(tenant); err != nil {
+					return err
+				}
+				err := json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{
+					"url": s.URL(), "control_token": s.ControlToken(), "ca": string(s.CAPEM()),
+					"tenant": tenant.ID, "domain": domain, "client_id": app.AppID, "client_secret": app.Secrets[0].Value,
+				})
+				if err != nil {
+					return fmt.Errorf("print the address: %w", err)
+				}
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
+	f.BoolVar(&cfg.PlainHTTP, "plain-http", false, "serve without TLS")
+	f.StringVar(&cfg.ControlToken, "control-token", "", "token of the control API; empty: a random one")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "fixes generated data and chances")
+	f.StringVar(&cfg.DataDir, "data", "", "folder of exported policies and groups to load; empty: generated ones")
+	f.StringVar(&cfg.StateDir, "state-dir", "", "folder for keys, so that tokens and links outlive a restart; empty: memory")
+	f.Float64Var(&cfg.Throttle, "throttle", 0, "scale of Microsoft Graph's own limits: 1 as published, 0 off")
+	f.StringVar(&domain, "domain", "sim.example", "verified domain of the tenant")
+	return cmd
+}

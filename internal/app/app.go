@@ -1,0 +1,241 @@
+// Package app puts Interlock together: it is the one place that knows every
+// room. The server, the demo and the end-to-end tests all start it through [New].
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/gate/worker"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/outbound"
+	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/provider/graph"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// Config says where everything is. The zero of an interval means its default,
+// which package worker and package gate name.
+type Config struct {
+	Database string      // see [db.Config]
+	Root     *vault.Root // opens the credentials
+	// Simulator replaces every Microsoft cloud; nil: the real ones.
+	Simulator *Simulator
+	Logger    *slog.Logger
+	PublicURL string // where browsers reach this server, without a slash at the end
+
+	Workers    int // runs at a time in this process
+	Lease      time.Duration
+	Heartbeat  time.Duration
+	Quarantine time.Duration
+	ReapEvery  time.Duration
+	Backoff    time.Duration
+	StallAfter time.Duration
+	MaxWait    time.Duration // the longest wait inside a run for a provider that asks to slow down
+
+	SignIn access.Limits // zero: no limits on guessing
+	API    api.Limits    // zero: no limits on request rates
+	// Proxies are whose X-Forwarded-For is believed; none by default.
+	Proxies []netip.Prefix
+}
+
+// Simulator is where a simulated Microsoft 365 listens.
+type Simulator struct {
+	URL    string // https, on loopback
+	CAFile string // PEM of the authority that its certificate is from
+}
+
+// App is a whole Interlock without its listener.
+type App struct {
+	DB     *db.DB
+	Store  *store.Store
+	Gate   *gate.Gate
+	worker *worker.Worker
+	server *http.Server
+	log    *slog.Logger
+}
+
+// New opens the database, brings its tables up to date and puts the rooms
+// together. Nothing works and nothing listens before [App.Serve].
+func New(ctx context.Context, cfg Config) (_ *App, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Root == nil {
+		return nil, errors.New("app: no root key")
+	}
+	d, err := db.Open(ctx, db.Config{URL: cfg.Database, Logger: cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if err := d.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	feed := &httpx.Feed{}
+	connect, err := connector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var g *gate.Gate // comes after the store, which stops runs through it
+	st := store.New(d, cfg.Root, store.Options{
+		StalledAfter: cfg.StallAfter,
+		ConsentURL:   consentURL(cfg),
+		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
+			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+		},
+		StopRun: func(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {
+			return g.StopConnection(ctx, tx, connection, by, why)
+		},
+	})
+	if _, err := st.CheckRoot(ctx); err != nil {
+		return nil, err
+	}
+	w, err := worker.New(d, st, worker.Config{
+		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat, Quarantine: cfg.Quarantine, ReapEvery: cfg.ReapEvery, Backoff: cfg.Backoff,
+		Workers: cfg.Workers, Logger: cfg.Logger, Connect: connect, Changed: feed.Changed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g, err = gate.New(d, st, gate.Config{
+		Quarantine: cfg.Quarantine, StallAfter: cfg.StallAfter, Logger: cfg.Logger, Silent: w.Silent, Changed: feed.Changed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	handler := api.New(api.Deps{
+		Door: httpx.NewDoor(d, cfg.SignIn), Store: st, Gate: g, Feed: feed, Limits: cfg.API, Proxies: cfg.Proxies, Logger: cfg.Logger,
+	})
+	return &App{
+		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger,
+		server: &http.Server{
+			Handler:           handler,
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       time.Minute,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    64 << 10,
+			// No WriteTimeout: event streams last; their handler has deadlines of its own.
+			ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		},
+	}, nil
+}
+
+// connector returns how runs reach their provider: one HTTP client for each
+// cloud, that may call this cloud's hosts only.
+func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error) {
+	type way struct {
+		endpoints graph.Endpoints
+		http      *http.Client
+	}
+	ways := map[string]way{}
+	for _, name := range graph.Clouds() {
+		w := way{}
+		oc := outbound.Config{}
+		if cfg.Simulator != nil {
+			w.endpoints = graph.Endpoints{Login: cfg.Simulator.URL, Graph: cfg.Simulator.URL}
+			oc.Loopback, oc.CAFile = true, cfg.Simulator.CAFile
+		} else {
+			var err error
+			if w.endpoints, err = graph.Cloud(name); err != nil {
+				return nil, err
+			}
+		}
+		oc.Hosts = w.endpoints.Hosts()
+		var err error
+		if w.http, err = outbound.New(oc); err != nil {
+			return nil, err
+		}
+		ways[name] = w
+	}
+	lanes := graph.NewLanes()
+	return func(c worker.Connect) (provider.Client, error) {
+		w, ok := ways[c.Connection.Cloud]
+		if !ok {
+			return nil, fmt.Errorf("connection %s: cloud %q is not known", c.Connection.ID, c.Connection.Cloud)
+		}
+		priority := graph.PriorityLow
+		if c.Interactive {
+			priority = graph.PriorityHigh
+		}
+		return graph.New(graph.Config{
+			Endpoints: w.endpoints, Directory: c.Connection.DirectoryID, ClientID: c.Connection.ClientID,
+			Credential: c.Connection.Credential, Secret: c.Credential, NoCredential: c.NoCredential,
+			HTTP: w.http, Lanes: lanes, Before: c.Before, Priority: priority, MaxWait: cfg.MaxWait, Logger: cfg.Logger,
+		})
+	}, nil
+}
+
+// consentURL returns how the address of the provider's consent page is made.
+func consentURL(cfg Config) func(tenancy.Connection, string) (string, error) {
+	return func(c tenancy.Connection, state string) (string, error) {
+		endpoints := graph.Endpoints{}
+		if cfg.Simulator != nil {
+			endpoints = graph.Endpoints{Login: cfg.Simulator.URL, Graph: cfg.Simulator.URL}
+		} else {
+			var err error
+			if endpoints, err = graph.Cloud(c.Cloud); err != nil {
+				return "", err
+			}
+		}
+		// docs: the v2.0 admin consent endpoint; scope .default asks for everything
+		// that the application is registered for.
+		q := url.Values{"client_id": {c.ClientID}, "scope": {endpoints.Graph + "/.default"}, "redirect_uri": {cfg.PublicURL + "/consent"}, "state": {state}}
+		return endpoints.Login + "/" + url.PathEscape(c.DirectoryID) + "/v2.0/adminconsent?" + q.Encode(), nil
+	}
+}
+
+// Start recovers what an earlier process left behind and begins to work. It comes
+// before Serve.
+func (a *App) Start(ctx context.Context) error { return a.worker.Start(ctx) }
+
+// Serve answers on ln until ctx ends. Then it stops: no further requests, no
+// further runs; the runs it has are handed back or waited for.
+func (a *App) Serve(ctx context.Context, ln net.Listener) error {
+	gone := make(chan error, 1)
+	go func() { gone <- a.server.Serve(ln) }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-gone:
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	// Event streams never end by themselves, so that the polite stop is short.
+	polite, hurry := context.WithTimeout(stop, politeStop)
+	defer hurry()
+	if serr := a.server.Shutdown(polite); serr != nil {
+		_ = a.server.Close()
+	}
+	if werr := a.worker.Stop(stop); werr != nil {
+		a.log.WarnContext(stop, "some runs were still working at the stop; their leases will end", "error", werr)
+	}
+	return err
+}
+
+const (
+	politeStop = 2 * time.Second
+	stopWithin = 45 * time.Second
+)
+
+// Close releases the database.
+func (a *App) Close() error { return a.DB.Close() }

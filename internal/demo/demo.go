@@ -1,0 +1,244 @@
+// Package demo runs the whole product on one machine without an account: a
+// simulated Microsoft 365, two workspaces, and a tenant in each interesting state.
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/app"
+	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// Config says what to run. The zero Config is a demo in a folder of its own that
+// goes away with it.
+type Config struct {
+	Addr     string // to listen on; empty: a free port of 127.0.0.1
+	Folder   string // what it leaves behind; empty: a temporary folder, removed at the end
+	Database string // see [db.Config]; empty: a file in Folder
+	Tenants  int    // more ready tenants, for load
+	Data     string // folder of real policies for the simulator; empty: generated ones
+	Logger   *slog.Logger
+
+	// Intervals of the server; zero: its defaults.
+	Lease, Heartbeat, Quarantine, ReapEvery, Backoff time.Duration
+}
+
+// MaxTenants bounds Config.Tenants.
+const MaxTenants = 2000
+
+// Info is what someone needs to use a demo.
+type Info struct {
+	URL       string `json:"url"`
+	Simulator string `json:"simulator"`
+	// SimulatorToken opens the simulator's control API.
+	SimulatorToken string `json:"simulator_token"`
+	// SimulatorCA is a PEM file with the simulator's certificate authority.
+	SimulatorCA string `json:"simulator_ca"`
+	Users       []User `json:"users"`
+}
+
+// User is someone who can sign in to a demo.
+type User struct {
+	Name      string `json:"name"`
+	Email     string `json:"email"`
+	Password  string `json:"password"`
+	Role      string `json:"role"` // owner, operator, viewer, or outsider: the owner of another workspace
+	Workspace string `json:"workspace"`
+	Token     string `json:"token"`
+}
+
+// Demo is a demo that is ready.
+type Demo struct {
+	Info      Info
+	app       *app.App
+	simulator *graphsim.Server
+	listener  net.Listener
+	folder    string
+	temporary bool
+}
+
+// kept is what a demo remembers in its folder, to go on where it was: the
+// sign-ins, which the database has only as hashes, and what client secrets derive from.
+type kept struct {
+	Salt    string `json:"salt"`
+	Control string `json:"control"` // token of the simulator's control API
+	Users   []User `json:"users"`
+}
+
+// New makes a demo, or goes on with the one in the folder. It listens already;
+// [Demo.Serve] answers.
+func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
+	if cfg.Tenants < 0 || cfg.Tenants > MaxTenants {
+		return nil, fmt.Errorf("tenants: %d is not between 0 and %d", cfg.Tenants, MaxTenants)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Demo{folder: cfg.Folder}
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	if d.folder == "" {
+		if d.folder, err = os.MkdirTemp("", "interlock-demo-"); err != nil {
+			return nil, fmt.Errorf("demo folder: %w", err)
+		}
+		d.temporary = true
+	} else if err := os.MkdirAll(d.folder, 0o700); err != nil {
+		return nil, fmt.Errorf("demo folder: %w", err)
+	}
+	// The address first: one that is in use should be told before anything is made.
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
+	if d.listener, err = net.Listen("tcp", cfg.Addr); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	root, err := rootKey(d.file("root.key"))
+	if err != nil {
+		return nil, err
+	}
+	k, err := recall(d.file("demo.json"))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.simulate(ctx, cfg, k); err != nil {
+		return nil, err
+	}
+	if cfg.Database == "" {
+		cfg.Database = "sqlite:" + d.file("interlock.db")
+	}
+	d.app, err = app.New(ctx, app.Config{
+		Database: cfg.Database, Root: root, Logger: cfg.Logger, PublicURL: "http://" + d.listener.Addr().String(),
+		Simulator: &app.Simulator{URL: d.simulator.URL(), CAFile: d.file("simulator-ca.pem")},
+		Lease:     cfg.Lease, Heartbeat: cfg.Heartbeat, Quarantine: cfg.Quarantine, ReapEvery: cfg.ReapEvery, Backoff: cfg.Backoff,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := seed(ctx, d.app, root, &k, cfg.Tenants); err != nil {
+		return nil, fmt.Errorf("seed the demo: %w", err)
+	}
+	if err := remember(d.file("demo.json"), k); err != nil {
+		return nil, err
+	}
+	if err := d.app.Start(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.keepBusy(ctx, k); err != nil {
+		return nil, err
+	}
+	d.Info = Info{
+		URL: "http://" + d.listener.Addr().String(), Simulator: d.simulator.URL(),
+		SimulatorToken: d.simulator.ControlToken(), SimulatorCA: d.file("simulator-ca.pem"), Users: k.Users,
+	}
+	return d, nil
+}
+
+func (d *Demo) file(name string) string { return filepath.Join(d.folder, name) }
+
+// Serve answers until ctx ends.
+func (d *Demo) Serve(ctx context.Context) error {
+	return d.app.Serve(ctx, d.listener)
+}
+
+// Close gives everything up. A temporary folder is removed.
+func (d *Demo) Close() {
+	if d.listener != nil {
+		_ = d.listener.Close()
+	}
+	if d.app != nil {
+		_ = d.app.Close()
+	}
+	if d.simulator != nil {
+		d.simulator.Close()
+	}
+	if d.temporary {
+		_ = os.RemoveAll(d.folder)
+	}
+}
+
+func rootKey(path string) (*vault.Root, error) {
+	root, err := vault.LoadRoot(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return vault.CreateRoot(path)
+	}
+	return root, err
+}
+
+func recall(path string) (k kept, err error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return kept{Salt: rand.Text(), Control: rand.Text()}, nil
+	} else if err != nil {
+		return k, fmt.Errorf("demo folder: %w", err)
+	}
+	if err := json.Unmarshal(b, &k); err != nil {
+		return k, fmt.Errorf("demo folder: %s: %w", path, err)
+	}
+	return k, nil
+}
+
+func remember(path string, k kept) error {
+	b, err := json.MarshalIndent(k, "", "  ")
+	if err != nil {
+		return fmt.Errorf("demo folder: %w", err)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return fmt.Errorf("demo folder: %w", err)
+	}
+	return nil
+}
+
+// keepBusy has a long sync running: its tenant's answers come slowly. After a
+// restart the one of before is lost, and another one begins.
+func (d *Demo) keepBusy(ctx context.Context, k kept) error {
+	for _, p := range places {
+		if p.State != longSync {
+			continue
+		}
+		for _, path := range []string{"/v1.0/*", "/beta/*"} { // signing in stays quick
+			_, err := d.simulator.Control().AddFault(ctx, graphsim.Fault{
+				Path: path, Tenant: p.directory(), Action: graphsim.Action{Kind: graphsim.ActDelay, DelayMS: int(slowAnswer.Milliseconds())},
+			})
+			if err != nil {
+				return fmt.Errorf("slow the simulator down: %w", err)
+			}
+		}
+		operator, err := access.Authenticate(ctx, d.app.DB, k.user("operator").Token)
+		if err != nil {
+			return fmt.Errorf("start the long sync: %w", err)
+		}
+		if _, err := d.app.Gate.Start(ctx, operator, op.Request{Tenant: p.Slug, Kind: op.InventorySync, Surface: op.SurfaceAPI}); err != nil {
+			return fmt.Errorf("start the long sync: %w", err)
+		}
+	}
+	return nil
+}
+
+// slowAnswer makes an inventory sync of some 40 calls last for a quarter of an
+// hour; it is well below what a call may take.
+const slowAnswer = 20 * time.Second
+
+func (k kept) user(role string) User {
+	for _, u := range k.Users {
+		if u.Role == role {
+			return u
+		}
+	}
+	return User{}
+}

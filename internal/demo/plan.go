@@ -1,0 +1,129 @@
+package demo
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// person is someone who can sign in to the demo.
+type person struct {
+	Name, Email, Role string
+	Workspace         string // slug
+	role              tenancy.Role
+}
+
+// people are one of each role, and someone of another workspace.
+var people = []person{
+	{Name: "Mei Tan", Email: "mei.tan@lattice.example", Role: "owner", Workspace: lattice, role: tenancy.Owner},
+	{Name: "Ana Ruiz", Email: "ana.ruiz@lattice.example", Role: "operator", Workspace: lattice, role: tenancy.Operator},
+	{Name: "Jonas Lind", Email: "jonas.lind@lattice.example", Role: "viewer", Workspace: lattice, role: tenancy.Viewer},
+	{Name: "Nora Field", Email: "nora.field@northgate.example", Role: "outsider", Workspace: northgate, role: tenancy.Owner},
+}
+
+const (
+	lattice   = "lattice"
+	northgate = "northgate"
+)
+
+// state is what a demo tenant is there to show.
+type state string
+
+const (
+	ready             state = "ready"
+	consentMissing    state = "consent missing"
+	consentRevoked    state = "consent withdrawn"
+	credentialExpired state = "credential expired"
+	permissionMissing state = "permission missing"
+	noDefault         state = "no default connection"
+	disabled          state = "connection disabled"
+	longSync          state = "a long sync running"
+	onboarding        state = "onboarding"
+	archived          state = "archived"
+)
+
+// place is a demo tenant.
+type place struct {
+	Slug, Name, Domain string
+	Workspace          string
+	Short              string // of the connection
+	State              state
+}
+
+// places are the tenants of every demo; --tenants adds more ready ones.
+var places = []place{
+	{"kestrel", "Kestrel Logistics", "kestrel.example", lattice, "Kestrel primary", ready},
+	{"alder-street", "Alder Street Clinics", "alderstreet.example", lattice, "Alder primary", ready},
+	{"marlow", "Marlow Foods", "marlowfoods.example", lattice, "Marlow primary", ready},
+	{"fenwick", "Fenwick Freight", "fenwickfreight.example", lattice, "Fenwick primary", ready},
+	{"juniper", "Juniper Veterinary Group", "junipervets.example", lattice, "Juniper Graph", consentMissing},
+	{"bright-quay", "Bright Quay Architects", "brightquay.example", lattice, "Bright Quay Graph", consentRevoked},
+	{"saltmarsh", "Saltmarsh Hotels", "saltmarshhotels.example", lattice, "Saltmarsh primary", credentialExpired},
+	{"copperfield", "Copperfield Print Works", "copperfieldprint.example", lattice, "Copperfield read only", permissionMissing},
+	{"harbour-pine", "Harbour and Pine Dental", "harbourpine.example", lattice, "Harbour main", noDefault},
+	{"larkspur", "Larkspur Law", "larkspurlaw.example", lattice, "Larkspur primary", disabled},
+	{"tern-bay", "Tern Bay Schools", "ternbay.example", lattice, "Tern Bay primary", longSync},
+	{"wren-hollow", "Wren Hollow Farms", "wrenhollow.example", lattice, "Wren Hollow primary", onboarding},
+	{"old-mill", "Old Mill Brewery", "oldmill.example", lattice, "Old Mill primary", archived},
+	{"northgate-academy", "Northgate Academy", "northgateacademy.example", northgate, "Academy primary", ready},
+}
+
+// more returns the i-th of the additional ready tenants, from 1.
+func more(i int) place {
+	n := fmt.Sprintf("%04d", i)
+	return place{"load-" + n, "Load Tenant " + n, "load-" + n + ".example", lattice, "Load " + n + " primary", ready}
+}
+
+// stable derives an id of the demo from a name, so that the simulator and the
+// database agree in every process.
+func stable(parts ...string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://interlock.dev/demo/"+strings.Join(parts, "/"))).String()
+}
+
+// credentialLife is how far away a credential's end lies, by what the tenant shows.
+func credentialLife(s state, slug string) time.Duration {
+	switch {
+	case s == credentialExpired:
+		return -3 * 24 * time.Hour
+	case slug == "marlow":
+		return 9 * 24 * time.Hour // needs care soon
+	}
+	return 100 * 24 * time.Hour
+}
+
+// permissions are what Interlock asks an administrator for.
+var permissions = []string{
+	"DeviceManagementApps.Read.All",
+	"DeviceManagementConfiguration.Read.All",
+	"DeviceManagementManagedDevices.Read.All",
+	"DeviceManagementRBAC.Read.All",
+	"DeviceManagementScripts.Read.All",
+	"DeviceManagementServiceConfig.Read.All",
+	"Group.Read.All",
+	"Organization.Read.All",
+	"Policy.Read.All",
+}
+
+// trimmed is a consent that covers next to nothing of what operations need.
+var trimmed = []string{"Organization.Read.All", "Policy.Read.All"}
+
+// failedReason is what the last verification of a tenant in the state said.
+func failedReason(s state) op.Reason {
+	switch s {
+	case consentMissing:
+		return op.ConsentMissing
+	case consentRevoked:
+		return op.ConsentRevoked
+	}
+	return ""
+}
+
+// Permissions returns what Interlock asks an administrator for, so that every
+// operation can run.
+func Permissions() []string { return slices.Clone(permissions) }

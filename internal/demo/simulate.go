@@ -1,0 +1,61 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/graphsim"
+)
+
+// ids of the demo derive from names, so that the simulator, which is made anew at
+// each start, and the database agree.
+func (p place) directory() string { return stable("directory", p.Slug) }
+func (p place) client() string    { return stable("app", p.Slug) }
+
+func (p place) secret(salt string) string { return "demo~" + stable(salt, "secret", p.Slug) }
+
+// simulate starts the simulator with a directory for every tenant. It begins
+// anew each time: what was changed in it before is not kept.
+func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
+	d.simulator, err = graphsim.New(graphsim.Config{
+		ControlToken: k.Control, Seed: 1, DataDir: cfg.Data, StateDir: d.file("simulator"), Logger: cfg.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("simulator: %w", err)
+	}
+	all := places
+	for i := range cfg.Tenants {
+		all = append(all[:len(all):len(all)], more(i+1))
+	}
+	for _, p := range all {
+		if err := d.simulator.AddTenant(p.spec(k.Salt)); err != nil {
+			return fmt.Errorf("simulator: %w", err)
+		}
+	}
+	if err := d.simulator.Start(ctx); err != nil {
+		return fmt.Errorf("simulator: %w", err)
+	}
+	if err := d.simulator.WriteCA(d.file("simulator-ca.pem")); err != nil {
+		return fmt.Errorf("simulator: %w", err)
+	}
+	return nil
+}
+
+// spec is the tenant's directory as Microsoft 365 would have it.
+func (p place) spec(salt string) graphsim.TenantSpec {
+	app := graphsim.AppSpec{
+		AppID: p.client(), Name: "Interlock", Requested: permissions, Consented: true,
+		Secrets: []graphsim.Secret{{Value: p.secret(salt), Expires: time.Now().Add(credentialLife(p.State, p.Slug))}},
+	}
+	switch p.State {
+	case consentMissing:
+		app.Consented = false
+	case consentRevoked:
+		app.Roles = []string{}
+	case permissionMissing:
+		app.Roles = trimmed
+	case ready, credentialExpired, noDefault, disabled, longSync, onboarding, archived:
+	}
+	return graphsim.TenantSpec{ID: p.directory(), DisplayName: p.Name, Domain: p.Domain, Intune: true, Apps: []graphsim.AppSpec{app}}
+}

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Workspaces returns every workspace. It is for whoever runs the server, not for
+// its users: no scope bounds it.
+func (s *Store) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
+	return read(ctx, s, "workspaces", func(ctx context.Context, tx db.Tx) ([]tenancy.Workspace, error) {
+		return all(ctx, tx, new(query).add(`SELECT id, slug, name FROM workspaces ORDER BY slug`), func(row db.Row) (w tenancy.Workspace, err error) {
+			err = row.Scan(&w.ID, &w.Slug, &w.Name)
+			return w, err
+		})
+	})
+}
+
+// CheckRoot opens the keyset of every workspace and returns how many there are.
+// A root key that does not open one is a [*vault.WrongKeyError] that names both
+// keys: it is better told at start-up than by the first run.
+func (s *Store) CheckRoot(ctx context.Context) (int, error) {
+	wrapped, err := read(ctx, s, "keysets", func(ctx context.Context, tx db.Tx) ([]string, error) {
+		return all(ctx, tx, new(query).add(`SELECT keyset FROM workspaces`), func(row db.Row) (keyset string, err error) {
+			err = row.Scan(&keyset)
+			return keyset, err
+		})
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, w := range wrapped {
+		if _, err := s.openKeyset(w); err != nil {
+			return 0, fmt.Errorf("root key: %w", err)
+		}
+	}
+	return len(wrapped), nil
+}
