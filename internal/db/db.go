@@ -20,6 +20,7 @@ package db
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,8 +28,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"database/sql"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )

@@ -43,13 +43,18 @@ func TestWriterMustBeDurable(t *testing.T) {
 			t.Errorf("synchronous %s: got %v", mode, err)
 		}
 	}
-	pool, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db")+"?_pragma=journal_mode(MEMORY)&_pragma=synchronous(FULL)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close() //nolint:errcheck // the test is over
-	if err := checkWriter(t.Context(), pool); err == nil {
-		t.Error("a journal in memory was accepted")
+	for want, pragma := range map[string]string{
+		`journal mode is "memory"`: "journal_mode(MEMORY)",
+		"is read-only":             "journal_mode(WAL)&_pragma=query_only(1)",
+	} {
+		pool, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db")+"?_pragma=synchronous(FULL)&_pragma="+pragma)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close() //nolint:errcheck // the test is over
+		if err := checkWriter(t.Context(), pool); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", pragma, err, want)
+		}
 	}
 }
 

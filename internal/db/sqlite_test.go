@@ -216,6 +216,27 @@ func TestFullDiskIsUnavailableAndLeavesNothingHalf(t *testing.T) {
 	write(t, d, fill)
 }
 
+// As when the file system was remounted read-only under the server.
+func TestReadOnlyFileIsUnavailableAndRecovers(t *testing.T) {
+	d := open(t, filepath.Join(t.TempDir(), "interlock.db"))
+	execute(t, d, "CREATE TABLE x (id TEXT)")
+	readOnly := func(on string) {
+		if _, err := d.Writer().ExecContext(t.Context(), "PRAGMA query_only = "+on); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert := func(ctx context.Context, tx db.Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO x (id) VALUES ('a')")
+		return err
+	}
+	readOnly("1")
+	if err := d.Write(t.Context(), insert); !db.IsUnavailable(err) {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	readOnly("0")
+	write(t, d, insert)
+}
+
 func TestCloseFreesTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "interlock.db")
 	for range 2 {

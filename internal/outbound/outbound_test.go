@@ -248,7 +248,7 @@ func TestBodyIsCapped(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			data := bytes.Repeat([]byte{'x'}, n)
 			if !zip {
-				w.Write(data) //nolint:errcheck // the client notices
+				w.Write(data)
 				return
 			}
 			w.Header().Set("Content-Encoding", "gzip")
@@ -285,7 +285,7 @@ func TestTimeouts(t *testing.T) {
 			case <-r.Context().Done():
 				return
 			case <-time.After(5 * time.Millisecond):
-				w.Write([]byte{'.'})                  //nolint:errcheck // the client has gone
+				w.Write([]byte{'.'})
 				http.NewResponseController(w).Flush() //nolint:errcheck // the client has gone
 			}
 		}

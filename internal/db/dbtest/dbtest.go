@@ -40,14 +40,14 @@ func Each(t *testing.T, fn func(t *testing.T, d *db.DB)) {
 }
 
 // New returns a fresh migrated database that is closed and dropped at the end of t.
-func New(t *testing.T, engine db.Engine) *db.DB {
+func New(t testing.TB, engine db.Engine) *db.DB {
 	t.Helper()
 	return Open(t, db.Config{URL: URL(t, engine)})
 }
 
 // Open opens and migrates the database of cfg for the length of t, with a clock
 // that [SetClockOffset] can shift.
-func Open(t *testing.T, cfg db.Config) *db.DB {
+func Open(t testing.TB, cfg db.Config) *db.DB {
 	t.Helper()
 	offset := new(atomic.Int64)
 	if cfg.Now == nil {
@@ -76,7 +76,7 @@ func Open(t *testing.T, cfg db.Config) *db.DB {
 // URL returns the address of a fresh database for processes under test: on
 // PostgreSQL a migrated one, on SQLite a file that does not exist yet. It is
 // gone after t.
-func URL(t *testing.T, engine db.Engine) string {
+func URL(t testing.TB, engine db.Engine) string {
 	t.Helper()
 	if engine == db.SQLite {
 		return "sqlite:" + filepath.Join(t.TempDir(), "interlock.db")
@@ -86,7 +86,7 @@ func URL(t *testing.T, engine db.Engine) string {
 
 // Server returns the URL of a fresh migrated PostgreSQL database, dropped at
 // the end of t whoever is still connected.
-func Server(t *testing.T) string {
+func Server(t testing.TB) string {
 	t.Helper()
 	s, err := startServer()
 	if err != nil {
@@ -112,7 +112,7 @@ var offsets sync.Map
 // time, for all its transactions and, on PostgreSQL, for all processes. The
 // product has no such switch: on PostgreSQL the function is replaced, on SQLite
 // the clock given to db.Open.
-func SetClockOffset(t *testing.T, d *db.DB, offset time.Duration) {
+func SetClockOffset(t testing.TB, d *db.DB, offset time.Duration) {
 	t.Helper()
 	if d.Engine() == db.SQLite {
 		o, ok := offsets.Load(d)
