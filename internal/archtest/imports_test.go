@@ -52,7 +52,8 @@ var rooms = []room{
 	{"internal/cli", []string{"internal/client", "internal/op"}, "commands on the client: what they can do, anybody's program can"},
 
 	{"internal/app", []string{"internal/..."}, "the composition root: the one place that knows every room"},
-	{"cmd/interlock", []string{"internal/access", "internal/app", "internal/cli", "internal/db", "internal/demo", "internal/graphsim", "internal/op", "internal/vault"}, "flags and signals, and what an administrator does beside a server; never a start"},
+	{"internal/demo", []string{"internal/access", "internal/app", "internal/catalogue", "internal/db", "internal/graphsim", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "a world to look at: it uses the product as anybody would, and the simulator beside it"},
+	{"cmd/interlock", []string{"internal/access", "internal/app", "internal/cli", "internal/db", "internal/demo", "internal/graphsim", "internal/op", "internal/store", "internal/vault"}, "flags and signals, and what an administrator does beside a server; never a start"},
 	{"conformance/...", []string{"internal/graphsim"}, "independent clients meet the simulator as strangers"},
 	{"e2e/...", []string{"internal/..."}, "whole scenarios"},
 	{"internal/archtest", []string{"internal/..."}, "the rules look into every room"},
@@ -108,7 +109,7 @@ var dependencies = []dependency{
 	{"github.com/spf13/cobra", []string{"cmd/interlock", "internal/cli"}, false, "commands"},
 	{"github.com/schollz/progressbar/v3", []string{"internal/cli"}, false, "a terminal's progress"},
 	{"golang.org/x/term", []string{"cmd/interlock", "internal/cli"}, false, "a terminal's password prompt"},
-	{"github.com/google/uuid", []string{"internal/..."}, true, "ids that sort by time; never a secret"},
+	{"github.com/google/uuid", []string{"cmd/interlock", "internal/..."}, true, "ids that sort by time; never a secret"},
 	{"golang.org/x/sync", []string{"cmd/interlock", "internal/..."}, true, "goroutines that end together"},
 	{"github.com/google/go-cmp", nil, true, "differences in tests"},
 	{"pgregory.net/rapid", nil, true, "properties and state machines in tests"},
