@@ -75,7 +75,7 @@ func (s *simulated) client(t *testing.T) *graph.Client {
 	c, err := graph.New(graph.Config{
 		Endpoints: graph.Endpoints{Login: s.sim.URL(), Graph: s.sim.URL()},
 		Directory: directory, ClientID: application, Credential: tenancy.ClientSecret, Secret: vault.NewSecret(password),
-		HTTP: s.hc, Lanes: s.lanes, MaxWait: 20 * time.Millisecond, CallTimeout: 500 * time.Millisecond,
+		HTTP: s.hc, Lanes: s.lanes, MaxWait: 20 * time.Millisecond, CallTimeout: 300 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,145 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// call is one call on its way through a pipeline. It travels in the context,
+// because the sign-in library turns every error below it into text.
+type call struct {
+	final error   // what ended the call for good: it is returned as it is
+	last  *answer // of the last attempt; nil when that brought none
+	cause error   // why the last attempt brought none, or none that can be used
+}
+
+type callKey struct{}
+
+// errUnreadable is an answer that claims success and is no JSON.
+var errUnreadable = errors.New("the answer is not JSON")
+
+// errNotOurs is a request to somewhere else than the connection's endpoints.
+var errNotOurs = errors.New("the address is none of the connection's")
+
+// permanent is an error that the retry policy lets pass.
+type permanent struct{ error }
+
+func (permanent) NonRetriable()   {}
+func (p permanent) Unwrap() error { return p.error }
+
+// attempt is the policy that every attempt of every call goes through last, the
+// sign-in library's included: address, lane, permission of the run, deadline, id.
+type attempt struct{ c *Client }
+
+// Do implements [policy.Policy].
+func (a attempt) Do(req *policy.Request) (*http.Response, error) {
+	ctx := req.Raw().Context()
+	call := ctx.Value(callKey{}).(*call)
+	call.last, call.cause = nil, nil
+	resp, err := a.try(ctx, call, req)
+	if err != nil {
+		call.cause = err
+	}
+	return resp, err
+}
+
+func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*http.Response, error) {
+	u := req.Raw().URL
+	service, ours := a.c.service(u)
+	if !ours {
+		return nil, permanent{errNotOurs}
+	}
+	lane := a.c.lanes.lane(a.c.clientID, a.c.directory, service)
+	leave, err := lane.enter(ctx, a.c.retry.MaxRetryDelay)
+	if err != nil {
+		call.final = err
+		return nil, permanent{err}
+	}
+	defer leave()
+	deadline, err := a.c.before(ctx)
+	if err != nil {
+		call.final = err
+		return nil, permanent{err}
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	req = req.Clone(ctx)
+	id := uuid.NewString()
+	req.Raw().Header.Set("client-request-id", id)
+
+	began := time.Now()
+	resp, err := req.Next() // with its body
+	if err != nil {
+		a.c.log.LogAttrs(ctx, slog.LevelDebug, "provider call failed",
+			slog.String("service", string(service)), slog.String("path", u.Path), slog.Duration("took", time.Since(began)),
+			slog.String("client_request_id", id), slog.String("error", a.c.redactor.text(err.Error())))
+		return nil, err
+	}
+	body, err := runtime.Payload(resp)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	call.last = &answer{
+		service: service, status: resp.StatusCode, header: resp.Header,
+		body: bytes.TrimPrefix(body, []byte("\ufeff")), clientID: id, at: now,
+	}
+	a.c.log.LogAttrs(ctx, slog.LevelDebug, "provider call",
+		slog.String("service", string(service)), slog.String("path", u.Path), slog.Int("status", resp.StatusCode),
+		slog.Duration("took", now.Sub(began)), slog.String("client_request_id", id),
+		slog.String("request_id", a.c.redactor.text(resp.Header.Get("request-id"))))
+	wait := retryAfter(resp.Header, now)
+	if wait > 0 && busy(resp.StatusCode) {
+		lane.close(wait)
+	}
+	putRetryAfter(resp.Header, wait)
+	if resp.StatusCode < 300 && !json.Valid(call.last.body) {
+		return nil, errUnreadable
+	}
+	return resp, nil
+}
+
+// putRetryAfter writes a wait in the one form that the retry policy reads right:
+// it knows no fractions, and overflows on what is too large.
+func putRetryAfter(h http.Header, wait time.Duration) {
+	for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
+		h.Del(name)
+	}
+	if wait > 0 {
+		h.Set("Retry-After-Ms", strconv.FormatInt(wait.Milliseconds(), 10))
+	}
+}
+
+// failure tells a call that did not succeed in our words.
+func (c *Client) failure(ctx context.Context, call *call, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case call.final != nil:
+		return call.final
+	case call.last != nil && call.last.status >= 300:
+		return c.clean(classify(*call.last))
+	case call.cause != nil:
+		err = call.cause
+	}
+	return c.clean(unanswered(call.last, err))
+}
+
+// clean takes secrets out of what a provider said.
+func (c *Client) clean(e *provider.Error) *provider.Error {
+	e.Message, e.Code = c.redactor.text(e.Message), c.redactor.text(e.Code)
+	e.RequestID = c.redactor.text(e.RequestID)
+	return e
+}

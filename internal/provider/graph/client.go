@@ -1,0 +1,340 @@
+// Package graph is the Microsoft Graph client: it signs in to a tenant's
+// directory as an application, reads objects and lists as raw JSON, and tells
+// every refusal in Interlock's words. It only reads.
+//
+// It is azidentity and azcore's pipeline with one policy of ours at its end,
+// which every attempt passes, sign-in and retries included.
+package graph
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/outbound"
+	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// Priority is what Graph should let pass first when it is busy.
+type Priority string
+
+// The priorities. Someone waits for a high one.
+const (
+	PriorityHigh Priority = "High"
+	PriorityLow  Priority = "Low"
+)
+
+// Config is what a client needs. Fields without a remark are required.
+type Config struct {
+	Endpoints Endpoints
+	Directory string // GUID of the directory to sign in to
+	ClientID  string // of the application
+
+	// Credential says what Secret is: a client secret, or a certificate with its
+	// private key, both PEM.
+	Credential tenancy.CredentialKind
+	Secret     vault.Secret
+	// NoCredential, when set, is why there is no Secret: credential_missing or
+	// credential_unreadable. Signing in then fails with it, without a call.
+	NoCredential op.Reason
+
+	// HTTP makes the calls: one of package outbound, which follows no redirects
+	// and bounds every answer in size and time.
+	HTTP *http.Client
+	// Lanes are shared by all clients of the process. nil: lanes of its own.
+	Lanes *Lanes
+	// Before is asked before every attempt, of sign-ins too. It returns when the
+	// attempt must have ended; when it returns an error no attempt is made, and the
+	// call ends with that error. nil: no limit but the context's.
+	Before func(ctx context.Context) (deadline time.Time, err error)
+	// Priority of the calls. Empty: the provider's default.
+	Priority Priority
+	// MaxRetries of one call. 0: 3. Negative: none.
+	MaxRetries int
+	// MaxWait is the longest wait between two attempts. When the provider asks for a
+	// longer one, the call ends and its error says until when. 0: 20 s.
+	MaxWait time.Duration
+	// CallTimeout limits one attempt, with its answer. 0: 60 s.
+	CallTimeout time.Duration
+	// Logger gets one debug line for each attempt, without query or body. nil: none.
+	Logger *slog.Logger
+}
+
+// Client reads one tenant through one connection with one version of its
+// credential. It keeps its token; a run makes a client of its own, so that a
+// verification never judges by an older token. Safe for concurrent use.
+type Client struct {
+	endpoints  Endpoints
+	login      *url.URL
+	graph      *url.URL
+	directory  string
+	clientID   string
+	credential func() (azcore.TokenCredential, error)
+	redactor   redactor
+	lanes      *Lanes
+	before     func(ctx context.Context) (time.Time, error)
+	priority   Priority
+	retry      policy.RetryOptions
+	transport  policy.Transporter
+	anonymous  runtime.Pipeline
+	log        *slog.Logger
+
+	mu      sync.Mutex
+	session *session
+}
+
+var _ provider.Client = (*Client)(nil)
+
+// New returns a client. It makes no call. Its error names the field that can't be
+// used; a credential that can't be is told by the sign-in instead, as any other
+// credential that is refused.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.Endpoints.check(); err != nil {
+		return nil, fmt.Errorf("graph: %w", err)
+	}
+	switch {
+	case cfg.HTTP == nil:
+		return nil, errors.New("graph: HTTP client is missing")
+	case !plain(cfg.Directory):
+		return nil, fmt.Errorf("graph: directory %.40q: must be a GUID or a domain", cfg.Directory)
+	case !plain(cfg.ClientID):
+		return nil, fmt.Errorf("graph: client id %.40q: must be a GUID", cfg.ClientID)
+	}
+	login, _ := url.Parse(cfg.Endpoints.Login) // checked above
+	graph, _ := url.Parse(cfg.Endpoints.Graph)
+	c := &Client{
+		endpoints: cfg.Endpoints,
+		login:     login,
+		graph:     graph,
+		directory: cfg.Directory,
+		clientID:  cfg.ClientID,
+		lanes:     cfg.Lanes,
+		priority:  cfg.Priority,
+		transport: cfg.HTTP,
+		log:       cfg.Logger,
+		retry: policy.RetryOptions{
+			MaxRetries:    int32(max(-1, min(cmp.Or(cfg.MaxRetries, 3), 10))), //nolint:gosec // bounded
+			MaxRetryDelay: cmp.Or(cfg.MaxWait, 20*time.Second),
+			StatusCodes: []int{
+				http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+				http.StatusServiceUnavailable, http.StatusGatewayTimeout, 509, // bandwidth limit exceeded
+			},
+		},
+	}
+	c.retry.RetryDelay = min(800*time.Millisecond, c.retry.MaxRetryDelay/20)
+	if c.lanes == nil {
+		c.lanes = NewLanes()
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	timeout := cmp.Or(cfg.CallTimeout, time.Minute)
+	c.before = func(ctx context.Context) (time.Time, error) {
+		latest := time.Now().Add(timeout)
+		if cfg.Before == nil {
+			return latest, nil
+		}
+		deadline, err := cfg.Before(ctx)
+		if err == nil && deadline.After(latest) {
+			deadline = latest
+		}
+		return deadline, err
+	}
+	c.anonymous = runtime.NewPipeline("interlock", "v1", runtime.PipelineOptions{}, c.options())
+	c.credential = c.credentialOf(cfg)
+	return c, nil
+}
+
+// plain reports whether s can stand in a URL's path as it is.
+func plain(s string) bool {
+	return s != "" && len(s) <= 128 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == ""
+}
+
+// options are what every pipeline of the client shares.
+func (c *Client) options() *policy.ClientOptions {
+	return &policy.ClientOptions{
+		Transport:        c.transport,
+		Retry:            c.retry,
+		Telemetry:        policy.TelemetryOptions{ApplicationID: "interlock"},
+		PerRetryPolicies: []policy.Policy{attempt{c}},
+	}
+}
+
+// service returns the service that a request goes to, and whether it goes to one
+// of the connection's endpoints at all. The sign-in service tells the library
+// where to send the secret: to nowhere else than where we asked. Instance
+// discovery is the one question that Microsoft's clouds answer centrally.
+func (c *Client) service(u *url.URL) (service, bool) {
+	switch at := u.Scheme + "://" + u.Host; {
+	case c.reads(u):
+		return serviceOf(u), true
+	case at == c.endpoints.Login:
+		return login, true
+	case c.endpoints.microsoft() && at == clouds["global"].Login && u.Path == "/common/discovery/instance":
+		return login, true
+	default:
+		return "", false
+	}
+}
+
+// reads reports whether u is in one of Graph's two versions, where alone the
+// token is sent.
+func (c *Client) reads(u *url.URL) bool {
+	version, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(u.Path), "/"), "/")
+	return u.Scheme+"://"+u.Host == c.endpoints.Graph && (version == "v1.0" || version == "beta")
+}
+
+// Discover implements [provider.Client].
+func (c *Client) Discover(ctx context.Context) error {
+	body, err := c.send(ctx, c.anonymous, c.endpoints.Login+"/"+c.directory+"/v2.0/.well-known/openid-configuration")
+	if err != nil {
+		return err
+	}
+	var metadata struct {
+		TokenEndpoint string `json:"token_endpoint"`
+	}
+	if err := json.Unmarshal(body, &metadata); err != nil || !strings.HasPrefix(metadata.TokenEndpoint, c.endpoints.Login+"/") {
+		return c.clean(&provider.Error{
+			Reason: op.ProviderRejected, Status: http.StatusOK, Message: "the sign-in service names a token endpoint elsewhere",
+			At: time.Now(), Err: provider.ErrForeignLink,
+		})
+	}
+	return nil
+}
+
+// Get implements [provider.Client].
+func (c *Client) Get(ctx context.Context, path string) (json.RawMessage, error) {
+	return c.read(ctx, path)
+}
+
+// Page implements [provider.Client]. A link is followed byte for byte, and only
+// to where the client reads anyway.
+func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
+	body, err := c.read(ctx, next)
+	if err != nil {
+		return provider.Page{}, err
+	}
+	var page struct {
+		Value []json.RawMessage `json:"value"`
+		Next  string            `json:"@odata.nextLink"`
+		Delta string            `json:"@odata.deltaLink"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil || page.Value == nil {
+		return provider.Page{}, c.clean(unanswered(&answer{status: http.StatusOK}, errors.New("the answer is not a list")))
+	}
+	return provider.Page{Items: page.Value, Next: page.Next, Delta: page.Delta}, nil
+}
+
+// maxLink is the longest link that is followed; real ones are under 8 KiB.
+const maxLink = 32 << 10
+
+// read gets path, or the link, with a token.
+func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
+	address, err := c.address(path)
+	if err != nil {
+		return nil, c.clean(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
+	}
+	s, err := c.signedIn()
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.send(ctx, s.pipeline, address)
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		return body, err
+	}
+	switch {
+	case pe.Status == http.StatusUnauthorized && pe.Code == "InvalidAuthenticationToken":
+		// The token was good a moment ago. What became of it only a new sign-in can
+		// tell, and the library has none but with a new credential.
+		if s, err = c.signInAnew(s); err != nil {
+			return nil, err
+		}
+		return c.send(ctx, s.pipeline, address)
+	case pe.Reason == op.PermissionMissing && len(pe.Permissions) == 0:
+		// The directory refuses without saying what for. A token without roles is
+		// not one permission that is missing, it is consent.
+		if token, lost := c.Token(ctx); lost == nil && len(token.Roles) == 0 {
+			pe.Reason = op.ConsentMissing
+		}
+	}
+	return nil, pe
+}
+
+// address returns the URL of a path or link, or an error when it leads elsewhere.
+func (c *Client) address(path string) (string, error) {
+	if strings.HasPrefix(path, "/") {
+		path = c.endpoints.Graph + path
+	}
+	u, err := url.Parse(path)
+	switch {
+	case len(path) > maxLink:
+		return "", fmt.Errorf("a link of %d bytes; %d is the limit", len(path), maxLink)
+	case err != nil || u.User != nil || u.Opaque != "" || !c.reads(u):
+		return "", errors.New("a link leads away from the provider")
+	}
+	return path, nil
+}
+
+// send gets the address through a pipeline and returns the body of a success.
+func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) ([]byte, error) {
+	call := &call{}
+	req, err := runtime.NewRequest(context.WithValue(ctx, callKey{}, call), http.MethodGet, address)
+	if err != nil {
+		return nil, fmt.Errorf("graph: %w", err)
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	if c.priority != "" {
+		req.Raw().Header.Set("x-ms-throttle-priority", string(c.priority))
+	}
+	_, err = p.Do(req)
+	if err != nil || call.last == nil || call.last.status >= 300 {
+		return nil, c.failure(ctx, call, err)
+	}
+	if errorInside(call.last.body) {
+		return nil, c.clean(classify(*call.last))
+	}
+	return bytes.ToValidUTF8(call.last.body, []byte("\ufffd")), nil
+}
+
+// unanswered is the error of a call that brought no answer, or none that makes
+// sense: then a has its status.
+func unanswered(a *answer, err error) *provider.Error {
+	e := &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, At: time.Now(), Message: err.Error()}
+	if a != nil {
+		e.Status, e.ClientID = a.status, a.clientID
+	}
+	var at *url.Error
+	if errors.As(err, &at) {
+		e.Message = at.Err.Error() // without the address: links have tokens in them
+	}
+	var refused *outbound.Refused
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &at) && at.Timeout():
+		e.Message = "no answer in time"
+	case errors.Is(err, errNotOurs):
+		e.Reason, e.Temporary, e.Err = op.ProviderRejected, false, provider.ErrForeignLink
+	case errors.As(err, &refused):
+		e.Temporary, e.Message = false, refused.Error()
+		if refused.Rule == outbound.Redirect || refused.Rule == outbound.TooLarge {
+			e.Reason = op.ProviderRejected // there was an answer, and it can't be taken
+		}
+	}
+	return e
+}

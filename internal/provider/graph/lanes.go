@@ -1,0 +1,164 @@
+package graph
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// service is a part of the provider that counts calls on its own.
+type service string
+
+const (
+	login             service = "login"
+	directory         service = "directory"
+	intune            service = "intune"
+	conditionalAccess service = "conditional access"
+)
+
+// Pace is how fast one application calls one service of one tenant.
+type Pace struct {
+	PerSecond  float64
+	Burst      int
+	Concurrent int // calls at the same time
+}
+
+// paces stay well under what one application may do in the smallest tenant, so
+// that others in the tenant have room. docs: directory 3,500 units in 10 s at up
+// to 5 units a call; Intune 1,000 calls in 20 s; conditional access 1 call a
+// second, and no Retry-After to learn from.
+var paces = map[service]Pace{
+	login:             {PerSecond: 5, Burst: 10, Concurrent: 4},
+	directory:         {PerSecond: 40, Burst: 40, Concurrent: 4},
+	intune:            {PerSecond: 20, Burst: 40, Concurrent: 4},
+	conditionalAccess: {PerSecond: 1, Burst: 1, Concurrent: 1},
+}
+
+// maxPause is the longest wait that an answer can ask for. Real ones are under
+// ten minutes; a header that is broken must not keep a tenant out for days.
+const maxPause = time.Hour
+
+// Lanes keep the calls of one process within the provider's limits: one lane for
+// each application, tenant and service, shared by all clients. A lane that the
+// provider has closed for a while holds up nobody else. Safe for concurrent use.
+type Lanes struct {
+	pace  func(service) Pace
+	mu    sync.Mutex
+	lanes map[laneKey]*lane
+}
+
+type laneKey struct {
+	app, tenant string
+	service     service
+}
+
+// NewLanes returns lanes at the provider's documented limits.
+func NewLanes() *Lanes { return newLanes(func(s service) Pace { return paces[s] }) }
+
+// UnlimitedLanes returns lanes that keep to Retry-After and to nothing else, for
+// a simulator.
+func UnlimitedLanes() *Lanes {
+	return newLanes(func(service) Pace { return Pace{PerSecond: float64(rate.Inf), Burst: 1, Concurrent: 64} })
+}
+
+func newLanes(pace func(service) Pace) *Lanes {
+	return &Lanes{pace: pace, lanes: make(map[laneKey]*lane)}
+}
+
+func (l *Lanes) lane(app, tenant string, s service) *lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := laneKey{app, tenant, s}
+	if l.lanes[key] == nil {
+		p := l.pace(s)
+		l.lanes[key] = &lane{rate: rate.NewLimiter(rate.Limit(p.PerSecond), p.Burst), slots: make(chan struct{}, p.Concurrent)}
+	}
+	return l.lanes[key]
+}
+
+// serviceOf returns the service that a Graph URL belongs to.
+func serviceOf(u *url.URL) service {
+	part := strings.Split(strings.Trim(strings.ToLower(u.Path), "/"), "/")
+	if len(part) < 2 {
+		return directory
+	}
+	switch part[1] { // after the version
+	case "devicemanagement", "deviceappmanagement":
+		return intune
+	case "identity":
+		return conditionalAccess
+	default:
+		return directory
+	}
+}
+
+// lane is the way to one service of one tenant.
+type lane struct {
+	rate  *rate.Limiter
+	slots chan struct{}
+
+	mu    sync.Mutex
+	until time.Time // closed by the provider until then
+}
+
+// enter waits for the lane's turn and returns how to leave it. A wait that is
+// longer than most is not waited for: it is the provider_throttled error that the
+// provider itself would give.
+func (l *lane) enter(ctx context.Context, most time.Duration) (leave func(), err error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	leave = func() { <-l.slots }
+	turn := l.rate.Reserve()
+	for wait := turn.Delay(); ; wait = l.closed() {
+		wait = max(wait, l.closed())
+		if wait <= 0 {
+			return leave, nil
+		}
+		if wait > most {
+			turn.Cancel()
+			leave()
+			return nil, &provider.Error{
+				Reason: op.ProviderThrottled, Message: "the provider asked to wait", Temporary: true, RetryAfter: wait, At: time.Now(),
+			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			turn.Cancel()
+			leave()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// closed returns for how much longer the provider has closed the lane.
+func (l *lane) closed() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Until(l.until)
+}
+
+// close keeps everybody out for d.
+func (l *lane) close(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until := time.Now().Add(d); until.After(l.until) {
+		l.until = until
+	}
+}
+
+// busy reports whether a status asks to slow down.
+func busy(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+}

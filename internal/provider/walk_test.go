@@ -1,0 +1,110 @@
+package provider_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// pager answers Page from a function; nothing else is asked of it.
+type pager struct {
+	provider.Client
+	page  func(next string) (provider.Page, error)
+	calls int
+}
+
+func (p *pager) Page(_ context.Context, next string) (provider.Page, error) {
+	p.calls++
+	return p.page(next)
+}
+
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	item := []json.RawMessage{[]byte(`{}`)}
+	gone := errors.New("gone")
+	n := 0
+	for _, c := range []struct {
+		name  string
+		page  func(next string) (provider.Page, error)
+		err   error
+		calls int
+	}{
+		{"one page", func(string) (provider.Page, error) { return provider.Page{Items: item}, nil }, nil, 1},
+		{"some pages, some of them empty", func(next string) (provider.Page, error) {
+			return map[string]provider.Page{"a": {Next: "b"}, "b": {Items: item, Next: "c"}, "c": {Next: "d"}, "d": {}}[next], nil
+		}, nil, 4},
+		{"an error in the middle", func(next string) (provider.Page, error) {
+			if next == "b" {
+				return provider.Page{}, gone
+			}
+			return provider.Page{Next: "b"}, nil
+		}, gone, 2},
+		{"a page that leads to itself", func(next string) (provider.Page, error) { return provider.Page{Items: item, Next: next}, nil }, provider.ErrLoop, 1},
+		{"a circle", func(next string) (provider.Page, error) {
+			return provider.Page{Next: map[string]string{"a": "b", "b": "c", "c": "b"}[next]}, nil
+		}, provider.ErrLoop, 3},
+		{"empty pages without end", func(string) (provider.Page, error) { n++; return provider.Page{Next: fmt.Sprint(n)}, nil }, provider.ErrEndless, 500},
+		{"pages without end", func(string) (provider.Page, error) {
+			n++
+			return provider.Page{Items: item, Next: fmt.Sprint(n)}, nil
+		}, provider.ErrEndless, 20_000},
+	} {
+		t.Run(c.name, func(t *testing.T) { // not parallel: n
+			p := &pager{page: c.page}
+			var last error
+			for _, last = range provider.Walk(t.Context(), p, "a") {
+				continue
+			}
+			if !errors.Is(last, c.err) || p.calls != c.calls {
+				t.Errorf("%d calls, %v; want %d, %v", p.calls, last, c.calls, c.err)
+			}
+			var pe *provider.Error
+			if errors.As(last, &pe) && (pe.Reason != op.ProviderRejected || pe.Temporary) {
+				t.Errorf("told as %+v", pe)
+			}
+		})
+	}
+	p := &pager{page: func(next string) (provider.Page, error) { return provider.Page{Next: next + "x"}, nil }}
+	for range provider.Walk(t.Context(), p, "a") {
+		break
+	}
+	if p.calls != 1 {
+		t.Errorf("%d calls after the reader left", p.calls)
+	}
+}
+
+func TestErrorArgs(t *testing.T) {
+	t.Parallel()
+	e := &provider.Error{
+		Message: "no", Permissions: []string{"A", "B"},
+		RetryAfter: time.Minute, At: time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC),
+	}
+	got := e.Args()
+	for name, want := range map[string]string{"provider_message": "no", "permissions": "A,B", "count": "2", "retry_at": "2026-11-22T14:01:00Z"} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	if got := new(provider.Error).Args(); len(got) != 0 {
+		t.Errorf("%v of nothing", got)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[op.Reason]error{
+		op.ConsentMissing: fmt.Errorf("sync: %w", &provider.Error{Reason: op.ConsentMissing, Err: context.DeadlineExceeded}),
+		op.TimeLimit:      fmt.Errorf("sync: %w", context.DeadlineExceeded),
+		op.InternalFault:  errors.New("bug"),
+	} {
+		if got := provider.Classify(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+}
