@@ -17,6 +17,7 @@ type Scope struct {
 	workspace string
 	user      string // empty: a run's
 	tenant    string // empty: every tenant that the user sees
+	all       bool   // those are all of them
 }
 
 // WorkspaceID returns the workspace that the scope lies in.
@@ -24,6 +25,10 @@ func (s Scope) WorkspaceID() string { return s.workspace }
 
 // UserID returns the member whose scope it is; empty for a run's.
 func (s Scope) UserID() string { return s.user }
+
+// Some reports whether the scope is of a member who sees only some of the
+// workspace's tenants.
+func (s Scope) Some() bool { return s.user != "" && s.tenant == "" && !s.all }
 
 // Where returns the condition that rows of a table are in the scope, given its
 // columns of workspace and tenant. Membership is part of the condition, so that
@@ -35,16 +40,22 @@ func (s Scope) Where(bind func(any) string, workspaceColumn, tenantColumn string
 	}
 	ws := bind(s.workspace)
 	where := workspaceColumn + " = " + ws
-	if s.tenant != "" {
-		where += " AND " + tenantColumn + " = " + bind(s.tenant)
-	}
 	if s.user == "" {
-		return where
+		return where + " AND " + tenantColumn + " = " + bind(s.tenant)
 	}
-	user := bind(s.user)
-	return where + " AND EXISTS (SELECT 1 FROM members sm WHERE sm.workspace_id = " + ws + " AND sm.user_id = " + user +
-		" AND (sm.all_tenants OR EXISTS (SELECT 1 FROM member_tenants st WHERE st.workspace_id = " + ws +
-		" AND st.user_id = " + user + " AND st.tenant_id = " + tenantColumn + ")))"
+	me := " sm.workspace_id = " + ws + " AND sm.user_id = " + bind(s.user)
+	const theirs = " member_tenants st ON st.workspace_id = sm.workspace_id AND st.user_id = sm.user_id"
+	switch {
+	case s.tenant != "":
+		tenant := bind(s.tenant)
+		return where + " AND " + tenantColumn + " = " + tenant + " AND EXISTS (SELECT 1 FROM members sm LEFT JOIN" + theirs +
+			" AND st.tenant_id = " + tenant + " WHERE" + me + " AND (sm.all_tenants OR st.tenant_id IS NOT NULL))"
+	case s.all:
+		return where + " AND EXISTS (SELECT 1 FROM members sm WHERE" + me + " AND sm.all_tenants)"
+	default:
+		// A list, so that a planner can begin at these few tenants.
+		return where + " AND " + tenantColumn + " IN (SELECT st.tenant_id FROM members sm JOIN" + theirs + " WHERE" + me + ")"
+	}
 }
 
 // ForRun returns the scope of a run's work. It is for the worker: the run was
@@ -122,8 +133,9 @@ func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.
 // is no member any more gets [op.ErrNotFound], who lacks need [op.ErrForbidden].
 func AuthorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Capability) (Scope, error) {
 	var role, denied, only string
-	err := tx.QueryRow(ctx, `SELECT m.role, m.denied, k.only_caps`+member+` WHERE m.workspace_id = $1 AND m.user_id = $2`,
-		a.workspace.ID, a.id, a.token).Scan(&role, &denied, &only)
+	var everything bool
+	err := tx.QueryRow(ctx, `SELECT m.role, m.denied, k.only_caps, m.all_tenants`+member+` WHERE m.workspace_id = $1 AND m.user_id = $2`,
+		a.workspace.ID, a.id, a.token).Scan(&role, &denied, &only, &everything)
 	if errors.Is(err, db.ErrNoRows) {
 		return Scope{}, op.ErrNotFound
 	} else if err != nil {
@@ -136,7 +148,7 @@ func AuthorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Cap
 	if !g.Has(need) {
 		return Scope{}, op.ErrForbidden
 	}
-	return Scope{workspace: a.workspace.ID, user: a.id}, nil
+	return Scope{workspace: a.workspace.ID, user: a.id, all: everything}, nil
 }
 
 // StillMay reports whether a person may do need in a tenant at this moment. It
