@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Attempt is the record of one press, or of several identical ones that were
+// refused within a few seconds.
+type Attempt struct {
+	ID         string
+	Workspace  string // slug
+	Tenant     op.Tenant
+	Operation  op.Kind
+	Actor      op.Person
+	Surface    op.Surface
+	Outcome    op.Outcome
+	Causes     []op.Cause
+	RunID      string     // of the run that was made or joined; else empty
+	HolderID   string     // of the run that was in the way; else empty
+	Seen       *op.RunRef // that run or holder as it was at the decision; nil: hidden from the actor
+	Target     *op.Target // nil: no connection could be resolved
+	Parameters json.RawMessage
+	RequestID  string
+	At, LastAt time.Time // of the first and the last press
+	Presses    int64
+}
+
+const attemptFrom = ` FROM start_attempts a JOIN tenants t ON t.id = a.tenant_id JOIN workspaces w ON w.id = a.workspace_id`
+
+const attemptColumns = `a.id, w.slug, t.id, t.slug, t.name, a.operation, a.actor_id, a.actor, a.surface, a.outcome, a.causes,
+	COALESCE(a.run_id, ''), COALESCE(a.holder_id, ''), a.seen, a.target, a.parameters, a.request_id, a.at, a.last_at, a.presses`
+
+func scanAttempt(row db.Row) (Attempt, error) {
+	var a Attempt
+	var operation, surface, outcome, causes, seen, target, parameters string
+	var at, last int64
+	err := row.Scan(&a.ID, &a.Workspace, &a.Tenant.ID, &a.Tenant.Slug, &a.Tenant.Name, &operation, &a.Actor.ID, &a.Actor.Name, &surface, &outcome, &causes,
+		&a.RunID, &a.HolderID, &seen, &target, &parameters, &a.RequestID, &at, &last, &a.Presses)
+	if err != nil {
+		return Attempt{}, err
+	}
+	a.Operation, a.Surface, a.Outcome = op.Kind(operation), op.Surface(surface), op.Outcome(outcome)
+	a.Parameters, a.At, a.LastAt = json.RawMessage(parameters), db.Time(at), db.Time(last)
+	if err := decode("causes", causes, &a.Causes); err != nil {
+		return Attempt{}, err
+	}
+	if err := decode("run of the attempt", seen, &a.Seen); err != nil {
+		return Attempt{}, err
+	}
+	err = decode("target", target, &a.Target)
+	return a, err
+}
+
+// Result is the answer that the press got, as reader sees it, who holds grants
+// in the attempt's tenant. The run in the way is of that tenant too, so that
+// whoever may read the attempt may open it, unless it was hidden from the
+// actor: then it stays hidden.
+func (a Attempt) Result(reader access.Actor, grants tenancy.Grants) op.Result {
+	f := op.Facts{
+		Attempt: a.ID, Workspace: a.Workspace, Operation: a.Operation, Tenant: a.Tenant, Target: a.Target, At: a.At,
+		MayMend: grants.Has(tenancy.ManageConnections), Reference: a.RequestID, Reader: reader.ID(),
+	}
+	switch a.Outcome {
+	case op.Accepted, op.Deduped:
+		if a.Seen == nil {
+			break
+		}
+		if a.Outcome == op.Accepted {
+			return op.AcceptedResult(f, *a.Seen)
+		}
+		return op.DedupedResult(f, *a.Seen)
+	case op.ScopeBusy:
+		if len(a.Causes) == 0 {
+			break
+		}
+		return op.BusyResult(f, a.Causes[0], a.Seen)
+	case op.Blocked:
+	}
+	return op.BlockedResult(f, a.Causes, a.Seen)
+}
+
+// AttemptIn returns an attempt in a transaction of the caller's.
+func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id string) (Attempt, error) {
+	column, value := access.Ref(id)
+	if column != "id" {
+		value = ""
+	}
+	q := new(query)
+	q.add(`SELECT `+attemptColumns+attemptFrom+` WHERE `+scope.Where(q.bind, "a.workspace_id", "a.tenant_id")).add(` AND a.id = %s`, value)
+	a, err := one(ctx, tx, q, scanAttempt)
+	if err != nil {
+		return Attempt{}, fmt.Errorf("attempt: %w", err)
+	}
+	return a, nil
+}
+
+// Attempt returns the record of a press.
+func (s *Store) Attempt(ctx context.Context, scope access.Scope, id string) (Attempt, error) {
+	return read(ctx, s, "read", func(ctx context.Context, tx db.Tx) (Attempt, error) {
+		return s.AttemptIn(ctx, tx, scope, id)
+	})
+}
+
+// AttemptFilter narrows a list of attempts. The zero filter shows the newest of all.
+type AttemptFilter struct {
+	Tenant    string // id or slug
+	Operation op.Kind
+	Outcome   op.Outcome
+	Actor     string // user id, or "me" for the scope's member
+	Run       string // id or code of the run that was made or joined
+	Cursor    string
+	Limit     int // 1 to 200; 0: 50
+}
+
+// Attempts lists the presses in the scope, newest first.
+func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilter) ([]Attempt, string, error) {
+	limit, err := pageSize(f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	attempts, err := read(ctx, s, "list attempts", func(ctx context.Context, tx db.Tx) ([]Attempt, error) {
+		q, err := attemptsQuery(ctx, tx, scope, f, limit)
+		if err != nil {
+			return nil, err
+		}
+		return all(ctx, tx, q, scanAttempt)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	attempts, next := cut(attempts, limit, func(a Attempt) string { return cursor("attempts", a.ID) })
+	return attempts, next, nil
+}
+
+func attemptsQuery(ctx context.Context, tx db.Tx, scope access.Scope, f AttemptFilter, limit int) (*query, error) {
+	key, err := after("attempts", f.Cursor, 1)
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := tenantOf(ctx, tx, scope, f.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	q := new(query)
+	q.add(scope.Where(q.bind, "a.workspace_id", "a.tenant_id"))
+	if tenant != "" {
+		q.add(` AND a.tenant_id = %s`, tenant)
+	}
+	if f.Operation != "" {
+		q.add(` AND a.operation = %s`, string(f.Operation))
+	}
+	if f.Outcome != "" {
+		q.add(` AND a.outcome = %s`, string(f.Outcome))
+	}
+	if f.Actor == "me" {
+		f.Actor = scope.UserID()
+	}
+	if f.Actor != "" {
+		q.add(` AND a.actor_id = %s`, f.Actor)
+	}
+	if f.Run != "" {
+		q.add(` AND a.run_id = (SELECT r.id FROM runs r WHERE r.workspace_id = %s`, scope.WorkspaceID()).runRef(f.Run).add(`)`)
+	}
+	if key != nil {
+		q.add(` AND a.id < %s`, key[0])
+	}
+	var ranges []string
+	if tenant+string(f.Operation)+string(f.Outcome)+f.Actor+f.Run == "" {
+		if ranges, err = tenantRanges(ctx, tx, scope, q, "a.tenant_id"); err != nil {
+			return nil, err
+		}
+	}
+	return newest(`SELECT `+attemptColumns+attemptFrom, "start_attempts a", "a.id", q, ranges, limit+1), nil
+}

@@ -1,0 +1,349 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+const connectionColumns = `c.id, c.workspace_id, c.tenant_id, c.slug, c.name, c.provider, c.cloud, c.directory_id, c.client_id,
+	c.enabled, c.is_default, c.version, c.rev, c.disabled_by, c.disabled_at,
+	c.credential, c.credential_version, c.credential_state, c.credential_expires_at, c.credential_checked_at,
+	c.consent, c.consent_at, c.permissions, c.permissions_at, c.actual_directory_id,
+	c.verification, c.verification_reason, c.verified_at, c.created_at`
+
+// connectionRow receives connectionColumns.
+type connectionRow struct {
+	c                                     tenancy.Connection
+	credential, state, consent, verdict   string
+	permissions                           string
+	disabled, expires, checked, consented *int64
+	permitted, verified                   *int64
+	created                               int64
+}
+
+func (r *connectionRow) dest() []any {
+	c := &r.c
+	return []any{
+		&c.ID, &c.WorkspaceID, &c.TenantID, &c.Slug, &c.Name, &c.Provider, &c.Cloud, &c.DirectoryID, &c.ClientID,
+		&c.Enabled, &c.Default, &c.Version, &c.Rev, &c.DisabledBy, &r.disabled,
+		&r.credential, &c.CredentialVersion, &r.state, &r.expires, &r.checked,
+		&r.consent, &r.consented, &r.permissions, &r.permitted, &c.ActualDirectoryID,
+		&r.verdict, &c.VerificationReason, &r.verified, &r.created,
+	}
+}
+
+func (r *connectionRow) connection() (tenancy.Connection, error) {
+	c := r.c
+	c.Credential, c.CredentialState = tenancy.CredentialKind(r.credential), tenancy.CredentialState(r.state)
+	c.Consent, c.Verification = tenancy.Consent(r.consent), tenancy.Verification(r.verdict)
+	c.DisabledAt, c.CredentialExpiresAt, c.CredentialCheckedAt = maybe(r.disabled), maybe(r.expires), maybe(r.checked)
+	c.ConsentAt, c.PermissionsAt, c.VerifiedAt = maybe(r.consented), maybe(r.permitted), maybe(r.verified)
+	c.CreatedAt = db.Time(r.created)
+	err := decode("permissions", r.permissions, &c.Permissions)
+	return c, err
+}
+
+func scanConnection(row db.Row) (tenancy.Connection, error) {
+	var r connectionRow
+	if err := row.Scan(r.dest()...); err != nil {
+		return tenancy.Connection{}, err
+	}
+	return r.connection()
+}
+
+// connections begins a statement over the living connections of a scope.
+func connections(scope access.Scope) *query {
+	q := new(query)
+	return q.add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.deleted_at IS NULL AND ` +
+		scope.Where(q.bind, "c.workspace_id", "c.tenant_id"))
+}
+
+// Resolved is the connection that a start would use.
+type Resolved struct {
+	Connection *tenancy.Connection // nil: none was named and the tenant has no default
+	Count      int                 // connections of the tenant
+	Default    bool                // it was not named: it is the default
+
+	names map[string]string
+}
+
+// NameOf returns the name of one of the tenant's connections by its id; empty
+// for any other.
+func (r Resolved) NameOf(id string) string { return r.names[id] }
+
+// Resolve finds the connection of the tenant with the id or slug ref, or its
+// default when ref is empty. A connection that is named and not the tenant's own
+// is [op.ErrNotFound]; no default is an answer.
+func (s *Store) Resolve(ctx context.Context, tx db.Tx, ta access.TenantAccess, ref string) (Resolved, error) {
+	// One statement for every case. A tenant has a handful of connections.
+	list, err := all(ctx, tx, connections(ta.Scope).add(` AND c.tenant_id = %s ORDER BY c.name_key, c.id`, ta.Tenant.ID), scanConnection)
+	if err != nil {
+		return Resolved{}, fmt.Errorf("resolve the connection: %w", err)
+	}
+	r := Resolved{Count: len(list), Default: ref == "", names: make(map[string]string, len(list))}
+	column, value := access.Ref(ref)
+	for i, c := range list {
+		r.names[c.ID] = c.Name
+		if ref == "" && c.Default || column == "id" && c.ID == value || column == "slug" && c.Slug == value {
+			r.Connection = &list[i]
+		}
+	}
+	if ref != "" && r.Connection == nil {
+		return Resolved{}, op.ErrNotFound
+	}
+	return r, nil
+}
+
+// Pinned is the connection of a run as it is now, with its tenant.
+type Pinned struct {
+	Connection tenancy.Connection
+	Tenant     tenancy.Tenant
+	Removed    bool
+	RemovedBy  string // who removed it
+}
+
+// Pinned returns the connection that a run was accepted for, also when it has
+// been removed since.
+func (s *Store) Pinned(ctx context.Context, tx db.Tx, scope access.Scope, connectionID string) (Pinned, error) {
+	q := new(query)
+	q.add(`SELECT `+connectionColumns+`, c.deleted_at, `+tenantColumns+` FROM connections c JOIN tenants t ON t.id = c.tenant_id WHERE `+
+		scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.id = %s`, connectionID)
+	p, err := one(ctx, tx, q, func(row db.Row) (p Pinned, err error) {
+		var c connectionRow
+		var t tenantRow
+		var deleted *int64
+		if err := row.Scan(append(append(c.dest(), &deleted), t.dest()...)...); err != nil {
+			return Pinned{}, err
+		}
+		p.Tenant = t.tenant()
+		if p.Connection, err = c.connection(); deleted != nil {
+			p.Removed, p.RemovedBy = true, p.Connection.DisabledBy
+		}
+		return p, err
+	})
+	if err != nil {
+		return Pinned{}, fmt.Errorf("pinned connection: %w", err)
+	}
+	return p, nil
+}
+
+// ConnectionView is a connection as lists show it.
+type ConnectionView struct {
+	tenancy.Connection
+	Tenant    op.Tenant         `json:"tenant"`
+	Readiness tenancy.Readiness `json:"readiness"`
+	Causes    []op.Cause        `json:"-"`      // what is in the way of work, first things first
+	Active    *op.RunRef        `json:"active"` // the run that holds it
+}
+
+// ConnectionFilter narrows a list of connections. The zero filter shows the
+// first page of all.
+type ConnectionFilter struct {
+	Tenant string // id or slug
+	Cursor string
+	Limit  int // 1 to 200; 0: 50
+}
+
+// Connections lists the connections in the scope by name.
+func (s *Store) Connections(ctx context.Context, scope access.Scope, f ConnectionFilter) ([]ConnectionView, string, error) {
+	limit, err := pageSize(f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	key, err := after("connections", f.Cursor, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	type named struct {
+		view ConnectionView
+		key  string
+	}
+	list, err := read(ctx, s, "list connections", func(ctx context.Context, tx db.Tx) ([]named, error) {
+		at, err := now(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		tenant, err := tenantOf(ctx, tx, scope, f.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		q := connectionViews(scope)
+		if tenant != "" {
+			q.add(` AND c.tenant_id = %s`, tenant)
+		}
+		if key != nil {
+			q.add(` AND (c.name_key, c.id) > (%s, %s)`, key[0], key[1])
+		}
+		q.add(` ORDER BY c.name_key, c.id LIMIT %s`, limit+1)
+		return all(ctx, tx, q, func(row db.Row) (named, error) {
+			v, nameKey, err := s.scanView(row, at)
+			return named{v, cursor("connections", nameKey, v.ID)}, err
+		})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	list, next := cut(list, limit, func(n named) string { return n.key })
+	views := make([]ConnectionView, len(list))
+	for i, n := range list {
+		views[i] = n.view
+	}
+	return views, next, nil
+}
+
+// Connection returns the connection of a tenant with the id or slug ref.
+func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref string) (ConnectionView, error) {
+	column, value := access.Ref(ref)
+	q := connectionViews(ta.Scope).add(` AND c.tenant_id = %s AND c.`+column+` = %s`, ta.Tenant.ID, value)
+	return read(ctx, s, "connection", func(ctx context.Context, tx db.Tx) (ConnectionView, error) {
+		at, err := now(ctx, tx)
+		if err != nil {
+			return ConnectionView{}, err
+		}
+		return one(ctx, tx, q, func(row db.Row) (ConnectionView, error) {
+			v, _, err := s.scanView(row, at)
+			return v, err
+		})
+	})
+}
+
+// connectionViews begins a statement whose rows scanView reads.
+func connectionViews(scope access.Scope) *query {
+	q := new(query)
+	return q.add(`SELECT ` + connectionColumns + `, c.name_key, ` + tenantColumns + `, ` + refColumns + `
+		FROM connections c JOIN tenants t ON t.id = c.tenant_id JOIN workspaces w ON w.id = c.workspace_id
+		LEFT JOIN run_claims k ON k.scope = c.id LEFT JOIN runs r ON r.id = k.run_id
+		WHERE c.deleted_at IS NULL AND ` + scope.Where(q.bind, "c.workspace_id", "c.tenant_id"))
+}
+
+func (s *Store) scanView(row db.Row, at time.Time) (v ConnectionView, nameKey string, err error) {
+	var c connectionRow
+	var t tenantRow
+	var active refRow
+	if err := row.Scan(append(append(append(c.dest(), &nameKey), t.dest()...), active.dest()...)...); err != nil {
+		return ConnectionView{}, "", err
+	}
+	if v.Connection, err = c.connection(); err != nil {
+		return ConnectionView{}, "", err
+	}
+	tenant := t.tenant()
+	v.Tenant = op.Tenant{ID: tenant.ID, Slug: tenant.Slug, Name: tenant.Name}
+	v.Readiness, v.Causes = s.Readiness(tenant, &v.Connection, 1, at)
+	v.Active = active.ref()
+	return v, nameKey, nil
+}
+
+// expiresSoon is how long before its end a credential asks for care.
+const expiresSoon = 14 * 24 * time.Hour
+
+// Readiness is the state of a tenant at a glance: what would become of work on
+// connection c, its default or nil when it has none among its count of
+// connections; and the causes when it is blocked.
+func (s *Store) Readiness(t tenancy.Tenant, c *tenancy.Connection, count int, at time.Time) (tenancy.Readiness, []op.Cause) {
+	switch t.Status {
+	case tenancy.TenantArchived:
+		return tenancy.Archived, nil
+	case tenancy.TenantOnboarding:
+		return tenancy.BeingOnboarded, nil
+	case tenancy.TenantActive:
+	}
+	if s.opts.Judge == nil { // fail closed
+		return tenancy.NotReady, []op.Cause{{Code: op.PrecheckUnavailable, Phase: op.Admission}}
+	}
+	if causes := s.opts.Judge(t, c, count, at); len(causes) > 0 {
+		return tenancy.NotReady, causes
+	}
+	if c != nil && c.CredentialExpiresAt != nil && c.CredentialExpiresAt.Sub(at) < expiresSoon {
+		return tenancy.NeedsCare, nil
+	}
+	return tenancy.ReadyToStart, nil
+}
+
+// nothing is an id that no row has.
+const nothing = "-"
+
+// idOf returns the id of the tenant or connection that a filter names, by its id
+// or slug, for lists whose scope decides on their own what is seen. It is asked
+// before the list, because a planner that does not know the id walks through the
+// history in search of it. A slug that is not there is [nothing]; an empty
+// filter stays empty.
+func idOf(ctx context.Context, tx db.Tx, ref, bySlug string, values ...any) (string, error) {
+	column, value := access.Ref(ref)
+	if ref == "" || column == "id" {
+		return value, nil
+	}
+	id, err := one(ctx, tx, new(query).add(bySlug+` AND slug = %s`, append(values, value)...), scanID)
+	if errors.Is(err, op.ErrNotFound) {
+		return nothing, nil
+	}
+	return id, err
+}
+
+// tenantOf is idOf for a tenant in the scope's workspace.
+func tenantOf(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (string, error) {
+	return idOf(ctx, tx, ref, `SELECT id FROM tenants WHERE workspace_id = %s`, scope.WorkspaceID())
+}
+
+// VerificationReport is what the last verification of a connection found.
+type VerificationReport struct {
+	Connection op.Target
+	Run        *op.RunRef // nil: the run is not kept any more
+	Verdict    tenancy.Verification
+	Reason     op.Reason
+	Checks     []byte // JSON, as the verification wrote it
+	At         time.Time
+}
+
+// Verification returns the report on the connection of a tenant with the id or
+// slug ref, or on its default when ref is empty; [op.ErrNotFound] when there is
+// no such connection, or it was never verified.
+func (s *Store) Verification(ctx context.Context, ta access.TenantAccess, ref string) (VerificationReport, error) {
+	return read(ctx, s, "verification report", func(ctx context.Context, tx db.Tx) (VerificationReport, error) {
+		r, err := s.Resolve(ctx, tx, ta, ref)
+		if err != nil {
+			return VerificationReport{}, err
+		}
+		if r.Connection == nil {
+			return VerificationReport{}, op.ErrNotFound
+		}
+		q := new(query)
+		q.add(`SELECT v.verdict, v.reason, v.checks, v.at, `+refColumns+` FROM verification_reports v
+			JOIN workspaces w ON w.id = v.workspace_id LEFT JOIN runs r ON r.id = v.run_id WHERE v.connection_id = %s`, r.Connection.ID)
+		return one(ctx, tx, q, func(row db.Row) (VerificationReport, error) {
+			out := VerificationReport{Connection: TargetOf(*r.Connection)}
+			var verdict, reason, checks string
+			var at int64
+			var run refRow
+			if err := row.Scan(append([]any{&verdict, &reason, &checks, &at}, run.dest()...)...); err != nil {
+				return VerificationReport{}, err
+			}
+			out.Verdict, out.Reason, out.Checks = tenancy.Verification(verdict), op.Reason(reason), []byte(checks)
+			out.At, out.Run = db.Time(at), run.ref()
+			return out, nil
+		})
+	})
+}
+
+// TargetOf freezes what a connection is.
+func TargetOf(c tenancy.Connection) op.Target {
+	return op.Target{
+		ConnectionID: c.ID, Slug: c.Slug, Version: c.Version, Provider: c.Provider, Short: c.Name, Name: c.FullName(), Directory: c.DirectoryID,
+	}
+}
+
+// holder returns the code of the run that holds a connection; empty when it is free.
+func holder(ctx context.Context, tx db.Tx, connectionID string) (string, error) {
+	var code string
+	err := tx.QueryRow(ctx, `SELECT r.code FROM run_claims k JOIN runs r ON r.id = k.run_id WHERE k.scope = $1`, connectionID).Scan(&code)
+	if errors.Is(err, db.ErrNoRows) {
+		return "", nil
+	}
+	return code, err
+}

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// ErrUnreadable is returned for a saved credential that the vault can't open:
+// the key is another one, or the stored text is not what was sealed for this
+// connection.
+var ErrUnreadable = errors.New("the credential can't be read")
+
+// Limits of a credential, in bytes.
+const (
+	maxSecret      = 1024
+	maxCertificate = 64 << 10
+)
+
+// NewCredential is a checked credential to be saved with a connection. Its
+// secret can't be printed.
+type NewCredential struct {
+	kind    tenancy.CredentialKind
+	secret  vault.Secret
+	expires *time.Time
+}
+
+// ClientSecret checks a client secret. expires is when the provider stops taking
+// it, nil when that is not known.
+func ClientSecret(secret string, expires *time.Time) (NewCredential, error) {
+	switch {
+	case secret == "":
+		return NewCredential{}, &op.FieldError{Field: "secret", Detail: "must not be empty"}
+	case len(secret) > maxSecret:
+		return NewCredential{}, &op.FieldError{Field: "secret", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(secret), maxSecret)}
+	case !utf8.ValidString(secret):
+		return NewCredential{}, &op.FieldError{Field: "secret", Detail: "must be text"}
+	}
+	if expires != nil {
+		at := expires.UTC().Truncate(time.Microsecond)
+		expires = &at
+	}
+	return NewCredential{kind: tenancy.ClientSecret, secret: vault.NewSecret(secret), expires: expires}, nil
+}
+
+// ClientCertificate checks a certificate with its private key, both in PEM. It
+// expires when the certificate says so.
+func ClientCertificate(pem string) (NewCredential, error) {
+	if len(pem) > maxCertificate {
+		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(pem), maxCertificate)}
+	}
+	// The cause is not handed on: it could quote the key.
+	pair, err := tls.X509KeyPair([]byte(pem), []byte(pem))
+	if err != nil {
+		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: "must be PEM with a certificate and the private key that belongs to it"}
+	}
+	if _, ok := pair.PrivateKey.(*rsa.PrivateKey); !ok { // docs: Microsoft Entra, certificate credentials are signed PS256 or RS256
+		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: "must have an RSA key"}
+	}
+	expires := pair.Leaf.NotAfter.UTC()
+	return NewCredential{kind: tenancy.ClientCertificate, secret: vault.NewSecret(pem), expires: &expires}, nil
+}
+
+// Credential opens what a connection signs in with, as it is saved now. It is
+// [op.ErrNotFound] outside the scope, [op.ErrConflict] when the credential was
+// replaced by one of another kind since conn was read, and [ErrUnreadable] when
+// the vault can't open it or none is saved.
+func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, conn tenancy.Connection) (vault.Secret, error) {
+	q := new(query)
+	q.add(`SELECT c.id, c.workspace_id, c.tenant_id, c.credential, c.credential_version, COALESCE(d.sealed, ''), w.keyset
+		FROM connections c JOIN workspaces w ON w.id = c.workspace_id
+		LEFT JOIN credentials d ON d.connection_id = c.id AND d.version = c.credential_version
+		WHERE c.deleted_at IS NULL AND `+scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.id = %s`, conn.ID)
+	var sealed, keyset string
+	c, err := one(ctx, tx, q, func(row db.Row) (c tenancy.Connection, err error) {
+		var kind string
+		err = row.Scan(&c.ID, &c.WorkspaceID, &c.TenantID, &kind, &c.CredentialVersion, &sealed, &keyset)
+		c.Credential = tenancy.CredentialKind(kind)
+		return c, err
+	})
+	if err != nil {
+		return vault.Secret{}, fmt.Errorf("credential: %w", err)
+	}
+	switch {
+	case c.Credential != conn.Credential:
+		return vault.Secret{}, fmt.Errorf("credential: it was replaced: %w", op.ErrConflict)
+	case sealed == "":
+		return vault.Secret{}, fmt.Errorf("credential: none is saved: %w", ErrUnreadable)
+	}
+	keys, err := s.openKeyset(keyset)
+	if err != nil {
+		return vault.Secret{}, fmt.Errorf("credential: %w: %w", ErrUnreadable, err)
+	}
+	secret, err := keys.Open(sealed, aadOf(c))
+	if err != nil {
+		return vault.Secret{}, fmt.Errorf("credential: %w: %w", ErrUnreadable, err)
+	}
+	return secret, nil
+}
+
+// SealCredential stores secret as the credential of c, in the kind and version
+// that c has, and forgets the versions before. The caller holds the connection's
+// row and writes those columns.
+func (s *Store) SealCredential(ctx context.Context, tx db.Tx, c tenancy.Connection, secret vault.Secret) error {
+	var keyset string
+	if err := tx.QueryRow(ctx, `SELECT keyset FROM workspaces WHERE id = $1`, c.WorkspaceID).Scan(&keyset); err != nil {
+		return fmt.Errorf("seal the credential: %w", err)
+	}
+	keys, err := s.openKeyset(keyset)
+	if err != nil {
+		return fmt.Errorf("seal the credential: %w", err)
+	}
+	sealed, err := keys.Seal(secret, aadOf(c))
+	if err != nil {
+		return fmt.Errorf("seal the credential: %w", err)
+	}
+	fingerprint, err := keys.Fingerprint(secret)
+	if err != nil {
+		return fmt.Errorf("seal the credential: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM credentials WHERE connection_id = $1`, c.ID); err != nil {
+		return fmt.Errorf("seal the credential: %w", err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO credentials (connection_id, version, kind, sealed, fingerprint, created_at)
+		VALUES ($1, $2, $3, $4, $5, interlock_now())`, c.ID, c.CredentialVersion, string(c.Credential), sealed, fingerprint)
+	if err != nil {
+		return fmt.Errorf("seal the credential: %w", err)
+	}
+	return nil
+}
+
+// aadOf binds a sealed credential to its place: moved anywhere else it can't be opened.
+func aadOf(c tenancy.Connection) vault.AAD {
+	return vault.AAD{Workspace: c.WorkspaceID, Tenant: c.TenantID, Connection: c.ID, Field: string(c.Credential), Version: c.CredentialVersion}
+}
+
+// openKeyset unwraps a workspace's data key, once.
+func (s *Store) openKeyset(wrapped string) (*vault.Keyset, error) {
+	if k, ok := s.keysets.Load(wrapped); ok {
+		return k.(*vault.Keyset), nil
+	}
+	if s.root == nil {
+		return nil, errors.New("there is no root key")
+	}
+	k, err := s.root.Open(wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("open the data key: %w", err)
+	}
+	s.keysets.Store(wrapped, k)
+	return k, nil
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Learned is what a run found out about its connection. What is nil or empty was
+// not learnt and leaves what was known before.
+type Learned struct {
+	Run         string               // id of the run
+	Checks      json.RawMessage      // the steps of a verification
+	Verdict     tenancy.Verification // missing: inconclusive, the last good verdict stays
+	Reason      op.Reason            // of a failed verdict
+	Consent     *tenancy.Consent
+	Credential  *tenancy.CredentialState
+	Directory   *string   // the directory that signed in
+	Permissions *[]string // of the token
+	// CredentialVersion is the version that Credential is about; 0 is the current
+	// one. What was learnt about a credential that has been replaced is dropped.
+	CredentialVersion int64
+}
+
+// Learn stores what a run found out. It locks the connection's row, and raises
+// its revision only when something changed that the gate judges by. Consent that
+// is missing after it had been granted was withdrawn. A connection that was
+// removed meanwhile is [op.ErrNotFound].
+func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error {
+	c, err := lockConnection(ctx, tx, `id = %s`, connectionID)
+	if err != nil {
+		return fmt.Errorf("learn about the connection: %w", err)
+	}
+	at, err := now(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("learn about the connection: %w", err)
+	}
+
+	set := new(query)
+	set.add(`UPDATE connections SET rev = rev + %s`, rises(c, l))
+	if l.Consent != nil {
+		if next := consentAfter(c.Consent, *l.Consent); next != c.Consent {
+			set.add(`, consent = %s, consent_at = %s`, string(next), db.Micros(at))
+		}
+	}
+	if l.Credential != nil && aboutCurrent(c, l) {
+		set.add(`, credential_state = %s, credential_checked_at = %s`, string(*l.Credential), db.Micros(at))
+	}
+	if l.Directory != nil {
+		set.add(`, actual_directory_id = %s`, *l.Directory)
+	}
+	if l.Permissions != nil {
+		permissions, err := json.Marshal(sorted(*l.Permissions))
+		if err != nil {
+			return fmt.Errorf("learn about the connection: %w", err)
+		}
+		set.add(`, permissions = %s, permissions_at = %s`, string(permissions), db.Micros(at))
+	}
+	if l.decisive() {
+		set.add(`, verification = %s, verification_reason = %s, verified_at = %s`, string(l.Verdict), string(l.reason()), db.Micros(at))
+	}
+	set.add(` WHERE id = %s`, connectionID)
+	if _, err := tx.Exec(ctx, set.text.String(), set.args...); err != nil {
+		return fmt.Errorf("learn about the connection: %w", err)
+	}
+	if l.Checks == nil {
+		return nil
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO verification_reports (connection_id, workspace_id, tenant_id, run_id, verdict, reason, checks, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (connection_id) DO UPDATE SET run_id = excluded.run_id, verdict = excluded.verdict, reason = excluded.reason,
+			checks = excluded.checks, at = excluded.at`,
+		connectionID, c.WorkspaceID, c.TenantID, l.Run, string(l.Verdict), string(l.Reason), string(l.Checks), db.Micros(at))
+	if err != nil {
+		return fmt.Errorf("store the verification report: %w", err)
+	}
+	return nil
+}
+
+// consentAfter is what is known of consent after a look at it.
+func consentAfter(before, seen tenancy.Consent) tenancy.Consent {
+	if seen != tenancy.ConsentMissing {
+		return seen
+	}
+	switch before {
+	case tenancy.ConsentGranted, tenancy.ConsentRevoked:
+		return tenancy.ConsentRevoked
+	case tenancy.ConsentPending: // someone is at it
+		return tenancy.ConsentPending
+	case tenancy.ConsentUnknown, tenancy.ConsentMissing:
+	}
+	return tenancy.ConsentMissing
+}
+
+// decisive reports whether the verdict says anything.
+func (l Learned) decisive() bool {
+	return l.Verdict == tenancy.VerificationOK || l.Verdict == tenancy.VerificationFailed
+}
+
+// reason is that of a failed verdict.
+func (l Learned) reason() op.Reason {
+	if l.Verdict == tenancy.VerificationFailed {
+		return l.Reason
+	}
+	return ""
+}
+
+func aboutCurrent(c tenancy.Connection, l Learned) bool {
+	return l.CredentialVersion == 0 || l.CredentialVersion == c.CredentialVersion
+}
+
+// rises is by how much the revision grows: by one when the gate would judge c
+// differently after l.
+func rises(c tenancy.Connection, l Learned) int {
+	if l.Consent != nil && consentAfter(c.Consent, *l.Consent) != c.Consent ||
+		l.Credential != nil && aboutCurrent(c, l) && *l.Credential != c.CredentialState ||
+		l.Directory != nil && *l.Directory != c.ActualDirectoryID ||
+		l.Permissions != nil && (c.PermissionsAt == nil || !slices.Equal(sorted(*l.Permissions), c.Permissions)) ||
+		l.decisive() && (l.Verdict != c.Verification || string(l.reason()) != c.VerificationReason) {
+		return 1
+	}
+	return 0
+}
+
+// sorted returns the distinct names in order; never nil.
+func sorted(names []string) []string {
+	out := append([]string{}, names...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

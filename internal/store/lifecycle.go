@@ -1,0 +1,504 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// The life of a connection: each change is one transaction with its record in
+// the audit trail, for actors with [tenancy.ManageConnections]. The workspace's
+// row is locked first, so that changes which depend on other connections take
+// turns, then the connection's row, so that a start that is being judged either
+// came before or sees the change.
+
+// provider is the one that connections lead to.
+const provider = "Microsoft 365"
+
+// clouds are the national clouds of the provider.
+var clouds = []string{"global", "gcchigh", "dod", "china"}
+
+const maxConnectionName = 80 // characters
+
+// NewConnection is a connection to be made.
+type NewConnection struct {
+	Name        string // up to 80 characters
+	Slug        string // unique in the tenant; empty: made from the name
+	Cloud       string // global, gcchigh, dod, china; empty: global
+	DirectoryID string // GUID; empty: the tenant's
+	ClientID    string // GUID of the app registration
+	Disabled    bool   // several connections to one directory may exist, one of them enabled
+}
+
+// CreateConnection adds a connection to a tenant. The first one becomes its
+// default. Bad values are [*op.FieldError].
+func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef string, n NewConnection) (tenancy.Connection, error) {
+	return write(ctx, s, "create connection", func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
+		ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		c := tenancy.Connection{
+			ID: access.NewID(), WorkspaceID: ta.Workspace.ID, TenantID: ta.Tenant.ID, Slug: n.Slug, Name: n.Name, Provider: provider,
+			Cloud: n.Cloud, DirectoryID: strings.ToLower(n.DirectoryID), ClientID: strings.ToLower(n.ClientID), Enabled: !n.Disabled,
+		}
+		if c.Slug == "" {
+			c.Slug = slugOf(n.Name)
+		}
+		if c.Cloud == "" {
+			c.Cloud = clouds[0]
+		}
+		if c.DirectoryID == "" {
+			c.DirectoryID = ta.Tenant.DirectoryID
+		}
+		if err := check(c); err != nil {
+			return tenancy.Connection{}, err
+		}
+		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
+			return tenancy.Connection{}, err
+		}
+		var taken, others bool
+		err = tx.QueryRow(ctx, `SELECT COUNT(CASE WHEN slug = $2 THEN 1 END) > 0, COUNT(CASE WHEN is_default THEN 1 END) > 0
+			FROM connections WHERE tenant_id = $1 AND deleted_at IS NULL`, c.TenantID, c.Slug).Scan(&taken, &others)
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		if taken {
+			return tenancy.Connection{}, &op.FieldError{Field: "slug", Detail: "is in use in this tenant"}
+		}
+		if err := onlyOneEnabled(ctx, tx, c); err != nil {
+			return tenancy.Connection{}, err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO connections (id, workspace_id, tenant_id, slug, name, name_key, provider, cloud, directory_id, client_id,
+			enabled, is_default, version, rev, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 1, interlock_now())`,
+			c.ID, c.WorkspaceID, c.TenantID, c.Slug, c.Name, nameKey(c.Name), c.Provider, c.Cloud, c.DirectoryID, c.ClientID, c.Enabled, !others)
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		err = access.Audit(ctx, tx, c.WorkspaceID, access.Entry{Actor: a.Person(), Action: "connection.create", Object: c.ID, Data: map[string]any{
+			"tenant": ta.Tenant.Slug, "connection": c.Slug, "name": c.Name, "cloud": c.Cloud,
+			"directory_id": c.DirectoryID, "client_id": c.ClientID, "enabled": c.Enabled, "default": !others,
+		}})
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		return connectionByID(ctx, tx, c.ID)
+	})
+}
+
+// EditConnection are the changes of an edit; nil fields stay as they are.
+type EditConnection struct {
+	Name, Cloud, DirectoryID, ClientID *string
+}
+
+// EditConnection changes what a connection is, and raises its version. When it
+// then signs in elsewhere or as someone else, what was learnt about it is
+// forgotten until it is verified again; that is [op.ErrConflict] while a run
+// holds it.
+func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, ref string, e EditConnection) (tenancy.Connection, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.edit", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		before := c
+		for _, f := range []struct {
+			to   *string
+			from *string
+		}{{&c.Name, e.Name}, {&c.Cloud, e.Cloud}, {&c.DirectoryID, lower(e.DirectoryID)}, {&c.ClientID, lower(e.ClientID)}} {
+			if f.from != nil {
+				*f.to = *f.from
+			}
+		}
+		if err := check(c); err != nil {
+			return nil, err
+		}
+		identity := c.Cloud != before.Cloud || c.DirectoryID != before.DirectoryID || c.ClientID != before.ClientID
+		if !identity && c.Name == before.Name {
+			return nil, nil
+		}
+		set.add(`, version = version + 1, name = %s, name_key = %s`, c.Name, nameKey(c.Name))
+		if identity {
+			if err := notHeld(ctx, tx, c.ID); err != nil {
+				return nil, err
+			}
+			if err := onlyOneEnabled(ctx, tx, c); err != nil {
+				return nil, err
+			}
+			set.add(`, cloud = %s, directory_id = %s, client_id = %s, credential_state = '', credential_checked_at = NULL,
+				consent = 'unknown', consent_at = NULL, permissions = '[]', permissions_at = NULL, actual_directory_id = '',
+				verification = 'missing', verification_reason = '', verified_at = NULL`, c.Cloud, c.DirectoryID, c.ClientID)
+		}
+		return map[string]any{"name": c.Name, "cloud": c.Cloud, "directory_id": c.DirectoryID, "client_id": c.ClientID}, nil
+	})
+}
+
+// EnableConnection lets operations use a connection. While another connection to
+// the same directory is enabled it is [op.ErrConflict].
+func (s *Store) EnableConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.enable", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if c.Enabled {
+			return nil, nil
+		}
+		c.Enabled = true
+		if err := onlyOneEnabled(ctx, tx, c); err != nil {
+			return nil, err
+		}
+		set.add(`, enabled = TRUE, disabled_by = '', disabled_at = NULL`)
+		return nil, nil
+	})
+}
+
+// DisableConnection keeps operations from using a connection, and stops the run
+// that uses it.
+func (s *Store) DisableConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.disable", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if !c.Enabled {
+			return nil, nil
+		}
+		set.add(`, enabled = FALSE, disabled_by = %s, disabled_at = interlock_now()`, a.Name())
+		return nil, s.stopRun(ctx, tx, c.ID, a.Person(), op.ConnectionDisabled)
+	})
+}
+
+// SetDefaultConnection makes a connection the one that its tenant's operations
+// use when none is named.
+func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.default", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if c.Default {
+			return nil, nil
+		}
+		_, err := tx.Exec(ctx, `UPDATE connections SET is_default = FALSE, rev = rev + 1 WHERE tenant_id = $1 AND is_default AND deleted_at IS NULL`, c.TenantID)
+		if err != nil {
+			return nil, err
+		}
+		set.add(`, is_default = TRUE`)
+		return nil, nil
+	})
+}
+
+// RotateCredential saves a new credential and forgets the one before. What was
+// known of its state is forgotten too; the verdict of the last verification
+// stays, since the new credential is for the same application.
+func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef, ref string, n NewCredential) (tenancy.Connection, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.credential", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if n.kind == "" {
+			return nil, &op.FieldError{Field: "credential", Detail: "must not be empty"}
+		}
+		c.Credential = n.kind
+		c.CredentialVersion++
+		if err := s.SealCredential(ctx, tx, c, n.secret); err != nil {
+			return nil, err
+		}
+		var expires *int64
+		if n.expires != nil {
+			at := db.Micros(*n.expires)
+			expires = &at
+		}
+		set.add(`, credential = %s, credential_version = %s, credential_state = '', credential_checked_at = NULL, credential_expires_at = %s`,
+			string(n.kind), c.CredentialVersion, expires)
+		return map[string]any{"kind": n.kind, "version": c.CredentialVersion, "expires_at": n.expires}, nil
+	})
+}
+
+// RevokeConsent notes that an administrator withdrew consent, and stops the run
+// that uses the connection.
+func (s *Store) RevokeConsent(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.consent_revoked", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if c.Consent == tenancy.ConsentRevoked {
+			return nil, nil
+		}
+		set.add(`, consent = 'revoked', consent_at = interlock_now()`)
+		return nil, s.stopRun(ctx, tx, c.ID, a.Person(), op.ConsentRevoked)
+	})
+}
+
+// consentStateTTL is how long an administrator may take on the consent page.
+const consentStateTTL = time.Hour
+
+// BeginConsent returns the provider's page on which an administrator of the
+// directory consents. Consent that was missing is pending from now on; what was
+// granted stays granted, for consent is also asked for more permissions.
+func (s *Store) BeginConsent(ctx context.Context, a access.Actor, tenantRef, ref string) (address string, err error) {
+	if s.opts.ConsentURL == nil {
+		return "", errors.New("begin consent: this server has no address that the provider could return to")
+	}
+	_, err = s.change(ctx, a, tenantRef, ref, "connection.consent_begin", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		state := rand.Text()
+		if address, err = s.opts.ConsentURL(c, state); err != nil {
+			return nil, err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO consent_requests (state_hash, connection_id, actor_id, actor, expires_at)
+			VALUES ($1, $2, $3, $4, interlock_now() + $5)`, stateHash(state), c.ID, a.ID(), a.Name(), consentStateTTL.Microseconds())
+		if err != nil {
+			return nil, err
+		}
+		if c.Consent == tenancy.ConsentUnknown || c.Consent == tenancy.ConsentMissing {
+			set.add(`, consent = 'pending', consent_at = interlock_now()`)
+		} else {
+			set.add(`, consent = consent`)
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return address, nil
+}
+
+func stateHash(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return hex.EncodeToString(sum[:])
+}
+
+// Consented says where to go on after the provider's answer: slugs of the
+// workspace, the tenant and the connection.
+type Consented struct {
+	Workspace, Tenant, Connection string
+}
+
+// CompleteConsent takes the provider's answer: the state of the request, the
+// directory that consented, and what went wrong, if anything. The state alone
+// proves the request and is good once, within an hour; any other is
+// [op.ErrNotFound], also when whoever asked may not manage connections any more.
+// A directory that is not the connection's is an [*op.FieldError].
+//
+// The answer is no proof: anyone can open that address. So consent is unknown
+// afterwards and the connection has to be verified; only a token shows that
+// consent was granted.
+func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem string) (Consented, error) {
+	var refused error
+	out, err := write(ctx, s, "complete consent", func(ctx context.Context, tx db.Tx) (out Consented, err error) {
+		refused = nil
+		var id string
+		var by op.Person
+		err = tx.QueryRow(ctx, `DELETE FROM consent_requests WHERE state_hash = $1 AND expires_at > interlock_now()
+			RETURNING connection_id, actor_id, actor`, stateHash(state)).Scan(&id, &by.ID, &by.Name)
+		if errors.Is(err, db.ErrNoRows) {
+			return out, op.ErrNotFound
+		} else if err != nil {
+			return out, err
+		}
+		c, err := lockConnection(ctx, tx, `id = %s`, id)
+		if err != nil {
+			return out, err
+		}
+		if may, err := access.StillMay(ctx, tx, c.WorkspaceID, by.ID, c.TenantID, tenancy.ManageConnections); err != nil {
+			return out, err
+		} else if !may {
+			return out, op.ErrNotFound
+		}
+		err = tx.QueryRow(ctx, `SELECT w.slug, t.slug FROM tenants t JOIN workspaces w ON w.id = t.workspace_id WHERE t.id = $1`, c.TenantID).
+			Scan(&out.Workspace, &out.Tenant)
+		if err != nil {
+			return out, err
+		}
+		out.Connection = c.Slug
+
+		action, consent := "connection.consent_answered", tenancy.ConsentUnknown
+		switch {
+		case problem != "":
+			action, consent = "connection.consent_declined", tenancy.ConsentMissing
+			refused = fmt.Errorf("the consent was declined: %w", op.ErrConflict)
+		case !strings.EqualFold(directory, c.DirectoryID):
+			action, consent = "connection.consent_elsewhere", tenancy.ConsentMissing
+			refused = &op.FieldError{Field: "tenant", Detail: "is another directory than the connection's"}
+		}
+		switch {
+		case c.Consent == tenancy.ConsentGranted, refused != nil && c.Consent != tenancy.ConsentPending:
+			// An answer takes nothing away.
+		case refused != nil:
+			_, err = tx.Exec(ctx, `UPDATE connections SET rev = rev + 1, consent = $2, consent_at = interlock_now() WHERE id = $1`, c.ID, string(consent))
+		default:
+			_, err = tx.Exec(ctx, `UPDATE connections SET rev = rev + 1, consent = $2, consent_at = interlock_now(),
+				verification = 'missing', verification_reason = '', verified_at = NULL WHERE id = $1`, c.ID, string(consent))
+		}
+		if err != nil {
+			return out, err
+		}
+		return out, access.Audit(ctx, tx, c.WorkspaceID, access.Entry{
+			Actor: by, Action: action, Object: c.ID, Data: map[string]any{"tenant": out.Tenant, "connection": out.Connection},
+		})
+	})
+	if err != nil {
+		return Consented{}, err
+	}
+	return out, refused
+}
+
+// DeleteConnection removes a connection with its credential and what was read
+// through it. Runs keep naming it. While a run holds it, it is [op.ErrConflict].
+func (s *Store) DeleteConnection(ctx context.Context, a access.Actor, tenantRef, ref string) error {
+	_, err := s.change(ctx, a, tenantRef, ref, "connection.delete", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if err := notHeld(ctx, tx, c.ID); err != nil {
+			return nil, err
+		}
+		for _, sql := range []string{
+			`DELETE FROM credentials WHERE connection_id = $1`,
+			`DELETE FROM consent_requests WHERE connection_id = $1`,
+			`DELETE FROM verification_reports WHERE connection_id = $1`,
+			// Generation 0 has no rows, so that the sweep takes all the others.
+			`UPDATE datasets SET generation = 0, next = next + 1, delta = '', unswept = TRUE WHERE connection_id = $1`,
+		} {
+			if _, err := tx.Exec(ctx, sql, c.ID); err != nil {
+				return nil, err
+			}
+		}
+		set.add(`, deleted_at = interlock_now(), enabled = FALSE, is_default = FALSE, disabled_by = %s, disabled_at = interlock_now(),
+			credential = '', credential_state = '', credential_expires_at = NULL`, a.Name())
+		return nil, nil
+	})
+	return err
+}
+
+// change runs fn on a connection whose row is locked. fn checks, and appends
+// what changes to set; nothing appended means that nothing changes, and nothing
+// is put on record. It returns the connection as it is then.
+func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, action string,
+	fn func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (data any, err error),
+) (tenancy.Connection, error) {
+	return write(ctx, s, action, func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
+		ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
+			return tenancy.Connection{}, err
+		}
+		column, value := access.Ref(ref)
+		c, err := lockConnection(ctx, tx, `tenant_id = %s AND `+column+` = %s`, ta.Tenant.ID, value)
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		set := new(query)
+		set.add(`UPDATE connections SET rev = rev + 1`)
+		unchanged := set.text.Len()
+		data, err := fn(ctx, tx, c, set)
+		if err != nil || set.text.Len() == unchanged {
+			return c, err
+		}
+		set.add(` WHERE id = %s`, c.ID)
+		if _, err := tx.Exec(ctx, set.text.String(), set.args...); err != nil {
+			return tenancy.Connection{}, err
+		}
+		record := map[string]any{"tenant": ta.Tenant.Slug, "connection": c.Slug}
+		if data != nil {
+			record["to"] = data
+		}
+		if err := access.Audit(ctx, tx, c.WorkspaceID, access.Entry{Actor: a.Person(), Action: action, Object: c.ID, Data: record}); err != nil {
+			return tenancy.Connection{}, err
+		}
+		return connectionByID(ctx, tx, c.ID)
+	})
+}
+
+// lockConnection locks a living connection's row and returns it: a start that is
+// being judged either came before or is refused by the revision.
+func lockConnection(ctx context.Context, tx db.Tx, condition string, values ...any) (tenancy.Connection, error) {
+	q := new(query)
+	q.add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND `).add(condition, values...).add(` RETURNING id`)
+	id, err := one(ctx, tx, q, scanID)
+	if err != nil {
+		return tenancy.Connection{}, err
+	}
+	return connectionByID(ctx, tx, id)
+}
+
+func connectionByID(ctx context.Context, tx db.Tx, id string) (tenancy.Connection, error) {
+	q := new(query)
+	q.add(`SELECT `+connectionColumns+` FROM connections c WHERE c.id = %s`, id)
+	return one(ctx, tx, q, scanConnection)
+}
+
+// lockWorkspace makes changes of a workspace take turns until the end of the
+// transaction. It comes before every other lock.
+func lockWorkspace(ctx context.Context, tx db.Tx, id string) error {
+	_, err := tx.Exec(ctx, `UPDATE workspaces SET name = name WHERE id = $1`, id)
+	return err
+}
+
+// onlyOneEnabled refuses c, when it is enabled, beside another enabled
+// connection to its directory: the two would change one directory at a time.
+func onlyOneEnabled(ctx context.Context, tx db.Tx, c tenancy.Connection) error {
+	if !c.Enabled {
+		return nil
+	}
+	var another bool
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM connections
+		WHERE workspace_id = $1 AND directory_id = $2 AND id <> $3 AND enabled AND deleted_at IS NULL`, c.WorkspaceID, c.DirectoryID, c.ID).Scan(&another)
+	if err != nil {
+		return err
+	}
+	if another {
+		return fmt.Errorf("another connection to directory %s is enabled: disable it first: %w", c.DirectoryID, op.ErrConflict)
+	}
+	return nil
+}
+
+func notHeld(ctx context.Context, tx db.Tx, connectionID string) error {
+	code, err := holder(ctx, tx, connectionID)
+	if err != nil {
+		return err
+	}
+	if code != "" {
+		return fmt.Errorf("run %s holds the connection: %w", code, op.ErrConflict)
+	}
+	return nil
+}
+
+func (s *Store) stopRun(ctx context.Context, tx db.Tx, connectionID string, by op.Person, why op.Reason) error {
+	if s.opts.StopRun == nil {
+		return nil
+	}
+	return s.opts.StopRun(ctx, tx, connectionID, by, why)
+}
+
+// check returns an [*op.FieldError] for what a connection can't be.
+func check(c tenancy.Connection) error {
+	if err := access.CheckName("name", c.Name, maxConnectionName); err != nil {
+		return err
+	}
+	if err := access.CheckSlug("slug", c.Slug); err != nil {
+		return err
+	}
+	if !slices.Contains(clouds, c.Cloud) {
+		return &op.FieldError{Field: "cloud", Detail: "must be one of " + strings.Join(clouds, ", ")}
+	}
+	if err := checkGUID("directory_id", c.DirectoryID); err != nil {
+		return err
+	}
+	return checkGUID("client_id", c.ClientID)
+}
+
+func checkGUID(field, value string) error {
+	if len(value) != 36 || uuid.Validate(value) != nil {
+		return &op.FieldError{Field: field, Detail: "must be a GUID, such as 5b567255-7703-4780-807c-7be8301ae99b"}
+	}
+	return nil
+}
+
+var notInSlug = regexp.MustCompile(`[^a-z0-9]+`)
+
+// slugOf makes a slug from a name; empty when the name has no letter or digit for it.
+func slugOf(name string) string {
+	slug := notInSlug.ReplaceAllString(strings.ToLower(name), "-")
+	return strings.Trim(slug[:min(len(slug), 60)], "-")
+}
+
+func lower(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	l := strings.ToLower(*s)
+	return &l
+}

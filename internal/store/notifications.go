@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Notification tells the person who started a run that it ended.
+type Notification struct {
+	ID        string
+	Run       op.Run
+	CreatedAt time.Time
+	ReadAt    *time.Time // nil: unread
+}
+
+// NotificationFilter narrows a list of notifications. The zero filter shows the
+// newest of all.
+type NotificationFilter struct {
+	Unread bool
+	Cursor string
+	Limit  int // 1 to 200; 0: 50
+}
+
+// Notifications lists the actor's own notifications, newest first. Those about
+// tenants that the actor does not see any more are left out.
+func (s *Store) Notifications(ctx context.Context, a access.Actor, f NotificationFilter) ([]Notification, string, error) {
+	limit, err := pageSize(f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	key, err := after("notifications", f.Cursor, 1)
+	if err != nil {
+		return nil, "", err
+	}
+	list, err := read(ctx, s, "list notifications", func(ctx context.Context, tx db.Tx) ([]Notification, error) {
+		scope, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View)
+		if err != nil {
+			return nil, err
+		}
+		q := notificationsOf(scope, `SELECT n.id, n.created_at, n.read_at, `+runColumns+runFrom)
+		if f.Unread {
+			q.add(` AND n.read_at IS NULL`)
+		}
+		if key != nil {
+			q.add(` AND n.id < %s`, key[0])
+		}
+		return all(ctx, tx, q.add(` ORDER BY n.id DESC LIMIT %s`, limit+1), func(row db.Row) (n Notification, err error) {
+			var created int64
+			var seen *int64
+			n.Run, err = s.scanRun(behind{row, []any{&n.ID, &created, &seen}})
+			n.CreatedAt, n.ReadAt = db.Time(created), maybe(seen)
+			return n, err
+		})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	list, next := cut(list, limit, func(n Notification) string { return cursor("notifications", n.ID) })
+	return list, next, nil
+}
+
+// notificationsOf continues a SELECT from runs with the notifications of a member.
+func notificationsOf(scope access.Scope, from string) *query {
+	q := new(query)
+	q.add(from+` JOIN notifications n ON n.run_id = r.id WHERE n.workspace_id = %s AND n.user_id = %s`, scope.WorkspaceID(), scope.UserID())
+	return q.add(` AND ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id"))
+}
+
+// UnreadNotifications counts what Notifications would list as unread.
+func (s *Store) UnreadNotifications(ctx context.Context, a access.Actor) (n int64, err error) {
+	return read(ctx, s, "count notifications", func(ctx context.Context, tx db.Tx) (n int64, err error) {
+		scope, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View)
+		if err != nil {
+			return 0, err
+		}
+		q := notificationsOf(scope, `SELECT COUNT(*) FROM runs r`).add(` AND n.read_at IS NULL`)
+		err = tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&n)
+		return n, err
+	})
+}
+
+// ReadNotification marks one of the actor's own notifications as read; anyone
+// else's is [op.ErrNotFound].
+func (s *Store) ReadNotification(ctx context.Context, a access.Actor, id string) error {
+	column, id := access.Ref(id)
+	err := s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View); err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = COALESCE(read_at, interlock_now())
+			WHERE id = $1 AND workspace_id = $2 AND user_id = $3`, id, a.WorkspaceID(), a.ID())
+		if err == nil && (n == 0 || column != "id") {
+			return op.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read notification: %w", err)
+	}
+	return nil
+}
+
+// behind scans a row whose first columns are someone else's.
+type behind struct {
+	db.Row
+	first []any
+}
+
+func (b behind) Scan(dest ...any) error { return b.Row.Scan(append(b.first, dest...)...) }

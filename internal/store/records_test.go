@@ -1,0 +1,394 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+)
+
+// shelf is one dataset of a world.
+type shelf struct {
+	*world
+	key store.DatasetKey
+}
+
+func (w *world) shelf(connection, name string) shelf {
+	ta := w.access(w.mei, "kestrel")
+	c, err := w.Connection(w.t.Context(), ta, connection)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return shelf{w, store.DatasetKey{Workspace: ta.Workspace.ID, Tenant: ta.Tenant.ID, Connection: c.ID, Name: name, Run: access.NewID()}}
+}
+
+func (s shelf) begin(full bool) (g int64) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) (err error) {
+		g, err = store.BeginRound(ctx, tx, s.key, full)
+		return err
+	})
+	return g
+}
+
+func (s shelf) put(g int64, rows ...store.Record) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) error { return store.PutRows(ctx, tx, s.key, g, rows) })
+}
+
+func (s shelf) remove(g int64, parent string, ids ...string) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) error { return store.RemoveRows(ctx, tx, s.key, g, parent, ids) })
+}
+
+func (s shelf) commit(g int64, delta string) (n int64, err error) {
+	err = s.d.Write(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
+		n, err = store.CommitRound(ctx, tx, s.key, g, delta)
+		return err
+	})
+	return n, err
+}
+
+func (s shelf) dataset() (d store.Dataset) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) (err error) {
+		d, err = store.DatasetOf(ctx, tx, s.key)
+		return err
+	})
+	return d
+}
+
+func (s shelf) sweep() (n int64) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) (err error) {
+		n, err = store.SweepGenerations(ctx, tx, 1000)
+		return err
+	})
+	return n
+}
+
+func row(parent, id string) store.Record {
+	return store.Record{Parent: parent, ID: id, Name: "Name " + id, Type: "#t", Data: json.RawMessage(`{"id":"` + id + `"}`)}
+}
+
+// names returns "parent/id name" of the rows that readers see.
+func (s shelf) names() []string {
+	s.t.Helper()
+	var list []string
+	s.write(func(ctx context.Context, tx db.Tx) error {
+		list = nil
+		rows, err := tx.Query(ctx, `SELECT r.parent, r.id, r.name FROM records r JOIN datasets d
+			ON d.connection_id = r.connection_id AND d.name = r.dataset AND d.generation = r.generation
+			WHERE d.connection_id = $1 AND d.name = $2`, s.key.Connection, s.key.Name)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var parent, id, name string
+			if err := rows.Scan(&parent, &id, &name); err != nil {
+				return err
+			}
+			list = append(list, parent+"/"+id+" "+name)
+		}
+		return rows.Err()
+	})
+	slices.Sort(list)
+	return list
+}
+
+func TestRounds(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		w.connection(w.mei, "kestrel", "first")
+		s := w.shelf("first", "groups")
+		if got := s.dataset(); !got.AsOf.IsZero() || got.Count != 0 || got.Delta != "" {
+			t.Errorf("before the first round: %+v", got)
+		}
+		sees := func(want ...string) {
+			t.Helper()
+			if got := s.names(); !slices.Equal(got, want) {
+				t.Errorf("readers see %q, want %q", got, want)
+			}
+		}
+
+		g := s.begin(false) // there is nothing to change, so it is full
+		s.put(g, row("", "a"), row("", "b"))
+		s.put(g, row("", "b"), row("", "c"), row("", "c")) // again, and twice in one call
+		sees()
+		if n, err := s.commit(g, "delta-1"); n != 3 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		sees("/a Name a", "/b Name b", "/c Name c")
+		if got := s.dataset(); got.AsOf.IsZero() || got.Count != 3 || got.Delta != "delta-1" || got.DeltaAt.IsZero() {
+			t.Errorf("%+v", got)
+		}
+		_, err := s.commit(g, "again")
+		wantErr(t, err, op.ErrConflict)
+
+		g = s.begin(false)
+		s.remove(g, "", "a", "never there")
+		s.put(g, store.Record{ID: "b", Name: "B2"}, row("", "d"))
+		s.remove(g, "", "c")
+		s.put(g, row("", "c")) // there again
+		sees("/a Name a", "/b Name b", "/c Name c")
+		if n, err := s.commit(g, "delta-2"); n != 3 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		sees("/b B2", "/c Name c", "/d Name d")
+
+		abandoned := s.begin(true)
+		s.put(abandoned, row("", "zombie"))
+		s.write(func(ctx context.Context, tx db.Tx) error {
+			return store.MarkStale(ctx, tx, s.key, op.ProviderThrottled)
+		})
+		if got := s.dataset(); got.Stale != op.ProviderThrottled || got.Count != 3 {
+			t.Errorf("%+v", got)
+		}
+		sees("/b B2", "/c Name c", "/d Name d")
+		g = s.begin(true)
+		s.put(g, row("", "x"))
+		_, err = s.commit(abandoned, "")
+		wantErr(t, err, op.ErrConflict)
+		s.sweep() // must leave the round in progress alone
+		if n, err := s.commit(g, ""); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		sees("/x Name x")
+		if got := s.dataset(); got.Stale != "" || got.Delta != "" || !got.DeltaAt.IsZero() {
+			t.Errorf("%+v", got)
+		}
+		if n := s.sweep(); n != 3 {
+			t.Errorf("swept %d rows, want the 3 of the round before", n)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM records`); n != 1 {
+			t.Errorf("%d rows are left, want 1", n)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM datasets WHERE unswept`); n != 0 {
+			t.Error("the sweep would look here again")
+		}
+		if err := w.DeleteConnection(t.Context(), w.mei, "kestrel", "first"); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.sweep(); n != 1 {
+			t.Errorf("swept %d rows of a removed connection, want 1", n)
+		}
+	})
+}
+
+func TestHostileRows(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		w.connection(w.mei, "kestrel", "first")
+		s := w.shelf("first", "groups")
+		g := s.begin(true)
+		s.put(g,
+			store.Record{ID: "nul", Name: "a\x00b", Type: "\xff", ModifiedAt: "\x00", Data: json.RawMessage("{}")},
+			store.Record{ID: "long", Name: strings.Repeat("é", 1<<20), Data: json.RawMessage("{}")},
+			store.Record{ID: "quote'); DROP TABLE records; --", Name: `%_\'"`, Data: json.RawMessage("{}")},
+		)
+		var many []store.Record
+		for i := range 1700 {
+			many = append(many, row("", fmt.Sprint(i)))
+		}
+		s.put(g, many...)
+		if n, err := s.commit(g, ""); n != 1703 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
+			return store.PutRows(ctx, tx, s.key, g, []store.Record{row("", strings.Repeat("x", 513))})
+		})
+		if err == nil || !strings.Contains(err.Error(), "512") {
+			t.Errorf("a long id: %v", err)
+		}
+		ta := w.access(w.vic, "kestrel")
+		if list, _, err := w.Groups(t.Context(), ta, store.DataFilter{Query: `%_\'`}); err != nil || len(list) != 1 {
+			t.Errorf("search for wildcards: %d, %v", len(list), err)
+		}
+		if list, _, err := w.Groups(t.Context(), ta, store.DataFilter{Query: "%"}); err != nil || len(list) != 1 {
+			t.Errorf("search for a percent sign: %d, %v", len(list), err)
+		}
+	})
+}
+
+// TestRoundsAreLikeAMap draws rounds and compares what readers see with a map.
+func TestRoundsAreLikeAMap(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		w.connection(w.mei, "kestrel", "first")
+		example := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			example++
+			s := w.shelf("first", fmt.Sprintf("set-%d", example))
+			parents := rapid.SampledFrom([]string{"", "", "a", "b"})
+			ids := rapid.SampledFrom([]string{"a", "b", "c"})
+			shown := map[[2]string]string{}
+			for range rapid.IntRange(1, 4).Draw(rt, "rounds") {
+				full := rapid.Bool().Draw(rt, "full")
+				g := s.begin(full)
+				staged := map[[2]string]string{}
+				if !full {
+					staged = maps.Clone(shown)
+				}
+				for i := range rapid.IntRange(0, 6).Draw(rt, "steps") {
+					parent, id := parents.Draw(rt, "parent"), ids.Draw(rt, "id")
+					if rapid.Bool().Draw(rt, "put") {
+						name := fmt.Sprint(i)
+						s.put(g, store.Record{Parent: parent, ID: id, Name: name, Data: json.RawMessage("{}")})
+						staged[[2]string{parent, id}] = name
+						continue
+					}
+					s.remove(g, parent, id)
+					delete(staged, [2]string{parent, id})
+					if parent == "" {
+						maps.DeleteFunc(staged, func(k [2]string, _ string) bool { return k[0] == id })
+					}
+				}
+				if rapid.Bool().Draw(rt, "sweep") {
+					s.sweep()
+				}
+				if rapid.Bool().Draw(rt, "commit") {
+					n, err := s.commit(g, "")
+					if err != nil || int(n) != len(staged) {
+						rt.Fatalf("commit: %d, %v; want %d", n, err, len(staged))
+					}
+					shown = staged
+				}
+				var want []string
+				for k, name := range shown {
+					want = append(want, k[0]+"/"+k[1]+" "+name)
+				}
+				slices.Sort(want)
+				if got := s.names(); !slices.Equal(got, want) {
+					rt.Fatalf("readers see %q, want %q", got, want)
+				}
+			}
+		})
+	})
+}
+
+func TestDataReaders(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := newWorld(t, d), t.Context()
+		ta := w.access(w.vic, "kestrel")
+		if list, next, err := w.Groups(ctx, ta, store.DataFilter{}); len(list) != 0 || next != "" || err != nil {
+			t.Errorf("without a connection: %v, %q, %v", list, next, err)
+		}
+		w.connection(w.mei, "kestrel", "first")
+		second := w.connection(w.mei, "kestrel", "second")
+		fill := func(connection, dataset string, rows ...store.Record) {
+			s := w.shelf(connection, dataset)
+			g := s.begin(true)
+			s.put(g, rows...)
+			if _, err := s.commit(g, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		named := func(id, name string) store.Record {
+			return store.Record{ID: id, Name: name, Data: json.RawMessage(`{}`)}
+		}
+		fill("first", "groups", named("3", "Drivers"), named("1", "drivers"), named("2", "Board"), named("4", "Écoute"))
+		fill("first", "group_members", store.Record{Parent: "1", ID: "u1", Name: "Ana", Data: json.RawMessage(`{}`)}, store.Record{Parent: "2", ID: "u2", Name: "Bo", Data: json.RawMessage(`{}`)})
+		fill("first", "inventory/apps", named("p1", "App"), named("p2", "Zip"))
+		fill("first", "inventory/devices", named("d1", "Laptop"), named("d2", "Apple"))
+		fill("second", "groups", named("9", "Other"))
+
+		ids := func(f store.DataFilter) (got []string) {
+			t.Helper()
+			for {
+				list, next, err := w.Groups(ctx, ta, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range list {
+					got = append(got, r.ID)
+				}
+				if f.Cursor = next; next == "" {
+					return got
+				}
+			}
+		}
+		for limit := 1; limit <= 5; limit++ {
+			if got := ids(store.DataFilter{Limit: limit}); !slices.Equal(got, []string{"2", "1", "3", "4"}) {
+				t.Errorf("by %d: %q", limit, got)
+			}
+		}
+		if got := ids(store.DataFilter{Query: "DRIV"}); !slices.Equal(got, []string{"1", "3"}) {
+			t.Errorf("search: %q", got)
+		}
+		if got := ids(store.DataFilter{Connection: second.ID}); !slices.Equal(got, []string{"9"}) {
+			t.Errorf("other connection: %q", got)
+		}
+		members, _, err := w.GroupMembers(ctx, ta, "1", store.DataFilter{})
+		if err != nil || len(members) != 1 || members[0].ID != "u1" {
+			t.Errorf("%+v, %v", members, err)
+		}
+		_, _, err = w.GroupMembers(ctx, ta, "77", store.DataFilter{})
+		wantErr(t, err, op.ErrNotFound)
+		_, err = w.Group(ctx, ta, "", "\x00")
+		wantErr(t, err, op.ErrNotFound)
+		if g, err := w.Group(ctx, ta, "", "3"); err != nil || g.Name != "Drivers" {
+			t.Errorf("%+v, %v", g, err)
+		}
+
+		for limit := 1; limit <= 5; limit++ {
+			var got []string
+			f := store.DataFilter{Limit: limit}
+			for {
+				list, next, err := w.Inventory(ctx, ta, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range list {
+					got = append(got, r.Kind+" "+r.ID)
+				}
+				if f.Cursor = next; next == "" {
+					break
+				}
+			}
+			if !slices.Equal(got, []string{"apps p1", "apps p2", "devices d2", "devices d1"}) {
+				t.Errorf("inventory by %d: %q", limit, got)
+			}
+		}
+		if list, _, err := w.Inventory(ctx, ta, store.DataFilter{Type: "devices"}); err != nil || len(list) != 2 {
+			t.Errorf("one type: %+v, %v", list, err)
+		}
+		if list, _, err := w.Inventory(ctx, ta, store.DataFilter{Type: "groups"}); err != nil || len(list) != 0 {
+			t.Errorf("not a type: %+v, %v", list, err)
+		}
+		sets, err := w.Datasets(ctx, ta, "")
+		if err != nil || len(sets) != 4 || sets[2].Name != "inventory/apps" || sets[2].Count != 2 {
+			t.Errorf("%+v, %v", sets, err)
+		}
+
+		_, _, err = w.Groups(ctx, ta, store.DataFilter{Limit: 201})
+		wantField(t, err, "limit")
+		_, _, err = w.Groups(ctx, ta, store.DataFilter{Query: strings.Repeat("q", 201)})
+		wantField(t, err, "q")
+		_, _, err = w.Groups(ctx, ta, store.DataFilter{Cursor: "nonsense"})
+		wantErr(t, err, store.ErrBadCursor)
+		_, next, err := w.Groups(ctx, ta, store.DataFilter{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = w.Inventory(ctx, ta, store.DataFilter{Cursor: next})
+		wantErr(t, err, store.ErrBadCursor)
+		// A cursor of one reader shows another nothing.
+		if list, _, err := w.Groups(ctx, w.access(w.olga, "harbour"), store.DataFilter{Cursor: next}); err != nil || len(list) != 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		_, _, err = w.Groups(ctx, w.access(w.olga, "harbour"), store.DataFilter{Connection: second.ID})
+		wantErr(t, err, op.ErrNotFound)
+	})
+}

@@ -1,0 +1,380 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// runFrom is where runs are read from, with the names that people know things by
+// and the slot of those that are not finished.
+const runFrom = ` FROM runs r JOIN tenants t ON t.id = r.tenant_id JOIN workspaces w ON w.id = r.workspace_id
+	LEFT JOIN run_claims k ON k.run_id = r.id`
+
+const runColumns = `r.id, r.code, w.slug, t.id, t.slug, t.name, r.operation, r.surface, r.state, r.outcome, r.cause, r.target,
+	r.initiator_id, r.initiator, r.parameters, r.done, r.failed, r.total, r.dispatch, r.fence,
+	r.accepted_at, r.began_at, r.ended_at, r.seen_at, r.progress_at, r.waiting_until, r.waiting_for,
+	r.cancel_by, r.cancel_note, k.lease_until, interlock_now()`
+
+func (s *Store) scanRun(row db.Row) (op.Run, error) {
+	var (
+		r                                     op.Run
+		operation, surface, state, outcome    string
+		cause, target, parameters, waitingFor string
+		cancelBy, cancelNote                  string
+		began, ended, seen, progress, waiting *int64
+		lease                                 *int64
+		accepted, at                          int64
+	)
+	err := row.Scan(&r.ID, &r.Code, &r.Workspace, &r.Tenant.ID, &r.Tenant.Slug, &r.Tenant.Name, &operation, &surface, &state, &outcome, &cause, &target,
+		&r.Initiator.ID, &r.Initiator.Name, &parameters, &r.Counts.Done, &r.Counts.Failed, &r.Counts.Total, &r.Dispatch, &r.Fence,
+		&accepted, &began, &ended, &seen, &progress, &waiting, &waitingFor, &cancelBy, &cancelNote, &lease, &at)
+	if err != nil {
+		return op.Run{}, err
+	}
+	r.Operation, r.Surface, r.State, r.Outcome = op.Kind(operation), op.Surface(surface), op.State(state), op.RunOutcome(outcome)
+	r.Parameters, r.WaitingFor = json.RawMessage(parameters), op.Reason(waitingFor)
+	r.AcceptedAt, r.BeganAt, r.EndedAt = db.Time(accepted), maybe(began), maybe(ended)
+	r.LastSeenAt, r.ProgressAt, r.WaitingUntil = maybe(seen), maybe(progress), maybe(waiting)
+	if err := decode("target", target, &r.Target); err != nil {
+		return op.Run{}, err
+	}
+	if err := decode("cause", cause, &r.Cause); err != nil {
+		return op.Run{}, err
+	}
+	if r.State == op.Cancelling || r.Outcome == op.RunCancelled || r.Outcome == op.RunLost {
+		r.Ended = &op.Ending{By: cancelBy, Note: cancelNote, Begun: r.BeganAt != nil}
+	}
+	r.Stalled = (r.State == op.Running || r.State == op.Cancelling) &&
+		lease != nil && *lease > at && // a dead one is not stalled, it will be lost
+		(waiting == nil || *waiting <= at) &&
+		progress != nil && at-*progress > s.opts.StalledAfter.Microseconds()
+	return r, nil
+}
+
+// refColumns are the columns of runs r, which may be absent, that name a run.
+const refColumns = `w.slug, r.id, r.code, r.operation, r.state, r.outcome, r.initiator_id, r.initiator, r.accepted_at, r.seen_at`
+
+// refRow receives refColumns.
+type refRow struct {
+	workspace                                                 string
+	id, code, operation, state, outcome, starter, starterName *string
+	accepted, seen                                            *int64
+}
+
+func (r *refRow) dest() []any {
+	return []any{&r.workspace, &r.id, &r.code, &r.operation, &r.state, &r.outcome, &r.starter, &r.starterName, &r.accepted, &r.seen}
+}
+
+// ref returns the run; nil when there is none.
+func (r *refRow) ref() *op.RunRef {
+	if r.id == nil {
+		return nil
+	}
+	return &op.RunRef{
+		ID: *r.id, Code: *r.code, Operation: op.Kind(*r.operation), State: op.State(*r.state), Outcome: op.RunOutcome(*r.outcome),
+		Initiator: op.Person{ID: *r.starter, Name: *r.starterName}, StartedAt: db.Time(*r.accepted), LastHeartbeat: maybe(r.seen),
+		Href: op.RunPath(r.workspace, *r.code),
+	}
+}
+
+// RefOf names a run to someone who may open it.
+func RefOf(r op.Run) op.RunRef {
+	return op.RunRef{
+		ID: r.ID, Code: r.Code, Operation: r.Operation, State: r.State, Outcome: r.Outcome, Initiator: r.Initiator,
+		StartedAt: r.AcceptedAt, LastHeartbeat: r.LastSeenAt, Href: op.RunPath(r.Workspace, r.Code),
+	}
+}
+
+// runRef is the condition that runs r is the one with the id or code ref. What
+// can be neither is a code that no run has.
+func (q *query) runRef(ref string) *query {
+	if column, value := access.Ref(ref); column == "id" {
+		return q.add(` AND r.id = %s`, value)
+	}
+	code := strings.ToUpper(ref)
+	if len(code) != 6 || strings.ContainsFunc(code, func(c rune) bool { return !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z') }) {
+		code = ""
+	}
+	return q.add(` AND r.code = %s`, code)
+}
+
+// RunIn returns the run with the id or code ref, in a transaction of the caller's.
+func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (op.Run, error) {
+	q := new(query)
+	q.add(`SELECT ` + runColumns + runFrom + ` WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(ref)
+	r, err := one(ctx, tx, q, s.scanRun)
+	if err != nil {
+		return op.Run{}, fmt.Errorf("run: %w", err)
+	}
+	return r, nil
+}
+
+// Run returns the run with the id ref, or the code ref in upper or lower case.
+// Its Words are for the caller to make.
+func (s *Store) Run(ctx context.Context, scope access.Scope, ref string) (op.Run, error) {
+	return read(ctx, s, "read", func(ctx context.Context, tx db.Tx) (op.Run, error) {
+		return s.RunIn(ctx, tx, scope, ref)
+	})
+}
+
+// RunFilter narrows a list of runs. The zero filter shows the newest of all.
+type RunFilter struct {
+	Tenant     string // id or slug
+	Connection string // id; or slug, with Tenant
+	Operation  op.Kind
+	State      op.State
+	Outcome    op.RunOutcome
+	Initiator  string    // user id, or "me" for the scope's member
+	Active     bool      // not finished
+	Attention  bool      // ended badly, or makes no progress
+	Since      time.Time // accepted then or later
+	Until      time.Time // accepted before
+	Cursor     string
+	Limit      int // 1 to 200; 0: 50
+}
+
+// Runs lists the runs in the scope, newest first. Their Words are for the caller
+// to make.
+func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op.Run, string, error) {
+	limit, err := pageSize(f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	runs, err := read(ctx, s, "list runs", func(ctx context.Context, tx db.Tx) ([]op.Run, error) {
+		q, err := s.runsQuery(ctx, tx, scope, f, limit)
+		if err != nil {
+			return nil, err
+		}
+		return all(ctx, tx, q, s.scanRun)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	runs, next := cut(runs, limit, func(r op.Run) string { return cursor("runs", r.ID) })
+	return runs, next, nil
+}
+
+// States and outcomes that f.Active and f.Attention ask for. Each is a range of
+// the index runs_state, and is cut to the page on its own: then no list reads
+// more of the history than it shows. The predicates are literal, so that the
+// planner knows them.
+var (
+	activeRuns    = []string{`r.state = 'queued' AND r.outcome = ''`, `r.state = 'running' AND r.outcome = ''`, `r.state = 'cancelling' AND r.outcome = ''`}
+	attentionRuns = []string{
+		`r.state = 'finished' AND r.outcome = 'failed'`, `r.state = 'finished' AND r.outcome = 'partial'`,
+		`r.state = 'finished' AND r.outcome = 'blocked'`, `r.state = 'finished' AND r.outcome = 'lost'`,
+	}
+	stalledRuns = `r.state = 'running' AND r.outcome = '' AND r.progress_at < interlock_now() - %s
+		AND (r.waiting_until IS NULL OR r.waiting_until <= interlock_now())`
+)
+
+// clockSlack is by how much the clock that made a run's id may differ from the
+// database's, which says when the run was accepted.
+const clockSlack = 48 * time.Hour
+
+func (s *Store) runsQuery(ctx context.Context, tx db.Tx, scope access.Scope, f RunFilter, limit int) (*query, error) {
+	key, err := after("runs", f.Cursor, 1)
+	if err != nil {
+		return nil, err
+	}
+	if column, _ := access.Ref(f.Connection); f.Connection != "" && column == "slug" && f.Tenant == "" {
+		return nil, &op.FieldError{Field: "connection", Detail: "is a name that is unique in a tenant only: add the tenant, or give the connection's id"}
+	}
+	tenant, err := tenantOf(ctx, tx, scope, f.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := idOf(ctx, tx, f.Connection, `SELECT id FROM connections WHERE tenant_id = %s AND deleted_at IS NULL`, tenant)
+	if err != nil {
+		return nil, err
+	}
+	conditions := new(query)
+	conditions.add(scope.Where(conditions.bind, "r.workspace_id", "r.tenant_id"))
+	if tenant != "" {
+		conditions.add(` AND r.tenant_id = %s`, tenant)
+	}
+	if connection != "" {
+		conditions.add(` AND r.connection_id = %s`, connection)
+	}
+	if f.Operation != "" {
+		conditions.add(` AND r.operation = %s`, string(f.Operation))
+	}
+	if f.State != "" {
+		conditions.add(` AND r.state = %s`, string(f.State))
+	}
+	if f.Outcome != "" { // only finished runs have one; the index begins with the state
+		conditions.add(` AND r.state = 'finished' AND r.outcome = %s`, string(f.Outcome))
+	}
+	if f.Initiator == "me" {
+		f.Initiator = scope.UserID()
+	}
+	if f.Initiator != "" {
+		conditions.add(` AND r.initiator_id = %s`, f.Initiator)
+	}
+	// Ids sort by time, so they bound what is read; the time itself decides.
+	if !f.Since.IsZero() {
+		conditions.add(` AND r.accepted_at >= %s AND r.id >= %s`, db.Micros(f.Since), idAt(f.Since.Add(-clockSlack)))
+	}
+	if !f.Until.IsZero() {
+		conditions.add(` AND r.accepted_at < %s AND r.id < %s`, db.Micros(f.Until), idAt(f.Until.Add(clockSlack)))
+	}
+	if key != nil {
+		conditions.add(` AND r.id < %s`, key[0])
+	}
+
+	var ranges []string
+	if f.Active {
+		ranges = activeRuns
+	}
+	if f.Attention {
+		if f.Active { // of the ones that live only those that stand still
+			ranges = nil
+		} else {
+			ranges = slices.Clone(attentionRuns)
+		}
+		ranges = append(ranges, fmt.Sprintf(stalledRuns, conditions.bind(s.opts.StalledAfter.Microseconds())))
+	}
+	if ranges == nil && tenant+connection+string(f.Operation)+string(f.State)+string(f.Outcome)+f.Initiator == "" {
+		if ranges, err = tenantRanges(ctx, tx, scope, conditions, "r.tenant_id"); err != nil {
+			return nil, err
+		}
+	}
+	return newest(`SELECT `+runColumns+runFrom, "runs r", "r.id", conditions, ranges, limit+1), nil
+}
+
+// newest completes a statement that lists rows with the newest ids first. Where
+// there are ranges, each of them is cut to the limit on its own, so that each
+// reads no more of its index than the page may show.
+func newest(list, table, id string, where *query, ranges []string, limit int) *query {
+	order := ` ORDER BY ` + id + ` DESC LIMIT ` + where.bind(limit)
+	q := &query{args: where.args}
+	if ranges == nil {
+		return q.add(list + ` WHERE ` + where.text.String() + order)
+	}
+	parts := make([]string, len(ranges))
+	for i, r := range ranges {
+		parts[i] = `SELECT * FROM (SELECT ` + id + ` FROM ` + table + ` WHERE ` + where.text.String() + ` AND ` + r + order + `) part`
+	}
+	return q.add(list + ` WHERE ` + id + ` IN (` + strings.Join(parts, ` UNION ALL `) + `)` + order)
+}
+
+// maxRanges bounds the length of a statement.
+const maxRanges = 100
+
+// tenantRanges are the tenants of a member who sees only some, one range each;
+// nil for everyone else, and for members of so many that walking down the whole
+// list finds theirs soon.
+func tenantRanges(ctx context.Context, tx db.Tx, scope access.Scope, q *query, column string) ([]string, error) {
+	if !scope.Some() {
+		return nil, nil
+	}
+	visible := new(query)
+	visible.add(`SELECT t.id FROM tenants t WHERE `+scope.Where(visible.bind, "t.workspace_id", "t.id")).add(` LIMIT %s`, maxRanges+1)
+	ids, err := all(ctx, tx, visible, scanID)
+	if err != nil || len(ids) == 0 || len(ids) > maxRanges {
+		return nil, err
+	}
+	ranges := make([]string, len(ids))
+	for i, id := range ids {
+		ranges[i] = column + ` = ` + q.bind(id)
+	}
+	return ranges, nil
+}
+
+// idAt is smaller than every id that was made at t or later.
+func idAt(t time.Time) string {
+	ms := max(0, t.UnixMilli())
+	return fmt.Sprintf("%08x-%04x-0000-0000-000000000000", ms>>16&0xffffffff, ms&0xffff)
+}
+
+// Items returns the lines of a run's results in the order in which they came.
+// Their Detail is for the caller to make.
+func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur string, limit int) ([]op.Item, string, error) {
+	limit, err := pageSize(limit)
+	if err != nil {
+		return nil, "", err
+	}
+	seq, err := afterNumber("items", cur)
+	if err != nil {
+		return nil, "", err
+	}
+	items, err := ofRun(ctx, s, scope, runRef, "list items", func(q *query, run string) {
+		q.add(`SELECT i.seq, i.key, i.name, i.result, i.done, i.failed, i.total, i.reason, i.args, i.at FROM run_items i
+			WHERE i.run_id = %s AND i.seq > %s ORDER BY i.seq LIMIT %s`, run, seq, limit+1)
+	}, func(row db.Row) (op.Item, error) {
+		var i op.Item
+		var result, reason, args string
+		var at int64
+		err := row.Scan(&i.Seq, &i.Key, &i.Name, &result, &i.Counts.Done, &i.Counts.Failed, &i.Counts.Total, &reason, &args, &at)
+		if err != nil {
+			return op.Item{}, err
+		}
+		i.Result, i.Reason, i.At = op.ItemResult(result), op.Reason(reason), db.Time(at)
+		err = decode("item", args, &i.Args)
+		return i, err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	items, next := cut(items, limit, func(i op.Item) string { return cursor("items", fmt.Sprint(i.Seq)) })
+	return items, next, nil
+}
+
+// RunEvent is one line of a run's timeline.
+type RunEvent struct {
+	Seq  int64     `json:"seq"`
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
+}
+
+// Events returns up to limit lines (1 to 200; 0: 50) of a run's timeline behind
+// the one numbered after.
+func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, after int64, limit int) ([]RunEvent, error) {
+	limit, err := pageSize(limit)
+	if err != nil {
+		return nil, err
+	}
+	return ofRun(ctx, s, scope, runRef, "list events", func(q *query, run string) {
+		q.add(`SELECT e.seq, e.at, e.kind, e.text FROM run_events e WHERE e.run_id = %s AND e.seq > %s ORDER BY e.seq LIMIT %s`, run, after, limit)
+	}, func(row db.Row) (RunEvent, error) {
+		var e RunEvent
+		var at int64
+		err := row.Scan(&e.Seq, &at, &e.Kind, &e.Text)
+		e.At = db.Time(at)
+		return e, err
+	})
+}
+
+// JoinedAttempts returns who else asked for a run while it was on its way: the
+// first 200 presses that joined it.
+func (s *Store) JoinedAttempts(ctx context.Context, scope access.Scope, runRef string) ([]Attempt, error) {
+	return ofRun(ctx, s, scope, runRef, "list joined attempts", func(q *query, run string) {
+		q.add(`SELECT `+attemptColumns+attemptFrom+` WHERE a.run_id = %s AND a.outcome = 'deduped' ORDER BY a.id LIMIT %s`, run, maxLimit)
+	}, scanAttempt)
+}
+
+// ofRun lists what belongs to a run, if the scope holds the run.
+func ofRun[T any](ctx context.Context, s *Store, scope access.Scope, runRef, what string,
+	build func(q *query, run string), scan func(db.Row) (T, error),
+) ([]T, error) {
+	return read(ctx, s, what, func(ctx context.Context, tx db.Tx) ([]T, error) {
+		q := new(query)
+		q.add(`SELECT r.id FROM runs r WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(runRef)
+		run, err := one(ctx, tx, q, scanID)
+		if err != nil {
+			return nil, err
+		}
+		q = new(query)
+		build(q, run)
+		return all(ctx, tx, q, scan)
+	})
+}

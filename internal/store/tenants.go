@@ -1,0 +1,385 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+const tenantColumns = `t.id, t.workspace_id, t.slug, t.name, t.domain, t.directory_id, t.status, t.onboarding_step, t.owner_name, t.archived_at, t.created_at`
+
+// tenantRow receives tenantColumns.
+type tenantRow struct {
+	t        tenancy.Tenant
+	status   string
+	archived *int64
+	created  int64
+}
+
+func (r *tenantRow) dest() []any {
+	t := &r.t
+	return []any{&t.ID, &t.WorkspaceID, &t.Slug, &t.Name, &t.Domain, &t.DirectoryID, &r.status, &t.OnboardingStep, &t.Owner, &r.archived, &r.created}
+}
+
+func (r *tenantRow) tenant() tenancy.Tenant {
+	t := r.t
+	t.Status, t.ArchivedAt, t.CreatedAt = tenancy.TenantStatus(r.status), maybe(r.archived), db.Time(r.created)
+	return t
+}
+
+// TenantView is a tenant as lists show it.
+type TenantView struct {
+	tenancy.Tenant
+	Readiness   tenancy.Readiness   `json:"readiness"`
+	Causes      []op.Cause          `json:"-"`           // what is in the way of work, first things first
+	Connections int                 `json:"connections"` // how many it has
+	Default     *tenancy.Connection `json:"default_connection"`
+	Active      *op.RunRef          `json:"active"` // a run that is on its way, the newest
+	Latest      *op.RunRef          `json:"latest"` // the newest run
+}
+
+// TenantFilter narrows a list of tenants. The zero filter shows the first page of all.
+type TenantFilter struct {
+	Query     string // part of name or domain
+	Status    tenancy.TenantStatus
+	Readiness tenancy.Readiness
+	Cursor    string
+	Limit     int // 1 to 200; 0: 50
+}
+
+// maxQuery is the limit of a search text, in bytes.
+const maxQuery = 200
+
+func checkQuery(q string) error {
+	if len(q) > maxQuery {
+		return &op.FieldError{Field: "q", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(q), maxQuery)}
+	}
+	if q == "" {
+		return nil
+	}
+	return access.CheckName("q", q, maxQuery)
+}
+
+// Tenants lists the tenants in the scope by name.
+func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter) ([]TenantView, string, error) {
+	limit, err := pageSize(f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := checkQuery(f.Query); err != nil {
+		return nil, "", err
+	}
+	key, err := after("tenants", f.Cursor, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	var next string
+	views, err := read(ctx, s, "list tenants", func(ctx context.Context, tx db.Tx) ([]TenantView, error) {
+		next = ""
+		at, err := now(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		var found []tenantFound
+		// Readiness is judged in Go, so a page that asks for one kind may need
+		// several batches of the index.
+		for batch, place := limit+1, key; len(found) <= limit; batch = maxLimit {
+			more, err := s.tenantBatch(ctx, tx, tenantsQuery(scope, f, place, batch), at)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range more {
+				if f.Readiness == "" || t.Readiness == f.Readiness {
+					found = append(found, t)
+				}
+			}
+			if len(more) < batch {
+				break
+			}
+			place = more[len(more)-1].key
+		}
+		if len(found) > limit {
+			found = found[:limit]
+			next = cursor("tenants", found[limit-1].key...)
+		}
+		return s.withRuns(ctx, tx, found)
+	})
+	return views, next, err
+}
+
+// Tenant returns the tenant that an actor was let into.
+func (s *Store) Tenant(ctx context.Context, ta access.TenantAccess) (TenantView, error) {
+	return read(ctx, s, "tenant", func(ctx context.Context, tx db.Tx) (TenantView, error) {
+		at, err := now(ctx, tx)
+		if err != nil {
+			return TenantView{}, err
+		}
+		found, err := s.tenantBatch(ctx, tx, tenantsQuery(ta.Scope, TenantFilter{}, nil, 1), at)
+		if err != nil {
+			return TenantView{}, err
+		}
+		views, err := s.withRuns(ctx, tx, found)
+		if err != nil {
+			return TenantView{}, err
+		}
+		if len(views) == 0 {
+			return TenantView{}, op.ErrNotFound
+		}
+		return views[0], nil
+	})
+}
+
+// tenantFound is a tenant before its runs are known.
+type tenantFound struct {
+	TenantView
+	key            []string // of the list
+	active, latest string   // run ids
+}
+
+func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int) *query {
+	q := new(query)
+	q.add(`SELECT ` + tenantColumns + `, t.name_key,
+		(SELECT COUNT(*) FROM connections n WHERE n.tenant_id = t.id AND n.deleted_at IS NULL),
+		(SELECT d.id FROM connections d WHERE d.tenant_id = t.id AND d.is_default AND d.deleted_at IS NULL),
+		(SELECT MAX(k.run_id) FROM connections h JOIN run_claims k ON k.scope = h.id WHERE h.tenant_id = t.id),
+		(SELECT r.id FROM runs r WHERE r.tenant_id = t.id ORDER BY r.id DESC LIMIT 1)
+		FROM tenants t WHERE ` + scope.Where(q.bind, "t.workspace_id", "t.id"))
+	if f.Query != "" {
+		pattern := q.bind(contains(f.Query))
+		q.add(` AND (t.name_key LIKE ` + pattern + ` ESCAPE '\' OR t.domain LIKE ` + pattern + ` ESCAPE '\')`)
+	}
+	if f.Status != "" {
+		q.add(` AND t.status = %s`, string(f.Status))
+	}
+	if key != nil {
+		q.add(` AND (t.name_key, t.id) > (%s, %s)`, key[0], key[1])
+	}
+	return q.add(` ORDER BY t.name_key, t.id LIMIT %s`, limit)
+}
+
+// tenantBatch runs a tenantsQuery and judges what it finds.
+func (s *Store) tenantBatch(ctx context.Context, tx db.Tx, q *query, at time.Time) ([]tenantFound, error) {
+	defaults := make(map[string]*tenancy.Connection)
+	found, err := all(ctx, tx, q, func(row db.Row) (f tenantFound, err error) {
+		var t tenantRow
+		var nameKey string
+		var standard, active, latest *string
+		if err := row.Scan(append(t.dest(), &nameKey, &f.Connections, &standard, &active, &latest)...); err != nil {
+			return tenantFound{}, err
+		}
+		f.Tenant = t.tenant()
+		f.key = []string{nameKey, f.ID}
+		if standard != nil {
+			f.Default = &tenancy.Connection{ID: *standard}
+			defaults[*standard] = f.Default
+		}
+		if active != nil {
+			f.active = *active
+		}
+		if latest != nil {
+			f.latest = *latest
+		}
+		return f, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(defaults) > 0 {
+		q := new(query)
+		q.add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.id IN `).in(keys(defaults))
+		list, err := all(ctx, tx, q, scanConnection)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			*defaults[c.ID] = c
+		}
+	}
+	for i := range found {
+		f := &found[i]
+		f.Readiness, f.Causes = s.Readiness(f.Tenant, f.Default, f.Connections, at)
+	}
+	return found, nil
+}
+
+// withRuns fills in the runs that the tenants name.
+func (s *Store) withRuns(ctx context.Context, tx db.Tx, found []tenantFound) ([]TenantView, error) {
+	named := make(map[string]*op.RunRef)
+	for _, f := range found {
+		named[f.active], named[f.latest] = nil, nil
+	}
+	delete(named, "")
+	if len(named) > 0 {
+		q := new(query)
+		q.add(`SELECT ` + refColumns + ` FROM runs r JOIN workspaces w ON w.id = r.workspace_id WHERE r.id IN `).in(keys(named))
+		refs, err := all(ctx, tx, q, func(row db.Row) (*op.RunRef, error) {
+			var r refRow
+			err := row.Scan(r.dest()...)
+			return r.ref(), err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range refs {
+			named[r.ID] = r
+		}
+	}
+	views := make([]TenantView, len(found))
+	for i, f := range found {
+		f.Active, f.Latest = named[f.active], named[f.latest]
+		views[i] = f.TenantView
+	}
+	return views, nil
+}
+
+// in appends a list of values in brackets.
+func (q *query) in(values []string) *query {
+	for i, v := range values {
+		sep := ", "
+		if i == 0 {
+			sep = "("
+		}
+		q.add(sep+`%s`, v)
+	}
+	return q.add(`)`)
+}
+
+func keys[V any](m map[string]V) []string {
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	return list
+}
+
+// Limits of a tenant, in characters.
+const (
+	maxTenantName = 120
+	maxDomain     = 253
+)
+
+// NewTenant is a tenant to be made.
+type NewTenant struct {
+	Name           string // up to 120 characters
+	Slug           string // unique in the workspace; empty: made from the name
+	Domain         string
+	DirectoryID    string // GUID
+	Owner          string // who looks after it; may be empty
+	OnboardingStep string // not empty: onboarding goes on at this step
+}
+
+// CreateTenant adds a tenant to the actor's workspace, who needs
+// [tenancy.ManageTenants]. Bad values are [*op.FieldError].
+func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (tenancy.Tenant, error) {
+	t := tenancy.Tenant{
+		ID: access.NewID(), WorkspaceID: a.WorkspaceID(), Slug: n.Slug, Name: n.Name, Domain: strings.ToLower(n.Domain),
+		DirectoryID: strings.ToLower(n.DirectoryID), Status: tenancy.TenantActive, OnboardingStep: n.OnboardingStep, Owner: n.Owner,
+	}
+	if t.OnboardingStep != "" {
+		t.Status = tenancy.TenantOnboarding
+	}
+	if t.Slug == "" {
+		t.Slug = slugOf(n.Name)
+	}
+	return write(ctx, s, "create tenant", func(ctx context.Context, tx db.Tx) (tenancy.Tenant, error) {
+		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.ManageTenants); err != nil {
+			return tenancy.Tenant{}, err
+		}
+		if err := checkTenant(t); err != nil {
+			return tenancy.Tenant{}, err
+		}
+		var created int64
+		err := tx.QueryRow(ctx, `INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, onboarding_step, owner_name, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, interlock_now()) ON CONFLICT (workspace_id, slug) DO NOTHING RETURNING created_at`,
+			t.ID, t.WorkspaceID, t.Slug, t.Name, nameKey(t.Name), t.Domain, t.DirectoryID, string(t.Status), t.OnboardingStep, t.Owner).Scan(&created)
+		if errors.Is(err, db.ErrNoRows) {
+			return tenancy.Tenant{}, &op.FieldError{Field: "slug", Detail: "is in use in this workspace"}
+		} else if err != nil {
+			return tenancy.Tenant{}, err
+		}
+		t.CreatedAt = db.Time(created)
+		return t, access.Audit(ctx, tx, t.WorkspaceID, access.Entry{Actor: a.Person(), Action: "tenant.create", Object: t.ID, Data: map[string]any{
+			"tenant": t.Slug, "name": t.Name, "domain": t.Domain, "directory_id": t.DirectoryID, "status": t.Status,
+		}})
+	})
+}
+
+// ArchiveTenant makes a tenant read-only. While a run holds one of its
+// connections it is [op.ErrConflict].
+func (s *Store) ArchiveTenant(ctx context.Context, a access.Actor, ref string) error {
+	return s.moveTenant(ctx, a, ref, tenancy.TenantArchived)
+}
+
+// RestoreTenant brings a tenant back from the archive.
+func (s *Store) RestoreTenant(ctx context.Context, a access.Actor, ref string) error {
+	return s.moveTenant(ctx, a, ref, tenancy.TenantActive)
+}
+
+func (s *Store) moveTenant(ctx context.Context, a access.Actor, ref string, to tenancy.TenantStatus) error {
+	action, archived := "tenant.restore", `NULL`
+	if to == tenancy.TenantArchived {
+		action, archived = "tenant.archive", `interlock_now()`
+	}
+	_, err := write(ctx, s, action, func(ctx context.Context, tx db.Tx) (none struct{}, err error) {
+		ta, err := access.Authorize(ctx, tx, a, ref, tenancy.ManageTenants)
+		if err != nil {
+			return none, err
+		}
+		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
+			return none, err
+		}
+		// The connections' rows, as for any change that the gate judges by.
+		if _, err := tx.Exec(ctx, `UPDATE connections SET rev = rev + 1 WHERE tenant_id = $1 AND deleted_at IS NULL`, ta.Tenant.ID); err != nil {
+			return none, err
+		}
+		var code *string
+		err = tx.QueryRow(ctx, `SELECT MIN(r.code) FROM connections c JOIN run_claims k ON k.scope = c.id JOIN runs r ON r.id = k.run_id
+			WHERE c.tenant_id = $1`, ta.Tenant.ID).Scan(&code)
+		if err != nil {
+			return none, err
+		}
+		if code != nil && to == tenancy.TenantArchived {
+			return none, fmt.Errorf("run %s is on its way: %w", *code, op.ErrConflict)
+		}
+		n, err := tx.Exec(ctx, `UPDATE tenants SET status = $2, archived_at = `+archived+` WHERE id = $1 AND (status = 'archived') <> ($2 = 'archived')`,
+			ta.Tenant.ID, string(to))
+		if err != nil || n == 0 {
+			return none, err
+		}
+		return none, access.Audit(ctx, tx, ta.Workspace.ID, access.Entry{
+			Actor: a.Person(), Action: action, Object: ta.Tenant.ID, Data: map[string]any{"tenant": ta.Tenant.Slug},
+		})
+	})
+	return err
+}
+
+func checkTenant(t tenancy.Tenant) error {
+	if err := access.CheckName("name", t.Name, maxTenantName); err != nil {
+		return err
+	}
+	if err := access.CheckSlug("slug", t.Slug); err != nil {
+		return err
+	}
+	if err := access.CheckName("domain", t.Domain, maxDomain); err != nil {
+		return err
+	}
+	if err := checkGUID("directory_id", t.DirectoryID); err != nil {
+		return err
+	}
+	if t.Owner != "" {
+		if err := access.CheckName("owner", t.Owner, maxTenantName); err != nil {
+			return err
+		}
+	}
+	if t.OnboardingStep != "" {
+		return access.CheckName("onboarding_step", t.OnboardingStep, maxTenantName)
+	}
+	return nil
+}
