@@ -29,6 +29,14 @@ type collection struct {
 	union  []string // read from these collections instead
 }
 
+// sources are the paths of the collections that hold the items.
+func (col *collection) sources() []string {
+	if col.union != nil {
+		return col.union
+	}
+	return []string{col.path}
+}
+
 // countKind says what @odata.count of a list holds when nobody asked for it.
 type countKind int
 
@@ -201,7 +209,7 @@ func (s *Server) list(c *call, col *collection, q *query) *reply {
 // find applies $filter and $orderby. The caller holds the tenant's lock.
 func (t *tenant) find(col *collection, q *query) []*item {
 	var all []*item
-	for _, path := range append(col.union, col.path)[:max(1, len(col.union))] {
+	for _, path := range col.sources() {
 		all = append(all, t.world.shelves[strings.ToLower(path)].all()...)
 	}
 	if q.filter == nil && q.orderBy == nil {
@@ -245,7 +253,7 @@ func (s *Server) get(c *call, col *collection, id string, q *query) *reply {
 }
 
 func (t *tenant) item(col *collection, id string) *item {
-	for _, path := range append(col.union, col.path)[:max(1, len(col.union))] {
+	for _, path := range col.sources() {
 		for _, it := range t.world.shelves[strings.ToLower(path)].all() {
 			if strings.EqualFold(it.id, id) {
 				return it
@@ -314,11 +322,8 @@ func (t *tenant) nav(col *collection, it *item, name string) []object {
 	if stored, ok := it.navs[name]; ok {
 		return stored
 	}
-	switch name {
-	case "assignments":
+	if name == "assignments" {
 		return t.assignments(col, it)
-	case "roleAssignments":
-		return nil
 	}
 	return nil
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -240,10 +242,9 @@ func (t *tenant) state() TenantState {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	st := TenantState{ID: t.id, DisplayName: t.spec.DisplayName, Domain: t.domain, Intune: t.spec.Intune, Groups: -1, Apps: []AppState{}}
-	for _, spec := range t.spec.Apps {
-		if a := t.app(spec.AppID); a != nil {
-			st.Apps = append(st.Apps, AppState{a.AppID, a.Name, a.objectID, a.Consented, a.Disabled, a.Blocked, append([]string{}, a.Roles...), len(a.Secrets)})
-		}
+	for _, id := range slices.Sorted(maps.Keys(t.apps)) {
+		a := t.apps[id]
+		st.Apps = append(st.Apps, AppState{a.AppID, a.Name, a.objectID, a.Consented, a.Disabled, a.Blocked, append([]string{}, a.Roles...), len(a.Secrets)})
 	}
 	if t.world != nil {
 		st.Groups, st.Changes = 0, len(t.world.changes)
@@ -286,10 +287,10 @@ func (t *tenant) patch(p TenantPatch) {
 // AppPatch changes an app and its service principal; nil fields stay as they are.
 type AppPatch struct {
 	// Secrets replaces all secrets. ExpireSecrets makes those there are expire at once.
-	Secrets       []Secret `json:"secrets,omitempty"`
+	Secrets       []Secret `json:"secrets,omitzero"`
 	ExpireSecrets bool     `json:"expireSecrets,omitempty"`
 	// Certificates replaces all certificates (PEM).
-	Certificates []string `json:"certificates,omitempty"`
+	Certificates []string `json:"certificates,omitzero"`
 	// Consented grants consent with Roles (or what the app requested), or removes the service principal.
 	// DelayMS is how long a consent takes to act.
 	Consented *bool `json:"consented,omitempty"`

@@ -74,13 +74,16 @@ func TestTenantsByControl(t *testing.T) {
 	if one, err = s.control.Tenant(ctx, second.ID); err != nil || !one.Intune || one.DisplayName != "Fabrikam" {
 		t.Errorf("%v, after the reset: %+v", err, one)
 	}
-	extra := graphsim.AppSpec{AppID: "22222222-aaaa-4bbb-8ccc-000000000005", Name: "Other", Consented: true, Roles: []string{}, Secrets: []graphsim.Secret{{Value: "x", Expires: time.Now().Add(time.Hour)}}}
+	extra := graphsim.AppSpec{AppID: "22222222-aaaa-4bbb-8ccc-000000000005", Name: "Other", Consented: true, Requested: readRoles, Roles: []string{}, Secrets: []graphsim.Secret{{Value: "x", Expires: time.Now().Add(time.Hour)}}}
 	if err := s.control.PutApp(ctx, tenantID, extra); err != nil {
 		t.Fatal(err)
 	}
 	a := s.post("/"+tenantID+"/oauth2/v2.0/token", credentials("client_id", extra.AppID, "client_secret", "x"))
-	if a.status != http.StatusOK {
-		t.Errorf("token of the new app: %d %s", a.status, a.body)
+	if a.status != http.StatusOK || claimsOf(t, a.json(t)["access_token"].(string))["roles"] != nil {
+		t.Errorf("token of the new app, which was granted nothing: %d %s", a.status, a.body)
+	}
+	if list := values(s.ok(s.token(), "/v1.0/servicePrincipals?$filter=appId%20eq%20'"+extra.AppID+"'")); len(list) != 1 {
+		t.Errorf("the new app has %d service principals", len(list))
 	}
 	if err := s.control.PatchApp(ctx, tenantID, "nobody", graphsim.AppPatch{}); err == nil {
 		t.Error("an unknown app can be changed")

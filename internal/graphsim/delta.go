@@ -90,10 +90,10 @@ func (s *Server) groupsDelta(c *call, q *query) *reply {
 		}
 	}
 	if latest {
-		return c.deltaPage(cur, nil, true)
+		return c.roundPage(cur, nil, true)
 	}
-	page, done := t.deltaPage(c, &cur)
-	return c.deltaPage(cur, page, done)
+	page, done := t.cutPage(c, &cur)
+	return c.roundPage(cur, page, done)
 }
 
 // deltaOptions refuses what delta does not take.
@@ -160,8 +160,8 @@ func (w *world) state(seq int) string {
 	return w.log
 }
 
-// deltaPage cuts the next page of a round and moves cur behind it.
-func (t *tenant) deltaPage(c *call, cur *cursor) (page []object, done bool) {
+// cutPage takes the next page of a round and moves cur behind it.
+func (t *tenant) cutPage(c *call, cur *cursor) (page []object, done bool) {
 	w := t.world
 	var items []*deltaItem
 	if cur.Round.Initial {
@@ -281,8 +281,8 @@ func (w *world) changedItems(from, to int) []*deltaItem {
 	return items
 }
 
-// deltaPage is the envelope of a page of a round.
-func (c *call) deltaPage(cur cursor, page []object, done bool) *reply {
+// roundPage is the envelope of a page of a round.
+func (c *call) roundPage(cur cursor, page []object, done bool) *reply {
 	if page == nil {
 		page = []object{}
 	}

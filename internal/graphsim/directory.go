@@ -1,7 +1,9 @@
 package graphsim
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -145,9 +147,9 @@ func (s *Server) servicePrincipals(c *call, rest []string, q *query) *reply {
 	}
 	all := []object{principalObject(graphID, graphAppID, "Microsoft Graph", true, graphRoles)}
 	byID := map[string]*app{}
-	for _, spec := range t.spec.Apps { // in the order of the registration
-		a := t.app(spec.AppID)
-		if a == nil || !a.principal(c.at) {
+	for _, id := range slices.Sorted(maps.Keys(t.apps)) {
+		a := t.apps[id]
+		if !a.principal(c.at) {
 			continue
 		}
 		byID[a.objectID] = a

@@ -72,7 +72,7 @@ const (
 	ActForbidden    ActionKind = "forbidden"    // 403; Message may list the missing scopes
 	ActSyncState    ActionKind = "sync_state"   // 400 syncStateNotFound
 	ActResync       ActionKind = "resync"       // 410 with a Location for a full round
-	ActHold         ActionKind = "hold"         // the answer waits until the control API releases it
+	ActHold         ActionKind = "hold"         // the call takes effect, its answer waits for the control API
 	ActDelay        ActionKind = "delay"        // the answer waits DelayMS
 	ActDrop         ActionKind = "drop"         // the call takes effect, the connection closes without an answer
 	ActReset        ActionKind = "reset"        // the connection closes after Bytes of the body

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -67,7 +68,7 @@ func (c *call) unauthorized(code, message, extra string) *reply {
 
 // challenge asks for a newer token (continuous access evaluation); azcore gets one and retries once by itself.
 func (c *call) challenge(notBefore int64) *reply {
-	claims := base64.StdEncoding.EncodeToString([]byte(`{"access_token":{"nbf":{"essential":true,"value":"` + unixTime(notBefore) + `"}}}`))
+	claims := base64.StdEncoding.EncodeToString([]byte(fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, notBefore)))
 	return c.unauthorized("InvalidAuthenticationToken",
 		"Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp",
 		`, error="insufficient_claims", claims="`+claims+`"`)
@@ -107,32 +108,27 @@ func (s *Server) resource(c *call, path []string) *reply {
 			return s.collectionCall(c, col, path[n:])
 		}
 	}
-	head := strings.ToLower(path[0])
-	need, handle := readRoles[head], (func(*call, []string, *query) *reply)(nil)
-	switch head {
-	case "organization":
-		handle = s.organization
-	case "subscribedskus":
-		need, handle = readRoles["subscribedSkus"], s.subscribedSKUs
-	case "serviceprincipals":
-		need, handle = readRoles["servicePrincipals"], s.servicePrincipals
-	case "groups":
-		handle = s.groups
-		switch {
-		case len(path) == 2 && strings.EqualFold(path[1], "delta"):
-			need = readRoles["groups/delta"]
-		case len(path) >= 3:
-			need = readRoles["groups/{id}/members"]
-		}
-	case "devicemanagement":
-		if len(path) == 1 {
-			need, handle = readRoles["deviceManagement"], s.deviceManagement
-		}
-	}
-	if handle == nil {
+	var template string
+	var handle func(*call, []string, *query) *reply
+	switch head := strings.ToLower(path[0]); {
+	case head == "organization":
+		template, handle = "organization", s.organization
+	case head == "subscribedskus":
+		template, handle = "subscribedSkus", s.subscribedSKUs
+	case head == "serviceprincipals":
+		template, handle = "servicePrincipals", s.servicePrincipals
+	case head == "groups" && len(path) == 2 && strings.EqualFold(path[1], "delta"):
+		template, handle = "groups/delta", s.groups
+	case head == "groups" && len(path) > 2:
+		template, handle = "groups/{id}/members", s.groups
+	case head == "groups":
+		template, handle = "groups", s.groups
+	case head == "devicemanagement" && len(path) == 1:
+		template, handle = "deviceManagement", s.deviceManagement
+	default:
 		return c.noSegment(unknownSegment(path))
 	}
-	if re := s.admit(c, need); re != nil {
+	if re := s.admit(c, readRoles[template]); re != nil {
 		return re
 	}
 	q, err := parseQuery(c.URL.RawQuery)
@@ -142,7 +138,7 @@ func (s *Server) resource(c *call, path []string) *reply {
 	c.tenant.touch()
 	re := handle(c, path[1:], q)
 	if re.status == http.StatusOK && !isIntune(c.resourcePath()) {
-		re.header.Set("x-ms-resource-unit", unixTime(int64(resourceUnits(path, q))))
+		re.header.Set("x-ms-resource-unit", strconv.Itoa(resourceUnits(path, q)))
 	}
 	return re
 }

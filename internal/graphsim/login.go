@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -323,5 +322,3 @@ func (c *call) ownEndpoint(aud string) bool {
 	m := tokenEndpoint.FindStringSubmatch(aud)
 	return m != nil && strings.EqualFold(m[1], c.base) && c.srv.tenant(m[2]) == c.tenant
 }
-
-func unixTime(sec int64) string { return strconv.FormatInt(sec, 10) }

@@ -115,17 +115,29 @@ func (o object) value(path string) any {
 }
 
 // encode writes the object with its properties in order.
-func (o object) encode() []byte {
-	out := []byte{'{'}
+func (o object) encode() []byte { return o.append(nil) }
+
+func (o object) append(dst []byte) []byte {
+	dst = append(dst, '{')
 	for i, f := range o {
 		if i > 0 {
-			out = append(out, ',')
+			dst = append(dst, ',')
 		}
-		out = append(out, rawJSON(f.name)...)
-		out = append(out, ':')
-		out = append(out, f.raw...)
+		dst = append(dst, rawJSON(f.name)...)
+		dst = append(dst, ':')
+		dst = append(dst, f.raw...)
 	}
-	return append(out, '}')
+	return append(dst, '}')
+}
+
+// plain reports whether s stands in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // MarshalJSON keeps the order of the properties.
@@ -138,6 +150,19 @@ func rawJSON(v any) json.RawMessage {
 		return v
 	case object:
 		return v.encode()
+	case []object: // a page: encoding/json would read all of it again
+		out := []byte{'['}
+		for i, o := range v {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = o.append(out)
+		}
+		return append(out, ']')
+	case string:
+		if plain(v) {
+			return append(append(append(make([]byte, 0, len(v)+2), '"'), v...), '"')
+		}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

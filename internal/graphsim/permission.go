@@ -52,7 +52,7 @@ func intune(areas ...string) []string {
 
 // readRoles are the application permissions of which one is needed to read a resource, by
 // path template (source: permissions of each API call, microsoft-graph-devx-content). The
-// longest template that fits decides; collections of collection.go name their own.
+// collections name their own.
 var readRoles = map[string][]string{
 	"organization": append(intune("ServiceConfig", "Configuration"),
 		"Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All"),
@@ -70,8 +70,7 @@ var readRoles = map[string][]string{
 		"GroupMember.ReadBasic.All", "Directory.Read.All", "Group.Read.All", "Group.ReadBasic.All", "Group.ReadWrite.All",
 		"GroupMember.Read.All", "GroupMember.ReadWrite.All",
 	},
-	"deviceManagement":         intune("Apps", "Configuration", "ManagedDevices", "RBAC", "ServiceConfig"),
-	"roleManagement/directory": {"RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "Directory.Read.All", "Directory.ReadWrite.All", "RoleManagement.Read.All"},
+	"deviceManagement": intune("Apps", "Configuration", "ManagedDevices", "RBAC", "ServiceConfig"),
 }
 
 // authorize decides from the roles in the token, which were frozen when it was issued.

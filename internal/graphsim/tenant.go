@@ -51,7 +51,7 @@ type AppSpec struct {
 	Consented bool `json:"consented,omitempty"`
 	// Roles are the granted application permissions; nil means Requested. An empty list is a
 	// service principal without grants: its tokens carry no roles.
-	Roles []string `json:"roles,omitempty"`
+	Roles []string `json:"roles,omitzero"`
 	// Disabled service principals get AADSTS7000112, Blocked ones AADSTS53003 (conditional access).
 	Disabled bool `json:"disabled,omitempty"`
 	Blocked  bool `json:"blocked,omitempty"`
