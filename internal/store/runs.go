@@ -330,10 +330,10 @@ func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur strin
 
 // RunEvent is one line of a run's timeline.
 type RunEvent struct {
-	Seq  int64     `json:"seq"`
-	At   time.Time `json:"at"`
-	Kind string    `json:"kind"`
-	Text string    `json:"text"`
+	Seq  int64        `json:"seq"`
+	At   time.Time    `json:"at"`
+	Kind op.EventKind `json:"kind"`
+	Text string       `json:"text"` // in words
 }
 
 // Events returns up to limit lines (1 to 200; 0: 50) of a run's timeline behind
@@ -348,8 +348,10 @@ func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, a
 	}, func(row db.Row) (RunEvent, error) {
 		var e RunEvent
 		var at int64
-		err := row.Scan(&e.Seq, &at, &e.Kind, &e.Text)
-		e.At = db.Time(at)
+		var kind, text string
+		err := row.Scan(&e.Seq, &at, &kind, &text)
+		e.At, e.Kind = db.Time(at), op.EventKind(kind)
+		e.Text = op.DescribeEvent(e.Kind, text)
 		return e, err
 	})
 }

@@ -229,7 +229,7 @@ func (x *execution) before(ctx context.Context) (time.Time, error) {
 // tries again while the database is away, until the lease must have run out.
 func (x *execution) finish(ctx context.Context, err error) {
 	if errors.Is(err, errLost) {
-		x.note(ctx, "stopped: the run was no longer held by this worker")
+		x.note(ctx, "")
 		return
 	}
 	giveUp := time.Now().Add(x.w.cfg.Lease)
@@ -239,7 +239,7 @@ func (x *execution) finish(ctx context.Context, err error) {
 		case werr == nil:
 			return
 		case errors.Is(werr, ledger.ErrFenced):
-			x.note(ctx, "reported after the run had been taken away: "+summary(err))
+			x.note(ctx, summary(err))
 			return
 		case time.Now().After(giveUp):
 			x.log.ErrorContext(ctx, "could not end the run; the reaper will", "error", werr)
@@ -250,18 +250,19 @@ func (x *execution) finish(ctx context.Context, err error) {
 	}
 }
 
-func summary(err error) string {
+// summary is the one word that a late report is kept as.
+func summary(err error) op.Reason {
 	if err == nil {
-		return "done"
+		return ""
 	}
-	return string(provider.Classify(err))
+	return provider.Classify(err)
 }
 
 // note keeps the late word of a worker that had lost its run. It changes nothing.
-func (x *execution) note(ctx context.Context, text string) {
-	x.log.WarnContext(ctx, "a worker reported for a run that it had lost", "note", text)
+func (x *execution) note(ctx context.Context, late op.Reason) {
+	x.log.WarnContext(ctx, "a worker reported for a run that it had lost", "late", late)
 	err := x.w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return ledger.Event(ctx, tx, x.claim.RunID, x.claim.Fence, ledger.EventLateNote, text)
+		return ledger.Event(ctx, tx, x.claim.RunID, x.claim.Fence, op.EventLate, string(late))
 	})
 	if err != nil {
 		x.log.WarnContext(ctx, "could not keep the late note", "error", err)
@@ -398,7 +399,7 @@ func (r report) Item(ctx context.Context, it op.Item) error {
 
 func (r report) Event(ctx context.Context, text string) error {
 	return r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return ledger.Event(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, ledger.EventStep, text)
+		return ledger.Event(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, op.EventStep, text)
 	})
 }
 

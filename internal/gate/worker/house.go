@@ -193,7 +193,7 @@ func (w *Worker) resend(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 		return err
 	}
 	w.cfg.Logger.WarnContext(ctx, "the job of a run in line was lost; sent it anew", "run", c.RunID, "fence", fence)
-	return ledger.Event(ctx, tx, c.RunID, fence, ledger.EventResent, "")
+	return ledger.Event(ctx, tx, c.RunID, fence, op.EventResent, "")
 }
 
 // move reads the slot again and changes it, in one transaction.

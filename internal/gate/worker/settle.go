@@ -123,7 +123,7 @@ func (x *execution) requeue(ctx context.Context, tx db.Tx, c *ledger.Claim, wait
 	if err := queue.Complete(ctx, tx, x.job); err != nil {
 		return err
 	}
-	return ledger.Event(ctx, tx, c.RunID, fence, ledger.EventWaiting, string(why))
+	return ledger.Event(ctx, tx, c.RunID, fence, op.EventWaiting, string(why))
 }
 
 // send puts a run that is in line into the queue under its new fence.

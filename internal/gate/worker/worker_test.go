@@ -115,10 +115,33 @@ func (s *shop) ended(run string) string {
 	return outcome
 }
 
+func (s *shop) badItems(run string) (bad string) {
+	s.t.Helper()
+	err := s.DB.Read(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT key, result, reason, args FROM run_items WHERE run_id = $1 AND result <> 'done' ORDER BY seq`, run)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var key, result, reason, args string
+			if err := rows.Scan(&key, &result, &reason, &args); err != nil {
+				return err
+			}
+			bad += fmt.Sprintf("%s %s %s %s; ", key, result, reason, args)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return bad
+}
+
 func (s *shop) expect(run, want string) {
 	s.t.Helper()
 	if got := s.ended(run); got != want {
-		s.t.Errorf("run ended as %s, want %s", got, want)
+		s.t.Errorf("run ended as %s, want %s; its bad items: %s", got, want, s.badItems(run))
 	}
 	if wrong := s.Audit(); len(wrong) > 0 {
 		s.t.Errorf("auditor: %s", strings.Join(wrong, "; "))

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
@@ -81,7 +82,7 @@ func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Ad
 			return "", 0, 0, fmt.Errorf("create the run: %w", err)
 		}
 		if made == 1 {
-			return code, fence, Taken, Event(ctx, tx, n.ID, fence, EventAccepted, "")
+			return code, fence, Taken, Event(ctx, tx, n.ID, fence, op.EventAccepted, "")
 		}
 	}
 	return "", 0, 0, errors.New("create the run: no free code in 16 tries")
@@ -238,7 +239,7 @@ func Begin(ctx context.Context, tx db.Tx, run string, fence int64, lease, limit 
 	if err != nil {
 		return err
 	}
-	return Event(ctx, tx, run, fence, EventBegan, "")
+	return Event(ctx, tx, run, fence, op.EventBegan, "")
 }
 
 // Beat renews the lease and returns the slot as it is now.
@@ -283,29 +284,18 @@ func Item(ctx context.Context, tx db.Tx, run string, it op.Item) error {
 	return nil
 }
 
-// Kinds of lines in a run's timeline.
-const (
-	EventAccepted  = "accepted"
-	EventBegan     = "began"
-	EventStep      = "step"    // what the operation is doing, in its own words
-	EventWaiting   = "waiting" // handed back to the queue, to go on later
-	EventResent    = "resent"  // its job was lost and has been sent anew
-	EventCancel    = "cancel"  // someone asked to stop it
-	EventReleased  = "released"
-	EventEnded     = "ended"
-	EventLateNote  = "late" // what a worker reported after it had lost the run
-	maxEventLength = 300
-)
+// maxEventLength bounds the text of a line, in bytes.
+const maxEventLength = 300
 
 // Event adds a line to a run's timeline. Lines are kept in order by the slot's
 // lock; without it, as for late notes, a collision drops the line.
-func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind, text string) error {
+func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind op.EventKind, text string) error {
 	if len(text) > maxEventLength {
-		text = text[:maxEventLength]
+		text = strings.ToValidUTF8(text[:maxEventLength], "")
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO run_events (run_id, seq, at, kind, text, fence)
 		SELECT $1, COALESCE(MAX(seq), 0) + 1, interlock_now(), $2, $3, $4 FROM run_events WHERE run_id = $1
-		ON CONFLICT (run_id, seq) DO NOTHING`, run, kind, text, fence)
+		ON CONFLICT (run_id, seq) DO NOTHING`, run, string(kind), text, fence)
 	if err != nil {
 		return fmt.Errorf("timeline of run %s: %w", run, err)
 	}
@@ -343,7 +333,7 @@ func Evict(ctx context.Context, tx db.Tx, c *Claim, by op.Person, note string) e
 	if err != nil {
 		return err
 	}
-	return Event(ctx, tx, c.RunID, fence, EventReleased, by.Name)
+	return Event(ctx, tx, c.RunID, fence, op.EventReleased, by.Name)
 }
 
 func nextFence(ctx context.Context, tx db.Tx, c *Claim) (int64, error) {
@@ -375,7 +365,7 @@ func Cancelling(ctx context.Context, tx db.Tx, c *Claim, by string, reason op.Re
 	if err != nil {
 		return err
 	}
-	return Event(ctx, tx, c.RunID, c.Fence, EventCancel, by)
+	return Event(ctx, tx, c.RunID, c.Fence, op.EventCancel, by)
 }
 
 // End is how a run ends.
@@ -406,7 +396,7 @@ func Finish(ctx context.Context, tx db.Tx, run string, fence int64, e End) error
 	if err != nil {
 		return err
 	}
-	return Event(ctx, tx, run, fence, EventEnded, string(e.Outcome))
+	return Event(ctx, tx, run, fence, op.EventEnded, string(e.Outcome))
 }
 
 // Heal removes a slot whose run is missing or finished. It reports whether there
