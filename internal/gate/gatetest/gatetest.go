@@ -216,9 +216,13 @@ func micros(t *time.Time) *int64 {
 	return &us
 }
 
-// AllPermissions satisfy every operation.
+// AllPermissions satisfy every operation, and every area that a verification
+// looks into.
 func AllPermissions() []string {
-	var all []string
+	all := []string{
+		"DeviceManagementApps.Read.All", "DeviceManagementManagedDevices.Read.All", "DeviceManagementRBAC.Read.All",
+		"DeviceManagementScripts.Read.All", "DeviceManagementServiceConfig.Read.All", "Organization.Read.All", "Policy.Read.All",
+	}
 	for _, d := range catalogue.All() {
 		for _, p := range d.Permissions {
 			all = append(all, p.AnyOf[0])
