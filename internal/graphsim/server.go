@@ -234,16 +234,6 @@ func (s *Server) AddTenant(spec TenantSpec) error {
 	return nil
 }
 
-// AddFault appends a rule to the fault plan and returns its id. The rest of the fault plan is
-// reached through the control API.
-func (s *Server) AddFault(f Fault) (string, error) {
-	f, err := s.faults.add(f)
-	if err != nil {
-		return "", fmt.Errorf("graphsim: fault: %w", err)
-	}
-	return f.ID, nil
-}
-
 // allTenants lists the tenants in the order in which they were added.
 func (s *Server) allTenants() []*tenant {
 	s.mu.RLock()
