@@ -74,7 +74,9 @@ type Definition struct {
 	RunLimit    time.Duration // how long it may work, from its first begin
 	RetrySafe   bool          // a try that was cut off can be made again from the start
 	MaxDispatch int           // how often it is handed to a worker at most
-	// Run does the work. Its error is classified; nil means that the items say how it ended.
+	// Run does the work. Its error is classified; nil means that the items say how it
+	// ended. Where Blockers.Credential applies, the connection has been signed in
+	// already: to the tenant's own directory, with every one of Permissions.
 	Run func(ctx context.Context, env *Env) error
 }
 
@@ -169,9 +171,8 @@ const (
 	CheckNotReached   CheckResult = "not_reached"
 )
 
-// Facts are what a run learnt about the connection. A nil field was not learnt
-// and leaves what was known before; so does a nil Checks, which any operation but
-// the verification leaves.
+// Facts are what one verification learnt. A nil field was not learnt and leaves
+// what was known before.
 type Facts struct {
 	Checks      []Check
 	Verdict     tenancy.Verification // "missing" means inconclusive: the last good verdict stays

@@ -62,9 +62,6 @@ func syncGroups(ctx context.Context, env *Env) error {
 	if err := json.Unmarshal(env.Parameters, &p); err != nil {
 		return fmt.Errorf("parameters: %w", err)
 	}
-	if err := signIn(ctx, env, []Permission{directoryGroups.permission}); err != nil {
-		return refused(ctx, env, err)
-	}
 	from, err := deltaToken(ctx, env.Data)
 	if err != nil {
 		return err
@@ -75,7 +72,7 @@ func syncGroups(ctx context.Context, env *Env) error {
 	if from != "" {
 		err := readGroups(ctx, env, from)
 		if !lostTrack(err) {
-			return refused(ctx, env, err)
+			return err
 		}
 		if err := env.Report.Event(ctx, "The last sync is too old to go on from"); err != nil {
 			return err
@@ -85,7 +82,7 @@ func syncGroups(ctx context.Context, env *Env) error {
 	if lostTrack(err) { // a reset in the middle of a full round; once more, and then it is the provider's fault
 		err = readGroups(ctx, env, "")
 	}
-	return refused(ctx, env, err)
+	return err
 }
 
 // deltaToken returns the token to go on from, or "" to read everything.

@@ -88,9 +88,6 @@ func syncInventory(ctx context.Context, env *Env) error {
 	if err := env.Report.Progress(ctx, s.counts); err != nil {
 		return err
 	}
-	if err := signIn(ctx, env, []Permission{policies.permission}); err != nil {
-		return s.stop(ctx, types, err)
-	}
 	faults := 0
 	for i, t := range types {
 		rows, err := s.read(ctx, t)
@@ -102,8 +99,11 @@ func syncInventory(ctx context.Context, env *Env) error {
 		if err != nil && (endsRun(err) || faults == 2) {
 			return s.stop(ctx, types[i:], err)
 		}
-		if err := s.report(ctx, t, rows, err); err != nil {
-			return err
+		if lost := s.report(ctx, t, rows, err); lost != nil {
+			return lost
+		}
+		if s.counts.Total == 0 {
+			return err // the tenant has nothing of what was asked for
 		}
 	}
 	return nil
@@ -172,7 +172,8 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, rows int
 	case failure == nil:
 		s.counts.Done++
 	case unlicensed(failure):
-		item.Result = op.ItemSkipped // there is nothing to read, now or later
+		item.Result = op.ItemSkipped // there is nothing to read, so it is not one of the items
+		s.counts.Total--
 	default:
 		item.Result = op.ItemFailed
 		s.counts.Failed++
@@ -196,7 +197,6 @@ func (s *inventorySyncRun) stop(ctx context.Context, left []inventoryType, why e
 	if !errors.As(why, &pe) {
 		return why // the run itself is over, and nothing of it can be written
 	}
-	why = refused(ctx, s.env, why)
 	for _, t := range left {
 		if err := s.env.Data.Stale(ctx, t.dataset(), provider.Classify(why)); err != nil {
 			return err

@@ -30,7 +30,7 @@ func collection(next string) (provider.Page, error) {
 func refusing(failures map[string]error) func(string) (provider.Page, error) {
 	return func(next string) (provider.Page, error) {
 		for part, err := range failures {
-			if strings.HasSuffix(next, part) {
+			if strings.Contains(next+"$", part) {
 				return provider.Page{}, err
 			}
 		}
@@ -79,7 +79,7 @@ func TestInventorySyncReadsChosenTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(f.calls, " | "); got != "token | /v1.0/deviceAppManagement/mobileApps | next /v1.0/deviceAppManagement/mobileApps | "+
+	if got := strings.Join(f.calls, " | "); got != "/v1.0/deviceAppManagement/mobileApps | next /v1.0/deviceAppManagement/mobileApps | "+
 		"/beta/deviceAppManagement/policySets | next /beta/deviceAppManagement/policySets" {
 		t.Errorf("calls: %s", got)
 	}
@@ -90,10 +90,10 @@ func TestInventorySyncReadsChosenTypes(t *testing.T) {
 
 func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 	t.Parallel()
-	everything := map[string]error{"": noIntune()}
+	without := map[string]error{"/deviceManagement/": noIntune(), "/deviceAppManagement/": noIntune()}
 	for _, c := range []struct {
 		name     string
-		failures map[string]error // by the end of the link
+		failures map[string]error // by a part of the link, of which $ is the end
 		reason   op.Reason        // of the run; empty: none
 		results  string
 		items    map[string]op.Reason // the items that have one, but those not reached
@@ -101,14 +101,14 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 	}{
 		{
 			name:     "one type is refused",
-			failures: map[string]error{"/intents": refusal(op.ProviderRejected)},
+			failures: map[string]error{"/intents$": refusal(op.ProviderRejected)},
 			results:  "done 34, unchanged 0, failed 1, skipped 0, unknown 0",
 			items:    map[string]op.Reason{"intents": op.ItemRefused},
 			counts:   op.Counts{Done: 34, Failed: 1, Total: 35},
 		},
 		{
 			name:     "the second page of a type does not come",
-			failures: map[string]error{"next /beta/deviceManagement/intents": faulty()},
+			failures: map[string]error{"next /beta/deviceManagement/intents$": faulty()},
 			results:  "done 34, unchanged 0, failed 1, skipped 0, unknown 0",
 			items:    map[string]op.Reason{"intents": op.ProviderUnreachable},
 			counts:   op.Counts{Done: 34, Failed: 1, Total: 35},
@@ -116,8 +116,8 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 		{
 			name: "permissions of two areas are missing",
 			failures: map[string]error{
-				"namedLocations": refusal(op.PermissionMissing), "conditionalAccess/policies": refusal(op.PermissionMissing),
-				"mobileApps": &provider.Error{Reason: op.PermissionMissing, Permissions: []string{"DeviceManagementApps.Read.All", "X.Read"}},
+				"namedLocations$": refusal(op.PermissionMissing), "conditionalAccess/policies$": refusal(op.PermissionMissing),
+				"mobileApps$": &provider.Error{Reason: op.PermissionMissing, Permissions: []string{"DeviceManagementApps.Read.All", "X.Read"}},
 			},
 			results: "done 32, unchanged 0, failed 3, skipped 0, unknown 0",
 			items: map[string]op.Reason{
@@ -127,13 +127,19 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 		},
 		{
 			name:     "a tenant without Intune",
-			failures: everything,
+			failures: without,
+			results:  "done 4, unchanged 0, failed 0, skipped 31, unknown 0",
+			counts:   op.Counts{Done: 4, Total: 4},
+		},
+		{
+			name:     "a tenant without anything",
+			failures: map[string]error{"": noIntune()},
+			reason:   op.ProviderRejected,
 			results:  "done 0, unchanged 0, failed 0, skipped 35, unknown 0",
-			counts:   op.Counts{Total: 35},
 		},
 		{
 			name:     "two types in a row fail on the provider's side",
-			failures: map[string]error{"/intents": faulty(), "deviceManagementScripts": faulty()},
+			failures: map[string]error{"/intents$": faulty(), "deviceManagementScripts$": faulty()},
 			reason:   op.ProviderUnreachable,
 			results:  "done 15, unchanged 0, failed 1, skipped 19, unknown 0",
 			items:    map[string]op.Reason{"intents": op.ProviderUnreachable},
@@ -141,35 +147,35 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 		},
 		{
 			name:     "two that are not in a row",
-			failures: map[string]error{"/intents": faulty(), "deviceShellScripts": faulty()},
+			failures: map[string]error{"/intents$": faulty(), "deviceShellScripts$": faulty()},
 			results:  "done 33, unchanged 0, failed 2, skipped 0, unknown 0",
 			items:    map[string]op.Reason{"intents": op.ProviderUnreachable, "deviceShellScripts": op.ProviderUnreachable},
 			counts:   op.Counts{Done: 33, Failed: 2, Total: 35},
 		},
 		{
 			name:     "the provider is away",
-			failures: map[string]error{"/intents": away()},
+			failures: map[string]error{"/intents$": away()},
 			reason:   op.ProviderUnreachable,
 			results:  "done 15, unchanged 0, failed 0, skipped 20, unknown 0",
 			counts:   op.Counts{Done: 15, Total: 35},
 		},
 		{
 			name:     "a long wait",
-			failures: map[string]error{"mobileApps": throttled()},
+			failures: map[string]error{"mobileApps$": throttled()},
 			reason:   op.ProviderThrottled,
 			results:  "done 1, unchanged 0, failed 0, skipped 34, unknown 0",
 			counts:   op.Counts{Done: 1, Total: 35},
 		},
 		{
 			name:     "consent is withdrawn",
-			failures: map[string]error{"/intents": refusal(op.ConsentMissing)},
-			reason:   op.ConsentRevoked,
+			failures: map[string]error{"/intents$": refusal(op.ConsentMissing)},
+			reason:   op.ConsentMissing,
 			results:  "done 15, unchanged 0, failed 0, skipped 20, unknown 0",
 			counts:   op.Counts{Done: 15, Total: 35},
 		},
 		{
 			name:     "the credential is refused",
-			failures: map[string]error{"managedDevices": refusal(op.CredentialInvalid)},
+			failures: map[string]error{"managedDevices$": refusal(op.CredentialInvalid)},
 			reason:   op.CredentialInvalid,
 			results:  "done 0, unchanged 0, failed 0, skipped 35, unknown 0",
 			counts:   op.Counts{Total: 35},
@@ -230,7 +236,7 @@ func TestInventorySyncGoesOn(t *testing.T) {
 	began := epoch
 	data := &datatest.Memory{Now: func() time.Time { return epoch.Add(1) }}
 	sameRun := func(env *catalogue.Env) { env.Run.BeganAt = &began }
-	_, err := runWith(t, op.InventorySync, &fake{page: refusing(map[string]error{"/intents": throttled()})}, data, "", sameRun)
+	_, err := runWith(t, op.InventorySync, &fake{page: refusing(map[string]error{"/intents$": throttled()})}, data, "", sameRun)
 	if reasonOf(err) != op.ProviderThrottled {
 		t.Fatal(err)
 	}
@@ -239,8 +245,8 @@ func TestInventorySyncGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.calls[1] != "/beta/deviceManagement/intents" {
-		t.Errorf("went on at %s", f.calls[1])
+	if f.calls[0] != "/beta/deviceManagement/intents" {
+		t.Errorf("went on at %s", f.calls[0])
 	}
 	if got, want := r.results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
 		t.Errorf("items: %s; want %s", got, want)

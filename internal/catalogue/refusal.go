@@ -1,69 +1,12 @@
 package catalogue
 
 import (
-	"context"
 	"errors"
 	"maps"
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
-	"github.com/interlock-dev/interlock/internal/tenancy"
 )
-
-// signIn takes a token and makes sure that it opens the tenant's own directory
-// and everything that needs asks for. Every operation but the verification
-// begins with it, before it reads or writes anything: what the gate judged was a
-// stored fact, and the token is the truth.
-func signIn(ctx context.Context, env *Env, needs []Permission) error {
-	token, err := env.Provider.Token(ctx)
-	if err != nil {
-		return err
-	}
-	learnt := Facts{Verdict: tenancy.VerificationMissing}
-	var refusal *provider.Error
-	switch missing := Missing(needs, token.Roles); {
-	case token.Directory != env.Directory:
-		learnt.Directory = &token.Directory
-		refusal = &provider.Error{Reason: op.TenantMismatch, Message: "the token is for directory " + token.Directory}
-	case len(token.Roles) == 0:
-		return &provider.Error{Reason: op.ConsentMissing, Message: "the token carries no permissions"}
-	case len(missing) > 0:
-		learnt.Permissions = &token.Roles
-		refusal = &provider.Error{Reason: op.PermissionMissing, Permissions: missing}
-	default:
-		return nil
-	}
-	if err := env.Data.Learn(ctx, learnt); err != nil {
-		return err
-	}
-	return refusal
-}
-
-// refused returns what err means in the middle of a run, and stores what it says
-// of the connection, so that the next press is told at once. The gate admitted
-// the run with consent given: consent that is missing now was withdrawn.
-func refused(ctx context.Context, env *Env, err error) error {
-	var pe *provider.Error
-	if !errors.As(err, &pe) || pe.Temporary {
-		return err
-	}
-	facts := Facts{Verdict: tenancy.VerificationMissing}
-	switch pe.Reason { //nolint:exhaustive // what else a provider says is not about the connection
-	case op.ConsentMissing, op.ConsentRevoked:
-		withdrawn := *pe
-		withdrawn.Reason = op.ConsentRevoked
-		err = &withdrawn
-		facts.Consent = new(tenancy.ConsentRevoked)
-	case op.CredentialInvalid:
-		facts.Credential = new(tenancy.CredentialInvalid)
-	default:
-		return err
-	}
-	if lost := env.Data.Learn(ctx, facts); lost != nil {
-		return lost
-	}
-	return err
-}
 
 // endsRun reports whether an error of one call makes further calls pointless: the
 // connection is refused as a whole, the provider gives no answer or asks for a

@@ -214,10 +214,10 @@ func ending(r *report, err error) op.Reason {
 			break
 		}
 	}
-	switch reason {
-	case op.ItemRefused:
+	switch {
+	case reason == op.ItemRefused:
 		return op.ProviderRejected
-	case op.ConsentRevoked:
+	case reason == op.ConsentRevoked:
 		return op.ConsentMissing
 	default:
 		return reason
@@ -260,7 +260,7 @@ func TestFaultMatrix(t *testing.T) {
 			}
 			for _, f := range all {
 				for times, want := range map[int]op.Reason{1: f.once, 0: f.always} {
-					switch delta := c.kind == op.DirectoryGroupsSync; f.action.Kind { //nolint:exhaustive // the others are the same for all
+					switch delta := c.kind == op.DirectoryGroupsSync; f.action.Kind {
 					case graphsim.ActSyncState, graphsim.ActResync:
 						if !delta {
 							want = op.ProviderRejected // only a delta round has a place to lose

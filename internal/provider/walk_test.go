@@ -71,7 +71,10 @@ func TestWalk(t *testing.T) {
 		})
 	}
 	p := &pager{page: func(next string) (provider.Page, error) { return provider.Page{Next: next + "x"}, nil }}
-	for range provider.Walk(t.Context(), p, "a") {
+	for _, err := range provider.Walk(t.Context(), p, "a") {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if p.calls != 1 {

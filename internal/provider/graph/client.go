@@ -303,7 +303,10 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 	if c.priority != "" {
 		req.Raw().Header.Set("x-ms-throttle-priority", string(c.priority))
 	}
-	_, err = p.Do(req)
+	resp, err := p.Do(req)
+	if resp != nil {
+		_ = resp.Body.Close() // the attempt has read it
+	}
 	if err != nil || call.last == nil || call.last.status >= 300 {
 		return nil, c.failure(ctx, call, err)
 	}
