@@ -33,7 +33,7 @@ type world struct {
 	log    *lockedBuffer
 	feed   *httpx.Feed
 
-	document schemas // what answers are held against; nil until it was read
+	document *served // what answers are held against
 }
 
 // each runs fn on both engines.
@@ -62,6 +62,7 @@ func newWorld(t *testing.T, d *db.DB, limits Limits, signIn access.Limits) *worl
 	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn), Store: st, Gate: g, Feed: w.feed, Limits: limits})
 	w.http = httptest.NewServer(httpx.Front{Logger: logger, PerAddress: limits.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
+	w.document = readDocument(t, w.http)
 	return w
 }
 
@@ -121,7 +122,7 @@ func (w *world) ask(secret, method, path string, body any, header ...string) ans
 		w.t.Fatal(err)
 	}
 	a := answer{w.t, resp.StatusCode, resp.Header, text}
-	w.check(method, path, a)
+	w.document.check(w.t, method, path, a)
 	return a
 }
 
@@ -187,7 +188,5 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// schemas and check are filled in by the document's test file.
-type schemas map[string]any
-
-func (w *world) check(string, string, answer) {}
+// explain answers with err.
+func explain(w http.ResponseWriter, err error) { httpx.Explain(err, "").Write(w) }

@@ -29,7 +29,7 @@ func (s *server) serveConnections() {
 		{"set-default-connection", http.MethodPost, "/default", "Use a connection when a start names none", s.store.SetDefaultConnection},
 		{"revoke-consent", http.MethodDelete, "/consent", "Note that admin consent was withdrawn; the run that uses the connection is stopped", s.store.RevokeConsent},
 	} {
-		serve(s, manages(r.id, r.method, r.path, r.summary), func(ctx context.Context, _ *connectionID) (*one[ConnectionDetail], error) {
+		serve(s, manages(r.id, r.method, r.path, r.summary), func(ctx context.Context, _ *ConnectionID) (*one[ConnectionDetail], error) {
 			v := at(ctx)
 			return s.changed(ctx)(r.change(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID))
 		})
@@ -56,8 +56,9 @@ func manages(id, method, path, summary string) Route {
 	}
 }
 
-type connectionID struct {
-	tenantID
+// ConnectionID is the connection that a route is about.
+type ConnectionID struct {
+	TenantID
 	Connection string `path:"connection" doc:"Id or name."`
 }
 
@@ -72,7 +73,7 @@ func (v *visit) connectionDetail(c store.ConnectionView) ConnectionDetail {
 }
 
 func (s *server) connections(ctx context.Context, in *struct {
-	tenantID
+	TenantID
 	Paging
 },
 ) (*list[ConnectionDetail], error) {
@@ -84,7 +85,7 @@ func (s *server) connections(ctx context.Context, in *struct {
 	return page(each(connections, v.connectionDetail), next), nil
 }
 
-func (s *server) connection(ctx context.Context, _ *connectionID) (*one[ConnectionDetail], error) {
+func (s *server) connection(ctx context.Context, _ *ConnectionID) (*one[ConnectionDetail], error) {
 	v := at(ctx)
 	return &one[ConnectionDetail]{Body: v.connectionDetail(v.connection)}, nil
 }
@@ -105,7 +106,7 @@ func (s *server) changed(ctx context.Context) func(tenancy.Connection, error) (*
 }
 
 func (s *server) createConnection(ctx context.Context, in *struct {
-	tenantID
+	TenantID
 	Body struct {
 		Name        string `json:"name" minLength:"1" maxLength:"80"`
 		Slug        string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the tenant; left out: made from the name."`
@@ -121,7 +122,7 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 }
 
 func (s *server) editConnection(ctx context.Context, in *struct {
-	connectionID
+	ConnectionID
 	Body struct {
 		Name        *string `json:"name,omitempty" minLength:"1" maxLength:"80"`
 		Cloud       *string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china."`
@@ -135,7 +136,7 @@ func (s *server) editConnection(ctx context.Context, in *struct {
 }
 
 func (s *server) rotateCredential(ctx context.Context, in *struct {
-	connectionID
+	ConnectionID
 	Body struct {
 		Secret      string     `json:"secret,omitempty" writeOnly:"true" doc:"Client secret."`
 		ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the provider stops taking the client secret."`
@@ -167,7 +168,7 @@ type Consent struct {
 	URL string `json:"url" format:"uri" doc:"For an administrator of the directory, good for an hour. Verify the connection afterwards."`
 }
 
-func (s *server) beginConsent(ctx context.Context, _ *connectionID) (*one[Consent], error) {
+func (s *server) beginConsent(ctx context.Context, _ *ConnectionID) (*one[Consent], error) {
 	v := at(ctx)
 	address, err := s.store.BeginConsent(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID)
 	if err != nil {
@@ -176,7 +177,7 @@ func (s *server) beginConsent(ctx context.Context, _ *connectionID) (*one[Consen
 	return &one[Consent]{Body: Consent{URL: address}}, nil
 }
 
-func (s *server) deleteConnection(ctx context.Context, _ *connectionID) (*none, error) {
+func (s *server) deleteConnection(ctx context.Context, _ *ConnectionID) (*none, error) {
 	v := at(ctx)
 	return nil, s.store.DeleteConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID)
 }

@@ -39,23 +39,24 @@ func (s *server) serveData() {
 	}, s.verification)
 }
 
-// through is which connection data came through.
-type through struct {
-	tenantID
+// Through is which connection data came through.
+type Through struct {
+	TenantID
 	Connection string `query:"connection" doc:"Id or name; left out: the tenant's default."`
 }
 
-type dataRequest struct {
-	through
+// DataRequest narrows what was read from a directory.
+type DataRequest struct {
+	Through
 	Query string `query:"q" maxLength:"200" doc:"Part of the name."`
 	Paging
 }
 
-func (r dataRequest) filter() store.DataFilter {
+func (r DataRequest) filter() store.DataFilter {
 	return store.DataFilter{Connection: r.Connection, Query: r.Query, Cursor: r.Cursor, Limit: r.Limit}
 }
 
-func (s *server) groups(ctx context.Context, in *dataRequest) (*list[store.Record], error) {
+func (s *server) groups(ctx context.Context, in *DataRequest) (*list[store.Record], error) {
 	groups, next, err := s.store.Groups(ctx, at(ctx).tenant, in.filter())
 	if err != nil {
 		return nil, err
@@ -63,13 +64,14 @@ func (s *server) groups(ctx context.Context, in *dataRequest) (*list[store.Recor
 	return page(groups, next), nil
 }
 
-type groupID struct {
+// GroupID is the group that a route is about.
+type GroupID struct {
 	Group string `path:"group" doc:"Id, as the directory has it."`
 }
 
 func (s *server) group(ctx context.Context, in *struct {
-	through
-	groupID
+	Through
+	GroupID
 },
 ) (*one[store.Record], error) {
 	g, err := s.store.Group(ctx, at(ctx).tenant, in.Connection, in.Group)
@@ -80,8 +82,8 @@ func (s *server) group(ctx context.Context, in *struct {
 }
 
 func (s *server) groupMembers(ctx context.Context, in *struct {
-	dataRequest
-	groupID
+	DataRequest
+	GroupID
 },
 ) (*list[store.Record], error) {
 	members, next, err := s.store.GroupMembers(ctx, at(ctx).tenant, in.Group, in.filter())
@@ -92,7 +94,7 @@ func (s *server) groupMembers(ctx context.Context, in *struct {
 }
 
 func (s *server) inventory(ctx context.Context, in *struct {
-	dataRequest
+	DataRequest
 	Type string `query:"type" doc:"One type only, such as \"deviceConfigurations\"."`
 },
 ) (*list[store.InventoryRecord], error) {
@@ -113,7 +115,7 @@ type InventoryType struct {
 	Stale op.Reason  `json:"stale_reason,omitempty" doc:"Why the last try kept the old objects."`
 }
 
-func (s *server) inventoryTypes(ctx context.Context, in *through) (*list[InventoryType], error) {
+func (s *server) inventoryTypes(ctx context.Context, in *Through) (*list[InventoryType], error) {
 	sets, err := s.store.Datasets(ctx, at(ctx).tenant, in.Connection)
 	if err != nil {
 		return nil, err
@@ -152,7 +154,7 @@ type Check struct {
 	Detail string    `json:"detail"`
 }
 
-func (s *server) verification(ctx context.Context, in *through) (*one[Verification], error) {
+func (s *server) verification(ctx context.Context, in *Through) (*one[Verification], error) {
 	r, err := s.store.Verification(ctx, at(ctx).tenant, in.Connection)
 	if err != nil {
 		return nil, err

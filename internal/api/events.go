@@ -28,7 +28,7 @@ const (
 )
 
 type followRequest struct {
-	runID
+	RunID
 	LastEventID string `header:"Last-Event-ID" doc:"Id of the last event that arrived: the stream goes on behind it."`
 }
 

@@ -42,7 +42,7 @@ func (s *server) serveMembers() {
 		serve(s, Route{
 			ID: r.id, Method: http.MethodPost, Path: "/members/{member}" + r.path, Object: Workspace, Needs: tenancy.ManageMembers,
 			Conflicts: true, Summary: r.summary,
-		}, func(ctx context.Context, in *memberID) (*one[store.Member], error) {
+		}, func(ctx context.Context, in *MemberID) (*one[store.Member], error) {
 			if err := r.change(ctx, at(ctx).actor, in.Member); err != nil {
 				return nil, err
 			}
@@ -51,7 +51,8 @@ func (s *server) serveMembers() {
 	}
 }
 
-type memberID struct {
+// MemberID is the member that a route is about.
+type MemberID struct {
 	Member string `path:"member" doc:"Id of the person."`
 }
 
@@ -63,7 +64,7 @@ func (s *server) members(ctx context.Context, _ *none) (*list[store.Member], err
 	return page(members, ""), nil
 }
 
-func (s *server) member(ctx context.Context, in *memberID) (*one[store.Member], error) {
+func (s *server) member(ctx context.Context, in *MemberID) (*one[store.Member], error) {
 	m, err := s.store.Member(ctx, at(ctx).actor, in.Member)
 	if err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func (s *server) addMember(ctx context.Context, in *struct {
 }
 
 func (s *server) changeMember(ctx context.Context, in *struct {
-	memberID
+	MemberID
 	Body struct {
 		Role       tenancy.Role          `json:"role,omitempty"`
 		Denied     *[]tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"Capabilities of the role that this member lacks."`
@@ -132,6 +133,6 @@ func (s *server) changeMember(ctx context.Context, in *struct {
 	return &one[store.Member]{Body: m}, nil
 }
 
-func (s *server) removeMember(ctx context.Context, in *memberID) (*none, error) {
+func (s *server) removeMember(ctx context.Context, in *MemberID) (*none, error) {
 	return nil, s.store.RemoveMember(ctx, at(ctx).actor, in.Member)
 }

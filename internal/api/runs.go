@@ -46,7 +46,8 @@ func (s *server) serveRuns() {
 	}, s.releaseRun)
 }
 
-type runID struct {
+// RunID is the run that a route is about.
+type RunID struct {
 	Run string `path:"run" doc:"Id, or the code of six characters in upper or lower case."`
 }
 
@@ -84,13 +85,13 @@ func (v *visit) described(r op.Run) op.Run {
 	return r
 }
 
-func (s *server) run(ctx context.Context, _ *runID) (*one[op.Run], error) {
+func (s *server) run(ctx context.Context, _ *RunID) (*one[op.Run], error) {
 	v := at(ctx)
 	return &one[op.Run]{Body: v.described(v.run)}, nil
 }
 
 func (s *server) runItems(ctx context.Context, in *struct {
-	runID
+	RunID
 	Paging
 },
 ) (*list[op.Item], error) {
@@ -102,7 +103,7 @@ func (s *server) runItems(ctx context.Context, in *struct {
 	return page(each(items, op.DescribeItem), next), nil
 }
 
-func (s *server) runAttempts(ctx context.Context, _ *runID) (*list[Attempted], error) {
+func (s *server) runAttempts(ctx context.Context, _ *RunID) (*list[Attempted], error) {
 	v := at(ctx)
 	joined, err := s.store.JoinedAttempts(ctx, v.scope, v.run.ID)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *server) runAttempts(ctx context.Context, _ *runID) (*list[Attempted], e
 }
 
 func (s *server) runTimeline(ctx context.Context, in *struct {
-	runID
+	RunID
 	After int64 `query:"after" minimum:"0" doc:"Number of the last line that is known already."`
 	Limit int   `query:"limit" minimum:"1" maximum:"200" default:"200"`
 },
@@ -125,7 +126,7 @@ func (s *server) runTimeline(ctx context.Context, in *struct {
 	return page(lines, ""), nil
 }
 
-func (s *server) cancelRun(ctx context.Context, _ *runID) (*one[op.Run], error) {
+func (s *server) cancelRun(ctx context.Context, _ *RunID) (*one[op.Run], error) {
 	v := at(ctx)
 	if _, err := s.gate.Cancel(ctx, v.actor, v.run.ID); err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (s *server) cancelRun(ctx context.Context, _ *runID) (*one[op.Run], error) 
 }
 
 func (s *server) releaseRun(ctx context.Context, in *struct {
-	runID
+	RunID
 	Body struct {
 		Note string `json:"note" minLength:"3" maxLength:"300" doc:"Why; it is shown with the run."`
 	} `nameHint:"Release"`

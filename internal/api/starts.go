@@ -42,7 +42,7 @@ type Operation struct {
 	CapabilityName string             `json:"capability_name"`
 	Allowed        bool               `json:"allowed" doc:"Whether you have that capability."`
 	Permissions    []string           `json:"permissions" nullable:"false" doc:"Application permissions that the connection needs."`
-	Parameters     *huma.Schema       `json:"parameters" doc:"JSON Schema of the parameters; all of them have defaults."`
+	Parameters     json.RawMessage    `json:"parameters" doc:"JSON Schema of the parameters; all of them have defaults."`
 	QueueLimit     int64              `json:"queue_limit_seconds" doc:"How long a run may wait in line."`
 	RunLimit       int64              `json:"run_limit_seconds" doc:"How long a run may work."`
 }
@@ -53,7 +53,7 @@ func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], err
 		return Operation{
 			Kind: d.Kind, Name: d.Kind.Name(), Does: d.Kind.Does(),
 			Capability: d.Capability, CapabilityName: d.Capability.Words(), Allowed: grants.Has(d.Capability),
-			Permissions: catalogue.Missing(d.Permissions, nil),
+			Permissions: each(d.Permissions, func(p catalogue.Permission) string { return p.AnyOf[0] }),
 			Parameters:  parameters(d),
 			QueueLimit:  int64(d.QueueLimit.Seconds()), RunLimit: int64(d.RunLimit.Seconds()),
 		}
@@ -61,12 +61,15 @@ func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], err
 }
 
 // parameters is the schema of an operation's input.
-func parameters(d *catalogue.Definition) *huma.Schema {
-	return huma.SchemaFromType(huma.NewMapRegistry("", huma.DefaultSchemaNamer), reflect.TypeOf(d.Parameters))
+func parameters(d *catalogue.Definition) json.RawMessage {
+	schema := huma.SchemaFromType(huma.NewMapRegistry("", huma.DefaultSchemaNamer), reflect.TypeOf(d.Parameters))
+	text, _ := json.Marshal(schema) // of a type of ours it can't fail
+	return text
 }
 
 // startRequest is one press.
 type startRequest struct {
+	TenantID
 	Key     string     `header:"Idempotency-Key" required:"true" maxLength:"200" doc:"Yours to choose, new for every start. The same key again is answered with the first answer and starts nothing."`
 	Surface op.Surface `header:"Interlock-Surface" doc:"Where the start was asked; \"cli\" for the command line, else left out."`
 	Body    struct {
@@ -111,6 +114,7 @@ func (s *server) start(ctx context.Context, in *startRequest) (*startAnswer, err
 }
 
 type preflightRequest struct {
+	TenantID
 	Operation  op.Kind `query:"operation" required:"true"`
 	Connection string  `query:"connection" doc:"Id or name; left out: the tenant's default."`
 	Parameters string  `query:"parameters" doc:"The parameters of the start, as JSON."`

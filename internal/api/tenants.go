@@ -33,7 +33,8 @@ func (s *server) serveTenants() {
 	}, s.restoreTenant)
 }
 
-type tenantID struct {
+// TenantID is the tenant that a route is about.
+type TenantID struct {
 	Tenant string `path:"tenant" doc:"Id or name."`
 }
 
@@ -89,7 +90,7 @@ func (s *server) createTenant(ctx context.Context, in *struct {
 	return s.tenant(ctx, nil)
 }
 
-func (s *server) archiveTenant(ctx context.Context, in *tenantID) (*one[TenantDetail], error) {
+func (s *server) archiveTenant(ctx context.Context, in *TenantID) (*one[TenantDetail], error) {
 	v := at(ctx)
 	if err := s.store.ArchiveTenant(ctx, v.actor, v.tenant.Tenant.ID); err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (s *server) archiveTenant(ctx context.Context, in *tenantID) (*one[TenantDe
 	return s.tenant(ctx, in)
 }
 
-func (s *server) restoreTenant(ctx context.Context, in *tenantID) (*one[TenantDetail], error) {
+func (s *server) restoreTenant(ctx context.Context, in *TenantID) (*one[TenantDetail], error) {
 	v := at(ctx)
 	if err := s.store.RestoreTenant(ctx, v.actor, v.tenant.Tenant.ID); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (s *server) restoreTenant(ctx context.Context, in *tenantID) (*one[TenantDe
 	return s.tenant(ctx, in)
 }
 
-func (s *server) tenant(ctx context.Context, _ *tenantID) (*one[TenantDetail], error) {
+func (s *server) tenant(ctx context.Context, _ *TenantID) (*one[TenantDetail], error) {
 	v := at(ctx)
 	t, err := s.store.Tenant(ctx, v.tenant)
 	if err != nil {
