@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"go/ast"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 func read(t *testing.T, name string) string {
@@ -94,5 +97,39 @@ func TestLinksInDocs(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestManual: the manual knows every setting that the code reads from the
+// environment, and its table of capabilities is the registry's.
+func TestManual(t *testing.T) {
+	manual := read(t, "docs/manual.md")
+	files, err := source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	setting := regexp.MustCompile(`^INTERLOCK_[A-Z_]+$`)
+	for _, f := range files {
+		if f.test() || f.in("internal/db/dbtest/...") {
+			continue
+		}
+		f.texts(func(at ast.Node, text string) {
+			if setting.MatchString(text) && !strings.Contains(manual, "`"+text+"`") {
+				t.Error(f.finding(at, "docs/manual.md does not mention %s", text))
+			}
+		})
+	}
+	for _, c := range tenancy.Capabilities() {
+		cells := regexp.MustCompile("(?m)^\\| `" + regexp.QuoteMeta(string(c)) + "` \\|[^|]*\\|(.*)\\|$").FindStringSubmatch(manual)
+		if cells == nil {
+			t.Errorf("docs/manual.md has no row for the capability %s", c)
+			continue
+		}
+		for i, cell := range strings.Split(cells[1], "|") {
+			role := tenancy.Roles()[i]
+			if has := slices.Contains(role.Capabilities(), c); has != (strings.TrimSpace(cell) == "x") {
+				t.Errorf("docs/manual.md is wrong about %s and %s: it holds %t", role, c, has)
+			}
+		}
 	}
 }
