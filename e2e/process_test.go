@@ -1,0 +1,245 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is the path of the program under test.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "interlock-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // what is left lies in the folder for temporary things
+	program = filepath.Join(dir, "interlock")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", program, "../cmd/interlock")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the program under test:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// journal collects what a process writes, for whoever waits for a part of it.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{}
+}
+
+func newJournal() *journal { return &journal{more: make(chan struct{})} }
+
+// Write implements io.Writer.
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	close(j.more)
+	j.more = make(chan struct{})
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// line returns the first whole line that has part in it; empty when there is none yet.
+func (j *journal) line(part string) (string, <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for line := range strings.Lines(j.text.String()) {
+		if strings.Contains(line, part) && strings.HasSuffix(line, "\n") {
+			return line, j.more
+		}
+	}
+	return "", j.more
+}
+
+// process is a program that runs beside the test and never outlives it.
+type process struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	out, log *journal // standard output and standard error
+	gone     chan struct{}
+	err      error // how it ended; read after gone
+}
+
+// launch starts a program. env is added to the test's own environment.
+func launch(t *testing.T, env []string, name string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.CommandContext(t.Context(), name, args...), out: newJournal(), log: newJournal(), gone: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
+	// The test binary may itself be killed.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.gone)
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("log of process %d, without its small talk:\n%s", p.cmd.Process.Pid, p.complaints())
+		}
+	})
+	return p
+}
+
+// complaints are the last lines of the log that tell of anything unusual.
+func (p *process) complaints() string {
+	const most = 4000
+	var kept strings.Builder
+	for line := range strings.Lines(p.log.String()) {
+		if !strings.Contains(line, `"level":"DEBUG"`) && !strings.Contains(line, `"msg":"request"`) {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()[max(0, kept.Len()-most):]
+}
+
+// await returns the first line on j that has part in it.
+func (p *process) await(j *journal, part string, within time.Duration) string {
+	p.t.Helper()
+	timeout := time.After(within)
+	for {
+		line, more := j.line(part)
+		if line != "" {
+			return line
+		}
+		select {
+		case <-more:
+		case <-p.gone:
+			if line, _ := j.line(part); line != "" {
+				return line
+			}
+			p.t.Fatalf("process ended (%v) before it wrote %q", p.err, part)
+		case <-timeout:
+			p.t.Fatalf("process did not write %q within %v", part, within)
+		}
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Errorf("signal %v: %v", s, err)
+	}
+}
+
+// kill ends the process at once, as a power switch would, and waits for its end.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.gone
+}
+
+// stop asks the process to end and waits for it.
+func (p *process) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.gone:
+	case <-time.After(40 * time.Second):
+		p.t.Fatal("process did not end within 40 s of SIGTERM")
+	}
+	if p.err != nil {
+		p.t.Errorf("process ended with %v after SIGTERM", p.err)
+	}
+}
+
+// pause stops every thread of the process and returns when all of them stand.
+func (p *process) pause() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	eventually(p.t, 5*time.Second, "the process stands still", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+		if err != nil {
+			return true // it is gone
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return strings.HasPrefix(rest, "T") || strings.HasPrefix(rest, "t")
+	})
+}
+
+func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
+// paused runs fn while the process stands still.
+func (p *process) paused(fn func()) {
+	p.t.Helper()
+	select {
+	case <-p.gone:
+		fn()
+		return
+	default:
+	}
+	p.pause()
+	defer p.resume()
+	fn()
+}
+
+// result is how a command ended.
+type result struct {
+	code        int
+	out, stderr string
+}
+
+// command runs a program to its end. in is its standard input.
+func command(t *testing.T, env []string, in, name string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin = strings.NewReader(in)
+	var out, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), stderr.String()}
+}
+
+// must is command, for what has to succeed. It returns standard output.
+func must(t *testing.T, env []string, in, name string, args ...string) string {
+	t.Helper()
+	r := command(t, env, in, name, args...)
+	if r.code != 0 {
+		t.Fatalf("%s %s: exit code %d\n%s%s", name, strings.Join(args, " "), r.code, r.out, r.stderr)
+	}
+	return r.out
+}
+
+// eventually polls until done holds. The bound is for a machine in trouble: no
+// test judges how fast anything is.
+func eventually(t *testing.T, within time.Duration, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
