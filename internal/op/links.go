@@ -28,33 +28,46 @@ const (
 	toVerification         page = "verification"
 )
 
-// Addresses of the console. No other code builds one.
+// Addresses of the console, as patterns of [net/http.ServeMux]. No other code
+// builds one: the functions below fill them.
 const (
-	runRoute         = "/w/{workspace}/operations/{run}"
-	attemptRoute     = "/w/{workspace}/operations/attempts/{attempt}"
-	membersRoute     = "/w/{workspace}/members"
-	tenantRoute      = "/w/{workspace}/tenants/{tenant}"
-	connectionsRoute = tenantRoute + "/connections"
-	connectionRoute  = connectionsRoute + "/{connection}"
+	WorkspacesRoute        = "/workspaces"
+	workspaceRoute         = "/w/{workspace}"
+	TenantsRoute           = workspaceRoute + "/tenants"
+	TenantRoute            = TenantsRoute + "/{tenant}"
+	StartRoute             = TenantRoute + "/start/{operation}"
+	GroupsRoute            = TenantRoute + "/groups"
+	ConnectionsRoute       = TenantRoute + "/connections"
+	ConnectionRoute        = ConnectionsRoute + "/{connection}"
+	OperationsRoute        = workspaceRoute + "/operations"
+	RunRoute               = OperationsRoute + "/{run}"
+	RunCancelRoute         = RunRoute + "/cancel"
+	RunReleaseRoute        = RunRoute + "/release"
+	AttemptsRoute          = OperationsRoute + "/attempts"
+	AttemptRoute           = AttemptsRoute + "/{attempt}"
+	NotificationsRoute     = workspaceRoute + "/notifications"
+	NotificationsReadRoute = NotificationsRoute + "/read"
+	TokensRoute            = workspaceRoute + "/tokens"
+	MembersRoute           = workspaceRoute + "/members"
 )
 
 var routes = map[page]string{
-	toRun:                  runRoute,
-	toOtherRun:             "/w/{workspace}/operations/{other_run}",
-	toItems:                runRoute + "#items",
-	toRetry:                connectionRoute + "#start",
-	toReload:               tenantRoute,
-	toMembers:              membersRoute,
-	toOnboarding:           "/w/{workspace}/onboarding/{tenant}",
-	toTenantSettings:       tenantRoute + "/settings",
-	toConnections:          connectionsRoute,
-	toConnectionNew:        connectionsRoute + "/new",
-	toConnection:           connectionRoute,
-	toConnectionReconnect:  connectionRoute + "/edit",
-	toConnectionCredential: connectionRoute + "/credential",
-	toConnectionConsent:    connectionRoute + "/consent",
-	toConnectionVerify:     connectionRoute + "#start",
-	toVerification:         connectionRoute + "#verification",
+	toRun:                  RunRoute,
+	toOtherRun:             OperationsRoute + "/{other_run}",
+	toItems:                RunRoute + "#items",
+	toRetry:                ConnectionRoute + "#start",
+	toReload:               TenantRoute,
+	toMembers:              MembersRoute,
+	toOnboarding:           workspaceRoute + "/onboarding/{tenant}",
+	toTenantSettings:       TenantRoute + "/settings",
+	toConnections:          ConnectionsRoute,
+	toConnectionNew:        ConnectionsRoute + "/new",
+	toConnection:           ConnectionRoute,
+	toConnectionReconnect:  ConnectionRoute + "/edit",
+	toConnectionCredential: ConnectionRoute + "/credential",
+	toConnectionConsent:    ConnectionRoute + "/consent",
+	toConnectionVerify:     ConnectionRoute + "#start",
+	toVerification:         ConnectionRoute + "#verification",
 }
 
 // instead says where to go when the answer knows no connection.
@@ -74,32 +87,82 @@ type place map[string]string
 
 // RunPath is the one address of a run, by its code.
 func RunPath(workspace, run string) string {
-	return place{"workspace": workspace, "run": run}.path(runRoute)
+	return place{"workspace": workspace, "run": run}.path(RunRoute)
+}
+
+// RunCancelPath is where a run is asked to stop, by its code.
+func RunCancelPath(workspace, run string) string {
+	return place{"workspace": workspace, "run": run}.path(RunCancelRoute)
+}
+
+// RunReleasePath is where the connection of a run is taken away from it.
+func RunReleasePath(workspace, run string) string {
+	return place{"workspace": workspace, "run": run}.path(RunReleaseRoute)
+}
+
+// OperationsPath is the address of the runs of a workspace.
+func OperationsPath(workspace string) string {
+	return place{"workspace": workspace}.path(OperationsRoute)
+}
+
+// AttemptsPath is the address of the record of all presses.
+func AttemptsPath(workspace string) string {
+	return place{"workspace": workspace}.path(AttemptsRoute)
 }
 
 // AttemptPath is the address of the record of one press, by its id.
 func AttemptPath(workspace, attempt string) string {
-	return place{"workspace": workspace, "attempt": attempt}.path(attemptRoute)
+	return place{"workspace": workspace, "attempt": attempt}.path(AttemptRoute)
 }
 
 // MembersPath is the address of a workspace's members.
 func MembersPath(workspace string) string {
-	return place{"workspace": workspace}.path(membersRoute)
+	return place{"workspace": workspace}.path(MembersRoute)
+}
+
+// NotificationsPath is the address of the reader's notifications.
+func NotificationsPath(workspace string) string {
+	return place{"workspace": workspace}.path(NotificationsRoute)
+}
+
+// NotificationsReadPath is where all of them are marked as read.
+func NotificationsReadPath(workspace string) string {
+	return place{"workspace": workspace}.path(NotificationsReadRoute)
+}
+
+// TokensPath is the address of the reader's own API tokens and sessions.
+func TokensPath(workspace string) string {
+	return place{"workspace": workspace}.path(TokensRoute)
+}
+
+// TenantsPath is the address of a workspace's tenants.
+func TenantsPath(workspace string) string {
+	return place{"workspace": workspace}.path(TenantsRoute)
 }
 
 // TenantPath is the address of a tenant, by its slug.
 func TenantPath(workspace, tenant string) string {
-	return place{"workspace": workspace, "tenant": tenant}.path(tenantRoute)
+	return place{"workspace": workspace, "tenant": tenant}.path(TenantRoute)
+}
+
+// StartPath is where a start on a tenant is asked.
+func StartPath(workspace, tenant string, kind Kind) string {
+	return place{"workspace": workspace, "tenant": tenant, "operation": string(kind)}.path(StartRoute)
+}
+
+// GroupsPath is the address of a tenant's groups.
+func GroupsPath(workspace, tenant string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(GroupsRoute)
 }
 
 // ConnectionsPath is the address of a tenant's connections.
 func ConnectionsPath(workspace, tenant string) string {
-	return place{"workspace": workspace, "tenant": tenant}.path(connectionsRoute)
+	return place{"workspace": workspace, "tenant": tenant}.path(ConnectionsRoute)
 }
 
 // ConnectionPath is the address of a connection, by its slug.
 func ConnectionPath(workspace, tenant, connection string) string {
-	return place{"workspace": workspace, "tenant": tenant, "connection": connection}.path(connectionRoute)
+	return place{"workspace": workspace, "tenant": tenant, "connection": connection}.path(ConnectionRoute)
 }
 
 // to returns the address of a page, or "" when the place has none.

@@ -1,0 +1,24 @@
+package op
+
+import (
+	"testing"
+	"time"
+)
+
+func TestMoments(t *testing.T) {
+	now := time.Date(2026, 11, 23, 14, 2, 31, 0, time.UTC)
+	for _, tt := range []struct{ got, want string }{
+		{Ago(now.Add(-2*time.Minute), now), "2 minutes ago"},
+		{Ago(now.Add(time.Hour), now), "just now"},
+		{Day(now), "23 Nov 2026"},
+		{Moment(now.In(time.FixedZone("", 3600)), now), "14:02:31 UTC"},
+		{Moment(now.Add(-24*time.Hour), now), "22 Nov 2026, 14:02:31 UTC"},
+		{Span(185 * time.Second), "3 minutes 5 seconds"},
+		{Number(1284), "1,284"},
+		{Directory("8c4e0000-0000-4000-8000-0000000091d2"), "8c4e…91d2"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%q, want %q", tt.got, tt.want)
+		}
+	}
+}
