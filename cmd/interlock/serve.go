@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ to a proxy of yours that does (--behind-proxy).`,
 			if simulator.URL != "" {
 				cfg.Simulator = &simulator
 			}
-			ln, err := listen(addr, cert, key)
+			ln, err := listen(ctx, addr, cert, key)
 			if err != nil {
 				return err
 			}
@@ -115,23 +116,19 @@ func reachable(addr, cert, key string, behindProxy bool) error {
 }
 
 // listen opens the address, with TLS when there is a certificate.
-func listen(addr, cert, key string) (net.Listener, error) {
+func listen(ctx context.Context, addr, cert, key string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--addr: %w", err)
+	}
 	if cert == "" {
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			return nil, fmt.Errorf("--addr: %w", err)
-		}
 		return ln, nil
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		return nil, errors.Join(fmt.Errorf("--tls-cert, --tls-key: %w", err), ln.Close())
 	}
-	ln, err := tls.Listen("tcp", addr, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
-	if err != nil {
-		return nil, fmt.Errorf("--addr: %w", err)
-	}
-	return ln, nil
+	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
 }
 
 // urlOf is the address of a listener as a browser writes it.

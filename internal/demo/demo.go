@@ -105,7 +105,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}
-	if d.listener, err = net.Listen("tcp", cfg.Addr); err != nil {
+	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	root, err := rootKey(d.file("root.key"))

@@ -475,7 +475,7 @@ func TestNothingIsAcceptedAfterTheAnswerToADisable(t *testing.T) {
 		for round := range rounds {
 			change := changes[round%len(changes)]
 			var off sync.Map // worker -> whether the answer had come when it pressed
-			var answered, stop = make(chan struct{}), make(chan struct{})
+			answered, stop := make(chan struct{}), make(chan struct{})
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			for w := range workers {

@@ -193,7 +193,7 @@ func TestDescribeChangesNothing(t *testing.T) {
 // stays an answer.
 func FuzzDescribe(f *testing.F) {
 	for n := range byte(8) {
-		f.Add(n, "credential_expired", "inventory.sync", "Kestrel", "expired_on", "2026-11-01T00:00:00Z", int64(at.Unix()))
+		f.Add(n, "credential_expired", "inventory.sync", "Kestrel", "expired_on", "2026-11-01T00:00:00Z", at.Unix())
 		f.Add(n, "lunar_eclipse", "", "{tenant}", "count", "1", int64(-1))
 		f.Add(n, "permission_missing", "x", "\u202eabc\x00\xff", "permissions", ",,a,"+strings.Repeat("b", 300), int64(1<<40))
 	}

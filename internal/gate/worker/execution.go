@@ -246,7 +246,7 @@ func (x *execution) finish(ctx context.Context, err error) {
 			return
 		}
 		x.log.WarnContext(ctx, "could not end the run; trying again", "error", werr)
-		time.Sleep(wait)
+		<-time.After(wait) // ctx outlives the process's stop: the lease bounds the waiting
 	}
 }
 
