@@ -106,6 +106,22 @@ func (s *Store) ReadNotification(ctx context.Context, a access.Actor, id string)
 	return nil
 }
 
+// ReadNotifications marks all of the actor's own notifications as read.
+func (s *Store) ReadNotifications(ctx context.Context, a access.Actor) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE notifications SET read_at = interlock_now() WHERE workspace_id = $1 AND user_id = $2 AND read_at IS NULL`,
+			a.WorkspaceID(), a.ID())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read notifications: %w", err)
+	}
+	return nil
+}
+
 // behind scans a row whose first columns are someone else's.
 type behind struct {
 	db.Row

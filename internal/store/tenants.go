@@ -50,6 +50,8 @@ type TenantFilter struct {
 	Query     string // part of name or domain
 	Status    tenancy.TenantStatus
 	Readiness tenancy.Readiness
+	Latest    op.RunOutcome // how the newest run ended
+	Active    bool          // a run is on its way
 	Cursor    string
 	Limit     int // 1 to 200; 0: 50
 }
@@ -157,6 +159,12 @@ func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int) *
 	}
 	if f.Status != "" {
 		q.add(` AND t.status = %s`, string(f.Status))
+	}
+	if f.Latest != "" {
+		q.add(` AND (SELECT r.outcome FROM runs r WHERE r.tenant_id = t.id ORDER BY r.id DESC LIMIT 1) = %s`, string(f.Latest))
+	}
+	if f.Active {
+		q.add(` AND EXISTS (SELECT 1 FROM connections h JOIN run_claims k ON k.scope = h.id WHERE h.tenant_id = t.id)`)
 	}
 	if key != nil {
 		q.add(` AND (t.name_key, t.id) > (%s, %s)`, key[0], key[1])

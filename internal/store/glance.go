@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Glance is what the frame of every page tells.
+type Glance struct {
+	Active     int64 // runs on their way, of the tenants that the reader sees
+	Unread     int64 // notifications of the reader's own
+	Workspaces []access.Place
+}
+
+// Glance returns what the frame of a's pages tells, as of one moment.
+func (s *Store) Glance(ctx context.Context, a access.Actor) (Glance, error) {
+	return read(ctx, s, "glance", func(ctx context.Context, tx db.Tx) (g Glance, err error) {
+		scope, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View)
+		if err != nil {
+			return Glance{}, err
+		}
+		// Slots are as few as connections in use; the history of runs is long.
+		q := new(query)
+		q.add(`SELECT COUNT(*) FROM run_claims k JOIN runs r ON r.id = k.run_id WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id"))
+		if err := tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&g.Active); err != nil {
+			return Glance{}, err
+		}
+		q = notificationsOf(scope, `SELECT COUNT(*) FROM runs r`).add(` AND n.read_at IS NULL`)
+		if err := tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&g.Unread); err != nil {
+			return Glance{}, err
+		}
+		g.Workspaces, err = access.Workspaces(ctx, tx, a)
+		return g, err
+	})
+}
