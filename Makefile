@@ -14,10 +14,12 @@ WITH_POSTGRES := go run ./internal/db/dbtest/pgserver --
 # Packages whose reason is concurrency, or that are driven by it.
 RACE := ./internal/db/... ./internal/gate/... ./internal/graphsim/... ./internal/provider/... ./internal/api/...
 
-# The linter is built from the source that tools/go.mod pins, once for each
-# version of it and of Go, outside the tree.
-LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' tools/go.mod)
-LINT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/interlock/bin/golangci-lint-$(LINT_VERSION)-$(shell go env GOVERSION)
+# Tools are built from the source that tools/go.mod pins, once for each version
+# of them and of Go, outside the tree.
+BIN      := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/interlock/bin
+pinned    = $(shell sed -n 's|^.*$(1) \(v[^ ]*\).*|\1|p' tools/go.mod)-$(shell go env GOVERSION)
+LINT     := $(BIN)/golangci-lint-$(call pinned,github.com/golangci/golangci-lint/v2)
+TEMPL    := $(BIN)/templ-$(call pinned,github.com/a-h/templ)
 
 FUZZTIME ?= 1m
 COVERAGE ?= coverage.out
@@ -43,7 +45,8 @@ fmt: $(LINT) ## Format the code (gofumpt, goimports)
 	$(LINT) fmt
 
 .PHONY: generate
-generate: ## Make again every file that is made from another
+generate: $(TEMPL) ## Make again every file that is made from another
+	$(TEMPL) generate -log-level warn
 	go generate ./...
 
 ##@ Before a commit
@@ -127,6 +130,8 @@ cover: ## Test coverage, by package and in all
 	$(WITH_POSTGRES) go test -coverpkg ./internal/... -coverprofile $(COVERAGE) ./...
 	@go tool cover -func $(COVERAGE) | tail -1
 
-$(LINT):
+$(LINT): PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(TEMPL): PACKAGE := github.com/a-h/templ/cmd/templ
+$(LINT) $(TEMPL):
 	mkdir -p $(@D)
-	cd tools && go build -trimpath -ldflags '-s -w' -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	go build -C tools -trimpath -ldflags '-s -w' -o $@ $(PACKAGE)
