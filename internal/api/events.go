@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ type stream struct{ Body func(huma.Context) }
 // or its reader may no longer read it.
 func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error) {
 	v := at(ctx)
-	f := &follower{server: s, visit: v, items: make(map[string]op.Item)}
+	f := &follower{server: s, visit: v, since: time.UnixMicro(0), items: make(map[string]op.Item)}
 	f.resume(in.LastEventID)
 	return &stream{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
@@ -61,8 +62,8 @@ type follower struct {
 	out   *httpx.Stream
 
 	line  int64              // the last line of the timeline that was sent
-	since time.Time          // items that are not newer were sent before the reader came back
-	items map[string]op.Item // as they were sent
+	since time.Time          // items that are not newer were sent
+	items map[string]op.Item // as they were sent to this reader
 	state op.Run             // as it was sent
 }
 
@@ -194,8 +195,11 @@ func (f *follower) sendTimeline(ctx context.Context) error {
 // streamPage is how many lines are read at a time.
 const streamPage = 200
 
+// sendItems sends the lines of the results that are new or were written again, in
+// the order in which that happened, so that each event's id says how far the
+// reader is.
 func (f *follower) sendItems(ctx context.Context) error {
-	seen, newest := f.since, f.since
+	var fresh []op.Item
 	for cursor := ""; ; {
 		items, next, err := f.store.Items(ctx, f.visit.scope, f.visit.run.ID, cursor, streamPage)
 		if err != nil {
@@ -203,22 +207,25 @@ func (f *follower) sendItems(ctx context.Context) error {
 		}
 		for _, i := range items {
 			before, sent := f.items[i.Key]
-			if sent && sameItem(before, i) || !sent && !i.At.After(seen) {
-				continue
-			}
-			f.items[i.Key] = i
-			if i.At.After(newest) {
-				newest = i.At
-			}
-			if err := f.out.Event(f.id(), eventItem, op.DescribeItem(i)); err != nil {
-				return err
+			if sent && !sameItem(before, i) || !sent && i.At.After(f.since) {
+				fresh = append(fresh, i)
 			}
 		}
 		if cursor = next; cursor == "" {
-			f.since = newest
-			return nil
+			break
 		}
 	}
+	slices.SortStableFunc(fresh, func(a, b op.Item) int { return a.At.Compare(b.At) })
+	for n, i := range fresh {
+		if n+1 == len(fresh) || fresh[n+1].At.After(i.At) { // all of that instant are sent with this one
+			f.since = i.At
+		}
+		f.items[i.Key] = i
+		if err := f.out.Event(f.id(), eventItem, op.DescribeItem(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sameItem(a, b op.Item) bool {

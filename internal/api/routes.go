@@ -90,14 +90,17 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 
 // refusals are the problems that a route may answer with.
 func (r Route) refusals() map[string]*huma.Response {
-	codes := []int{http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	codes := []int{
+		http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
 	if r.Object != Public {
-		codes = append(codes, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound)
+		codes = append(codes, http.StatusForbidden, http.StatusNotFound)
 	}
 	if r.Method == http.MethodGet {
 		codes = append(codes, http.StatusBadRequest)
 	} else {
-		codes = append(codes, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests)
+		codes = append(codes, http.StatusRequestEntityTooLarge)
 	}
 	if r.Conflicts {
 		codes = append(codes, http.StatusConflict)

@@ -1,0 +1,235 @@
+package api
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// event is one event of a stream; beats have no name.
+type event struct{ id, name, data string }
+
+// reader reads a stream.
+type reader struct {
+	t      *testing.T
+	resp   *http.Response
+	events chan event
+}
+
+func (w *world) follow(a access.Actor, run, last string) *reader {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.http.URL+Base+"/runs/"+run+"/events", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.Bearer(a))
+	if last != "" {
+		r.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := w.http.Client().Do(r) //nolint:bodyclose // at the end of the test
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := &reader{w.t, resp, make(chan event, 1000)}
+	w.t.Cleanup(func() { _ = resp.Body.Close() })
+	go func() {
+		defer close(f.events)
+		var e event
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			name, value, _ := strings.Cut(lines.Text(), ":")
+			value = strings.TrimPrefix(value, " ")
+			switch {
+			case lines.Text() == ":":
+				f.events <- event{}
+			case lines.Text() == "" && e.name != "":
+				f.events <- e
+				e = event{}
+			case name == "id":
+				e.id = value
+			case name == "event":
+				e.name = value
+			case name == "data":
+				e.data = value
+			}
+		}
+	}()
+	return f
+}
+
+// next returns the next event that is no beat, and fails when the stream ends.
+func (r *reader) next(want string, into any) event {
+	r.t.Helper()
+	for {
+		select {
+		case e, ok := <-r.events:
+			switch {
+			case !ok:
+				r.t.Fatalf("the stream ended, want %s", want)
+			case e.name == "":
+				continue
+			case e.name != want:
+				r.t.Fatalf("the event is %s %s, want %s", e.name, e.data, want)
+			}
+			if err := json.Unmarshal([]byte(e.data), into); err != nil {
+				r.t.Fatal(err)
+			}
+			return e
+		case <-time.After(10 * time.Second):
+			r.t.Fatalf("no %s came", want)
+		}
+	}
+}
+
+// closed waits for the end of the stream, with nothing but beats before it.
+func (r *reader) closed() {
+	r.t.Helper()
+	for {
+		select {
+		case e, ok := <-r.events:
+			if !ok {
+				return
+			}
+			if e.name != "" {
+				r.t.Fatalf("another event came: %s", e.name)
+			}
+		case <-time.After(10 * time.Second):
+			r.t.Fatal("the stream goes on")
+		}
+	}
+}
+
+func TestFollowARun(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
+		f := w.follow(w.Viewer, ref.Code, "")
+		if ct := f.resp.Header.Get("Content-Type"); ct != "text/event-stream" {
+			t.Errorf("Content-Type is %q", ct)
+		}
+		var run op.Run
+		var item op.Item
+		var line struct{ Text string }
+		f.next("state", &run)
+		if run.State != op.Queued || run.Words.Title == "" {
+			t.Errorf("the first state is %+v", run)
+		}
+		f.next("timeline", &line) // that it was accepted
+		w.line(ref.ID, "Reading apps")
+		w.item(ref.ID, 1, "mobileApps", op.ItemDone)
+		w.works(ref.ID, 1, 2)
+		f.next("timeline", &line)
+		last := f.next("item", &item)
+		if line.Text != "Reading apps" || item.Key != "mobileApps" || item.Detail == "" {
+			t.Errorf("got %+v and %+v", line, item)
+		}
+		f.next("state", &run)
+		if run.State != op.Running || run.Counts.Done != 1 {
+			t.Errorf("the second state is %+v", run)
+		}
+
+		// Who comes back gets the state, and what they have not seen.
+		w.item(ref.ID, 2, "managedDevices", op.ItemDone)
+		again := w.follow(w.Viewer, ref.ID, last.id)
+		again.next("state", &run)
+		again.next("item", &item)
+		if item.Key != "managedDevices" {
+			t.Errorf("who came back is told of %s first", item.Key)
+		}
+		f.next("item", &item)
+
+		w.item(ref.ID, 1, "mobileApps", op.ItemFailed) // a line that is written again
+		w.ends(ref.ID, op.RunPartial, "")
+		for _, r := range []*reader{f, again} {
+			r.next("item", &item)
+			if item.Key != "mobileApps" || item.Result != op.ItemFailed {
+				t.Errorf("the changed line is %+v", item)
+			}
+			r.next("end", &run)
+			if run.Outcome != op.RunPartial {
+				t.Errorf("the end is %+v", run)
+			}
+			r.closed()
+		}
+		late := w.follow(w.Viewer, ref.ID, "made up")
+		late.next("state", &run)
+		late.next("timeline", &line)
+		late.next("timeline", &line)
+		late.next("item", &item)
+		late.next("item", &item)
+		late.next("end", &run)
+		late.closed()
+	})
+}
+
+// TestFollowEndsWithTheRight: a stream does not outlive the right to read it.
+func TestFollowEndsWithTheRight(t *testing.T) {
+	for what, sql := range map[string]string{
+		"a revoked token":       `UPDATE tokens SET revoked_at = interlock_now() WHERE user_id = $1`,
+		"a removed member":      `DELETE FROM members WHERE user_id = $1`,
+		"a disabled account":    `UPDATE users SET disabled_at = interlock_now() WHERE id = $1`,
+		"a tenant out of sight": `UPDATE members SET all_tenants = FALSE WHERE user_id = $1`,
+		"a denied view":         `UPDATE members SET denied = '["view"]' WHERE user_id = $1`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				w.server.recheck, w.server.beat = 50*time.Millisecond, 20*time.Millisecond
+				w.ready("kestrel")
+				ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
+				f := w.follow(w.Viewer, ref.ID, "")
+				var run op.Run
+				f.next("state", &run)
+				f.next("timeline", &struct{}{})
+				if e := <-f.events; e.name != "" {
+					t.Fatalf("%s came in place of a beat", e.name)
+				}
+				w.Exec(sql, w.Viewer.ID())
+				f.closed()
+			})
+		})
+	}
+}
+
+// The interval at which rights are looked at again is part of the promise that a
+// stream closes within five seconds of a revocation.
+func TestRecheckIsWithinFiveSeconds(t *testing.T) {
+	s := newServer(Deps{})
+	if s.recheck+s.settle >= 5*time.Second {
+		t.Errorf("rights are looked at every %s", s.recheck)
+	}
+	if s.beat > 15*time.Second {
+		t.Errorf("a sign of life comes every %s", s.beat)
+	}
+}
+
+func TestManyChangesAreToldInFew(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.server.settle = 100 * time.Millisecond
+		w.ready("kestrel")
+		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
+		f := w.follow(w.Viewer, ref.ID, "")
+		var run op.Run
+		f.next("state", &run)
+		for i := range 40 {
+			w.works(ref.ID, i, 40)
+		}
+		w.ends(ref.ID, op.RunSucceeded, "")
+		states := 0
+		for e := range f.events {
+			if e.name == "state" {
+				states++
+			}
+			if e.name == "end" {
+				break
+			}
+		}
+		if states >= 40 {
+			t.Errorf("%d states were told of 40 changes", states)
+		}
+	})
+}

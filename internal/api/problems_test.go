@@ -1,0 +1,300 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func TestSignInAndOut(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d, Limits{}, access.Limits{PerAddress: 3, Window: time.Hour})
+		w.post(w.Owner, "/members", map[string]any{"email": "li@lattice.example", "name": "Li", "password": "correct horse battery", "role": "operator"}).want(http.StatusCreated)
+		in := func(password string) answer {
+			return w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "li@lattice.example", "password": password})
+		}
+		var s Session
+		in("correct horse battery").want(http.StatusOK, &s)
+		if s.Person.Email != "li@lattice.example" || s.Person.Workspace.Slug != "lattice" || s.Person.Role != tenancy.Operator || time.Until(s.ExpiresAt) < 6*24*time.Hour {
+			t.Errorf("signed in as %+v", s)
+		}
+		var me Me
+		w.ask(s.Token, http.MethodGet, "/me", nil).want(http.StatusOK, &me)
+		if me.ID != s.Person.ID || len(me.Capabilities) != len(tenancy.Operator.Capabilities()) {
+			t.Errorf("me is %+v", me)
+		}
+		w.ask(s.Token, http.MethodPost, "/sign-out", nil).want(http.StatusNoContent)
+		w.ask(s.Token, http.MethodGet, "/me", nil).problem(http.StatusUnauthorized, "signed_out")
+
+		p := in("wrong").problem(http.StatusUnauthorized, "sign_in_refused")
+		unknown := w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "nobody@lattice.example", "password": "wrong"}).problem(http.StatusUnauthorized, "sign_in_refused")
+		if p.Detail != unknown.Detail || p.Title != unknown.Title {
+			t.Errorf("a wrong password is told from an unknown account: %+v, %+v", p, unknown)
+		}
+		var last answer
+		for range 4 {
+			last = w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "nobody@lattice.example", "password": "wrong"})
+		}
+		last.problem(http.StatusTooManyRequests, "too_many_tries")
+		if last.header.Get("Retry-After") == "" {
+			t.Error("nobody says when to try again")
+		}
+	})
+}
+
+func TestTokens(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		var made NewToken
+		w.post(w.Operator, "/tokens", map[string]any{"name": "nightly", "ttl_seconds": 3600, "only": []string{"inventory.sync"}}).want(http.StatusCreated, &made)
+		w.ask(made.Secret, http.MethodPost, "/tenants/kestrel/starts", map[string]any{"operation": "inventory.sync"}, "Idempotency-Key", "k").want(http.StatusAccepted)
+		w.ask(made.Secret, http.MethodGet, "/runs", nil).problem(http.StatusForbidden, "forbidden")
+		var list Page[access.Token]
+		w.get(w.Operator, "/tokens").want(http.StatusOK, &list)
+		if len(list.Items) != 2 || strings.Contains(fmt.Sprint(list), made.Secret) {
+			t.Errorf("tokens are %+v", list)
+		}
+		one := "/tokens/" + made.Token.ID
+		w.ask(w.Bearer(w.Second), http.MethodDelete, one, nil).problem(http.StatusNotFound, "not_found")
+		w.ask(w.Bearer(w.Operator), http.MethodDelete, one, nil).want(http.StatusNoContent)
+		w.ask(made.Secret, http.MethodGet, "/me", nil).problem(http.StatusUnauthorized, "signed_out")
+	})
+}
+
+// Who is nobody learns nothing, not even which addresses there are. Cookies are
+// no way to sign in.
+func TestSignedOut(t *testing.T) {
+	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	for _, header := range [][]string{
+		nil,
+		{"Cookie", "session=" + w.Bearer(w.Owner)},
+		{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("a:"+w.Bearer(w.Owner)))},
+		{"Authorization", w.Bearer(w.Owner)},
+		{"Authorization", "Bearer"},
+	} {
+		for _, path := range []string{"/me", "/tenants", "/tenants/nowhere", "/no/such/route", "/api", "/api/v2/me"} {
+			a := w.ask("", http.MethodGet, path, nil, header...)
+			a.problem(http.StatusUnauthorized, "signed_out")
+			if got := a.header.Get("WWW-Authenticate"); !strings.HasPrefix(got, "Bearer") {
+				t.Errorf("%s: WWW-Authenticate is %q", path, got)
+			}
+		}
+	}
+	w.ask(w.Bearer(w.Owner), http.MethodGet, "/me?access_token=x", nil).problem(http.StatusUnprocessableEntity, "field")
+}
+
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	secret := w.Bearer(w.Owner)
+	for _, a := range []answer{
+		w.ask(secret, http.MethodGet, "/me", nil),
+		w.ask(secret, http.MethodGet, "/tenants/nowhere", nil),
+		w.ask(secret, http.MethodGet, "/no/such/route", nil),
+		w.ask(secret, http.MethodPut, "/me", nil),
+		w.ask("", http.MethodGet, "/me", nil),
+		w.ask("", http.MethodGet, "/openapi.json", nil),
+		w.ask("", http.MethodGet, "/healthz", nil),
+		w.ask("", http.MethodGet, "/readyz", nil),
+	} {
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+			"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%d %.40s: %s is %q", a.status, a.body, name, got)
+			}
+		}
+		if a.header.Get("X-Request-Id") == "" || a.header.Get("Set-Cookie") != "" || a.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%d: headers are %v", a.status, a.header)
+		}
+	}
+	w.ask("", http.MethodGet, "/healthz", nil).want(http.StatusOK)
+	w.ask("", http.MethodGet, "/readyz", nil).want(http.StatusOK)
+}
+
+// TestDatabaseFaults: an answer that can't be given says so, names no cause that
+// is none of the caller's business, and the same key finds out what became of it.
+func TestDatabaseFaults(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		sync := map[string]any{"operation": op.InventorySync}
+		w.DB.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
+			if p.Write {
+				return db.Unavailable
+			}
+			return db.NoFault
+		}))
+		a := w.start(w.Operator, "kestrel", "k1", sync)
+		p := a.problem(http.StatusServiceUnavailable, "unavailable")
+		if a.header.Get("Retry-After") == "" || p.RequestID == "" || p.RequestID != a.header.Get("X-Request-Id") || strings.Contains(string(a.body), "injected") {
+			t.Errorf("unavailable is %s with %v", a.body, a.header)
+		}
+		w.DB.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
+			if p.Write && p.Op == db.OpCommit {
+				return db.ExecuteAndTimeout
+			}
+			return db.NoFault
+		}))
+		p = w.start(w.Operator, "kestrel", "k2", sync).problem(http.StatusServiceUnavailable, "outcome_unknown")
+		if !strings.Contains(p.Next, "same key") {
+			t.Errorf("an unknown outcome says %q", p.Next)
+		}
+		w.DB.WithFaults(nil)
+		var got op.Answer
+		w.start(w.Operator, "kestrel", "k2", sync).want(http.StatusAccepted, &got)
+		if !got.Replayed {
+			t.Errorf("the same key is answered with %+v", got)
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM runs`); n != 1 {
+			t.Errorf("there are %d runs", n)
+		}
+
+		w.DB.WithFaults(db.NewFaults(func(db.Point) db.Fault { return db.Unavailable }))
+		w.get(w.Operator, "/me").problem(http.StatusServiceUnavailable, "unavailable")
+		w.ask("", http.MethodGet, "/readyz", nil).problem(http.StatusServiceUnavailable, "unavailable")
+		w.ask("", http.MethodGet, "/healthz", nil).want(http.StatusOK)
+		w.DB.WithFaults(nil)
+		w.ask("", http.MethodGet, "/readyz", nil).want(http.StatusOK)
+		if !strings.Contains(w.log.String(), "injected fault") {
+			t.Error("the log does not say why")
+		}
+	})
+}
+
+func TestLimits(t *testing.T) {
+	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{Starts: 2}, access.Limits{})
+	w.ready("kestrel")
+	sync := map[string]any{"operation": op.InventorySync}
+	w.start(w.Operator, "kestrel", "k1", sync).want(http.StatusAccepted)
+	w.start(w.Operator, "kestrel", "k2", sync).want(http.StatusOK)
+	a := w.start(w.Operator, "kestrel", "k3", sync)
+	p := a.problem(http.StatusTooManyRequests, "too_many_starts")
+	if a.header.Get("Retry-After") == "" || !strings.Contains(p.Detail, "2 starts") {
+		t.Errorf("the limit says %s", a.body)
+	}
+	w.start(w.Second, "kestrel", "k1", sync).want(http.StatusOK) // another person has a budget of their own
+
+	w = newWorld(t, dbtest.New(t, db.SQLite), Limits{Requests: 3}, access.Limits{})
+	var last answer
+	for range 5 {
+		last = w.get(w.Owner, "/me")
+	}
+	if last.status != http.StatusTooManyRequests || last.header.Get("Retry-After") == "" {
+		t.Errorf("the fifth request is answered with %d", last.status)
+	}
+}
+
+// TestSecretsAreNowhere puts a canary into every field that takes a secret, and
+// looks for it, as it is and encoded, in every answer, in the log and in the
+// database.
+func TestSecretsAreNowhere(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		secret, password := "canary-"+access.NewID(), "canary-"+access.NewID()
+		var shown []string
+		keep := func(a answer) answer {
+			shown = append(shown, string(a.body), fmt.Sprint(a.header))
+			return a
+		}
+		one := "/tenants/kestrel/connections/kestrel"
+		keep(w.post(w.Owner, one+"/credential", map[string]any{"secret": secret}).want(http.StatusOK))
+		keep(w.post(w.Owner, one+"/credential", map[string]any{"secret": secret, "bogus": secret}).want(http.StatusUnprocessableEntity))
+		keep(w.post(w.Owner, one+"/credential", map[string]any{"certificate": secret}).want(http.StatusUnprocessableEntity))
+		keep(w.post(w.Owner, one+"/credential", `{"secret":"`+secret).want(http.StatusUnprocessableEntity))
+		keep(w.post(w.Owner, "/members", map[string]any{"email": "c@lattice.example", "name": "C", "password": password, "role": "viewer"}).want(http.StatusCreated))
+		keep(w.post(w.Owner, "/members", map[string]any{"email": "c@lattice.example", "name": "C", "password": password, "role": password}).want(http.StatusUnprocessableEntity))
+		var s Session
+		w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "c@lattice.example", "password": password}).want(http.StatusOK, &s)
+		keep(w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "c@lattice.example", "password": password + "x"}).want(http.StatusUnauthorized))
+		var made NewToken
+		w.ask(s.Token, http.MethodPost, "/tokens", map[string]any{"name": "t"}).want(http.StatusCreated, &made)
+		for _, path := range []string{"/me", "/tokens", "/tenants", "/runs", "/attempts", "/notifications", "/tenants/kestrel/connections", one} {
+			keep(w.ask(s.Token, http.MethodGet, path, nil).want(http.StatusOK))
+		}
+		for _, path := range []string{"/audit", "/members"} {
+			keep(w.get(w.Owner, path).want(http.StatusOK))
+		}
+		w.Write(func(ctx context.Context, tx db.Tx) error {
+			for _, column := range []string{
+				"email || name || password_hash FROM users", "hash || name || only_caps FROM tokens", "sealed || fingerprint FROM credentials",
+				"name || client_id FROM connections", "action || data || actor FROM audit_log", "subject FROM sign_in_budget",
+			} {
+				rows, err := tx.Query(ctx, `SELECT `+column)
+				if err != nil {
+					return err
+				}
+				for rows.Next() {
+					var text string
+					if err := rows.Scan(&text); err != nil {
+						return err
+					}
+					shown = append(shown, text)
+				}
+				if err := rows.Err(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		shown = append(shown, w.log.String())
+		for _, canary := range []string{secret, password, s.Token, made.Secret} {
+			for encoding, text := range encodings(canary) {
+				for _, where := range shown {
+					if strings.Contains(where, text) {
+						t.Errorf("a secret (%s) is shown: %.200s", encoding, where)
+					}
+				}
+			}
+		}
+	})
+}
+
+func encodings(s string) map[string]string {
+	quoted, _ := json.Marshal(s)
+	var wide strings.Builder
+	for _, c := range []byte(s) {
+		wide.WriteByte(c)
+		wide.WriteByte(0)
+	}
+	return map[string]string{
+		"raw": s, "base64": base64.StdEncoding.EncodeToString([]byte(s)), "base64 url": base64.RawURLEncoding.EncodeToString([]byte(s)),
+		"hex": hex.EncodeToString([]byte(s)), "url": url.QueryEscape(s), "json": strings.Trim(string(quoted), `"`), "utf-16": wide.String(),
+	}
+}
+
+// Names that people and providers choose may hold anything: they stay text.
+func TestHostileText(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		tenant := w.Tenant(w.Workspace, "kestrel", "Kestrel\nFAKE log line</script>\u202e")
+		w.Connection(w.Workspace, tenant, "kestrel", nil)
+		run := w.accepted(w.Operator, "kestrel", op.InventorySync)
+		a := w.ask(w.Bearer(w.Operator), http.MethodGet, "/runs/"+run.ID, nil, "X-Request-Id", "evil id; level=ERROR")
+		var got op.Run
+		a.want(http.StatusOK, &got)
+		if got.Tenant.Name != "Kestrel\nFAKE log line</script>\u202e" {
+			t.Errorf("the name is %q", got.Tenant.Name)
+		}
+		if strings.ContainsAny(got.Words.Title+got.Words.Why, "\n\u202e") {
+			t.Errorf("a sentence holds what could be read as another: %+v", got.Words)
+		}
+		w.ask(w.Bearer(w.Operator), http.MethodGet, "/runs/"+url.PathEscape("x\nlevel=ERROR msg=forged"), nil).want(http.StatusNotFound)
+		for line := range strings.SplitSeq(w.log.String(), "\n") {
+			if strings.HasPrefix(line, "level=ERROR") || strings.HasPrefix(line, "FAKE") {
+				t.Errorf("the log has a line of a caller's: %s", line)
+			}
+		}
+	})
+}
