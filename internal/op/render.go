@@ -158,6 +158,8 @@ func neutral(name string) string {
 		return "another connection"
 	case "count", "failed":
 		return "several"
+	case "detail":
+		return "cannot be used"
 	case "duration", "idle", "waited":
 		return "some time"
 	case "limit":

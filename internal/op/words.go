@@ -546,7 +546,7 @@ var problems = map[Problem]text{
 	},
 	ProblemField: {
 		title: "This request was not accepted",
-		why:   "The field {field} cannot be used: {detail}. Nothing was queued.",
+		why:   "The field {field} {detail}. Nothing was queued.",
 		next:  "Change the field, then send the request again.",
 	},
 	ProblemTooLarge: {
