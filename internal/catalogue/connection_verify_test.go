@@ -277,7 +277,8 @@ func checkChecks(t *testing.T, r *report, checks []catalogue.Check, want map[str
 	}
 }
 
-// An area without its role costs no call: the token has told already.
+// An area without its role, or without its licence, costs no call: the token, or
+// the area before it, has told already.
 func TestVerificationAsksNothingTwice(t *testing.T) {
 	t.Parallel()
 	f := &fake{token: tokenOf(directory, "Organization.Read.All"), page: func(string) (provider.Page, error) { return provider.Page{}, nil }}
@@ -286,6 +287,13 @@ func TestVerificationAsksNothingTwice(t *testing.T) {
 	}
 	if got := strings.Join(f.calls, " "); got != "discover token /v1.0/organization?$select=id,displayName,verifiedDomains" {
 		t.Errorf("calls: %s", got)
+	}
+	f = &fake{page: onPath("device", noIntune())}
+	if _, err := run(t, op.ConnectionVerify, f, &datatest.Memory{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(f.calls); got != 6 { // the first Intune area answers for the others
+		t.Errorf("%d calls: %v", got, f.calls)
 	}
 }
 

@@ -353,6 +353,9 @@ func TestTokenRefusedInTheMiddle(t *testing.T) {
 func TestEveryAttemptIsAsked(t *testing.T) {
 	t.Parallel()
 	sim, control := simulator(t, asIs)
+	if err := control.LogHeaders(t.Context(), "client-request-id", "x-ms-throttle-priority"); err != nil {
+		t.Fatal(err)
+	}
 	fault := graphsim.Fault{Path: "/v1.0/organization", Times: 2, Action: graphsim.Action{Kind: graphsim.ActError, Status: 503}}
 	if _, err := control.AddFault(t.Context(), fault); err != nil {
 		t.Fatal(err)
@@ -361,6 +364,7 @@ func TestEveryAttemptIsAsked(t *testing.T) {
 	lost := errors.New("the lease is lost")
 	allowed := int64(1000)
 	cfg := config(t, sim)
+	cfg.Priority = graph.PriorityHigh
 	cfg.Before = func(context.Context) (time.Time, error) {
 		if asked.Add(1) > allowed {
 			return time.Time{}, lost
@@ -380,7 +384,10 @@ func TestEveryAttemptIsAsked(t *testing.T) {
 	}
 	ids := make(map[string]bool)
 	for _, call := range calls {
-		ids[call.ClientRequestID] = true
+		ids[header(call, "client-request-id")] = true
+		if read := strings.HasPrefix(call.Path, "/v1.0/"); read != (header(call, "x-ms-throttle-priority") == "High") {
+			t.Errorf("priority of %+v", call)
+		}
 	}
 	if len(ids) != len(calls) || ids[""] {
 		t.Errorf("client request ids %v", ids)
@@ -411,6 +418,16 @@ func TestEveryAttemptIsAsked(t *testing.T) {
 	if calls, _ := control.Calls(t.Context(), 0, ""); len(calls) > 0 {
 		t.Errorf("%d calls after the deadline", len(calls))
 	}
+}
+
+// header returns a header that the call log has, whatever its spelling.
+func header(call graphsim.Call, name string) string {
+	for k, v := range call.Headers {
+		if strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	return ""
 }
 
 // A call ends with its deadline, wherever the answer hangs, and with its caller.
@@ -506,15 +523,21 @@ func TestRetryAfterIsKept(t *testing.T) {
 			if err != nil || len(calls) != 2 {
 				t.Fatalf("%d calls, %v", len(calls), err)
 			}
-			if got := calls[1].Started.Sub(calls[0].Ended); got < c.wait-10*time.Millisecond {
+			if got := calls[1].Started.Sub(calls[0].Started); got < c.wait {
 				t.Errorf("called again after %s", got)
 			}
 		})
 	}
 }
 
-// server answers Graph calls with h, and sign-ins for real, through a simulator.
+// server answers Graph calls with h, and lets everybody sign in.
 func server(t *testing.T, h http.HandlerFunc) graph.Config {
+	t.Helper()
+	return serverFor(t, app, h)
+}
+
+// serverFor gives out tokens of the application.
+func serverFor(t *testing.T, appid string, h http.HandlerFunc) graph.Config {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -526,7 +549,7 @@ func server(t *testing.T, h http.HandlerFunc) graph.Config {
 				"token_endpoint": base + "/" + tenant + "/oauth2/v2.0/token",
 			})
 		case strings.HasSuffix(r.URL.Path, "/token"):
-			claims, _ := json.Marshal(map[string]any{"tid": tenant, "appid": app, "roles": []string{"Group.Read.All"}})
+			claims, _ := json.Marshal(map[string]any{"tid": tenant, "appid": appid, "roles": []string{"Group.Read.All"}})
 			_ = json.NewEncoder(w).Encode(map[string]any{
 				"token_type": "Bearer", "expires_in": 3599,
 				"access_token": "eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString(claims) + ".c2ln",
@@ -543,6 +566,16 @@ func server(t *testing.T, h http.HandlerFunc) graph.Config {
 	return graph.Config{
 		Endpoints: e, Directory: tenant, ClientID: app, Credential: tenancy.ClientSecret, Secret: vault.NewSecret(secret),
 		HTTP: transport(t, e, ca, func(c *outbound.Config) { c.MaxBody = 1 << 20 }), Lanes: graph.UnlimitedLanes(), MaxWait: 50 * time.Millisecond,
+	}
+}
+
+// A token of another application says nothing about this connection.
+func TestTokenOfAnotherApplication(t *testing.T) {
+	t.Parallel()
+	c := client(t, serverFor(t, "00000000-9d1b-4f0e-8a55-3c1f6f1e60be", body("application/json", `{}`)))
+	_, err := c.Token(t.Context())
+	if pe := refusal(t, err); pe.Reason != op.ProviderRejected || !strings.Contains(pe.Message, "another application") {
+		t.Errorf("told as %+v", pe)
 	}
 }
 
