@@ -75,6 +75,7 @@ type Demo struct {
 type kept struct {
 	Salt    string `json:"salt"`
 	Control string `json:"control"` // token of the simulator's control API
+	Tenants int    `json:"tenants"` // the most additional tenants that were ever asked for
 	Users   []User `json:"users"`
 }
 
@@ -116,6 +117,8 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// Tenants of an earlier start are in the database: the simulator needs them too.
+	k.Tenants = max(k.Tenants, cfg.Tenants)
 	if err := d.simulate(ctx, cfg, k); err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := seed(ctx, d.app, root, &k, cfg.Tenants); err != nil {
+	if err := seed(ctx, d.app, root, &k); err != nil {
 		return nil, fmt.Errorf("seed the demo: %w", err)
 	}
 	if err := remember(d.file("demo.json"), k); err != nil {

@@ -74,6 +74,15 @@ var places = []place{
 	{"northgate-academy", "Northgate Academy", "northgateacademy.example", northgate, "Academy primary", ready},
 }
 
+// places are the tenants of this demo.
+func (k kept) places() []place {
+	all := slices.Clone(places)
+	for i := range k.Tenants {
+		all = append(all, more(i+1))
+	}
+	return all
+}
+
 // more returns the i-th of the additional ready tenants, from 1.
 func more(i int) place {
 	n := fmt.Sprintf("%04d", i)

@@ -20,7 +20,7 @@ import (
 // seed fills an empty database, and adds the tenants that a later start asks for
 // beyond those of an earlier one. It goes through the ways that an owner has; only
 // what a verification would have learnt is written down as if it had been.
-func seed(ctx context.Context, a *app.App, root *vault.Root, k *kept, tenants int) error {
+func seed(ctx context.Context, a *app.App, root *vault.Root, k *kept) error {
 	var accounts int64
 	err := a.DB.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		return tx.QueryRow(ctx, `SELECT COUNT(*) FROM users`).Scan(&accounts)
@@ -48,11 +48,7 @@ func seed(ctx context.Context, a *app.App, root *vault.Root, k *kept, tenants in
 			}
 		}
 	}
-	all := places
-	for i := range tenants {
-		all = append(all[:len(all):len(all)], more(i+1))
-	}
-	for _, p := range all {
+	for _, p := range k.places() {
 		if err := s.place(ctx, p); err != nil {
 			return fmt.Errorf("tenant %s: %w", p.Slug, err)
 		}

@@ -24,11 +24,7 @@ func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
 	if err != nil {
 		return fmt.Errorf("simulator: %w", err)
 	}
-	all := places
-	for i := range cfg.Tenants {
-		all = append(all[:len(all):len(all)], more(i+1))
-	}
-	for _, p := range all {
+	for _, p := range k.places() {
 		if err := d.simulator.AddTenant(p.spec(k.Salt)); err != nil {
 			return fmt.Errorf("simulator: %w", err)
 		}
