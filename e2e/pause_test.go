@@ -1,0 +1,136 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// TestZombies stops a worker's process past its leases while it works on one run
+// of each operation. Another node tells the runs as lost, and new runs take the
+// connections. Woken up, with the answers that it had waited for, the first worker
+// changes no row and makes no new call.
+func TestZombies(t *testing.T) {
+	w := newWorld(t, db.Postgres)
+	sleeper := w.start(short...)
+	slugs := []string{"kestrel", "marlow", "fenwick"}
+	places := sleeper.readyTenants(slugs...)
+	for _, p := range places {
+		w.hold(p)
+	}
+	var old []op.RunRef
+	for i, p := range places {
+		old = append(old, sleeper.accepted(p.slug, operations[i]))
+	}
+	asleep := w.held(places...) // the calls under way when the worker stops
+	sleeper.pause()
+
+	heir := w.start(short...)
+	for _, run := range old {
+		if r := heir.ended(run.ID, time.Minute); r.Outcome != op.RunLost {
+			t.Errorf("run of a worker that is gone ended as %s, want lost", r.Outcome)
+		}
+	}
+	var heirs []op.RunRef
+	for i, p := range places {
+		heirs = append(heirs, heir.accepted(p.slug, operations[i]))
+	}
+	eventually(t, 20*time.Second, "the new runs work", func() bool {
+		holds, err := w.control.Holds(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(holds) == 2*len(places)
+	})
+
+	var before []string
+	w.inspect(func(d *db.DB) { before = footprint(t, d, old) })
+	calls, err := w.control.Calls(t.Context(), 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := calls[len(calls)-1].Number
+	sleeper.resume()
+	for _, h := range asleep {
+		if _, err := w.control.ReleaseOne(t.Context(), h.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// It notices, and leaves a note that it came too late.
+	for _, run := range old {
+		eventually(t, 20*time.Second, "the woken worker gives run "+run.Code+" up", func() bool {
+			lines, err := heir.owner().Timeline(t.Context(), run.ID)
+			return err == nil && slices.ContainsFunc(lines.Items, func(l client.Line) bool { return l.Kind == "late" })
+		})
+	}
+	for _, p := range places {
+		for _, c := range w.calls(last, p) {
+			t.Errorf("the woken worker called %s %s", c.Method, c.Path)
+		}
+	}
+	w.inspect(func(d *db.DB) {
+		if after := footprint(t, d, old); !slices.Equal(before, after) {
+			t.Errorf("the woken worker changed rows:\n%s\nbecame\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+		}
+	})
+	w.clear()
+	for _, run := range heirs {
+		if r := heir.ended(run.ID, time.Minute); r.Outcome != op.RunSucceeded {
+			t.Errorf("run of the heir ended as %s: %s", r.Outcome, r.Words.Why)
+		}
+	}
+	w.audit("at the end")
+}
+
+// footprint is all that the runs have left in the database, save the notes of
+// those who came too late.
+func footprint(t *testing.T, d *db.DB, runs []op.RunRef) (rows []string) {
+	t.Helper()
+	for _, run := range runs {
+		for _, sql := range []string{
+			`SELECT 'run ' || state || outcome || cause || ' fence ' || fence || ' dispatch ' || dispatch || ' counts ' || done || ' ' || failed || ' ' || total
+				|| ' seen ' || COALESCE(seen_at, 0) || ' progress ' || COALESCE(progress_at, 0) || ' ended ' || COALESCE(ended_at, 0) FROM runs WHERE id = $1`,
+			`SELECT 'claim ' || scope || ' fence ' || fence FROM run_claims WHERE run_id = $1`,
+			`SELECT 'item ' || key || ' ' || result || ' ' || done || ' ' || at FROM run_items WHERE run_id = $1 ORDER BY key`,
+			`SELECT 'event ' || seq || ' ' || kind || ' ' || text || ' ' || at FROM run_events WHERE run_id = $1 AND kind <> 'late' ORDER BY seq`,
+			`SELECT 'notification ' || id || ' ' || created_at FROM notifications WHERE run_id = $1`,
+			`SELECT 'dataset ' || connection_id || name || ' ' || generation || ' ' || next || ' ' || row_count || ' ' || delta FROM datasets WHERE run_id = $1 ORDER BY 1`,
+			`SELECT 'audit ' || seq || ' ' || action || ' ' || data FROM audit_log WHERE object = $1 ORDER BY seq`,
+			`SELECT 'report ' || verdict || ' ' || checks || at FROM verification_reports WHERE run_id = $1`,
+			`SELECT 'connection ' || c.id || ' rev ' || c.rev || ' ' || c.verification || c.consent || c.permissions FROM connections c JOIN runs r ON r.connection_id = c.id WHERE r.id = $1`,
+		} {
+			rows = append(rows, texts(t, d, sql, run.ID)...)
+		}
+	}
+	return rows
+}
+
+// TestSleeperWakesAlone stops the one process of an embedded database past its
+// leases and wakes it up again. Whether its run goes on or is lost, what is
+// written of it is one truth.
+func TestSleeperWakesAlone(t *testing.T) {
+	w := newWorld(t, db.SQLite)
+	n := w.start(short...)
+	p := n.readyTenants("kestrel")[0]
+	w.hold(p)
+	run := n.accepted(p.slug, op.InventorySync)
+	w.held(p)
+	n.pause()
+	time.Sleep(3500 * time.Millisecond) // more than lease and quarantine: the passing of time is what is tried
+	n.resume()
+	w.clear()
+	if r := n.ended(run.ID, time.Minute); r.Outcome != op.RunSucceeded && r.Outcome != op.RunLost {
+		t.Errorf("run ended as %s, want succeeded or lost", r.Outcome)
+	}
+	if r, err := n.through(p.slug, op.InventorySync); err != nil || r.Outcome != op.RunSucceeded {
+		t.Errorf("the next run: %v %s, want succeeded", err, r.Outcome)
+	}
+	w.audit("at the end")
+}
