@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -81,8 +82,6 @@ type Config struct {
 // verification never judges by an older token. Safe for concurrent use.
 type Client struct {
 	endpoints  Endpoints
-	login      *url.URL
-	graph      *url.URL
 	directory  string
 	clientID   string
 	credential func() (azcore.TokenCredential, error)
@@ -111,17 +110,13 @@ func New(cfg Config) (*Client, error) {
 	switch {
 	case cfg.HTTP == nil:
 		return nil, errors.New("graph: HTTP client is missing")
-	case !plain(cfg.Directory):
+	case !idShape.MatchString(cfg.Directory):
 		return nil, fmt.Errorf("graph: directory %.40q: must be a GUID or a domain", cfg.Directory)
-	case !plain(cfg.ClientID):
+	case !idShape.MatchString(cfg.ClientID):
 		return nil, fmt.Errorf("graph: client id %.40q: must be a GUID", cfg.ClientID)
 	}
-	login, _ := url.Parse(cfg.Endpoints.Login) // checked above
-	graph, _ := url.Parse(cfg.Endpoints.Graph)
 	c := &Client{
 		endpoints: cfg.Endpoints,
-		login:     login,
-		graph:     graph,
 		directory: cfg.Directory,
 		clientID:  cfg.ClientID,
 		lanes:     cfg.Lanes,
@@ -161,10 +156,8 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// plain reports whether s can stand in a URL's path as it is.
-func plain(s string) bool {
-	return s != "" && len(s) <= 128 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == ""
-}
+// idShape is what can stand in a URL's path as it is: a GUID or a domain.
+var idShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$`)
 
 // options are what every pipeline of the client shares.
 func (c *Client) options() *policy.ClientOptions {
