@@ -168,6 +168,9 @@ func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error
 		ways[name] = w
 	}
 	lanes := graph.NewLanes()
+	if cfg.Simulator != nil {
+		lanes = graph.UnlimitedLanes() // it has limits of its own, when they are wanted
+	}
 	return func(c worker.Connect) (provider.Client, error) {
 		w, ok := ways[c.Connection.Cloud]
 		if !ok {

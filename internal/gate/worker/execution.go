@@ -40,7 +40,7 @@ type execution struct {
 
 	mu    sync.Mutex
 	items map[string]op.Item // by key, as last reported
-	roles *[]string          // of the token, once we have signed in
+	token *provider.Token    // once we have signed in
 }
 
 // work runs the operation and ends the run.
@@ -103,7 +103,7 @@ func (x *execution) signIn(ctx context.Context, client provider.Client) error {
 		return err
 	}
 	x.mu.Lock()
-	x.roles = &token.Roles
+	x.token = &token
 	x.mu.Unlock()
 	if token.Directory != x.pinned.Connection.DirectoryID {
 		return &provider.Error{Reason: op.TenantMismatch, Message: "the token is for another directory", At: time.Now()}
@@ -124,6 +124,7 @@ func (x *execution) view() op.Run {
 		ID: c.RunID, Code: c.Code, Operation: c.Operation, Surface: c.Surface, State: op.Running, Target: c.Target,
 		Tenant:    op.Tenant{ID: x.pinned.Tenant.ID, Slug: x.pinned.Tenant.Slug, Name: x.pinned.Tenant.Name},
 		Initiator: c.Initiator, Parameters: c.Parameters, Dispatch: c.Dispatch, Fence: c.Fence, AcceptedAt: c.AcceptedAt,
+		BeganAt: c.BeganAt, // nil in the first dispatch: what is fresher than that is this run's own
 	}
 }
 
@@ -318,9 +319,12 @@ func (d data) Stale(ctx context.Context, name string, why op.Reason) error {
 }
 
 func (d data) Learn(ctx context.Context, f catalogue.Facts) error {
-	checks, err := json.Marshal(f.Checks)
-	if err != nil {
-		return fmt.Errorf("verification report: %w", err)
+	var checks json.RawMessage
+	if len(f.Checks) > 0 {
+		var err error
+		if checks, err = json.Marshal(f.Checks); err != nil {
+			return fmt.Errorf("verification report: %w", err)
+		}
 	}
 	return d.x.learn(ctx, store.Learned{
 		Run: d.x.claim.RunID, Checks: checks, Verdict: f.Verdict, Reason: f.Reason,

@@ -187,10 +187,13 @@ func (x *execution) lesson(err error) *store.Learned {
 	}
 	l := store.Learned{Run: x.claim.RunID, CredentialVersion: x.pinned.Connection.CredentialVersion}
 	x.mu.Lock()
-	l.Permissions = x.roles
+	token := x.token
 	x.mu.Unlock()
 	if err == nil {
 		return nil
+	}
+	if token != nil {
+		l.Permissions = &token.Roles
 	}
 	switch provider.Classify(err) { //nolint:exhaustive // the other reasons say nothing lasting about the connection
 	case op.ConsentMissing, op.ConsentRevoked:
@@ -203,9 +206,14 @@ func (x *execution) lesson(err error) *store.Learned {
 		unreadable := tenancy.CredentialUnreadable
 		l.Credential = &unreadable
 	case op.PermissionMissing:
-		if l.Permissions == nil {
+		if token == nil {
 			return nil
 		}
+	case op.TenantMismatch:
+		if token == nil {
+			return nil
+		}
+		l.Directory, l.Permissions = &token.Directory, nil // what another directory grants says nothing here
 	default:
 		return nil
 	}

@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// readable is a run's data whose rows a test can read back.
+type readable struct{ data }
+
+// Rows implements datatest.Store.
+func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row, err error) {
+	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT r.id, r.parent, r.name, r.type, r.modified_at, r.data FROM datasets d
+			JOIN records r ON r.connection_id = d.connection_id AND r.dataset = d.name AND r.generation = d.generation
+			WHERE d.connection_id = $1 AND d.name = $2`, r.x.claim.Scope, dataset)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var row catalogue.Row
+			var text string
+			if err := rows.Scan(&row.ID, &row.Parent, &row.Name, &row.Type, &row.ModifiedAt, &text); err != nil {
+				return err
+			}
+			row.Data = json.RawMessage(text)
+			all = append(all, row)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+// What operations keep goes through the run's fence into the store; together they
+// keep the promises that operations are written against.
+func TestDataKeepsItsContract(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		n := 0
+		datatest.Run(t, func(t *testing.T) datatest.Store {
+			n++
+			slug := fmt.Sprint("tenant-", n)
+			s.tenant(slug)
+			run := s.start(slug, op.InventorySync)
+			c := s.slot(run.ID)
+			x, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
+			if err != nil || x == nil {
+				t.Fatalf("claim: %v", err)
+			}
+			x.cancel = func(error) {}
+			return readable{data{x}}
+		})
+	})
+}
