@@ -79,21 +79,49 @@ func wrongField(err error) httpx.Wrong {
 		field, detail = strings.TrimPrefix(field+"."+name, "."), "is missing"
 	}
 	switch {
-	case detail == "unexpected property", detail == "unknown query parameter":
-		detail = "is not known here"
-	case strings.HasPrefix(detail, "required ") && strings.HasSuffix(detail, " is missing"):
-		detail = "is missing"
-	case field == "" && where == "body":
-		field = "body"
-		if !strings.HasPrefix(detail, "expected ") {
-			detail = "is not valid JSON: " + detail
+	case field != "":
+		return httpx.Wrong{Field: field, Detail: predicate(detail)}
+	case where == "body" && !strings.HasPrefix(detail, "expected "):
+		return httpx.Wrong{Field: "body", Detail: "is not valid JSON: " + detail}
+	}
+	return httpx.Wrong{Field: where, Detail: predicate(detail)}
+}
+
+// predicate makes the framework's words continue a sentence that begins with the
+// field's name. What it has no words for stays as it is.
+func predicate(detail string) string {
+	for _, w := range []struct{ said, means string }{
+		{"unexpected property", "is not known here"},
+		{"unknown query parameter", "is not known here"},
+		{"required query parameter is missing", "is missing"},
+		{"required header parameter is missing", "is missing"},
+		{"invalid integer", "must be a whole number"},
+		{"invalid boolean", "must be true or false"},
+		{"invalid date/time", "must be a time, such as 2026-11-23T14:02:31Z"},
+		{"expected string to be RFC 3339 date-time", "must be a time, such as 2026-11-23T14:02:31Z"},
+		{"expected string", "must be text"},
+		{"expected integer", "must be a whole number"},
+		{"expected boolean", "must be true or false"},
+		{"expected array", "must be a list"},
+		{"expected object", "must be an object"},
+	} {
+		if detail == w.said || strings.HasPrefix(w.said, "invalid ") && strings.HasPrefix(detail, w.said) {
+			return w.means
 		}
 	}
-	if rest, ok := strings.CutPrefix(detail, "expected "); ok {
-		detail = "must be " + rest
+	for _, w := range []struct{ begins, means string }{
+		{"expected value to be one of ", "must be one of "},
+		{"expected number >= ", "must be at least "},
+		{"expected number <= ", "must be at most "},
+		{"expected length >= ", "must not be shorter than "},
+		{"expected length <= ", "must not be longer than "},
+		{"expected array length >= ", "must not have fewer members than "},
+		{"expected array length <= ", "must not have more members than "},
+		{"expected ", "must be "},
+	} {
+		if rest, ok := strings.CutPrefix(detail, w.begins); ok {
+			return w.means + strings.Trim(rest, `"`)
+		}
 	}
-	if field == "" {
-		field = where
-	}
-	return httpx.Wrong{Field: field, Detail: detail}
+	return detail
 }

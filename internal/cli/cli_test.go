@@ -1,0 +1,162 @@
+package cli_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/cli"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"interlock": func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		os.Exit(cli.Execute(ctx, cli.Root(cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})))
+	}})
+}
+
+// TestScripts runs each script of testdata against an API without a worker: runs
+// stay in line until a script says what becomes of them.
+func TestScripts(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatal("there are no scripts", err)
+	}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		for _, script := range scripts {
+			w := newWorld(t, dbtest.New(t, d.Engine()))
+			testscript.Run(t, testscript.Params{
+				Files:               []string{script},
+				RequireExplicitExec: true,
+				Setup: func(e *testscript.Env) error {
+					e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+					e.Setenv("URL", w.url)
+					for name, a := range map[string]access.Actor{"OWNER": w.Owner, "OPERATOR": w.Operator, "SECOND": w.Second, "VIEWER": w.Viewer, "OUTSIDER": w.Outsider} {
+						e.Setenv(name, w.Bearer(a))
+					}
+					return nil
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits},
+			})
+		}
+	})
+}
+
+// exits runs a command and holds its exit code: exits CODE COMMAND...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+type world struct {
+	*gatetest.World
+	url  string
+	feed *httpx.Feed
+}
+
+func newWorld(t *testing.T, d *db.DB) *world {
+	t.Helper()
+	w := &world{World: gatetest.New(t, d), feed: &httpx.Feed{}}
+	logger := slog.New(slog.DiscardHandler)
+	st := store.New(d, w.Root, store.Options{
+		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
+			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+		},
+	})
+	g, err := gate.New(d, st, gate.Config{Logger: logger, Changed: w.feed.Changed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}), Store: st, Gate: g, Feed: w.feed, Logger: logger}))
+	t.Cleanup(s.Close)
+	w.url = s.URL
+
+	for _, slug := range []string{"kestrel", "wren"} {
+		w.Connection(w.Workspace, w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:]), slug, nil)
+	}
+	bare := w.Tenant(w.Workspace, "harbour", "Harbour")
+	w.Connection(w.Workspace, bare, "harbour", func(c *tenancy.Connection) {
+		expired := time.Now().Add(-time.Hour)
+		c.CredentialExpiresAt = &expired
+		c.Consent = tenancy.ConsentRevoked
+	})
+	w.Tenant(w.Other, "farside", "Farside")
+
+	_, err = st.AddMember(t.Context(), w.Owner, access.NewUser{Email: "li@lattice.example", Name: "Li Wen", Password: "correct horse battery"},
+		store.Membership{Role: tenancy.Operator, AllTenants: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// ends makes the run of a tenant look as if a worker had ended it, at once or
+// after a while: ends TENANT OUTCOME [AFTER].
+func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: ends TENANT OUTCOME [AFTER]")
+	}
+	end := func() {
+		var run string
+		w.Write(func(ctx context.Context, tx db.Tx) error {
+			err := tx.QueryRow(ctx, `SELECT r.id FROM runs r JOIN tenants t ON t.id = r.tenant_id WHERE t.slug = $1 AND r.state <> 'finished'`, args[0]).Scan(&run)
+			if err != nil {
+				return err
+			}
+			for _, sql := range []string{
+				`DELETE FROM run_claims WHERE run_id = $1`,
+				`INSERT INTO run_events (run_id, seq, at, kind, text, fence) VALUES ($1, 50, interlock_now(), 'note', 'Reading apps', 1)`,
+				`INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, at) VALUES ($1, 'mobileApps', 1, 'Apps', 'done', 7, 0, 7, '', '{}', interlock_now())`,
+				`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at) SELECT id, workspace_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`,
+			} {
+				if _, err := tx.Exec(ctx, sql, run); err != nil {
+					return err
+				}
+			}
+			_, err = tx.Exec(ctx, `UPDATE runs SET state = 'finished', outcome = $2, done = 7, total = 9, failed = 2, began_at = interlock_now(), ended_at = interlock_now() WHERE id = $1`, run, args[1])
+			return err
+		})
+		w.feed.Changed(run)
+	}
+	if len(args) == 2 {
+		end()
+		return
+	}
+	after, err := time.ParseDuration(args[2])
+	ts.Check(err)
+	done := make(chan struct{})
+	time.AfterFunc(after, func() {
+		defer close(done)
+		end()
+	})
+	ts.Defer(func() { <-done })
+}
