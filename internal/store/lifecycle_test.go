@@ -301,6 +301,43 @@ func TestTwoEnablesAtOnce(t *testing.T) {
 	})
 }
 
+// TestChangesTakeTurns holds the workspace as one change does, and lets others
+// that depend on what it sees come meanwhile.
+func TestChangesTakeTurns(t *testing.T) {
+	d := dbtest.New(t, db.Postgres) // SQLite has one writer anyway
+	w := newWorld(t, d)
+	w.connection(w.mei, "kestrel", "first")
+	for name, change := range map[string]func(context.Context) error{
+		"connection": func(ctx context.Context) error {
+			_, err := w.DisableConnection(ctx, w.mei, "kestrel", "first")
+			return err
+		},
+		"creation": func(ctx context.Context) error {
+			_, err := w.CreateConnection(ctx, w.mei, "kestrel", store.NewConnection{Name: "New", ClientID: guid("app"), DirectoryID: guid("new")})
+			return err
+		},
+		"member": func(ctx context.Context) error { return w.RemoveMember(ctx, w.mei, w.vic.ID()) },
+		"tenant": func(ctx context.Context) error { return w.ArchiveTenant(ctx, w.mei, "marlow") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.write(func(ctx context.Context, tx db.Tx) error {
+				if _, err := tx.Exec(ctx, `UPDATE workspaces SET name = name WHERE id = $1`, w.mei.WorkspaceID()); err != nil {
+					return err
+				}
+				waiting, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := change(waiting); err == nil {
+					t.Error("it did not wait for its turn")
+				}
+				return nil
+			})
+			if err := change(t.Context()); err != nil {
+				t.Error("when its turn came:", err)
+			}
+		})
+	}
+}
+
 func TestCredential(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := newWorld(t, d), t.Context()

@@ -405,8 +405,19 @@ func TestResolve(t *testing.T) {
 		first, second := w.connection(w.mei, "kestrel", "first"), w.connection(w.mei, "kestrel", "second")
 		third, harbour := w.connection(w.mei, "marlow", "third"), w.connection(w.olga, "harbour", "fourth")
 		for _, tt := range []struct{ ref, want string }{
-			{"", first.ID}, {"first", first.ID}, {"second", second.ID}, {second.ID, second.ID}, {strings.ToUpper(second.ID), second.ID},
-			{third.ID, ""}, {"third", ""}, {harbour.ID, ""}, {"fourth", ""}, {access.NewID(), ""}, {"\x00", ""}, {"%", ""}, {" ", ""},
+			{"", first.ID},
+			{"first", first.ID},
+			{"second", second.ID},
+			{second.ID, second.ID},
+			{strings.ToUpper(second.ID), second.ID},
+			{third.ID, ""},
+			{"third", ""},
+			{harbour.ID, ""},
+			{"fourth", ""},
+			{access.NewID(), ""},
+			{"\x00", ""},
+			{"%", ""},
+			{" ", ""},
 		} {
 			r, err := resolve("kestrel", tt.ref)
 			if tt.want == "" {
