@@ -11,8 +11,9 @@ SHELL       := bash
 # One private PostgreSQL for all packages of a run; see internal/db/dbtest.
 WITH_POSTGRES := go run ./internal/db/dbtest/pgserver --
 
-# Packages whose reason is concurrency, or that are driven by it.
-RACE := ./internal/db/... ./internal/gate/... ./internal/graphsim/... ./internal/provider/... ./internal/api/...
+# Packages whose reason is concurrency, or that are driven by it. They run in their
+# short form: the detector makes them ten times slower, and looks at each access.
+RACE := ./internal/db/... ./internal/gate/... ./internal/graphsim/... ./internal/httpx/... ./internal/provider/...
 
 # Tools are built from the source that tools/go.mod pins, once for each version
 # of them and of Go, outside the tree.
@@ -87,7 +88,7 @@ verify: ## Made files, go.mod and docs are what they should be
 
 .PHONY: race
 race: ## The packages that live by concurrency, under the race detector
-	$(WITH_POSTGRES) go test -race $(RACE)
+	$(WITH_POSTGRES) go test -race -short $(RACE)
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (1m); new inputs land in testdata/fuzz
