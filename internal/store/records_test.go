@@ -123,6 +123,7 @@ func TestRounds(t *testing.T) {
 			}
 		}
 
+		s.begin(true)       // and given up
 		g := s.begin(false) // there is nothing to change, so it is full
 		s.put(g, row("", "a"), row("", "b"))
 		s.put(g, row("", "b"), row("", "c"), row("", "c")) // again, and twice in one call
@@ -131,6 +132,9 @@ func TestRounds(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 		sees("/a Name a", "/b Name b", "/c Name c")
+		if n := w.count(`SELECT COUNT(*) FROM datasets WHERE generation = 0`); n != 0 {
+			t.Error("generation 0 holds rows")
+		}
 		if got := s.dataset(); got.AsOf.IsZero() || got.Count != 3 || got.Delta != "delta-1" || got.DeltaAt.IsZero() {
 			t.Errorf("%+v", got)
 		}
