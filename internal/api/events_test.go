@@ -32,7 +32,7 @@ func (w *world) follow(a access.Actor, run, last string) *reader {
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
 	}
-	resp, err := w.http.Client().Do(r) //nolint:bodyclose // at the end of the test
+	resp, err := w.http.Client().Do(r)
 	if err != nil {
 		w.t.Fatal(err)
 	}

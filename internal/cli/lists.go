@@ -127,7 +127,7 @@ func (a *app) dataFlags(c *cobra.Command, tenant *string, f *client.DataFilter) 
 func (a *app) groups() *cobra.Command {
 	var tenant string
 	var f client.DataFilter
-	list := func(c *cobra.Command, ask func(*client.Client) (client.Page[client.Record], error)) error {
+	list := func(ask func(*client.Client) (client.Page[client.Record], error)) error {
 		if err := need("tenant", tenant); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (a *app) groups() *cobra.Command {
 		Example: "  interlock groups --tenant kestrel -q finance\n  interlock groups members GROUP --tenant kestrel",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return list(c, func(cl *client.Client) (client.Page[client.Record], error) {
+			return list(func(cl *client.Client) (client.Page[client.Record], error) {
 				return cl.Groups(a.verbatim(c.Context()), tenant, f)
 			})
 		},
@@ -163,7 +163,7 @@ func (a *app) groups() *cobra.Command {
 		Short: "The members of a group, by its id",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return list(c, func(cl *client.Client) (client.Page[client.Record], error) {
+			return list(func(cl *client.Client) (client.Page[client.Record], error) {
 				return cl.GroupMembers(a.verbatim(c.Context()), tenant, args[0], f)
 			})
 		},
