@@ -193,6 +193,26 @@ func TestNoConnectionIsBlocked(t *testing.T) {
 	})
 }
 
+// Blockers come before the scope: a connection that is both is blocked, and the
+// run that holds it is told beside.
+func TestBlockersComeBeforeTheHolder(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		k := newDesk(t, d, gate.Config{})
+		tenant := k.Tenant(k.Workspace, "kestrel", "Kestrel Logistics")
+		conn := k.Connection(k.Workspace, tenant, "kestrel", nil)
+		run := k.start(k.Operator, "kestrel", op.InventorySync).Run()
+		k.Exec(`UPDATE connections SET consent = 'revoked', rev = rev + 1 WHERE id = $1`, conn)
+		for _, kind := range []op.Kind{op.InventorySync, op.DirectoryGroupsSync} {
+			res := k.start(k.Second, "kestrel", kind)
+			want(t, res, op.Blocked, op.ConsentRevoked)
+			if res.Run() != nil || res.Holder() == nil || res.Holder().ID != run.ID {
+				t.Errorf("%s: run %v, holder %v; want no run, and the holder told", kind, res.Run(), res.Holder())
+			}
+		}
+		k.clean()
+	})
+}
+
 // Verification needs only an existing, enabled connection: it is how one finds
 // out about everything else.
 func TestVerificationIsExemptFromWhatItDiagnoses(t *testing.T) {
