@@ -36,9 +36,16 @@ const (
 	TenantsRoute           = workspaceRoute + "/tenants"
 	TenantRoute            = TenantsRoute + "/{tenant}"
 	StartRoute             = TenantRoute + "/start/{operation}"
+	TenantSettingsRoute    = TenantRoute + "/settings"
+	TenantArchiveRoute     = TenantSettingsRoute + "/archive"
+	TenantRestoreRoute     = TenantSettingsRoute + "/restore"
 	GroupsRoute            = TenantRoute + "/groups"
+	GroupRoute             = GroupsRoute + "/{group}"
+	InventoryRoute         = TenantRoute + "/inventory"
 	ConnectionsRoute       = TenantRoute + "/connections"
 	ConnectionRoute        = ConnectionsRoute + "/{connection}"
+	ConnectionNewRoute     = ConnectionsRoute + "/" + ConnectionNew
+	ConsentRoute           = "/consent" // where the provider sends an administrator back to
 	OperationsRoute        = workspaceRoute + "/operations"
 	RunRoute               = OperationsRoute + "/{run}"
 	RunCancelRoute         = RunRoute + "/cancel"
@@ -48,8 +55,56 @@ const (
 	NotificationsRoute     = workspaceRoute + "/notifications"
 	NotificationsReadRoute = NotificationsRoute + "/read"
 	TokensRoute            = workspaceRoute + "/tokens"
+	TokenRevokeRoute       = TokensRoute + "/{token}/revoke"
 	MembersRoute           = workspaceRoute + "/members"
+	MemberRoute            = MembersRoute + "/{member}"
 )
+
+// ConnectionNew stands in the place of a connection in the address of the page
+// that adds one, so that no connection can have it for its slug.
+const ConnectionNew = "new"
+
+// ConnectionChange is the last segment of the address at which a connection is
+// changed.
+type ConnectionChange string
+
+// The changes of a connection.
+const (
+	EditConnection    ConnectionChange = "edit"
+	RotateCredential  ConnectionChange = "credential"
+	AskConsent        ConnectionChange = "consent"
+	WithdrawConsent   ConnectionChange = "consent-withdrawn"
+	EnableConnection  ConnectionChange = "enable"
+	DisableConnection ConnectionChange = "disable"
+	DefaultConnection ConnectionChange = "default"
+	DeleteConnection  ConnectionChange = "delete"
+)
+
+// Route is the pattern of the address.
+func (c ConnectionChange) Route() string { return ConnectionRoute + "/" + string(c) }
+
+// Path is the address for one connection, by its slug.
+func (c ConnectionChange) Path(workspace, tenant, connection string) string {
+	return place{"workspace": workspace, "tenant": tenant, "connection": connection}.path(c.Route())
+}
+
+// MemberChange is the last segment of the address at which a member is changed.
+type MemberChange string
+
+// The changes of a member besides those on the member's own page.
+const (
+	RemoveMember  MemberChange = "remove"
+	DisableMember MemberChange = "disable"
+	EnableMember  MemberChange = "enable"
+)
+
+// Route is the pattern of the address.
+func (c MemberChange) Route() string { return MemberRoute + "/" + string(c) }
+
+// Path is the address for one member, by the person's id.
+func (c MemberChange) Path(workspace, member string) string {
+	return place{"workspace": workspace, "member": member}.path(c.Route())
+}
 
 var routes = map[page]string{
 	toRun:                  RunRoute,
@@ -59,13 +114,13 @@ var routes = map[page]string{
 	toReload:               TenantRoute,
 	toMembers:              MembersRoute,
 	toOnboarding:           workspaceRoute + "/onboarding/{tenant}",
-	toTenantSettings:       TenantRoute + "/settings",
+	toTenantSettings:       TenantSettingsRoute,
 	toConnections:          ConnectionsRoute,
-	toConnectionNew:        ConnectionsRoute + "/new",
+	toConnectionNew:        ConnectionNewRoute,
 	toConnection:           ConnectionRoute,
-	toConnectionReconnect:  ConnectionRoute + "/edit",
-	toConnectionCredential: ConnectionRoute + "/credential",
-	toConnectionConsent:    ConnectionRoute + "/consent",
+	toConnectionReconnect:  EditConnection.Route(),
+	toConnectionCredential: RotateCredential.Route(),
+	toConnectionConsent:    AskConsent.Route(),
 	toConnectionVerify:     ConnectionRoute + "#start",
 	toVerification:         ConnectionRoute + "#verification",
 }
@@ -120,6 +175,11 @@ func MembersPath(workspace string) string {
 	return place{"workspace": workspace}.path(MembersRoute)
 }
 
+// MemberPath is the address of a member, by the person's id.
+func MemberPath(workspace, member string) string {
+	return place{"workspace": workspace, "member": member}.path(MemberRoute)
+}
+
 // NotificationsPath is the address of the reader's notifications.
 func NotificationsPath(workspace string) string {
 	return place{"workspace": workspace}.path(NotificationsRoute)
@@ -133,6 +193,11 @@ func NotificationsReadPath(workspace string) string {
 // TokensPath is the address of the reader's own API tokens and sessions.
 func TokensPath(workspace string) string {
 	return place{"workspace": workspace}.path(TokensRoute)
+}
+
+// TokenRevokePath is where a token or session is ended, by its id.
+func TokenRevokePath(workspace, token string) string {
+	return place{"workspace": workspace, "token": token}.path(TokenRevokeRoute)
 }
 
 // TenantsPath is the address of a workspace's tenants.
@@ -150,14 +215,44 @@ func StartPath(workspace, tenant string, kind Kind) string {
 	return place{"workspace": workspace, "tenant": tenant, "operation": string(kind)}.path(StartRoute)
 }
 
+// TenantSettingsPath is the address of what a tenant is.
+func TenantSettingsPath(workspace, tenant string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(TenantSettingsRoute)
+}
+
+// TenantArchivePath is where a tenant is made read-only.
+func TenantArchivePath(workspace, tenant string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(TenantArchiveRoute)
+}
+
+// TenantRestorePath is where a tenant is brought back from the archive.
+func TenantRestorePath(workspace, tenant string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(TenantRestoreRoute)
+}
+
 // GroupsPath is the address of a tenant's groups.
 func GroupsPath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(GroupsRoute)
 }
 
+// GroupPath is the address of a group, by the id that its directory has for it.
+func GroupPath(workspace, tenant, group string) string {
+	return place{"workspace": workspace, "tenant": tenant, "group": group}.path(GroupRoute)
+}
+
+// InventoryPath is the address of a tenant's inventory.
+func InventoryPath(workspace, tenant string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(InventoryRoute)
+}
+
 // ConnectionsPath is the address of a tenant's connections.
 func ConnectionsPath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(ConnectionsRoute)
+}
+
+// ConnectionNewPath is the address at which a tenant gets a connection.
+func ConnectionNewPath(workspace, tenant string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(ConnectionNewRoute)
 }
 
 // ConnectionPath is the address of a connection, by its slug.

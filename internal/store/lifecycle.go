@@ -68,6 +68,9 @@ func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef 
 		if err := check(c); err != nil {
 			return tenancy.Connection{}, err
 		}
+		if c.Slug == op.ConnectionNew {
+			return tenancy.Connection{}, &op.FieldError{Field: "slug", Detail: "must not be " + op.ConnectionNew + ": that is the address of the page that adds one"}
+		}
 		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
 			return tenancy.Connection{}, err
 		}
