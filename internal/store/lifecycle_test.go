@@ -49,7 +49,7 @@ func TestCreateConnection(t *testing.T) {
 			{"slug", func(n *store.NewConnection) { n.Slug = "Not A Slug" }},
 			{"slug", func(n *store.NewConnection) { n.Slug, n.Name = "", "日本" }},
 			{"slug", func(n *store.NewConnection) { n.Slug, n.Name = "", "New" }}, // the address of the page that adds one
-			{"slug", func(*store.NewConnection) {}}, // in use
+			{"slug", func(*store.NewConnection) {}},                               // in use
 			{"cloud", func(n *store.NewConnection) { n.Cloud = "cumulus" }},
 			{"directory_id", func(n *store.NewConnection) { n.DirectoryID = "kestrel.example" }},
 			{"client_id", func(n *store.NewConnection) { n.ClientID = "{" + guid("app") + "}" }},
