@@ -57,11 +57,11 @@ check: lint archtest ## Format, lint, vet and the rules of the house
 
 .PHONY: lint
 lint: $(LINT)
-	$(LINT) run
+	$(LINT) run --allow-serial-runners
 
 .PHONY: lint-fix
 lint-fix: $(LINT) ## Let the linter mend what it can
-	$(LINT) run --fix
+	$(LINT) run --allow-serial-runners --fix
 
 .PHONY: archtest
 archtest:
