@@ -129,17 +129,21 @@ func (a *app) progress() func(client.Event) {
 	}
 }
 
-// progressLines tells a change of state or of counts in a line each.
+// countsEvery is how often counts alone are worth a line, in a log say.
+const countsEvery = 5 * time.Second
+
+// progressLines tells each change of state in a line, and now and then how far
+// the run is.
 func (a *app) progressLines() func(client.Event) {
-	last := ""
+	title, told := "", time.Time{}
 	return func(e client.Event) {
 		switch {
 		case e.Line != nil:
 			a.timeline(*e.Line)
 		case e.Run != nil && e.Run.State != op.Finished:
-			if now := e.Run.Words.Title + ". " + e.Run.Words.Why; now != last {
-				last = now
-				_, _ = fmt.Fprintf(a.Err, "          %s\n", now)
+			if w := e.Run.Words; w.Title != title || time.Since(told) >= countsEvery {
+				title, told = w.Title, time.Now()
+				_, _ = fmt.Fprintf(a.Err, "          %s. %s\n", w.Title, w.Why)
 			}
 		}
 	}
