@@ -56,7 +56,11 @@ func (r Run) text(now time.Time) (t text, code string) {
 		}
 		switch r.Outcome {
 		case RunFailed:
-			return t.over(failure(cause)), string(r.Outcome) + slash(cause)
+			t = t.over(failure(cause))
+			if cause == ProviderRejected && r.Counts.Failed == 0 {
+				t = t.over(refusedWhole)
+			}
+			return t, string(r.Outcome) + slash(cause)
 		case RunBlocked:
 			return t.over(stop(cause)), string(r.Outcome) + slash(cause)
 		case RunCancelled:

@@ -64,6 +64,10 @@ func TestDescribeRun(t *testing.T) {
 		{"stalled after it waited", "stalled", "The run still answers. 212 of 1,530 items are done. It holds Kestrel primary.", func(r *Run) {
 			r.Stalled, r.WaitingUntil = true, before(time.Minute)
 		}},
+		{"refused before any item", "failed/provider_rejected", "Microsoft 365 refused a request that the run can't do without. 212 of 1,530 items were done by then.", func(r *Run) {
+			r.State, r.Outcome, r.Counts.Failed = Finished, RunFailed, 0
+			r.Cause = &Cause{Code: ProviderRejected}
+		}},
 		{"lost before its first heartbeat", "lost", "212 of 1,530 items were done by then. Interlock released the connection.", func(r *Run) {
 			r.State, r.Outcome, r.LastSeenAt = Finished, RunLost, nil
 		}},

@@ -163,6 +163,9 @@ func TestGolden(t *testing.T) {
 	r = aRun(Finished, RunLost, nil)
 	r.Ended = &Ending{By: "Mei Tan", Note: "the lorry is leaving", Begun: true}
 	run("run, released", r)
+	r = aRun(Finished, RunFailed, cause("provider_rejected"))
+	r.Counts = Counts{}
+	run("failed before any item", r)
 	for _, code := range append(constants(t, "Reason"), "quota_reached") {
 		_, isStopped := stopped[Reason(code)]
 		_, isBlocker := blockers[Reason(code)]

@@ -470,6 +470,14 @@ var failures = map[Reason]text{
 	},
 }
 
+// refusedWhole: the provider refused what comes before any item.
+var refusedWhole = text{
+	reason: "{provider} refused a request",
+	why:    "{provider} refused a request that the run can't do without. {done} of {total} items were done by then.",
+	next:   "Start again. If it happens twice, send the reference {reference} to support.",
+	action: action{"Start again", toRetry},
+}
+
 // unknownFailure stands in for a failure that this version has no words for.
 var unknownFailure = text{
 	reason: "Run ended early",

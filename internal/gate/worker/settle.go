@@ -77,7 +77,11 @@ func (x *execution) fromItems() ledger.End {
 		return ledger.End{Outcome: op.RunPartial}
 	}
 	slices.SortFunc(bad, func(a, b op.Item) int { return strings.Compare(a.Key, b.Key) })
-	cause := x.cause(x.claim, bad[0].Reason, nil)
+	code := bad[0].Reason
+	if code == op.ItemRefused { // what it is called for the run
+		code = op.ProviderRejected
+	}
+	cause := x.cause(x.claim, code, nil)
 	for k, v := range bad[0].Args {
 		cause.Args[k] = v
 	}

@@ -303,6 +303,24 @@ func TestFailuresAreToldAndLearnt(t *testing.T) {
 	}
 }
 
+// A run whose every item was refused failed because the provider refused it: the
+// reason of an item is none of a run.
+func TestRefusedItemsAreARefusedRun(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		s.provider.set(nil, func(context.Context) error {
+			if s.provider.count() == 1 { // signing in goes well
+				return nil
+			}
+			return &provider.Error{Reason: op.ProviderRejected, Status: 400, Message: "Bad filter"}
+		})
+		s.deliver(run.ID)
+		s.expect(run.ID, "failed/provider_rejected")
+	})
+}
+
 func TestThrottledRunGoesBackInLine(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{})
