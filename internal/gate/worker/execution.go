@@ -152,6 +152,8 @@ func (x *execution) beat(ctx context.Context) {
 		case errors.Is(err, ledger.ErrFenced):
 			x.cancel(errLost)
 			return
+		case ctx.Err() != nil: // the operation is through
+			return
 		case err != nil:
 			x.log.WarnContext(ctx, "could not renew the lease", "error", err)
 			if time.Since(last) > x.w.cfg.Lease {
