@@ -16,6 +16,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
 	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console"
+	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/worker"
@@ -50,9 +52,14 @@ type Config struct {
 
 	SignIn access.Limits // zero: no limits on guessing
 	API    api.Limits    // zero: no limits on request rates
+	// Demo returns who can sign in to a demo, for its sign-in page; nil: it is none.
+	Demo func() []DemoUser
 	// Proxies are whose X-Forwarded-For is believed; none by default.
 	Proxies []netip.Prefix
 }
+
+// DemoUser is someone who can sign in to a demo.
+type DemoUser = view.Door
 
 // Simulator is where a simulated Microsoft 365 listens.
 type Simulator struct {
@@ -123,9 +130,18 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := api.New(api.Deps{
-		Door: httpx.NewDoor(d, cfg.SignIn), Store: st, Gate: g, Feed: feed, Limits: cfg.API, Proxies: cfg.Proxies, Logger: cfg.Logger,
+	door := httpx.NewDoor(d, cfg.SignIn)
+	programs := api.New(api.Deps{
+		Door: door, Store: st, Gate: g, Feed: feed, Limits: cfg.API, Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
+	handler := http.NewServeMux()
+	for _, path := range []string{"/api/", "/healthz", "/readyz"} {
+		handler.Handle(path, programs)
+	}
+	handler.Handle("/", console.New(console.Deps{
+		Door: door, Store: st, Gate: g, Feed: feed, Starts: cfg.API.Starts, Requests: cfg.API.Requests,
+		Proxies: cfg.Proxies, Demo: cfg.Demo, Logger: cfg.Logger,
+	}))
 	return &App{
 		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger,
 		server: &http.Server{

@@ -128,6 +128,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	d.app, err = app.New(ctx, app.Config{
 		Database: cfg.Database, Root: root, Logger: cfg.Logger, PublicURL: "http://" + d.listener.Addr().String(),
 		Simulator: &app.Simulator{URL: d.simulator.URL(), CAFile: d.file("simulator-ca.pem")},
+		Demo:      func() []app.DemoUser { return doors(k.Users) },
 		Lease:     cfg.Lease, Heartbeat: cfg.Heartbeat, Quarantine: cfg.Quarantine, ReapEvery: cfg.ReapEvery, Backoff: cfg.Backoff,
 	})
 	if err != nil {
@@ -150,6 +151,15 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 		SimulatorToken: d.simulator.ControlToken(), SimulatorCA: d.file("simulator-ca.pem"), Users: k.Users,
 	}
 	return d, nil
+}
+
+// doors are the people as the sign-in page shows them.
+func doors(users []User) []app.DemoUser {
+	var doors []app.DemoUser
+	for _, u := range users {
+		doors = append(doors, app.DemoUser{Name: u.Name, Role: u.Role, Email: u.Email, Password: u.Password})
+	}
+	return doors
 }
 
 func (d *Demo) file(name string) string { return filepath.Join(d.folder, name) }

@@ -10,20 +10,25 @@ type Feed struct {
 	watchers map[string]map[chan struct{}]bool // by run id
 }
 
+// AnyRun stands for every run, for those who watch a list.
+const AnyRun = ""
+
 // Changed wakes whoever watches the run with that id.
 func (f *Feed) Changed(run string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for c := range f.watchers[run] {
-		select {
-		case c <- struct{}{}:
-		default: // it has not looked since the last change, and will see this one too
+	for _, watched := range []string{run, AnyRun} {
+		for c := range f.watchers[watched] {
+			select {
+			case c <- struct{}{}:
+			default: // it has not looked since the last change, and will see this one too
+			}
 		}
 	}
 }
 
-// Watch returns a channel that receives after the run with that id changed, and a
-// function that ends the watch.
+// Watch returns a channel that receives after the run with that id changed, or
+// after any did with [AnyRun], and a function that ends the watch.
 func (f *Feed) Watch(run string) (changed <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	f.mu.Lock()

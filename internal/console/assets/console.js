@@ -1,0 +1,40 @@
+// What pages can't do without script: tell that live updates have stopped, close
+// notices, and show that a form is on its way. Every page is whole without it.
+(() => {
+  const silence = 45_000; // ms without a word from the server
+  let timer;
+
+  // The server sends the words and the time last heard with every beat; here
+  // only one of the two is shown.
+  const heard = (is) => {
+    document.querySelectorAll('[data-live]').forEach((e) => { e.hidden = (e.dataset.live === 'on') !== is; });
+  };
+  const listen = () => {
+    clearTimeout(timer);
+    heard(true);
+    timer = setTimeout(() => heard(false), silence);
+  };
+  document.addEventListener('htmx:sse:after:message', listen);
+  document.addEventListener('htmx:sse:after:connection', listen);
+
+  const busy = (is) => (event) => {
+    const { sourceElement, request } = event.detail.ctx;
+    if (!sourceElement.matches('form')) return;
+    const button = request.submitter ?? sourceElement.querySelector('[type=submit]');
+    if (is) button?.setAttribute('aria-busy', 'true'); else button?.removeAttribute('aria-busy');
+  };
+  document.addEventListener('htmx:before:request', busy(true));
+  document.addEventListener('htmx:finally:request', busy(false));
+
+  document.addEventListener('click', (event) => {
+    const closer = event.target.closest('[data-closes]');
+    if (!closer) return;
+    closer.closest(closer.dataset.closes)?.remove();
+  });
+
+  // Three notices at most: older ones are behind the bell.
+  document.addEventListener('htmx:after:swap', () => {
+    const notices = document.querySelectorAll('#notices > *');
+    [...notices].slice(0, -3).forEach((e) => e.remove());
+  });
+})();

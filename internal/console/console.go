@@ -1,0 +1,163 @@
+// Package console is the web console: pages rendered on the server for the people
+// who start operations, and watch what becomes of them. A browser proves its
+// person by the cookie of a session; bearer secrets are never looked at. Every
+// page is whole without script; with it answers appear in place and pages live.
+package console
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/interlock-dev/interlock/internal/console/assets"
+	"github.com/interlock-dev/interlock/internal/console/view"
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/store"
+)
+
+// Deps are what the console stands on.
+type Deps struct {
+	Door     *httpx.Door
+	Store    *store.Store
+	Gate     *gate.Gate
+	Feed     *httpx.Feed // nil: pages look for changes by themselves only
+	Starts   int         // that one person may ask for in a minute; 0: any number
+	Requests int         // that one address may send in a minute; 0: any number
+	Proxies  []netip.Prefix
+	Demo     func() []view.Door // who can sign in to a demo; nil: it is none
+	Logger   *slog.Logger       // nil: the default one
+}
+
+// maxForm is the limit of a form, in bytes.
+const maxForm = 64 << 10
+
+// Console is the handler of every page.
+type Console struct {
+	http.Handler
+	door   *httpx.Door
+	store  *store.Store
+	gate   *gate.Gate
+	feed   *httpx.Feed
+	starts *httpx.Budget // nil: no limit
+	demo   func() []view.Door
+
+	mux    *http.ServeMux
+	routes Routes
+
+	// Intervals of streams.
+	beat    time.Duration // between signs of life
+	recheck time.Duration // between looks at whether the reader still may read, and at what another process changed
+	settle  time.Duration // between two looks at most
+}
+
+// New returns the console.
+func New(d Deps) *Console {
+	c := &Console{
+		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, demo: d.Demo, mux: http.NewServeMux(),
+		beat: 15 * time.Second, recheck: 3 * time.Second, settle: 500 * time.Millisecond,
+	}
+	if c.feed == nil {
+		c.feed = &httpx.Feed{}
+	}
+	if c.demo == nil {
+		c.demo = func() []view.Door { return nil }
+	}
+	if d.Starts > 0 {
+		c.starts = httpx.NewBudget(d.Starts)
+	}
+	c.serveSessions()
+	c.serveTenants()
+	c.serveRuns()
+	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
+		if !assets.Serve(w, r) {
+			c.notFound(w, r)
+		}
+	})
+	c.mux.HandleFunc("/", c.notFound)
+	c.Handler = httpx.Front{Logger: d.Logger, Proxies: d.Proxies, PerAddress: d.Requests}.Wrap(guarded(c.mux))
+	return c
+}
+
+// Routes returns the table of routes.
+func (c *Console) Routes() Routes { return c.routes }
+
+// policy is what pages may load and do: nothing inline, nothing from elsewhere.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guarded sets what every answer of the console has beyond those of other surfaces.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		// docs: with no-referrer browsers send forms with the origin "null", which
+		// can't be told from another site's.
+		h.Set("Referrer-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// notFound answers for every address that is not in use.
+func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
+	v := &visit{console: c, w: w, r: r}
+	if actor, err := c.door.Session(r.Context(), httpx.SessionSecret(r)); err == nil {
+		v.actor = actor
+	}
+	v.refuse(httpx.NotFound())
+}
+
+// write answers with a component. It is rendered first, so that a page is whole
+// or a fault.
+func (v *visit) write(status int, content templ.Component) error {
+	var b bytes.Buffer
+	if err := content.Render(v.r.Context(), &b); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(b.Bytes()) // the client is gone
+	return nil
+}
+
+// goTo answers that what was asked for is elsewhere, and to be got from there.
+func (v *visit) goTo(path string) error {
+	v.w.Header().Set("Location", path)
+	v.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// htmx reports whether the request is for a piece of a page.
+func (v *visit) htmx() bool { return v.r.Header.Get("HX-Request") == "true" }
+
+// form reads the form of the request.
+func (v *visit) form() error {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	err := v.r.ParseForm()
+	var large *http.MaxBytesError
+	if err == nil || errors.As(err, &large) {
+		return err
+	}
+	return badForm("form", "can't be read")
+}
+
+// recovered turns a panic of a handler into an error that has a page.
+func recovered(ctx context.Context, err *error) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	if e, ok := fault.(error); ok && errors.Is(e, http.ErrAbortHandler) {
+		panic(fault)
+	}
+	slog.ErrorContext(ctx, "page panicked", "request_id", httpx.Of(ctx).ID, "fault", fault)
+	*err = fmt.Errorf("panic: %v", fault)
+}

@@ -1,0 +1,164 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console/view"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func (c *Console) serveTenants() {
+	c.page(Route{Path: op.TenantsRoute, Object: Workspace, Needs: tenancy.View}, c.tenants)
+	c.page(Route{Path: op.TenantRoute, Object: Tenant, Needs: tenancy.View}, c.tenant)
+	c.serve(Route{Method: http.MethodPost, Path: op.StartRoute, Object: Tenant, Needs: ByOperation}, c.start)
+}
+
+func (c *Console) tenants(v *visit) (page, error) {
+	frame, err := v.frame("Tenants", view.Tenants)
+	if err != nil {
+		return page{}, err
+	}
+	frame.Lead = "Every tenant you look after, and whether operations can start there."
+	q := v.r.URL.Query()
+	filter := store.TenantFilter{Query: q.Get("q"), Readiness: tenancy.Readiness(q.Get("readiness")), Cursor: q.Get("cursor")}
+	if run := q.Get("run"); run == "active" {
+		filter.Active = true
+	} else {
+		filter.Latest = op.RunOutcome(run)
+	}
+	found, next, err := c.store.Tenants(v.r.Context(), v.scope, filter)
+	if err != nil {
+		return page{}, err
+	}
+	list := view.TenantList{
+		Workspace: v.workspace(), Query: filter.Query, Readiness: q.Get("readiness"), Run: q.Get("run"), Now: frame.Now,
+		First: v.firstPage(), Next: v.nextPage("cursor", next),
+	}
+	for _, t := range found {
+		row := view.TenantRow{TenantView: t}
+		if blockers := v.explained(t.Tenant, t.Default, t.Causes, frame.Now); len(blockers) > 0 {
+			row.Blocker = blockers[0].Title
+		}
+		list.Rows = append(list.Rows, row)
+	}
+	return page{frame: frame, body: view.TenantsPage(list), parts: view.TenantListParts(list), watch: httpx.AnyRun}, nil
+}
+
+// recentRuns are shown on a tenant's page.
+const recentRuns = 6
+
+func (c *Console) tenant(v *visit) (page, error) {
+	ctx, ta := v.r.Context(), v.tenant
+	t, err := c.store.Tenant(ctx, ta)
+	if err != nil {
+		return page{}, err
+	}
+	frame, err := v.frame(t.Name, view.Tenants)
+	if err != nil {
+		return page{}, err
+	}
+	frame.Crumbs = v.crumbs()
+	frame.State, frame.Lead = view.Ready(t.Readiness), t.Domain+" · directory "+op.Directory(t.DirectoryID)
+	frame.Tabs = view.TenantTabs(v.workspace(), t.Tenant, "Overview")
+	p := view.TenantPage{Workspace: v.workspace(), Tenant: t, Now: frame.Now}
+	if p.Actions, err = v.startActions(t.Tenant, t.Default, false, t.Active); err != nil {
+		return page{}, err
+	}
+	if p.Report, err = v.report(t.Tenant, t.Default, t.Causes, frame.Now); err != nil {
+		return page{}, err
+	}
+	runs, _, err := c.store.Runs(ctx, ta.Scope, store.RunFilter{Tenant: ta.Tenant.ID, Limit: recentRuns})
+	if err != nil {
+		return page{}, err
+	}
+	for _, r := range runs {
+		p.Recent = append(p.Recent, v.described(r))
+	}
+	return page{frame: frame, body: view.TenantOverview(p), parts: view.TenantParts(p), watch: httpx.AnyRun}, nil
+}
+
+// crumbs lead from the tenants of the workspace to a page of one of them.
+func (v *visit) crumbs(more ...view.Link) []view.Link {
+	return append([]view.Link{
+		{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute},
+		{Text: "Tenants", Href: op.TenantsPath(v.workspace())},
+	}, more...)
+}
+
+// explained puts causes into the words that a start would be answered with.
+func (v *visit) explained(t tenancy.Tenant, c *tenancy.Connection, causes []op.Cause, now time.Time) []op.Explained {
+	if len(causes) == 0 {
+		return nil
+	}
+	facts := op.Facts{
+		Workspace: v.workspace(), Tenant: op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, At: now,
+		MayMend: v.may(tenancy.ManageConnections), Reader: v.actor.ID(),
+	}
+	if c != nil {
+		target := store.TargetOf(*c)
+		facts.Target = &target
+	}
+	return op.Describe(op.BlockedResult(facts, causes, nil)).Reasons
+}
+
+// report is what is known of a connection, nil for the default that a tenant lacks.
+func (v *visit) report(t tenancy.Tenant, c *tenancy.Connection, causes []op.Cause, now time.Time) (view.Report, error) {
+	r := view.Report{Workspace: v.workspace(), Connection: c, Causes: v.explained(t, c, causes, now), Now: now}
+	if c == nil {
+		return r, nil
+	}
+	found, err := v.console.store.Verification(v.r.Context(), v.tenant, c.ID)
+	if errors.Is(err, op.ErrNotFound) {
+		return r, nil
+	} else if err != nil {
+		return view.Report{}, err
+	}
+	r.Verified = &found
+	var checks []catalogue.Check
+	if err := json.Unmarshal(found.Checks, &checks); err != nil {
+		return view.Report{}, fmt.Errorf("report of connection %s: %w", c.ID, err)
+	}
+	for _, check := range checks {
+		checked := view.Checked{Check: check}
+		if check.Reason != "" {
+			checked.Words = op.DescribeItem(op.Item{Reason: check.Reason, Args: check.Args, At: found.At}).Detail
+		}
+		if check.Result == catalogue.CheckFailed && check.Reason != "" {
+			told := v.explained(t, c, []op.Cause{{Code: check.Reason, Phase: op.Execution, Args: check.Args}}, now)[0]
+			checked.Next, checked.Fix = told.Next, told.Fix
+		}
+		r.Checks = append(r.Checks, checked)
+	}
+	return r, nil
+}
+
+// nextPage is the address of the next page of this list; empty without a cursor.
+func (v *visit) nextPage(name, cursor string) string {
+	if cursor == "" {
+		return ""
+	}
+	q := v.r.URL.Query()
+	q.Del(live)
+	q.Set(name, cursor)
+	return (&url.URL{Path: v.r.URL.Path, RawQuery: q.Encode()}).String()
+}
+
+// firstPage is the address of the first page of this list; empty on it.
+func (v *visit) firstPage() string {
+	q := v.r.URL.Query()
+	if !q.Has("cursor") {
+		return ""
+	}
+	q.Del(live)
+	q.Del("cursor")
+	return (&url.URL{Path: v.r.URL.Path, RawQuery: q.Encode()}).String()
+}

@@ -1,0 +1,194 @@
+package view
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// TenantPage is the overview of one tenant.
+type TenantPage struct {
+	Workspace string // slug
+	Tenant    store.TenantView
+	Actions   []StartAction
+	Report    Report
+	Recent    []op.Run
+	Now       time.Time
+}
+
+// StartAction is a line of the start actions.
+type StartAction struct {
+	Start  Start
+	Lacks  string     // words of the capability that the reader lacks; empty: none
+	Answer *op.Answer // to the press that led to this page; nil: it was another one
+	Active *op.RunRef // of this operation, on its way
+	Last   *op.Run    // that succeeded, wholly or partly
+}
+
+// Report is what is known of a connection: its readiness, and what the last
+// verification found.
+type Report struct {
+	Workspace  string
+	Connection *tenancy.Connection // nil: there is none to tell of
+	Causes     []op.Explained      // what is in the way of work on it
+	Verified   *store.VerificationReport
+	Checks     []Checked
+	Now        time.Time
+}
+
+// Checked is one step of a verification, with what it found in words.
+type Checked struct {
+	catalogue.Check
+	Words string  // why it ended as it did; empty: nothing to tell
+	Next  string  // what to do about it; empty: nothing
+	Fix   *op.Fix // nil: nothing to open
+}
+
+// line is one line of a checklist.
+type line struct {
+	look
+	title, text string
+	list        []string
+	fix         *op.Fix
+}
+
+// lines are the facts of readiness. What is in the way is told in the words that
+// a start would be answered with.
+func (r Report) lines() []line {
+	lines := []line{r.line("Connection", r.identity, "connection_", "tenant_", "target_")}
+	if r.Connection == nil {
+		return lines
+	}
+	return append(lines,
+		r.line("Admin consent", r.consent, "consent_"),
+		r.line("Credential", r.credential, "credential_"),
+		r.line("Permissions", r.permissions, "permission_"),
+	)
+}
+
+func (r Report) line(title string, fine func() (look, string), about ...string) line {
+	for _, e := range r.Causes {
+		if slices.ContainsFunc(about, func(prefix string) bool { return strings.HasPrefix(string(e.Code), prefix) }) {
+			return line{look: look{"stop", "stop"}, title: title, text: e.Title + ". " + e.Next, fix: e.Fix}
+		}
+	}
+	l, text := fine()
+	return line{look: l, title: title, text: text}
+}
+
+var (
+	fine    = look{"go", "check"}
+	care    = look{"busy", "warn"}
+	unknown = look{"calm", "dash"}
+)
+
+func (r Report) identity() (look, string) {
+	c := r.Connection
+	if c == nil {
+		return unknown, "None."
+	}
+	text := c.FullName() + ", enabled"
+	if !c.Enabled {
+		text = c.FullName() + ", disabled"
+	}
+	if c.Default {
+		text += ", default"
+	}
+	return fine, text + "."
+}
+
+func (r Report) consent() (look, string) {
+	if r.Connection.Consent != tenancy.ConsentGranted {
+		return unknown, "Not checked yet."
+	}
+	if r.Connection.ConsentAt == nil {
+		return fine, "Granted."
+	}
+	return fine, "Granted, as of " + op.Day(*r.Connection.ConsentAt) + "."
+}
+
+func (r Report) credential() (look, string) {
+	c := r.Connection
+	if c.Credential == "" {
+		return unknown, "None saved."
+	}
+	kind := upper(c.Credential.Words())
+	if c.CredentialExpiresAt == nil {
+		return fine, kind + "."
+	}
+	left := c.CredentialExpiresAt.Sub(r.Now)
+	if left < 0 {
+		return care, kind + ", expired on " + op.Day(*c.CredentialExpiresAt) + "."
+	}
+	text := kind + ", expires on " + op.Day(*c.CredentialExpiresAt) + "."
+	if left < 14*24*time.Hour {
+		return care, text
+	}
+	return fine, text
+}
+
+func (r Report) permissions() (look, string) {
+	c := r.Connection
+	switch {
+	case c.Consent != tenancy.ConsentGranted:
+		return unknown, "Not checked. Consent comes first."
+	case c.PermissionsAt == nil:
+		return unknown, "Not checked yet."
+	}
+	return fine, counted(len(c.Permissions), "permission", "permissions") + " granted. Every operation has what it needs."
+}
+
+func (r Report) verdict() (look, string) {
+	if r.Verified == nil {
+		return unknown, "Not verified"
+	}
+	switch r.Verified.Verdict {
+	case tenancy.VerificationOK:
+		if slices.ContainsFunc(r.Checks, func(c Checked) bool { return c.Result == catalogue.CheckFailed }) {
+			return care, "Verified in part"
+		}
+		return fine, "Verified"
+	case tenancy.VerificationFailed:
+		return look{"stop", "stop"}, "Failed"
+	case tenancy.VerificationMissing:
+	}
+	return care, "Not conclusive"
+}
+
+var checks = map[catalogue.CheckResult]look{
+	catalogue.CheckOK:           fine,
+	catalogue.CheckFailed:       {"stop", "stop"},
+	catalogue.CheckInconclusive: care,
+	catalogue.CheckNotReached:   unknown,
+}
+
+// failed are the checks that need someone to act, besides those whose reason is
+// told already.
+func (r Report) failed() (list []Checked) {
+	for _, c := range r.Checks {
+		told := slices.ContainsFunc(r.Causes, func(e op.Explained) bool { return e.Code == c.Reason })
+		if !told && (c.Result == catalogue.CheckFailed || c.Result == catalogue.CheckInconclusive) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// TenantParts are what lives on a tenant's page.
+func TenantParts(p TenantPage) []Part {
+	parts := []Part{
+		{ID: "verification", Content: VerificationCard(p.Report)},
+		{ID: "recent", Content: recent(p)},
+	}
+	for _, a := range p.Actions {
+		parts = append(parts, Part{ID: a.aboutID(), Content: about(p.Workspace, a, p.Now)})
+	}
+	return parts
+}
+
+func (a StartAction) aboutID() string { return "about-" + a.Start.id() }

@@ -1,0 +1,16 @@
+package httpx
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Fragment sends a piece of a page, that takes the place of what it names.
+func (s *Stream) Fragment(html []byte) error {
+	var b bytes.Buffer
+	for line := range bytes.Lines(html) {
+		fmt.Fprintf(&b, "data: %s\n", bytes.TrimRight(line, "\r\n"))
+	}
+	b.WriteString("\n")
+	return s.send(b.Bytes())
+}
