@@ -238,7 +238,7 @@ type place struct{ slug, directory, app, secret, connection string }
 func small(slug string) graphsim.TenantSpec {
 	return graphsim.TenantSpec{
 		ID: uuid.NewString(), DisplayName: slug, Domain: slug + ".example", Intune: true,
-		Groups: 20, Policies: 20, Devices: 10, MobileApps: 10,
+		Groups: 20, Policies: 20, Devices: 10, MobileApps: 10, DeltaPage: page,
 	}
 }
 
