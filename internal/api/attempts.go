@@ -48,7 +48,7 @@ type attemptsRequest struct {
 	Tenant    string     `query:"tenant" doc:"Id or name."`
 	Operation op.Kind    `query:"operation"`
 	Outcome   op.Outcome `query:"outcome"`
-	Actor     string     `query:"actor" doc:"Id of a person, or \"me\"."`
+	Actor     string     `query:"actor" pattern:"^(me|[0-9a-fA-F-]{36})$" patternDescription:"an id, or me" doc:"Id of a person, or \"me\"."`
 	Run       string     `query:"run" doc:"Id or code of the run that was made or joined."`
 	Paging
 }

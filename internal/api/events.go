@@ -43,10 +43,10 @@ func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error)
 	f := &follower{server: s, visit: v, since: time.UnixMicro(0), items: make(map[string]op.Item)}
 	f.resume(in.LastEventID)
 	return &stream{Body: func(hc huma.Context) {
-		_, w := humago.Unwrap(hc)
+		r, w := humago.Unwrap(hc)
 		out, err := httpx.OpenStream(w)
-		if err != nil {
-			return // the reader is gone
+		if err != nil || r.Method == http.MethodHead {
+			return // the reader is gone, or wants no more than the headers
 		}
 		f.out = out
 		if err := f.tell(hc.Context()); err != nil && hc.Context().Err() == nil {

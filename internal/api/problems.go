@@ -117,6 +117,7 @@ func predicate(detail string) string {
 		{"expected length <= ", "must not be longer than "},
 		{"expected array length >= ", "must not have fewer members than "},
 		{"expected array length <= ", "must not have more members than "},
+		{"expected string to be ", "must be "},
 		{"expected ", "must be "},
 	} {
 		if rest, ok := strings.CutPrefix(detail, w.begins); ok {

@@ -57,7 +57,7 @@ type runsRequest struct {
 	Operation  op.Kind       `query:"operation"`
 	State      op.State      `query:"state"`
 	Outcome    op.RunOutcome `query:"outcome"`
-	Initiator  string        `query:"initiator" doc:"Id of a person, or \"me\"."`
+	Initiator  string        `query:"initiator" pattern:"^(me|[0-9a-fA-F-]{36})$" patternDescription:"an id, or me" doc:"Id of a person, or \"me\"."`
 	Active     bool          `query:"active" doc:"Those that have not ended."`
 	Attention  bool          `query:"attention" doc:"Those that ended badly or make no progress."`
 	Since      time.Time     `query:"since" doc:"Accepted then or later."`

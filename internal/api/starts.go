@@ -70,8 +70,8 @@ func parameters(d *catalogue.Definition) json.RawMessage {
 // startRequest is one press.
 type startRequest struct {
 	TenantID
-	Key     string     `header:"Idempotency-Key" required:"true" maxLength:"200" doc:"Yours to choose, new for every start. The same key again is answered with the first answer and starts nothing."`
-	Surface op.Surface `header:"Interlock-Surface" doc:"Where the start was asked; \"cli\" for the command line, else left out."`
+	Key     string `header:"Idempotency-Key" required:"true" maxLength:"200" pattern:"^[ -~]+$" patternDescription:"printable ASCII" doc:"Yours to choose, new for every start. The same key again is answered with the first answer and starts nothing."`
+	Surface string `header:"Interlock-Surface" enum:"api,cli" doc:"Where the start was asked; left out: api."`
 	Body    struct {
 		Operation  op.Kind         `json:"operation"`
 		Connection string          `json:"connection,omitempty" doc:"Id or name of the connection; left out: the tenant's default."`
@@ -96,8 +96,8 @@ func (s *server) start(ctx context.Context, in *startRequest) (*startAnswer, err
 		}
 	}
 	surface := op.SurfaceAPI
-	if in.Surface == op.SurfaceCLI {
-		surface = op.SurfaceCLI
+	if in.Surface != "" {
+		surface = op.Surface(in.Surface)
 	}
 	result, err := s.gate.Start(ctx, v.actor, op.Request{
 		Tenant: v.tenant.Tenant.ID, Connection: in.Body.Connection, Kind: in.Body.Operation, Parameters: in.Body.Parameters,

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// hostile are texts that programs stumble over: at the end of a C string, in a
+// database's encoding, in a pattern, in a log, in a page.
+var hostile = []string{
+	"\x00", "a\x00b", "\xff\xfe", "\u202e", "%", `\`, "';--", "{}", "<script>", "../..", "\r\nX: y",
+	strings.Repeat("x", 5000), strings.Repeat("💥", 300), "-1", "9223372036854775808", " ",
+}
+
+// TestHostileInput puts hostile texts into every query parameter, every field of
+// every body and every path of the document. Whatever comes in, it is refused or
+// taken for what it is, and is never a fault.
+func TestHostileInput(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		m := newMatrix(t, w)
+		owner := w.Bearer(w.Owner)
+		asked := 0
+		ask := func(what, method, path string, body any) {
+			asked++
+			a := m.ask(owner, method, path, body, "Idempotency-Key", "hostile")
+			if a.status >= http.StatusInternalServerError {
+				t.Errorf("%s: %d %s", what, a.status, a.body)
+			}
+		}
+		for _, r := range m.server.routes {
+			if r.ID == "follow-run" || r.ID == "sign-out" {
+				continue
+			}
+			o := m.document.operation(r.Method, Base+r.Path)
+			path := m.places[0].at(r.Path)
+			parameters, _ := o["parameters"].([]any)
+			for _, p := range parameters {
+				p := p.(map[string]any)
+				name, _ := p["name"].(string)
+				for _, text := range hostile {
+					switch p["in"] {
+					case "query":
+						ask(r.ID+" "+name, r.Method, path+"?operation=inventory.sync&"+name+"="+url.QueryEscape(text), nil)
+					case "path":
+						if text != "../.." {
+							ask(r.ID+" "+name, r.Method, strings.Replace(m.places[0].at(strings.Replace(r.Path, "{"+name+"}", "HERE", 1)), "HERE", url.PathEscape(text), 1), nil)
+						}
+					}
+				}
+			}
+			for body := range m.bodies(o) {
+				ask(r.ID+" "+body, r.Method, path, body)
+			}
+		}
+		t.Logf("%d requests", asked)
+	})
+}
+
+// bodies are bodies for an operation: one that is right, with one field of it
+// replaced by something hostile at a time.
+func (m *matrix) bodies(o map[string]any) map[string]bool {
+	out := make(map[string]bool)
+	request, _ := o["requestBody"].(map[string]any)
+	if request == nil {
+		return out
+	}
+	schema := request["content"].(map[string]any)["application/json"].(map[string]any)["schema"].(map[string]any)
+	if ref, ok := schema["$ref"].(string); ok {
+		schema = m.document.resolve(ref)
+	}
+	right := map[string]any{
+		"operation": "inventory.sync", "email": "hostile@lattice.example", "name": "Hostile", "password": "long enough to be one", "role": "viewer",
+		"note": "a note", "domain": "hostile.example", "directory_id": guid, "client_id": guid, "secret": "s",
+	}
+	properties := schema["properties"].(map[string]any)
+	base := make(map[string]any)
+	for name := range properties {
+		if v, ok := right[name]; ok {
+			base[name] = v
+		}
+	}
+	add := func(name string, v any) {
+		body := maps.Clone(base)
+		body[name] = v
+		text, err := json.Marshal(body)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		out[string(text)] = true
+		// What Go would mend: bytes that are no text.
+		if s, ok := v.(string); ok && s == "\xff\xfe" {
+			out[strings.Replace(string(text), `\ufffd\ufffd`, s, 1)] = true
+		}
+	}
+	for name := range properties {
+		for _, text := range hostile {
+			add(name, text)
+			add(name, []any{text})
+			add(name, map[string]any{text: text})
+		}
+		for _, v := range []any{nil, true, 0, -1, 1e300, []any{}, []any{nil}, map[string]any{}, strings.Split(strings.Repeat("[,", 500), ",")} {
+			add(name, v)
+		}
+	}
+	out[strings.Repeat("[", 100_000)] = true
+	return out
+}
+
+func TestContentTypes(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data; boundary=x"} {
+			p := w.post(w.Operator, "/tenants/kestrel/starts", `{"operation":"inventory.sync"}`, "Idempotency-Key", "k", "Content-Type", kind).
+				problem(http.StatusUnprocessableEntity, "field")
+			if p.Errors[0].Field != "Content-Type" {
+				t.Errorf("%s is told about %v", kind, p.Errors)
+			}
+		}
+		for key, good := range map[string]bool{"k-1": true, "\xff": false, "k 1": true, "ü": false} {
+			a := w.start(w.Operator, "kestrel", key, map[string]any{"operation": op.InventorySync})
+			if (a.status < 400) != good || a.status >= 500 {
+				t.Errorf("the key %q is answered with %d", key, a.status)
+			}
+		}
+		w.post(w.Operator, "/tenants/kestrel/starts", `{"operation":"inventory.sync"}`, "Idempotency-Key", "k", "Interlock-Surface", "web").
+			problem(http.StatusUnprocessableEntity, "field")
+		w.start(w.Second, "kestrel", "k-2", `{"operation":"inventory.sync"}`).want(http.StatusOK)
+		if n := w.Int(`SELECT COUNT(*) FROM start_attempts`); n != 3 {
+			t.Errorf("there are %d attempts", n)
+		}
+	})
+}
+
+func TestHeadEndsAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		run := w.accepted(w.Operator, "kestrel", op.InventorySync)
+		for _, path := range []string{"/runs/" + run.ID + "/events", "/runs/" + run.ID, "/runs"} {
+			if a := w.ask(w.Bearer(w.Viewer), http.MethodHead, path, nil).want(http.StatusOK); len(a.body) != 0 {
+				t.Errorf("HEAD %s has a body", path)
+			}
+		}
+	})
+}
