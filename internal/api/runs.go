@@ -137,7 +137,7 @@ func (s *server) cancelRun(ctx context.Context, _ *RunID) (*one[op.Run], error) 
 func (s *server) releaseRun(ctx context.Context, in *struct {
 	RunID
 	Body struct {
-		Note string `json:"note" minLength:"3" maxLength:"300" doc:"Why; it is shown with the run."`
+		Note string `json:"note" minLength:"3" maxLength:"300" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"Why; it is shown with the run."`
 	} `nameHint:"Release"`
 },
 ) (*one[op.Run], error) {
