@@ -30,6 +30,8 @@ const (
 	exitUsage   = 2 // the command was not understood
 	exitPartial = 6 // with --wait or --follow: the run partly succeeded
 	exitEnded   = 7 // with --wait or --follow: the run failed, was blocked, cancelled or lost
+
+	exitInterrupted = 130 // as shells tell of an interrupt
 )
 
 const exitHelp = `Exit codes:
@@ -41,6 +43,7 @@ const exitHelp = `Exit codes:
   5  the idempotency key was used before with other values
   6  with --wait or --follow: partly succeeded
   7  with --wait or --follow: failed, blocked before it ran, cancelled or lost
+  130  interrupted
 `
 
 // app is what the commands share.
@@ -150,6 +153,8 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	case errors.As(err, &bad), !understood:
 		at.PrintErrf("interlock: %v\nSee: %s --help\n", err, at.CommandPath())
 		return exitUsage
+	case ctx.Err() != nil:
+		return exitInterrupted
 	case errors.As(err, &p):
 		printProblem(root.ErrOrStderr(), p)
 		return op.Problem(p.Code).ExitCode()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -78,6 +79,10 @@ func (a *app) follow(ctx context.Context, cl *client.Client, run string) error {
 		show(e)
 		return nil
 	})
+	if ctx.Err() != nil { // whoever waited has left, which stops nothing
+		_, _ = fmt.Fprintf(a.Err, "\nNot waiting any more. Run %[1]s goes on: interlock run %[1]s --follow\n", cmp.Or(r.Code, run))
+		return exit(exitInterrupted)
+	}
 	if err != nil {
 		return err
 	}
