@@ -62,7 +62,7 @@ type Console struct {
 func New(d Deps) *Console {
 	c := &Console{
 		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, demo: d.Demo, mux: http.NewServeMux(),
-		beat: 15 * time.Second, recheck: 3 * time.Second, settle: 500 * time.Millisecond,
+		beat: 15 * time.Second, recheck: 2500 * time.Millisecond, settle: 500 * time.Millisecond,
 	}
 	if c.feed == nil {
 		c.feed = &httpx.Feed{}
@@ -76,6 +76,7 @@ func New(d Deps) *Console {
 	c.serveSessions()
 	c.serveTenants()
 	c.serveRuns()
+	c.serveNotifications()
 	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !assets.Serve(w, r) {
 			c.notFound(w, r)

@@ -25,8 +25,9 @@ type page struct {
 	frame  view.Frame
 	body   templ.Component
 	parts  []view.Part
-	status string // read aloud when it changes
-	watch  string // id of the run that it is about; [httpx.AnyRun]: a list
+	status string          // read aloud when it changes
+	watch  string          // id of the run that it is about; [httpx.AnyRun]: a list
+	panel  templ.Component // how it opens beside another page; nil: it does not
 }
 
 // frame begins a page.
@@ -46,6 +47,9 @@ func (v *visit) frame(title string, section view.Section) (view.Frame, error) {
 
 // show answers with the page.
 func (v *visit) show(p page) error {
+	if v.htmx() && p.panel != nil {
+		return v.write(http.StatusOK, p.panel)
+	}
 	if len(p.parts) == 0 {
 		p.frame.Live = ""
 	}

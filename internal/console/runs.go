@@ -74,6 +74,14 @@ func (c *Console) runPage(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	if frame.Glance.Unread > 0 && r.State == op.Finished && r.Initiator.ID == v.actor.ID() {
+		if err := c.store.ReadNotificationOf(ctx, v.actor, r.ID); err != nil {
+			return page{}, err
+		}
+		if frame, err = v.frame(r.Operation.Name(), view.Operations); err != nil {
+			return page{}, err
+		}
+	}
 	frame.Title = r.Operation.Name() + ", run " + r.Code
 	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Operations", Href: op.OperationsPath(v.workspace())}}
 	frame.Lead = "Run " + r.Code + " · " + r.Tenant.Name

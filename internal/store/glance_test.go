@@ -17,9 +17,11 @@ func TestGlance(t *testing.T) {
 		living := func(r *op.Run) { r.State, r.Outcome = op.Running, "" }
 		w.run(kestrel, living)
 		w.run(marlow, living)
+		var ended op.Run
 		for _, a := range []access.Actor{w.mei, w.ana} {
+			ended = w.run(kestrel, nil)
 			w.exec(`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at) VALUES ($1, $2, $3, $4, 5)`,
-				access.NewID(), kestrel.WorkspaceID, a.ID(), w.run(kestrel, nil).ID)
+				access.NewID(), kestrel.WorkspaceID, a.ID(), ended.ID)
 		}
 		glance := func(a access.Actor) store.Glance {
 			t.Helper()
@@ -38,11 +40,23 @@ func TestGlance(t *testing.T) {
 		if g := glance(w.olga); g.Active != 0 || g.Unread != 0 || g.Workspaces[0].Workspace.Slug != "quayside" {
 			t.Errorf("olga of another workspace sees %+v", g)
 		}
+		if err := w.ReadNotificationOf(ctx, w.mei, ended.ID); err != nil { // ana's
+			t.Fatal(err)
+		}
+		if mei, ana := glance(w.mei), glance(w.ana); mei.Unread != 1 || ana.Unread != 1 {
+			t.Errorf("after mei read that of ana's run: %d and %d unread, want 1 and 1", mei.Unread, ana.Unread)
+		}
 		if err := w.ReadNotifications(ctx, w.mei); err != nil {
 			t.Fatal(err)
 		}
 		if mei, ana := glance(w.mei), glance(w.ana); mei.Unread != 0 || ana.Unread != 1 {
 			t.Errorf("after mei read hers: %d and %d unread, want 0 and 1", mei.Unread, ana.Unread)
+		}
+		if err := w.ReadNotificationOf(ctx, w.ana, ended.ID); err != nil {
+			t.Fatal(err)
+		}
+		if ana := glance(w.ana); ana.Unread != 0 {
+			t.Errorf("after ana read hers: %d unread", ana.Unread)
 		}
 		_, err := w.Glance(ctx, access.Actor{})
 		wantErr(t, err, op.ErrNotFound)

@@ -108,12 +108,22 @@ func (s *Store) ReadNotification(ctx context.Context, a access.Actor, id string)
 
 // ReadNotifications marks all of the actor's own notifications as read.
 func (s *Store) ReadNotifications(ctx context.Context, a access.Actor) error {
+	return s.readNotifications(ctx, a, ``)
+}
+
+// ReadNotificationOf marks the actor's own notification of a run's end as read,
+// if there is one.
+func (s *Store) ReadNotificationOf(ctx context.Context, a access.Actor, runID string) error {
+	return s.readNotifications(ctx, a, ` AND run_id = $3`, runID)
+}
+
+func (s *Store) readNotifications(ctx context.Context, a access.Actor, which string, args ...any) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE notifications SET read_at = interlock_now() WHERE workspace_id = $1 AND user_id = $2 AND read_at IS NULL`,
-			a.WorkspaceID(), a.ID())
+		_, err := tx.Exec(ctx, `UPDATE notifications SET read_at = interlock_now() WHERE workspace_id = $1 AND user_id = $2 AND read_at IS NULL`+which,
+			append([]any{a.WorkspaceID(), a.ID()}, args...)...)
 		return err
 	})
 	if err != nil {

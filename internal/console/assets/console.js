@@ -17,6 +17,14 @@
   document.addEventListener('htmx:sse:after:message', listen);
   document.addEventListener('htmx:sse:after:connection', listen);
 
+  // Who may not read the page any more is not let in by asking again.
+  let refused = false;
+  document.addEventListener('htmx:sse:error', (event) => {
+    refused = [401, 403, 404].includes(event.detail.status);
+    if (refused) heard(false);
+  });
+  document.addEventListener('htmx:sse:before:connection', (event) => { if (refused) event.preventDefault(); });
+
   const busy = (is) => (event) => {
     const { sourceElement, request } = event.detail.ctx;
     if (!sourceElement.matches('form')) return;
@@ -30,11 +38,17 @@
     const closer = event.target.closest('[data-closes]');
     if (!closer) return;
     closer.closest(closer.dataset.closes)?.remove();
+    if (closer.dataset.closes === '.panel') document.getElementById('bell')?.focus();
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') document.querySelector('[data-closes=".panel"]')?.click();
   });
 
-  // Three notices at most: older ones are behind the bell.
+  // Three notices at most: older ones are behind the bell, which shows them all
+  // when it is open.
   document.addEventListener('htmx:after:swap', () => {
-    const notices = document.querySelectorAll('#notices > *');
-    [...notices].slice(0, -3).forEach((e) => e.remove());
+    const most = document.querySelector('.panel') ? 0 : 3;
+    const notices = [...document.querySelectorAll('#notices > *')];
+    notices.slice(0, Math.max(0, notices.length - most)).forEach((e) => e.remove());
   });
 })();
