@@ -92,7 +92,7 @@ to a proxy of yours that does (--behind-proxy).`,
 	f.DurationVar(&cfg.Heartbeat, "heartbeat", 0, "how often a lease is renewed (default a quarter of it)")
 	f.DurationVar(&cfg.ReapEvery, "reap-every", 5*time.Second, "how often leases are looked through")
 	f.DurationVar(&cfg.Backoff, "backoff", 15*time.Second, "wait before a run that failed for a passing reason begins again; doubles each time")
-	f.DurationVar(&cfg.MaxWait, "max-wait", 20*time.Second, "longest wait inside a run for a provider that asks to slow down; beyond it the run goes back in line")
+	f.DurationVar(&cfg.MaxWait, "max-wait", 20*time.Second, "longest wait inside a run for a provider that names a time to come back; beyond it the run goes back in line")
 	f.DurationVar(&cfg.StallAfter, "stall-after", 10*time.Minute, "a living run without progress for so long is shown as stalled")
 	f.StringVar(&simulator.URL, "simulator", os.Getenv("INTERLOCK_SIMULATOR"), `use a simulator ("interlock sim") in place of Microsoft's clouds (INTERLOCK_SIMULATOR)`)
 	f.StringVar(&simulator.CAFile, "simulator-ca", os.Getenv("INTERLOCK_SIMULATOR_CA"), "PEM file with the simulator's certificate authority (INTERLOCK_SIMULATOR_CA)")
