@@ -314,7 +314,7 @@ func TestChangesTakeTurns(t *testing.T) {
 			return err
 		},
 		"creation": func(ctx context.Context) error {
-			_, err := w.CreateConnection(ctx, w.mei, "kestrel", store.NewConnection{Name: "New", ClientID: guid("app"), DirectoryID: guid("new")})
+			_, err := w.CreateConnection(ctx, w.mei, "kestrel", store.NewConnection{Name: "Another", ClientID: guid("app"), DirectoryID: guid("another")})
 			return err
 		},
 		"member": func(ctx context.Context) error { return w.RemoveMember(ctx, w.mei, w.vic.ID()) },
