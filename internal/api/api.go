@@ -34,8 +34,11 @@ type Limits struct {
 	Requests int // that one address may send in a minute; 0: any number
 }
 
-// maxBody is the limit of a request's body, in bytes.
-const maxBody = 1 << 20
+// Limits of a request's body: in bytes, and from its header to the end of the answer.
+const (
+	maxBody    = 1 << 20
+	bodyWithin = time.Minute
+)
 
 // API is the handler of everything below /api, and of /healthz and /readyz.
 type API struct {

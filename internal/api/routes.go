@@ -68,6 +68,9 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 		Responses:     r.refusals(),
 		Middlewares:   huma.Middlewares{s.admit(r)},
 		MaxBodyBytes:  maxBody,
+		// The framework's own limit of 5 s goes on when the body has arrived, and takes
+		// the context of whatever waits longer than that, as for a locked database.
+		BodyReadTimeout: bodyWithin,
 	}
 	if r.Object != Public {
 		o.Security = []map[string][]string{{bearer: {}}}
