@@ -112,6 +112,7 @@ var dependencies = []dependency{
 	{"github.com/danielgtaylor/huma/v2", []string{"internal/api"}, false, "the framework of one surface"},
 	{"github.com/a-h/templ", []string{"internal/console/..."}, false, "pages of one surface"},
 	{"github.com/PuerkitoBio/goquery", nil, true, "tests read pages"},
+	{"github.com/chromedp", nil, true, "tests use pages as people do"},
 	{"github.com/spf13/cobra", []string{"cmd/interlock", "internal/cli"}, false, "commands"},
 	{"github.com/schollz/progressbar/v3", []string{"internal/cli"}, false, "a terminal's progress"},
 	{"golang.org/x/term", []string{"cmd/interlock", "internal/cli"}, false, "a terminal's password prompt"},
