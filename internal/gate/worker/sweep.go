@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/store"
 )
@@ -61,8 +62,18 @@ func (w *Worker) sweep(ctx context.Context) error {
 			}
 		}
 	}
-	return w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		_, err := store.SweepGenerations(ctx, tx, sweepBatch)
-		return err
-	})
+	for {
+		var n int64
+		err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+			n, err = store.SweepGenerations(ctx, tx, sweepBatch)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("rows that nobody can read: %w", err)
+		}
+		if n < sweepBatch {
+			break
+		}
+	}
+	return access.SweepSignIns(ctx, w.db)
 }
