@@ -338,6 +338,10 @@ func TestDataReaders(t *testing.T) {
 		if err != nil || len(members) != 1 || members[0].ID != "u1" {
 			t.Errorf("%+v, %v", members, err)
 		}
+		sizes, err := w.GroupSizes(ctx, ta, "", []string{"1", "2", "3", "77"})
+		if err != nil || !maps.Equal(sizes, map[string]int64{"1": 1, "2": 1}) {
+			t.Errorf("%v, %v", sizes, err)
+		}
 		_, _, err = w.GroupMembers(ctx, ta, "77", store.DataFilter{})
 		wantErr(t, err, op.ErrNotFound)
 		_, err = w.Group(ctx, ta, "", "\x00")
