@@ -77,6 +77,9 @@ func New(d Deps) *Console {
 	c.serveTenants()
 	c.serveRuns()
 	c.serveNotifications()
+	c.serveConnections()
+	c.serveGroups()
+	c.serveAttempts()
 	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !assets.Serve(w, r) {
 			c.notFound(w, r)

@@ -53,14 +53,19 @@ func (c *Console) runs(v *visit) (page, error) {
 	for _, r := range runs {
 		list.Runs = append(list.Runs, v.described(r))
 	}
-	tenants, _, err := c.store.Tenants(ctx, v.scope, store.TenantFilter{Limit: maxTenantChoices})
-	if err != nil {
+	if list.Tenants, err = v.tenantOptions(); err != nil {
 		return page{}, err
 	}
-	for _, t := range tenants {
-		list.Tenants = append(list.Tenants, view.Option{Value: t.Slug, Text: t.Name})
-	}
 	return page{frame: frame, body: view.RunsPage(list), parts: view.RunListParts(list), watch: httpx.AnyRun}, nil
+}
+
+// tenantOptions are the tenants to filter a list by.
+func (v *visit) tenantOptions() (options []view.Option, err error) {
+	tenants, _, err := v.console.store.Tenants(v.r.Context(), v.scope, store.TenantFilter{Limit: maxTenantChoices})
+	for _, t := range tenants {
+		options = append(options, view.Option{Value: t.Slug, Text: t.Name})
+	}
+	return options, err
 }
 
 func (c *Console) runPage(v *visit) (page, error) {

@@ -58,6 +58,9 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
 			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
+		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
+			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
+		},
 	})
 	var err error
 	if w.gate, err = gate.New(d, w.store, gate.Config{Logger: slog.New(slog.DiscardHandler), Changed: w.feed.Changed}); err != nil {
@@ -196,8 +199,11 @@ func (a answer) form(selector string) (action string, values url.Values) {
 		a.t.Fatalf("%d forms are %q on the page:\n%s", form.Length(), selector, a.body)
 	}
 	values = url.Values{}
-	form.Find("input[name], select[name]").Each(func(_ int, s *goquery.Selection) {
-		values.Set(s.AttrOr("name", ""), s.AttrOr("value", ""))
+	form.Find("input[name]:not([type=checkbox]), [type=checkbox][checked]").Each(func(_ int, s *goquery.Selection) {
+		values.Add(s.AttrOr("name", ""), s.AttrOr("value", ""))
+	})
+	form.Find("select[name]").Each(func(_ int, s *goquery.Selection) {
+		values.Set(s.AttrOr("name", ""), s.Find("option[selected]").AttrOr("value", s.Find("option").First().AttrOr("value", "")))
 	})
 	return form.AttrOr("action", ""), values
 }

@@ -10,6 +10,7 @@ import (
 // Form is a form with its fields in order, and what was typed into it when that
 // could not be used.
 type Form struct {
+	Action  string // where it is sent
 	Fields  []Field
 	Values  url.Values     // by name of the field; a secret is never shown again
 	Refusal *httpx.Problem // nil: it was not sent yet

@@ -53,6 +53,7 @@ type Start struct {
 	Back       string // address of the page, for browsers without script
 	Notice     bool   // the answer goes to the notices: there is no room beside the button
 	Small      bool
+	Main       bool   // the button is the main one of its page
 	Label      string // of the button; empty: the operation's own
 	About      string // what tells the button from others of the page; empty: the operation's name
 }

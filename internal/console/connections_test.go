@@ -1,0 +1,284 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+const (
+	kestrels = kestrel + "/connections"
+	primary  = kestrels + "/kestrel"
+	clientID = "5b567255-7703-4780-807c-7be8301ae99b"
+)
+
+// TestConnectionLife walks through every change of a connection by its forms, as
+// a browser without script sends them.
+func TestConnectionLife(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.Tenant(w.Workspace, "kestrel", "Kestrel Logistics")
+		mei := w.browser(w.Owner)
+
+		mei.get(kestrels).want(http.StatusOK).says("main", "No connection yet")
+		form := mei.get(kestrels + "/new").want(http.StatusOK)
+		made := mei.press(form, "main form", "name", "Kestrel primary", "client_id", clientID).leads(kestrels + "/kestrel-primary?done=new")
+		one := kestrels + "/kestrel-primary"
+		page := mei.get(made).want(http.StatusOK)
+		page.says(".note", "The connection was added.")
+		page.says("main", "Microsoft 365 · Kestrel Logistics")
+		page.says("#connection-state", "Default") // the first of a tenant
+
+		edit := mei.get(one + "/edit").want(http.StatusOK)
+		if got := edit.page.Find("#client_id").AttrOr("value", ""); got != clientID {
+			t.Errorf("the form shows application %q", got)
+		}
+		mei.press(edit, "main form", "name", "Kestrel Graph").leads(one + "?done=edit")
+		mei.get(one).says("h1", "Kestrel Graph")
+
+		mei.press(mei.get(one+"/credential").want(http.StatusOK), "main form:has([name=secret])", "secret", "s3cret", "expires_at", "2031-03-31").leads(one + "?done=credential")
+		mei.get(one).says("main", "Expires on 31 Mar 2031")
+
+		disable := "form[action='" + one + "/disable']"
+		mei.press(mei.get(one), disable).leads(one + "?done=disable")
+		page = mei.get(one)
+		page.says("#connection-state", "Disabled")
+		mei.press(page, "form[action='"+one+"/enable']").leads(one + "?done=enable")
+
+		second := mei.press(form, "main form", "name", "Kestrel test", "client_id", clientID, "directory_id", clientID).leads(kestrels + "/kestrel-test")
+		two, _, _ := strings.Cut(second, "?")
+		mei.press(mei.get(two), "form[action='"+two+"/default']").leads(two + "?done=default")
+		if mei.get(one).text("#connection-state") == mei.get(two).text("#connection-state") {
+			t.Error("two connections are the default")
+		}
+
+		mei.press(mei.get(two), "form[action='"+two+"/delete']").leads(kestrels + "?done=delete")
+		mei.get(two).want(http.StatusNotFound)
+		list := mei.get(kestrels)
+		list.says("#connections", "Kestrel Graph")
+		if strings.Contains(list.text("#connections"), "Kestrel test") {
+			t.Error("a deleted connection is on the list")
+		}
+	})
+}
+
+// TestConnectionForms: what can't be used is told at its field, and what was typed
+// is kept.
+func TestConnectionForms(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel", nil)
+		mei := w.browser(w.Owner)
+		for _, tt := range []struct {
+			name, path, field string
+			typed             url.Values
+			says              string
+		}{
+			{"no name", kestrels + "/new", "name", url.Values{"client_id": {clientID}}, "Must not be empty."},
+			{"a name of the page", kestrels + "/new", "slug", url.Values{"name": {"New"}, "client_id": {clientID}, "directory_id": {clientID}}, "Must not be new"},
+			{"an application that is none", kestrels + "/new", "client_id", url.Values{"name": {"Second"}, "client_id": {"app"}}, "Must be a GUID"},
+			{"a cloud that is none", primary + "/edit", "cloud", url.Values{"name": {"Second"}, "cloud": {"moon"}}, "Must be one of global"},
+			{"a name that is too long", primary + "/edit", "name", url.Values{"name": {strings.Repeat("x", 81)}}, "Has 81 characters, at most 80 are allowed."},
+			{"no secret", primary + "/credential", "secret", url.Values{"expires_at": {"2031-03-31"}}, "Must not be empty."},
+			{"a date that is none", primary + "/credential", "expires_at", url.Values{"secret": {"canary"}, "expires_at": {"soon"}}, "Must be a date"},
+			{"a certificate without its key", primary + "/credential", "certificate", url.Values{"kind": {"certificate"}, "certificate": {"canary"}}, "Must be PEM"},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				_, form := mei.get(tt.path).want(http.StatusOK).form("main form:has(#" + tt.field + ")")
+				for name, values := range tt.typed {
+					form[name] = values
+				}
+				page := mei.send(http.MethodPost, tt.path, form).want(http.StatusUnprocessableEntity)
+				page.says("#"+tt.field+"-error", tt.says)
+				input := page.page.Find("#" + tt.field)
+				if input.AttrOr("aria-invalid", "") != "true" || !strings.Contains(input.AttrOr("aria-describedby", ""), tt.field+"-error") {
+					t.Error("the field does not say that it is wrong")
+				}
+				if href := page.page.Find(".errors a").AttrOr("href", ""); href != "#"+tt.field {
+					t.Errorf("the summary leads to %q", href)
+				}
+				if strings.Contains(string(page.body), "canary") {
+					t.Error("a secret is shown again")
+				}
+				for name, values := range tt.typed {
+					if name == "secret" || name == "certificate" || name == "kind" || name == "cloud" {
+						continue
+					}
+					if got := page.page.Find("#"+name).AttrOr("value", ""); got != values[0] {
+						t.Errorf("%s was %q, the form shows %q", name, values[0], got)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestConnectionInUse: what a run is in the way of is told in words on the page,
+// and nothing is changed.
+func TestConnectionInUse(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel", nil)
+		mei := w.browser(w.Owner)
+		start := "#start-" + dashed(op.InventorySync) + "-" + w.id(primary)
+		to := mei.press(mei.get(primary), start).leads(primary + "?attempt=")
+		page := mei.get(to)
+		if got := page.result("#answer-" + dashed(op.InventorySync) + "-" + w.id(primary)); got.tag != "Accepted" {
+			t.Fatalf("shows %+v", got)
+		}
+		page.says("#in-use", "Inventory sync, run ")
+
+		refused := mei.press(page, "form[action='"+primary+"/delete']").want(http.StatusConflict)
+		refused.says(".errors", "holds the connection")
+		if back := refused.page.Find(start+" [name=back]").AttrOr("value", ""); back != primary {
+			t.Errorf("a start from here comes back to %q", back)
+		}
+		_, form := mei.get(primary + "/edit").form("main form")
+		form.Set("client_id", clientID)
+		kept := mei.send(http.MethodPost, primary+"/edit", form).want(http.StatusConflict)
+		kept.says(".errors", "holds the connection")
+		if got := kept.page.Find("#client_id").AttrOr("value", ""); got != clientID {
+			t.Errorf("the form shows %q", got)
+		}
+	})
+}
+
+// TestDirectoryHasOneConnection: two enabled connections to one directory are
+// refused in words.
+func TestDirectoryHasOneConnection(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel", nil)
+		mei := w.browser(w.Owner)
+		page := mei.press(mei.get(kestrels+"/new"), "main form", "name", "Second", "client_id", clientID).want(http.StatusConflict)
+		page.says(".errors", "another connection to directory")
+		if got := page.page.Find("#name").AttrOr("value", ""); got != "Second" {
+			t.Errorf("the form shows %q", got)
+		}
+	})
+}
+
+// TestStartFromList (P1, P2): the list starts on exactly the connection of its
+// row; without script the answer stands above the list.
+func TestStartFromList(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		tenant, _ := w.ready("kestrel", nil)
+		w.Connection(w.Workspace, tenant, "sandbox", func(c *tenancy.Connection) { c.Default = false })
+		ana := w.browser(w.Operator)
+		id := w.id(kestrels + "/sandbox")
+		form := "#start-" + dashed(op.ConnectionVerify) + "-" + id
+		notice := ana.withScript().press(ana.get(kestrels), form).want(http.StatusAccepted)
+		notice.says(".result--compact", "sandbox primary")
+		back := ana.get(ana.press(ana.get(kestrels), "#start-"+dashed(op.InventorySync)+"-"+id).leads(kestrels + "?attempt="))
+		if got := back.result("main .result"); got.tag != "Connection busy" || !strings.Contains(got.facts, "Microsoft 365 · sandbox primary") {
+			t.Errorf("shows %+v", got)
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM runs WHERE connection_id = $1`, id); n != 1 {
+			t.Errorf("%d runs on the connection", n)
+		}
+	})
+}
+
+// TestConnectionNeedsCapability (P3, A2): who may not manage connections sees no
+// button for it, is told what it needs, and gets 403 when they send a form anyway.
+func TestConnectionNeedsCapability(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel", nil)
+		ana := w.browser(w.Operator)
+		page := ana.get(primary).want(http.StatusOK)
+		page.says("#manage", "Needs “Manage connections”")
+		if n := page.page.Find("#manage form, #manage a").Length(); n != 0 {
+			t.Errorf("%d things to press", n)
+		}
+		for _, change := range []string{"new", "kestrel/edit", "kestrel/credential", "kestrel/consent"} {
+			ana.get(kestrels + "/" + change).want(http.StatusForbidden)
+		}
+		before := w.Int(`SELECT rev + version FROM connections`)
+		for _, change := range []string{"new", "kestrel/edit", "kestrel/credential", "kestrel/consent", "kestrel/consent-withdrawn", "kestrel/enable", "kestrel/disable", "kestrel/default", "kestrel/delete"} {
+			ana.send(http.MethodPost, kestrels+"/"+change, url.Values{"sure": {"yes"}}).want(http.StatusForbidden)
+		}
+		if after := w.Int(`SELECT rev + version FROM connections`); after != before {
+			t.Error("the connection was changed")
+		}
+	})
+}
+
+// TestSure: a change that takes something away needs the form that says so.
+func TestSure(t *testing.T) {
+	w := onOne(t, Deps{})
+	w.ready("kestrel", nil)
+	mei := w.browser(w.Owner)
+	for _, change := range []string{"disable", "delete", "consent-withdrawn"} {
+		mei.send(http.MethodPost, primary+"/"+change, url.Values{}).want(http.StatusUnprocessableEntity)
+	}
+	if n := w.Int(`SELECT COUNT(*) FROM connections WHERE enabled AND deleted_at IS NULL AND consent = 'granted'`); n != 1 {
+		t.Error("the connection was changed")
+	}
+}
+
+// TestConsent: the link is shown once, the provider's answer needs no sign-in, and
+// says nothing to whoever made its address up.
+func TestConsent(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel", func(c *tenancy.Connection) { c.Consent = tenancy.ConsentMissing })
+		mei := w.browser(w.Owner)
+		ask := func() url.Values {
+			page := mei.press(mei.get(primary+"/consent").want(http.StatusOK), "form[action='"+primary+"/consent']").want(http.StatusOK)
+			link := page.page.Find("#link").AttrOr("value", "")
+			u, err := url.Parse(link)
+			if err != nil || u.Query().Get("state") == "" {
+				t.Fatalf("the link is %q: %v", link, err)
+			}
+			if href := page.page.Find("main a.btn--go").AttrOr("href", ""); href != link {
+				t.Errorf("the button leads to %q", href)
+			}
+			return url.Values{"state": {u.Query().Get("state")}}
+		}
+		administrator := w.stranger()
+
+		declined := ask()
+		declined.Set("error", "access_denied")
+		administrator.get("/consent?"+declined.Encode()).want(http.StatusOK).says("h1", "Consent was not given")
+
+		elsewhere := ask()
+		elsewhere.Set("tenant", clientID)
+		administrator.get("/consent?"+elsewhere.Encode()).want(http.StatusOK).says("h1", "Consent came from another directory")
+
+		granted := ask()
+		granted.Set("tenant", w.text(`SELECT directory_id FROM connections`))
+		granted.Set("admin_consent", "True")
+		page := administrator.get("/consent?" + granted.Encode()).want(http.StatusOK)
+		page.says("h1", "Consent was answered")
+		if href := page.page.Find("main a.btn--go").AttrOr("href", ""); href != primary {
+			t.Errorf("it leads on to %q", href)
+		}
+		again := administrator.get("/consent?" + granted.Encode()).want(http.StatusNotFound)
+		if made := administrator.get("/consent?state=made-up").want(http.StatusNotFound); string(made.body) != string(again.body) {
+			t.Error("a used link and one that never was can be told apart")
+		}
+		if there := mei.get("/consent?state=made-up").want(http.StatusNotFound); string(there.body) != string(mei.get("/nowhere").body) {
+			t.Error("the page of what is not there is another one here")
+		}
+	})
+}
+
+// TestHostileNames (S8): names are text, whatever they hold.
+func TestHostileConnection(t *testing.T) {
+	w := onOne(t, Deps{})
+	const hostile = `<script>alert(1)</script>"'><img src=x>`
+	w.ready("kestrel", func(c *tenancy.Connection) {
+		soon := time.Now().Add(time.Hour)
+		c.Name, c.DisabledBy, c.DisabledAt, c.Enabled = hostile, hostile, &soon, false
+	})
+	mei := w.browser(w.Owner)
+	for _, path := range []string{kestrels, primary, primary + "/edit", primary + "/credential", primary + "/consent"} {
+		page := mei.get(path).want(http.StatusOK)
+		if n := page.page.Find("script:not([src]), img").Length(); n != 0 {
+			t.Errorf("%s: %d elements came from a name", path, n)
+		}
+		page.says("main", hostile)
+	}
+}
+
+func dashed(k op.Kind) string { return strings.ReplaceAll(string(k), ".", "-") }

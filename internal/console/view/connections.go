@@ -1,0 +1,184 @@
+package view
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// ConnectionList is the page of a tenant's connections.
+type ConnectionList struct {
+	Workspace   string // slug
+	Tenant      tenancy.Tenant
+	Rows        []ConnectionRow
+	Answer      *op.Answer // to the press that led to this page, without script
+	Pressed     Start      // that press
+	Mends       bool       // whether the reader may manage connections
+	Done        string     // what was changed just now; empty: nothing
+	First, Next string
+	Now         time.Time
+}
+
+// ConnectionRow is a connection with the first thing that is in its way, in
+// words, and the starts that the list offers on it.
+type ConnectionRow struct {
+	store.ConnectionView
+	Blocker string
+	Starts  []Start
+}
+
+// ConnectionListParts are what lives on the page. The start forms do not: their
+// keys are renewed by the answers.
+func ConnectionListParts(l ConnectionList) []Part {
+	var parts []Part
+	for _, r := range l.Rows {
+		parts = append(parts,
+			Part{ID: "ready-" + r.ID, Content: rowReadiness(r, l.Now)},
+			Part{ID: "use-" + r.ID, Content: inUse("use-"+r.ID, l.Workspace, r.Active, l.Now)},
+		)
+	}
+	return parts
+}
+
+// ConnectionPage is one connection.
+type ConnectionPage struct {
+	Workspace  string // slug
+	Tenant     tenancy.Tenant
+	Connection store.ConnectionView
+	Actions    []StartAction
+	Report     Report
+	Mends      bool           // whether the reader may manage connections
+	Done       string         // what was changed just now; empty: nothing
+	Refusal    *httpx.Problem // why a change was not made; nil: none was asked for
+	Now        time.Time
+}
+
+// ConnectionParts are what lives on the page.
+func ConnectionParts(p ConnectionPage) []Part {
+	parts := []Part{
+		{ID: "connection-state", Content: ConnectionState(p.Connection)},
+		{ID: "in-use", Content: inUse("in-use", p.Workspace, p.Connection.Active, p.Now)},
+		{ID: "verification", Content: VerificationCard(p.Report)},
+		{ID: "permissions", Content: permissions(p)},
+	}
+	for _, a := range p.Actions {
+		parts = append(parts, Part{ID: a.aboutID(), Content: about(p.Workspace, a, p.Now)})
+	}
+	return parts
+}
+
+func (p ConnectionPage) path(c op.ConnectionChange) string {
+	return c.Path(p.Workspace, p.Tenant.Slug, p.Connection.Slug)
+}
+
+// need is a permission that operations ask for.
+type need struct {
+	look
+	name string // as granted, else the one to ask for
+	text string
+}
+
+// needs are the permissions of all operations, the missing ones first, and how
+// many of them are granted.
+func (p ConnectionPage) needs() (list []need, granted int) {
+	type asked struct {
+		catalogue.Permission
+		by []string
+	}
+	var all []asked
+	for _, d := range catalogue.All() {
+		for _, permission := range d.Permissions {
+			i := slices.IndexFunc(all, func(a asked) bool { return slices.Equal(a.AnyOf, permission.AnyOf) })
+			if i < 0 {
+				i = len(all)
+				all = append(all, asked{Permission: permission})
+			}
+			all[i].by = append(all[i].by, d.Kind.Name())
+		}
+	}
+	var missing, fulfilled []need
+	for _, a := range all {
+		by := upper(a.For) + ". For " + strings.Join(a.by, ", ") + "."
+		has := slices.IndexFunc(a.AnyOf, func(name string) bool { return slices.Contains(p.Connection.Permissions, name) })
+		switch {
+		case p.Connection.PermissionsAt == nil:
+			missing = append(missing, need{unknown, a.AnyOf[0], by})
+		case has < 0:
+			missing = append(missing, need{look{"stop", "stop"}, a.AnyOf[0], "Missing. " + by})
+		default:
+			fulfilled = append(fulfilled, need{fine, a.AnyOf[has], by})
+		}
+	}
+	return append(missing, fulfilled...), len(fulfilled)
+}
+
+// ends tells when a credential stops to work.
+func ends(c tenancy.Connection, now time.Time) string {
+	switch at := c.CredentialExpiresAt; {
+	case c.Credential == "":
+		return ""
+	case at == nil:
+		return "Expiry not known"
+	case !at.After(now):
+		return "Expired on " + op.Day(*at)
+	default:
+		return "Expires on " + op.Day(*at)
+	}
+}
+
+// kindOf names a saved credential.
+func kindOf(c tenancy.Connection) string {
+	if c.Credential == "" {
+		return "None saved"
+	}
+	return upper(c.Credential.Words())
+}
+
+var clouds = []Option{{"global", "Global"}, {"gcchigh", "US Government (GCC High)"}, {"dod", "US Government (DoD)"}, {"china", "China (21Vianet)"}}
+
+func cloud(value string) string {
+	for _, o := range clouds {
+		if o.Value == value {
+			return o.Text
+		}
+	}
+	return value
+}
+
+// ConnectionFields are the fields of what a connection is; for a new one also
+// those that can't be changed afterwards.
+func ConnectionFields(isNew bool) []Field {
+	fields := []Field{{Name: "name", Label: "Name", Hint: "As people call it, such as “Kestrel primary”.", Max: 80}}
+	if isNew {
+		fields = append(fields, Field{
+			Name: "slug", Label: "Short name for addresses", Hint: "Lower-case letters, digits and hyphens. Left empty: made from the name.", Max: 63, Optional: true,
+		})
+	}
+	return append(fields,
+		Field{Name: "client_id", Label: "Application (client) ID", Hint: "GUID of the app registration in Microsoft Entra.", Max: 36},
+		Field{Name: "directory_id", Label: "Directory (tenant) ID", Hint: "GUID of the directory that the connection signs in to.", Max: 36},
+		Field{Name: "cloud", Label: "Cloud", Kind: "select", Options: clouds},
+	)
+}
+
+// SecretFields are the fields of a client secret.
+func SecretFields() []Field {
+	return []Field{
+		{Name: "secret", Label: "Client secret", Hint: "Its value, not its ID. It is encrypted, and can't be read back.", Kind: "password", Max: 1024, Fill: "new-password"},
+		{Name: "expires_at", Label: "Expires on", Hint: "As the app registration says. Interlock warns 14 days before.", Kind: "date", Optional: true},
+	}
+}
+
+// CertificateFields are the fields of a certificate.
+func CertificateFields() []Field {
+	return []Field{{
+		Name: "certificate", Label: "Certificate with its private key", Kind: "textarea",
+		Hint: "PEM, RSA. It is encrypted, and can't be read back. It says itself when it expires.",
+	}}
+}
