@@ -58,6 +58,10 @@ func IsUnavailable(err error) bool {
 		}
 		return false
 	}
+	var dial *pgconn.ConnectError
+	if errors.As(err, &dial) { // with the server's refusal inside, when it was there to refuse
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
@@ -69,9 +73,8 @@ func IsUnavailable(err error) bool {
 		}
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") // connection; disk, memory or connections used up
 	}
-	var dial *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &dial) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+	return errors.As(err, &network) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 

@@ -61,6 +61,18 @@ func TestLostConnectionIsUnavailableAndRecovers(t *testing.T) {
 	}
 }
 
+// A server that lets nobody in can't serve, whatever it says for a reason.
+func TestRefusedConnectionIsUnavailable(t *testing.T) {
+	d, other := dbtest.New(t, db.Postgres), dbtest.New(t, db.Postgres)
+	name := one[string](t, d, "SELECT current_database()")
+	execute(t, other, "ALTER DATABASE "+name+" ALLOW_CONNECTIONS false",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
+	err := d.Read(t.Context(), func(ctx context.Context, tx db.Tx) error { return tx.QueryRow(ctx, "SELECT 1").Scan(new(int64)) })
+	if !db.IsUnavailable(err) {
+		t.Errorf("got %v, want unavailable", err)
+	}
+}
+
 func TestConnectionLostAtTheCommitIsUnknown(t *testing.T) {
 	d := dbtest.New(t, db.Postgres)
 	execute(t, d, "CREATE TABLE x (id TEXT)",
