@@ -106,6 +106,7 @@ func (r *reader) closed() {
 
 func TestFollowARun(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
+		w.server.poll = time.Hour // nobody looks between two of our statements
 		w.ready("kestrel")
 		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
 		f := w.follow(w.Viewer, ref.Code, "")
@@ -141,6 +142,7 @@ func TestFollowARun(t *testing.T) {
 		if item.Key != "managedDevices" {
 			t.Errorf("who came back is told of %s first", item.Key)
 		}
+		w.feed.Changed(ref.ID)
 		f.next("item", &item)
 
 		w.item(ref.ID, 1, "mobileApps", op.ItemFailed) // a line that is written again
@@ -205,6 +207,23 @@ func TestRecheckIsWithinFiveSeconds(t *testing.T) {
 	if s.beat > 15*time.Second {
 		t.Errorf("a sign of life comes every %s", s.beat)
 	}
+}
+
+// What another process changes, nobody tells this one: it looks by itself.
+func TestFollowSeesOtherProcesses(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.server.poll = 20 * time.Millisecond
+		w.ready("kestrel")
+		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
+		f := w.follow(w.Viewer, ref.ID, "")
+		var run op.Run
+		f.next("state", &run)
+		f.next("timeline", &struct{}{})
+		w.Exec(`UPDATE runs SET done = 3, total = 9 WHERE id = $1`, ref.ID)
+		if f.next("state", &run); run.Counts.Done != 3 {
+			t.Errorf("the state is %+v", run.Counts)
+		}
+	})
 }
 
 func TestManyChangesAreToldInFew(t *testing.T) {
