@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -183,6 +184,32 @@ func (p *process) pause() {
 }
 
 func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
+// tracer is strace on a running process.
+type tracer struct {
+	*process
+	log string // file
+}
+
+// strace attaches strace with the arguments to every thread of p.
+func (p *process) strace(args ...string) *tracer {
+	p.t.Helper()
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		p.t.Fatal("strace is not installed: apt-get install strace")
+	}
+	tr := &tracer{log: filepath.Join(p.t.TempDir(), "strace")}
+	tr.process = launch(p.t, nil, path, append([]string{"-f", "-o", tr.log, "-p", strconv.Itoa(p.cmd.Process.Pid)}, args...)...)
+	tr.await(tr.process.log, "attached", 20*time.Second)
+	return tr
+}
+
+// detach lets the traced process go on by itself.
+func (tr *tracer) detach() {
+	tr.t.Helper()
+	tr.signal(syscall.SIGINT)
+	<-tr.gone
+}
 
 // paused runs fn while the process stands still.
 func (p *process) paused(fn func()) {
