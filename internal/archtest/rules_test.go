@@ -49,7 +49,7 @@ func TestRulesSee(t *testing.T) {
 		{"a home-made HTTP client", httpClients, "internal/store/a.go", `package store; import "net/http"; var c = &http.Client{}`, "internal/outbound makes HTTP clients"},
 		{"a home-made transport", httpClients, "internal/store/a.go", `package store; import "net/http"; var c = http.Transport{}`, "internal/outbound makes HTTP clients"},
 
-		{"a copied sentence", words, "internal/api/a.go", `package api; const s = "Sorry: your run " + code + " started it on the moon."`, `"started it on the moon" is said by`},
+		{"a copied sentence", words, "internal/api/a.go", `package api; const s = "Sorry: your run " + code + " started it on the far moon."`, `"started it on the far moon" is said by`},
 		{"a sentence of one's own", words, "internal/api/a.go", `package api; const s = "Something else altogether."`, ""},
 		{"a link of one's own", links, "internal/api/a.go", `package api; func f(w string) string { return "/w/" + w + "/operations" }`, "internal/op/links.go builds"},
 
@@ -67,7 +67,7 @@ func TestRulesSee(t *testing.T) {
 		{"a skip for absent data", skips, "internal/api/a_test.go", `package api; func TestX(t *testing.T) { if none { t.Skipf("no %s", "../shared/x") } }`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			said, err := parse(wordsFile, "// Package op says it.\npackage op; const said = `{starter} started it on the moon.`")
+			said, err := parse(wordsFile, "// Package op says it.\npackage op; const said = `{starter} started it on the far moon.`")
 			if err != nil {
 				t.Fatal(err)
 			}

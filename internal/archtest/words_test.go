@@ -25,7 +25,7 @@ func words(files []file) (found []finding) {
 		}
 		f.texts(func(_ ast.Node, text string) {
 			for _, piece := range boundary.Split(text, -1) {
-				if piece = strings.Trim(piece, " .,:;“”"); len(strings.Fields(piece)) >= 4 {
+				if piece = strings.Trim(piece, " .,:;“”"); len(strings.Fields(piece)) >= 5 {
 					said[piece] = true
 				}
 			}
