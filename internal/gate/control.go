@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -45,6 +46,9 @@ func (g *Gate) Release(ctx context.Context, actor access.Actor, runRef, note str
 	note = strings.TrimSpace(note)
 	if n := utf8.RuneCountInString(note); n < minNote || n > maxNote {
 		return "", &op.FieldError{Field: "note", Detail: fmt.Sprintf("must have %d to %d characters, not %d", minNote, maxNote, n)}
+	}
+	if !utf8.ValidString(note) || strings.ContainsFunc(note, unicode.IsControl) {
+		return "", &op.FieldError{Field: "note", Detail: "must be one line of text"}
 	}
 	by := op.Person{ID: actor.ID(), Name: actor.Name()}
 	return g.control(ctx, actor, runRef, tenancy.ReleaseConnections, "run.released", map[string]string{"note": note},

@@ -561,8 +561,10 @@ func TestCancelAndReleaseInLine(t *testing.T) {
 			}
 		}
 		var field *op.FieldError
-		if _, err := k.gate.Release(t.Context(), k.Owner, run.Code, " x "); !errors.As(err, &field) || field.Field != "note" {
-			t.Errorf("release without a note: %v, want an error that names note", err)
+		for _, note := range []string{" x ", strings.Repeat("x", 301), "a\x00b", "two\nlines", "\xff\xfe\xfd"} {
+			if _, err := k.gate.Release(t.Context(), k.Owner, run.Code, note); !errors.As(err, &field) || field.Field != "note" {
+				t.Errorf("release with the note %q: %v, want an error that names note", note, err)
+			}
 		}
 		if _, err := k.gate.Release(t.Context(), k.Operator, run.Code, "stuck for an hour"); !errors.Is(err, op.ErrForbidden) {
 			t.Errorf("an operator releases: %v, want forbidden", err)
