@@ -1,0 +1,47 @@
+//go:build linux && faults
+
+package e2e_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/db"
+)
+
+// times is how often something is done: what the environment says in the name,
+// else the short or the full number of it.
+func times(t *testing.T, name string, short, full int) int {
+	t.Helper()
+	if v := os.Getenv(name); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			t.Fatalf("%s: %q is not a number from 1", name, v)
+		}
+		return n
+	}
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
+// TestFaultsKill is TestKill at full length.
+func TestFaultsKill(t *testing.T) {
+	onBoth(t, func(t *testing.T, engine db.Engine) { killOften(t, engine, times(t, "KILLS", 3, 500)) })
+}
+
+// TestFaultsProvider is TestProviderFaults with every trouble on every engine.
+func TestFaultsProvider(t *testing.T) {
+	onBoth(t, func(t *testing.T, engine db.Engine) {
+		all := troubles()
+		if testing.Short() {
+			all = all[:2]
+		}
+		meetTroubles(t, engine, all)
+	})
+}
+
+// TestFaultsRollingRestart is TestRollingRestart at full length.
+func TestFaultsRollingRestart(t *testing.T) { rollOver(t, times(t, "RESTARTS", 2, 100)) }
