@@ -6,12 +6,12 @@ package console
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/a-h/templ"
@@ -153,8 +153,8 @@ func (v *visit) form() error {
 	return badForm("form", "can't be read")
 }
 
-// recovered turns a panic of a handler into an error that has a page.
-func recovered(ctx context.Context, err *error) {
+// recovered turns a panic of a handler into an error, which has a page and is logged.
+func recovered(err *error) {
 	fault := recover()
 	if fault == nil {
 		return
@@ -162,6 +162,5 @@ func recovered(ctx context.Context, err *error) {
 	if e, ok := fault.(error); ok && errors.Is(e, http.ErrAbortHandler) {
 		panic(fault)
 	}
-	slog.ErrorContext(ctx, "page panicked", "request_id", httpx.Of(ctx).ID, "fault", fault)
-	*err = fmt.Errorf("panic: %v", fault)
+	*err = fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
 }

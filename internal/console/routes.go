@@ -51,7 +51,7 @@ func (c *Console) serve(r Route, handle func(*visit) error) {
 
 // answer lets the visitor in and calls the handler.
 func (v *visit) answer(handle func(*visit) error) (err error) {
-	defer recovered(v.r.Context(), &err)
+	defer recovered(&err)
 	if err := httpx.CheckOrigin(v.r); err != nil {
 		return err
 	}
