@@ -2,7 +2,7 @@
 #
 # Tests belong to lanes (internal/archtest holds them apart): the default lane is
 # everything without a build tag, on both database engines; the slow lanes are
-# build tags, and their tests carry the lane's name: TestFaults..., TestSoak...
+# build tags, and their tests carry the name of the lane: TestFaults...
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,6 +21,9 @@ BIN      := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/interlock/bin
 pinned    = $(shell sed -n 's|^.*$(1) \(v[^ ]*\).*|\1|p' tools/go.mod)-$(shell go env GOVERSION)
 LINT     := $(BIN)/golangci-lint-$(call pinned,github.com/golangci/golangci-lint/v2)
 TEMPL    := $(BIN)/templ-$(call pinned,github.com/a-h/templ)
+
+# The packages that have tests in a lane.
+lane = $(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build .*\b$(1)\b' cmd conformance e2e internal | sed 's|^|./|')))
 
 FUZZTIME ?= 1m
 COVERAGE ?= coverage.out
@@ -108,19 +111,15 @@ conformance: ## Independent published clients against the simulator (needs npm)
 
 .PHONY: browser
 browser: ## The console in a real Chromium
-	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' ./...
+	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' $(call lane,browser)
 
 .PHONY: faults
 faults: ## Kills, stops and power cuts, at full length (about an hour)
-	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -timeout 3h -v ./...
+	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -timeout 3h -v $(call lane,faults)
 
 .PHONY: faults-short
 faults-short: ## The same proofs with few repetitions
-	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 15m ./...
-
-.PHONY: soak
-soak: ## Hours of load, watching for leaks and growth
-	$(WITH_POSTGRES) go test -tags soak -run '^TestSoak' -timeout 24h -v ./...
+	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 15m $(call lane,faults)
 
 .PHONY: bench
 bench: ## Benchmarks, one pass each

@@ -13,7 +13,6 @@ import (
 // other tests are the default lane: fast, and on both engines.
 var lanes = map[string]string{
 	"faults":  "TestFaults",
-	"soak":    "TestSoak",
 	"browser": "TestBrowser",
 }
 

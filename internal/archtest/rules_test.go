@@ -57,7 +57,7 @@ func TestRulesSee(t *testing.T) {
 		{"a machine's folder", comments, "internal/api/a.go", "package api\n\n// See shared/design/gate.md.\n", "shared/design/ does not belong"},
 
 		{"an unknown lane", inLanes, "internal/api/a_test.go", "//go:build slow\n\npackage api", "is no lane"},
-		{"two lanes", inLanes, "internal/api/a_test.go", "//go:build faults && soak\n\npackage api", "one file, one lane"},
+		{"two lanes", inLanes, "internal/api/a_test.go", "//go:build faults && browser\n\npackage api", "one file, one lane"},
 		{"a lane that make does not run", inLanes, "internal/api/a_test.go", "//go:build faults\n\npackage api\n\nfunc TestKill(t *testing.T) {}", "make faults would not run it"},
 		{"a lane's name in the default lane", inLanes, "internal/api/a_test.go", "package api\n\nfunc TestFaultsKill(t *testing.T) {}", "lacks that build tag"},
 		{"a platform", inLanes, "internal/api/a_test.go", "//go:build unix\n\npackage api\n\nfunc TestKill(t *testing.T) {}", ""},
