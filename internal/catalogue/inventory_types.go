@@ -8,6 +8,17 @@ type inventoryType struct {
 	area *area
 }
 
+// InventoryName names a type of the inventory for people; its key when this
+// version does not know it.
+func InventoryName(key string) string {
+	for _, t := range inventoryTypes {
+		if t.key == key {
+			return t.name
+		}
+	}
+	return key
+}
+
 // inventoryTypes are the collections of an inventory, in the order in which they
 // are read. docs: beta where v1.0 lacks the collection or most of its types
 // (v1.0 schema of August 2026). Lists come without $select: the entities of most

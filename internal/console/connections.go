@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -16,6 +17,7 @@ import (
 )
 
 func (c *Console) serveConnections() {
+	c.page(Route{Path: op.AllConnectionsRoute, Object: Workspace, Needs: tenancy.View}, c.allConnections)
 	c.page(Route{Path: op.ConnectionsRoute, Object: Tenant, Needs: tenancy.View}, c.connections)
 	c.page(Route{Path: op.ConnectionRoute, Object: Tenant, Needs: tenancy.View}, c.connection)
 	manage := func(path string) Route { return Route{Path: path, Object: Tenant, Needs: tenancy.ManageConnections} }
@@ -88,20 +90,46 @@ func (c *Console) connections(v *visit) (page, error) {
 	frame.Crumbs = v.crumbs(v.tenantLink())
 	frame.Lead = "How Interlock reaches " + t.Name + ". One operation can use a connection at a time."
 	frame.Tabs = view.TenantTabs(v.workspace(), t, "Connections")
-	found, next, err := c.store.Connections(v.r.Context(), v.tenant.Scope, store.ConnectionFilter{Cursor: v.r.URL.Query().Get("cursor")})
+	l, err := v.connectionList(v.tenant.Scope, frame.Now)
 	if err != nil {
 		return page{}, err
 	}
-	l := view.ConnectionList{
-		Workspace: v.workspace(), Tenant: t, Mends: v.may(tenancy.ManageConnections), Done: v.connectionsDone(),
-		First: v.firstPage(), Next: v.nextPage("cursor", next), Now: frame.Now,
-	}
-	if l.Mends && len(found) > 0 {
+	l.Tenant = &t
+	if l.Mends && len(l.Rows) > 0 {
 		frame.Actions = view.AddConnection(v.workspace(), t.Slug)
+	}
+	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l), watch: httpx.AnyRun}, nil
+}
+
+func (c *Console) allConnections(v *visit) (page, error) {
+	frame, err := v.frame("Connections", view.Connections)
+	if err != nil {
+		return page{}, err
+	}
+	frame.Crumbs = v.crumbs()[:1]
+	frame.Lead = "How Interlock reaches your tenants. One operation can use a connection at a time."
+	l, err := v.connectionList(v.scope, frame.Now)
+	if err != nil {
+		return page{}, err
+	}
+	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l), watch: httpx.AnyRun}, nil
+}
+
+// connectionList lists the connections in a scope, with the starts on them.
+func (v *visit) connectionList(scope access.Scope, now time.Time) (view.ConnectionList, error) {
+	ctx, q := v.r.Context(), v.r.URL.Query()
+	found, next, err := v.console.store.Connections(ctx, scope, store.ConnectionFilter{Cursor: q.Get("cursor")})
+	if err != nil {
+		return view.ConnectionList{}, err
+	}
+	l := view.ConnectionList{
+		Workspace: v.workspace(), Mends: v.may(tenancy.ManageConnections), Done: v.connectionsDone(),
+		First: v.firstPage(), Next: v.nextPage("cursor", next), Now: now,
 	}
 	for _, conn := range found {
 		row := view.ConnectionRow{ConnectionView: conn}
-		if blockers := v.explained(t, &conn.Connection, conn.Causes, frame.Now); len(blockers) > 0 {
+		t := tenancy.Tenant{ID: conn.Tenant.ID, Slug: conn.Tenant.Slug, Name: conn.Tenant.Name}
+		if blockers := v.explained(t, &conn.Connection, conn.Causes, now); len(blockers) > 0 {
 			row.Blocker = blockers[0].Title
 		}
 		for _, kind := range listed {
@@ -114,13 +142,19 @@ func (c *Console) connections(v *visit) (page, error) {
 		}
 		l.Rows = append(l.Rows, row)
 	}
-	if l.Answer, err = v.attempt(t); err != nil {
-		return page{}, err
+	if !q.Has("attempt") {
+		return l, nil
 	}
-	if l.Answer != nil && l.Answer.Target != nil {
-		l.Pressed = v.startOf(t.Slug, l.Answer.Operation, l.Answer.Target.ConnectionID)
+	// Without script the answer to a press stands above the list.
+	a, err := v.console.store.Attempt(ctx, scope, q.Get("attempt"))
+	if errors.Is(err, op.ErrNotFound) || err == nil && a.Target == nil {
+		return l, nil
+	} else if err != nil {
+		return view.ConnectionList{}, err
 	}
-	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l), watch: httpx.AnyRun}, nil
+	answer := op.Describe(a.Result(v.actor, v.actor.Grants()))
+	l.Answer, l.Pressed = &answer, v.startOf(a.Tenant.Slug, a.Operation, a.Target.ConnectionID)
+	return l, nil
 }
 
 func (c *Console) connection(v *visit) (page, error) { return c.connectionDetail(v, nil) }

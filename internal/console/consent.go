@@ -54,10 +54,10 @@ func (c *Console) consentAnswered(v *visit) error {
 		return nil
 	case errors.As(err, &elsewhere):
 		title, why, next = "Consent came from another directory", "The administrator who approved belongs to another directory than the connection. No consent was noted.",
-			"Ask an administrator of the connection’s own directory."
+			"It takes an administrator of the connection’s own directory."
 	case errors.Is(err, op.ErrConflict):
 		title, why, next = "Consent was not given", "The provider reports that the request was declined.",
-			"Ask an administrator of the directory again when that was not meant."
+			"Make a new consent link when that was not meant."
 	case err != nil:
 		return err
 	}

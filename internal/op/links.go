@@ -45,6 +45,7 @@ const (
 	ConnectionsRoute       = TenantRoute + "/connections"
 	ConnectionRoute        = ConnectionsRoute + "/{connection}"
 	ConnectionNewRoute     = ConnectionsRoute + "/" + ConnectionNew
+	AllConnectionsRoute    = workspaceRoute + "/connections"
 	ConsentRoute           = "/consent" // where the provider sends an administrator back to
 	OperationsRoute        = workspaceRoute + "/operations"
 	RunRoute               = OperationsRoute + "/{run}"
@@ -248,6 +249,11 @@ func InventoryPath(workspace, tenant string) string {
 // ConnectionsPath is the address of a tenant's connections.
 func ConnectionsPath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(ConnectionsRoute)
+}
+
+// AllConnectionsPath is the address of the connections of all tenants.
+func AllConnectionsPath(workspace string) string {
+	return place{"workspace": workspace}.path(AllConnectionsRoute)
 }
 
 // ConnectionNewPath is the address at which a tenant gets a connection.

@@ -12,10 +12,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// ConnectionList is the page of a tenant's connections.
+// ConnectionList is the page of a tenant's connections, or of all tenants'.
 type ConnectionList struct {
-	Workspace   string // slug
-	Tenant      tenancy.Tenant
+	Workspace   string          // slug
+	Tenant      *tenancy.Tenant // nil: all tenants
 	Rows        []ConnectionRow
 	Answer      *op.Answer // to the press that led to this page, without script
 	Pressed     Start      // that press

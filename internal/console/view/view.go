@@ -49,10 +49,12 @@ type Section string
 
 // The entries of the menu.
 const (
-	Tenants    Section = "Tenants"
-	Operations Section = "Operations"
-	Attempts   Section = "Start attempts"
-	Tokens     Section = "API tokens"
+	Tenants     Section = "Tenants"
+	Connections Section = "Connections"
+	Operations  Section = "Operations"
+	Attempts    Section = "Start attempts"
+	Members     Section = "Members"
+	Tokens      Section = "API tokens"
 )
 
 // entry is a line of the menu.
@@ -71,13 +73,20 @@ type group struct {
 
 func (f Frame) menu() []group {
 	ws := f.Reader.WorkspaceSlug()
+	workspace := []entry{{section: Tokens, icon: "key", href: op.TokensPath(ws)}}
+	if f.Reader.Grants().Has(tenancy.ManageMembers) {
+		workspace = append([]entry{{section: Members, icon: "users", href: op.MembersPath(ws)}}, workspace...)
+	}
 	return []group{
-		{"Tenants", []entry{{section: Tenants, icon: "home", href: op.TenantsPath(ws)}}},
+		{"Tenants", []entry{
+			{section: Tenants, icon: "home", href: op.TenantsPath(ws)},
+			{section: Connections, icon: "plug", href: op.AllConnectionsPath(ws)},
+		}},
 		{"Monitoring", []entry{
 			{section: Operations, icon: "list", href: op.OperationsPath(ws), id: "count-active", count: f.Glance.Active},
 			{section: Attempts, icon: "shield", href: op.AttemptsPath(ws)},
 		}},
-		{"Workspace", []entry{{section: Tokens, icon: "key", href: op.TokensPath(ws)}}},
+		{"Workspace", workspace},
 	}
 }
 
