@@ -80,6 +80,10 @@ func New(d Deps) *Console {
 	c.serveConnections()
 	c.serveGroups()
 	c.serveAttempts()
+	c.serveInventory()
+	c.serveSettings()
+	c.serveTokens()
+	c.serveMembers()
 	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !assets.Serve(w, r) {
 			c.notFound(w, r)

@@ -100,7 +100,7 @@ func TestSyncNow(t *testing.T) {
 		if strings.Contains(string(got.body), "Accepted") {
 			t.Error("a form without a key was taken")
 		}
-		key := page.page.Find(form + " [name=key]").AttrOr("value", "")
+		key := page.page.Find(form+" [name=key]").AttrOr("value", "")
 		_, values := page.form(form)
 		values.Set("key", key[:len(key)-4]+"AAAA")
 		stale := ana.withScript().send(http.MethodPost, "/w/lattice/tenants/kestrel/start/"+string(op.DirectoryGroupsSync), values).want(http.StatusUnprocessableEntity)
