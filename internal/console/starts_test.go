@@ -125,7 +125,7 @@ func TestStaleForms(t *testing.T) {
 		// The connection was edited since the page showed it.
 		w.Exec(`UPDATE connections SET version = 2, rev = rev + 1 WHERE id = $1`, connection)
 		ana.withScript().press(page, "#start-inventory-sync").want(http.StatusUnprocessableEntity).
-			says("#answer-inventory-sync", "Connection changed meanwhile")
+			says("#answer-inventory-sync", "Connection changed meanwhile. kestrel primary was edited after the page was loaded.")
 		nothing()
 
 		// The session is over: nothing was sent, and the way back is kept.

@@ -302,6 +302,9 @@ func (p *press) blockers() []op.Cause {
 		changed := op.Cause{Code: op.TargetChanged, Phase: op.Admission, Args: op.Args{
 			"shown_connection": p.target.NameOf(shown), "connection": c.Name, "tenant": p.ta.Tenant.Name,
 		}}
+		if shown == c.ID {
+			changed.Args["edited"] = "true"
+		}
 		at := 0 // after the blockers of the connection itself
 		if len(causes) > 0 && causes[0].Code == op.ConnectionDisabled {
 			at = 1

@@ -368,7 +368,11 @@ func TestTargetChanged(t *testing.T) {
 		shown := func(id string, version int64) func(*op.Request) {
 			return func(r *op.Request) { r.ShownConnection, r.ShownVersion = id, version }
 		}
-		want(t, k.start(k.Operator, "kestrel", op.InventorySync, shown(conn, 7)), op.Blocked, op.TargetChanged)
+		edited := k.start(k.Operator, "kestrel", op.InventorySync, shown(conn, 7))
+		want(t, edited, op.Blocked, op.TargetChanged)
+		if why := op.Describe(edited).Reasons[0].Detail; !strings.HasPrefix(why, "kestrel primary was edited") {
+			t.Errorf("why: %q", why)
+		}
 		want(t, k.start(k.Operator, "kestrel", op.InventorySync, shown(access.NewID(), 1)), op.Blocked, op.TargetChanged)
 		want(t, k.start(k.Operator, "kestrel", op.InventorySync, shown(conn, 1)), op.Accepted)
 	})

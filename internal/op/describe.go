@@ -114,6 +114,9 @@ func blocker(code Reason) text {
 // explain puts one reason into words.
 func (r Result) explain(c Cause) Explained {
 	t := outcomes[r.outcome].over(r.variant(c.Code))
+	if c.Code == TargetChanged && c.Args["edited"] != "" {
+		t = t.over(targetEdited)
+	}
 	f := r.filler(c.Args).with(Args{"code": string(c.Code)})
 	if r.replayed {
 		c.Code = Replayed

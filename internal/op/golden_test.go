@@ -124,6 +124,7 @@ func TestGolden(t *testing.T) {
 	one["count"] = "1"
 	one["permissions"] = "Group.Read.All"
 	answer("one default missing", BlockedResult(press(), []Cause{{Code: ConnectionDefaultMissing, Args: one}, {Code: PermissionMissing, Args: one}}, nil))
+	answer("the same connection, edited", BlockedResult(press(), []Cause{{Code: TargetChanged, Args: Args{"edited": "true"}}}, nil))
 	answer("nothing was decided", Result{})
 
 	nobody := press()

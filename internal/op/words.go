@@ -111,6 +111,11 @@ var (
 		next:   "Follow run {run}.",
 		queued: "Nothing new", // because of this press
 	}
+	// targetEdited: it is the connection that the page showed, but no longer the
+	// same version of it.
+	targetEdited = text{
+		why: "{connection} was edited after the page was loaded. Nothing was queued.",
+	}
 	// busyHidden: the reader may not open the run that holds the connection.
 	busyHidden = text{
 		why:  "Another operation is using {connection}. Only one operation can use a connection at a time. Nothing was queued.",
