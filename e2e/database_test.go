@@ -153,7 +153,7 @@ func TestDatabaseFull(t *testing.T) {
 	n.readyTenants("kestrel", "marlow")
 	for round := range 2 {
 		filler := filepath.Join(disk, "filler")
-		fill(t, filler)
+		fillUp(t, filler)
 		refusedClearly(t, n, "kestrel", "full")
 		if err := os.Remove(filler); err != nil {
 			t.Fatal(err)
@@ -178,8 +178,8 @@ func mountSmall(t *testing.T, size string) string {
 	return dir
 }
 
-// fill writes into a file until there is no room left.
-func fill(t *testing.T, name string) {
+// fillUp writes into a file until there is no room left.
+func fillUp(t *testing.T, name string) {
 	t.Helper()
 	f, err := os.Create(name)
 	if err != nil {

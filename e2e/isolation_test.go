@@ -1,0 +1,112 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// TestWorkspacesSeeNothingOfEachOther puts words of its own into everything that
+// a workspace has, then reads all that there is as everybody of the other one,
+// with the foreign names and ids asked for as well. Not one of the words comes back.
+func TestWorkspacesSeeNothingOfEachOther(t *testing.T) {
+	onBoth(t, func(t *testing.T, engine db.Engine) {
+		args := []string{"--database", dbtest.URL(t, engine)}
+		if engine == db.SQLite {
+			args = []string{"--data-dir", t.TempDir()}
+		}
+		d := startDemo(t, args...)
+		theirs := d.inhabit(t, "outsider", "zanzibar")
+		ours := d.inhabit(t, "owner", "quetzal")
+		all := map[string][]string{}
+		for _, half := range []inhabited{theirs, ours} {
+			for name, vs := range half.values {
+				all[name] = append(all[name], vs...)
+			}
+		}
+		for _, role := range []string{"owner", "operator", "viewer"} {
+			if hits := found(textOf(crawl(t, d.URL, d.user(role).Token, all)), theirs.words); len(hits) > 0 {
+				t.Errorf("the %s reads of the other workspace: %q", role, hits)
+			}
+		}
+		if hits := found(textOf(crawl(t, d.URL, d.user("outsider").Token, all)), ours.words); len(hits) > 0 {
+			t.Errorf("the outsider reads of our workspace: %q", hits)
+		}
+		// The words can be read by those whom they belong to: the search is able to find.
+		for role, half := range map[string]inhabited{"outsider": theirs, "owner": ours} {
+			hits := found(textOf(crawl(t, d.URL, d.user(role).Token, half.values)), half.words)
+			if len(hits) != len(half.words) {
+				t.Errorf("the %s reads %d of the own words %q, want all of %q", role, len(hits), hits, half.words)
+			}
+		}
+	})
+}
+
+// inhabited is what someone has put into a workspace: words that stand nowhere
+// else, and names and ids to ask for.
+type inhabited struct {
+	words  []string
+	values map[string][]string
+}
+
+func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
+	t.Helper()
+	token := d.user(role).Token
+	send := func(method, path string, body, into any, header ...string) {
+		t.Helper()
+		r, err := ask(t.Context(), d.URL, token, method, path, body, header...)
+		if err != nil || r.status >= 300 && r.status != http.StatusUnprocessableEntity {
+			t.Fatalf("%s %s: %v %d %s", method, path, err, r.status, r.body)
+		}
+		if into != nil {
+			if err := json.Unmarshal(r.body, into); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var me client.Me
+	var tenant, connection, member struct{ ID string }
+	var made client.NewToken
+	send(http.MethodGet, "/me", nil, &me)
+	directory := uuid.NewString()
+	slug := canary + "-slug"
+	send(http.MethodPost, "/tenants", map[string]any{"name": canary + " tenant", "slug": slug, "domain": canary + "-domain.example", "directory_id": directory, "owner": canary + " keeper"}, &tenant)
+	send(http.MethodPost, "/tenants/"+slug+"/connections", map[string]any{"name": canary + " connection", "slug": canary + "-conn", "client_id": uuid.NewString()}, &connection)
+	send(http.MethodPost, "/tenants/"+slug+"/connections/"+canary+"-conn/credential", map[string]any{"secret": canary + "-secret"}, nil)
+	send(http.MethodPost, "/members", map[string]any{"email": canary + "@member.example", "name": canary + " member", "password": canary + "-password", "role": "viewer"}, &member)
+	send(http.MethodPost, "/tokens", map[string]any{"name": canary + " token"}, &made)
+	var verify, blocked op.Answer
+	send(http.MethodPost, "/tenants/"+slug+"/starts", map[string]any{"operation": op.ConnectionVerify}, &verify, "Idempotency-Key", key())
+	send(http.MethodPost, "/tenants/"+slug+"/starts", map[string]any{"operation": op.InventorySync}, &blocked, "Idempotency-Key", key())
+	c, err := client.New(d.URL, token, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run op.Run
+	eventually(t, time.Minute, "the run has ended", func() bool {
+		run, err = c.Run(t.Context(), verify.Run.ID)
+		return err == nil && run.State == op.Finished
+	})
+	return inhabited{
+		words: []string{
+			canary + " tenant", slug, canary + "-domain", canary + " connection", canary + "-conn", canary + "@member", canary + " member", canary + " token",
+			directory, run.Code, run.ID, tenant.ID, connection.ID, member.ID, verify.AttemptID, blocked.AttemptID,
+		},
+		values: map[string][]string{
+			"tenant": {slug, tenant.ID}, "connection": {canary + "-conn", connection.ID}, "run": {run.ID, run.Code, strings.ToLower(run.Code)},
+			"attempt": {verify.AttemptID, blocked.AttemptID}, "member": {member.ID, me.ID}, "group": {uuid.NewString()}, "token": {made.Token.ID},
+			"q": {canary}, "operation": {string(op.ConnectionVerify), string(op.InventorySync)}, "actor": {me.ID, "me"}, "initiator": {me.ID, "me"},
+		},
+	}
+}
