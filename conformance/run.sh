@@ -10,6 +10,12 @@ go test -count=1 -v .
 echo "@azure/identity and @microsoft/microsoft-graph-client"
 [ -d node_modules/@azure/identity ] && [ -d node_modules/@microsoft/microsoft-graph-client ] ||
 	npm install --no-package-lock --no-audit --no-fund --loglevel=error
+# @azure/identity asks for Node.js 20, Debian 12 has 18, and npm has newer ones.
+node=node
+if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+	node=node_modules/node/bin/node
+	[ -x "$node" ] || npm install --no-save --no-package-lock --no-audit --no-fund --loglevel=error node@22
+fi
 
 dir=$(mktemp -d)
 mkfifo "$dir/in" "$dir/out"
@@ -20,4 +26,4 @@ exec 3>"$dir/in" # the simulator ends when this is closed
 trap 'exec 3>&-; wait "$sim" || true; rm -rf "$dir"' EXIT
 IFS= read -r -t 30 line <"$dir/out"
 
-NODE_EXTRA_CA_CERTS="$dir/ca.pem" node client.mjs "$line"
+NODE_EXTRA_CA_CERTS="$dir/ca.pem" "$node" client.mjs "$line"
