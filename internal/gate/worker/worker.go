@@ -141,6 +141,13 @@ func (w *Worker) Stop(ctx context.Context) error {
 // handle is one delivery of one run.
 func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) {
 	log := w.cfg.Logger.With("run", args.RunID, "fence", args.Fence)
+	select {
+	case <-w.draining:
+		// Taken in the last moment: another process's reconciler, or the recovery of
+		// the next one, sends it anew.
+		return
+	default:
+	}
 	x, err := w.claim(ctx, job, args)
 	if err != nil {
 		// The run stays in line without a job; the reconciler sends it anew.
