@@ -202,6 +202,16 @@ func TestRunPage(t *testing.T) {
 		page.says("#run-top", "25%")
 		page.says("#item-rows", "AppsFailed1 permission is missing. Microsoft 365 refused these calls: DeviceManagementApps.Read.All.")
 
+		w.Exec(`INSERT INTO run_items (run_id, seq, key, name, result, done, failed, total, reason, args, at)
+			VALUES ($1, 2, 'devices', 'Devices', 'done', 4, 0, 4, '', '{}', interlock_now())`, id)
+		w.Exec(`UPDATE runs SET failed = 1 WHERE id = $1`, id)
+		if got := ana.get(path).column("#item-rows td:first-child"); len(got) != 2 {
+			t.Errorf("items %q", got)
+		}
+		if got := ana.get(path + "?show=failed").column("#item-rows td:first-child"); len(got) != 1 || got[0] != "Apps" {
+			t.Errorf("failed items %q", got)
+		}
+
 		// It stands still: an owner may take the connection away, an operator not.
 		w.Exec(`UPDATE runs SET progress_at = progress_at - 3600000000 WHERE id = $1`, id)
 		ana.get(path).says("#run-top", "Inventory sync makes no progress")

@@ -91,18 +91,13 @@ func (c *Console) runPage(v *visit) (page, error) {
 	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Operations", Href: op.OperationsPath(v.workspace())}}
 	frame.Lead = "Run " + r.Code + " · " + r.Tenant.Name
 	p := view.RunPage{
-		Run: r, Now: frame.Now,
+		Run: r, Now: frame.Now, OnlyFailed: v.r.URL.Query().Get("show") == "failed",
 		Cancel:  v.may(tenancy.CancelRuns) && (r.State == op.Queued || r.State == op.Running),
 		Release: v.may(tenancy.ReleaseConnections) && (r.Stalled || r.State == op.Cancelling),
 	}
-	items, next, err := c.store.Items(ctx, v.scope, r.ID, v.r.URL.Query().Get("items"), 0)
-	if err != nil {
+	if p.Items, p.MoreHref, err = v.items(r.ID, p.OnlyFailed); err != nil {
 		return page{}, err
 	}
-	for _, i := range items {
-		p.Items = append(p.Items, op.DescribeItem(i))
-	}
-	p.MoreHref = v.nextPage("items", next)
 	if p.Timeline, err = v.timeline(r.ID); err != nil {
 		return page{}, err
 	}
@@ -125,6 +120,26 @@ func (c *Console) runPage(v *visit) (page, error) {
 	}
 	frame.State, frame.Actions = view.RunState(r), view.RunActions(p)
 	return page{frame: frame, body: view.RunDetail(p), parts: view.RunParts(p), status: r.Words.Title, watch: r.ID}, nil
+}
+
+// items are what became of the items of a run: a page of all, or all that failed.
+func (v *visit) items(run string, onlyFailed bool) (described []op.Item, more string, err error) {
+	cursor := v.r.URL.Query().Get("items")
+	for {
+		items, next, err := v.console.store.Items(v.r.Context(), v.scope, run, cursor, 0)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, i := range items {
+			if !onlyFailed || i.Result == op.ItemFailed {
+				described = append(described, op.DescribeItem(i))
+			}
+		}
+		if !onlyFailed || next == "" {
+			return described, v.nextPage("items", next), nil
+		}
+		cursor = next
+	}
 }
 
 // timelineLines bound what is shown of a timeline: the newest.
