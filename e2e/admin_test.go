@@ -1,0 +1,122 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// TestTamperingShows changes single rows of a real audit trail, as somebody with
+// the database in hands would: the commands that look after it say so.
+func TestTamperingShows(t *testing.T) {
+	onBoth(t, func(t *testing.T, engine db.Engine) {
+		w := newWorld(t, engine)
+		n := w.start()
+		n.readyTenants("kestrel")
+		n.must(http.MethodPost, "/tenants/kestrel/connections/primary/disable", nil, nil)
+		n.stop()
+		if head := w.admin("", "audit", "verify"); !strings.HasPrefix(head, workspace+"\t") {
+			t.Fatalf("the trail as it is: %q", head)
+		}
+		for what, change := range map[string][2]string{
+			"another actor":   {`UPDATE audit_log SET actor = 'Somebody Else' WHERE seq = 3`, `UPDATE audit_log SET actor = 'Mei Tan' WHERE seq = 3`},
+			"another time":    {`UPDATE audit_log SET at = at + 1 WHERE seq = 2`, `UPDATE audit_log SET at = at - 1 WHERE seq = 2`},
+			"another outcome": {`UPDATE audit_log SET data = data || ' ' WHERE seq = 4`, `UPDATE audit_log SET data = substr(data, 1, length(data) - 1) WHERE seq = 4`},
+			"a gap":           {`UPDATE audit_log SET seq = 1000 WHERE seq = 3`, `UPDATE audit_log SET seq = 3 WHERE seq = 1000`},
+		} {
+			w.sql(change[0])
+			for _, command := range [][]string{{"audit", "verify"}, {"doctor"}} {
+				if r := w.try(command...); r.code != 1 || !strings.Contains(r.stderr, "workspace "+workspace) {
+					t.Errorf("%s: %s exits with %d and says %q", what, strings.Join(command, " "), r.code, r.stderr)
+				}
+			}
+			w.sql(change[1])
+		}
+		if r := w.try("audit", "verify"); r.code != 0 {
+			t.Errorf("with everything put back: %s", r.stderr)
+		}
+	})
+}
+
+// sql changes the database of an installation where nobody runs.
+func (w *world) sql(statement string) {
+	w.t.Helper()
+	d := openDatabase(w.t, w.database)
+	defer d.Close() //nolint:errcheck // what was written is committed
+	err := d.Write(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
+		changed, err := tx.Exec(ctx, statement)
+		if err == nil && changed != 1 {
+			err = fmt.Errorf("%d rows", changed)
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func (w *world) try(args ...string) result {
+	w.t.Helper()
+	return command(w.t, nil, "", program, w.onDatabase(args...)...)
+}
+
+// TestBadInput sends what can't be used: each is told by its name, with the right
+// status, and leaves nothing behind.
+func TestBadInput(t *testing.T) {
+	w := newWorld(t, db.SQLite)
+	n := w.start()
+	n.readyTenants("kestrel")
+	verify := map[string]any{"operation": op.ConnectionVerify}
+	with := func(name string, value any) map[string]any {
+		return map[string]any{"operation": op.InventorySync, name: value}
+	}
+	for _, tt := range []struct {
+		name, method, path string
+		body               any
+		key                bool
+		status             int
+		says               string
+	}{
+		{"unknown operation", http.MethodPost, "/tenants/kestrel/starts", map[string]any{"operation": "no.such"}, true, 404, "not_found"},
+		{"unknown tenant", http.MethodPost, "/tenants/nowhere/starts", verify, true, 404, "not_found"},
+		{"unknown connection", http.MethodPost, "/tenants/kestrel/starts", with("connection", "nothing"), true, 404, "not_found"},
+		{"no key", http.MethodPost, "/tenants/kestrel/starts", verify, false, 422, "Idempotency-Key"},
+		{"no operation", http.MethodPost, "/tenants/kestrel/starts", map[string]any{}, true, 422, "operation"},
+		{"unknown field", http.MethodPost, "/tenants/kestrel/starts", with("colour", "red"), true, 422, "colour"},
+		{"malformed field", http.MethodPost, "/tenants/kestrel/starts", with("connection", 7), true, 422, "connection"},
+		{"unknown parameter", http.MethodPost, "/tenants/kestrel/starts", with("parameters", map[string]any{"colour": 1}), true, 422, "colour"},
+		{"malformed parameter", http.MethodPost, "/tenants/kestrel/starts", with("parameters", map[string]any{"types": []string{"nonsense"}}), true, 422, "types[0]"},
+		{"no JSON", http.MethodPost, "/tenants/kestrel/starts", "{", true, 422, "body"},
+		{"body over 1 MiB", http.MethodPost, "/tenants/kestrel/starts", with("parameters", strings.Repeat("x", 1<<20)), true, 413, "1 MiB"},
+		{"bad cursor", http.MethodGet, "/runs?cursor=%21%21", nil, false, 400, "cursor"},
+		{"bad limit", http.MethodGet, "/runs?limit=0", nil, false, 422, "limit"},
+		{"unknown run", http.MethodGet, "/runs/ZZZZZZ", nil, false, 404, "not_found"},
+	} {
+		var header []string
+		if tt.key {
+			header = []string{"Idempotency-Key", key()}
+		}
+		r, err := ask(t.Context(), n.url, w.owner.token, tt.method, tt.path, tt.body, header...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.status != tt.status || !strings.Contains(string(r.body), tt.says) || r.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: status %d, %s, want %d and a problem that names %s", tt.name, r.status, r.body, tt.status, tt.says)
+		}
+	}
+	w.inspect(func(d *db.DB) {
+		if left := made(t, d); left != [3]int64{1, 1, 1} { // of the verification before
+			t.Errorf("runs, jobs and accepted attempts are %v, want one of each", left)
+		}
+		if left := number(t, d, `SELECT COUNT(*) FROM start_attempts`); left != 1 {
+			t.Errorf("%d attempts are on record; what can't be used is none", left)
+		}
+	})
+}
