@@ -424,7 +424,11 @@ func TestPreflightWritesNothing(t *testing.T) {
 // 64 people press at the same instant, for the same and for mixed operations:
 // exactly one is accepted and every other answer names that run.
 func TestSimultaneousStarts(t *testing.T) {
-	const rounds, presses = 50, 64
+	const presses = 64
+	rounds := 50
+	if testing.Short() { // under the race detector
+		rounds = 6
+	}
 	kinds := []op.Kind{op.InventorySync, op.DirectoryGroupsSync, op.ConnectionVerify}
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k := newDesk(t, d, gate.Config{})
