@@ -45,3 +45,6 @@ func TestFaultsProvider(t *testing.T) {
 
 // TestFaultsRollingRestart is TestRollingRestart at full length.
 func TestFaultsRollingRestart(t *testing.T) { rollOver(t, times(t, "RESTARTS", 2, 100)) }
+
+// TestFaultsDatabaseCrashes is TestDatabaseCrashes at full length.
+func TestFaultsDatabaseCrashes(t *testing.T) { crashOften(t, times(t, "CRASHES", 1, 200)) }
