@@ -29,7 +29,7 @@ func (c *Console) runs(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Monitoring"}}
+	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}}
 	frame.Lead = "Accepted work only. A start that was blocked or busy never becomes a run; find those under Start attempts."
 	q := v.r.URL.Query()
 	list := view.RunList{
