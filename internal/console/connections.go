@@ -154,6 +154,7 @@ func (v *visit) connectionList(scope access.Scope, now time.Time) (view.Connecti
 	}
 	answer := op.Describe(a.Result(v.actor, v.actor.Grants()))
 	l.Answer, l.Pressed = &answer, v.startOf(a.Tenant.Slug, a.Operation, a.Target.ConnectionID)
+	l.Pressed.Top = true
 	return l, nil
 }
 

@@ -73,7 +73,7 @@ func (v *visit) syncNow(kind op.Kind) (s view.Start, lacks string, answer *op.An
 		return s, "", nil, err
 	}
 	s = v.startOf(t.Slug, kind, "")
-	s.Label, s.Main = "Sync now", true
+	s.Label, s.Main, s.Top = "Sync now", true, true
 	if t.Default != nil {
 		s.Shown, s.Version = t.Default.ID, t.Default.Version
 	}

@@ -112,7 +112,7 @@ func (c *Console) runPage(v *visit) (page, error) {
 	}
 	if r.State == op.Finished && v.may(def.Capability) {
 		again := v.startOf(r.Tenant.Slug, r.Operation, r.Target.ConnectionID)
-		again.Label, again.Parameters = "Start again", string(r.Parameters)
+		again.Label, again.Parameters, again.Top = "Start again", string(r.Parameters), true
 		p.Again = &again
 		if p.Answer, err = v.attempt(v.tenant.Tenant); err != nil {
 			return page{}, err

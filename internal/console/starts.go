@@ -70,7 +70,7 @@ func (c *Console) start(v *visit) error {
 func (v *visit) pressed() view.Start {
 	return view.Start{
 		Workspace: v.workspace(), Tenant: v.tenant.Tenant.Slug, Kind: op.Kind(v.r.PathValue("operation")),
-		Connection: v.r.PostFormValue("connection"), Notice: v.r.PostFormValue("notice") != "",
+		Connection: v.r.PostFormValue("connection"), Notice: v.r.PostFormValue("notice") != "", Top: v.r.PostFormValue("top") != "",
 	}
 }
 

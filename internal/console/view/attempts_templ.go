@@ -905,8 +905,8 @@ func AttemptPage(workspace string, a AttemptRow, now time.Time) templ.Component 
 // recorded is an answer as it was given: what it offers to press again is on the
 // tenant's page.
 func recorded(workspace string, a op.Answer) result {
-	r := ofAnswer(a, Start{Workspace: workspace, Tenant: a.Tenant.Slug, Kind: a.Operation})
-	r.again, r.focus, r.top = "", false, true
+	r := ofAnswer(a, Start{Workspace: workspace, Tenant: a.Tenant.Slug, Kind: a.Operation, Top: true})
+	r.again, r.focus = "", false
 	return r
 }
 

@@ -104,18 +104,29 @@ func (p ConnectionPage) needs() (list []need, granted int) {
 	}
 	var missing, fulfilled []need
 	for _, a := range all {
-		by := upper(a.For) + ". For " + strings.Join(a.by, ", ") + "."
+		by := "by " + strings.Join(a.by, ", ") + ", to " + a.For + "."
 		has := slices.IndexFunc(a.AnyOf, func(name string) bool { return slices.Contains(p.Connection.Permissions, name) })
 		switch {
 		case p.Connection.PermissionsAt == nil:
-			missing = append(missing, need{unknown, a.AnyOf[0], by})
+			missing = append(missing, need{unknown, a.AnyOf[0], "Needed " + by})
 		case has < 0:
-			missing = append(missing, need{look{"stop", "stop"}, a.AnyOf[0], "Missing. " + by})
+			missing = append(missing, need{look{"stop", "stop"}, a.AnyOf[0], "Missing. Needed " + by})
 		default:
-			fulfilled = append(fulfilled, need{fine, a.AnyOf[has], by})
+			fulfilled = append(fulfilled, need{fine, a.AnyOf[has], "Granted. Used " + by})
 		}
 	}
 	return append(missing, fulfilled...), len(fulfilled)
+}
+
+// beyond are the granted permissions that no operation has to have.
+func (p ConnectionPage) beyond() (names []string) {
+	list, _ := p.needs()
+	for _, name := range p.Connection.Permissions {
+		if !slices.ContainsFunc(list, func(n need) bool { return n.name == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // ends tells when a credential stops to work.
@@ -170,7 +181,7 @@ func ConnectionFields(isNew bool) []Field {
 // SecretFields are the fields of a client secret.
 func SecretFields() []Field {
 	return []Field{
-		{Name: "secret", Label: "Client secret", Hint: "Its value, not its ID. It is encrypted, and can't be read back.", Kind: "password", Max: 1024, Fill: "new-password"},
+		{Name: "secret", Label: "Secret value", Hint: "Not the secret’s ID. It is encrypted, and cannot be read back.", Kind: "password", Max: 1024, Fill: "new-password"},
 		{Name: "expires_at", Label: "Expires on", Hint: "As the app registration says. Interlock warns 14 days before.", Kind: "date", Optional: true},
 	}
 }
@@ -179,6 +190,6 @@ func SecretFields() []Field {
 func CertificateFields() []Field {
 	return []Field{{
 		Name: "certificate", Label: "Certificate with its private key", Kind: "textarea",
-		Hint: "PEM, RSA. It is encrypted, and can't be read back. It says itself when it expires.",
+		Hint: "PEM, with an RSA key. It is encrypted, and cannot be read back. It says itself when it expires.",
 	}}
 }

@@ -54,6 +54,7 @@ type Start struct {
 	Notice     bool   // the answer goes to the notices: there is no room beside the button
 	Small      bool
 	Main       bool   // the button is the main one of its page
+	Top        bool   // its answer stands right below the page's heading
 	Label      string // of the button; empty: the operation's own
 	About      string // what tells the button from others of the page; empty: the operation's name
 }
@@ -100,7 +101,7 @@ func ofAnswer(a op.Answer, s Start) result {
 		id: s.slot(), look: outcomes[a.Outcome], idle: a.Outcome == op.Blocked || a.Outcome == op.ScopeBusy,
 		badge: Tag(a.Outcome), kick: a.Operation.Name(), title: a.Title,
 		reason: first.Title, why: first.Detail, next: strings.Join(a.Next, " "), also: a.Also,
-		compact: s.Notice, focus: !s.Notice,
+		compact: s.Notice, focus: !s.Notice, top: s.Top,
 	}
 	if s.Notice && a.Target != nil {
 		r.kick += " · " + a.Target.Short
