@@ -46,14 +46,34 @@ func hashOf(secret string) string {
 // [ErrUnauthenticated]: unknown, expired, idle and revoked secrets, disabled
 // people and former members all look alike.
 func Authenticate(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
+	a, used, idle, err := recognize(ctx, d, bearer)
+	if err == nil && idle >= touchEvery {
+		// A full or busy database must not refuse someone who only wants to read:
+		// the next request writes it down.
+		_ = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE tokens SET last_used_at = interlock_now() WHERE id = $1 AND last_used_at = $2`, a.token, used)
+			return err
+		})
+	}
+	return a, err
+}
+
+// Recognize is Authenticate for what an open page asks by itself: the secret does
+// not count as used, so that a page that nobody looks at keeps no session alive.
+func Recognize(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
+	a, _, _, err := recognize(ctx, d, bearer)
+	return a, err
+}
+
+// recognize also returns when the secret was last used, and how long ago that is.
+func recognize(ctx context.Context, d *db.DB, bearer string) (a Actor, used int64, idle time.Duration, err error) {
 	var (
-		a                  Actor
 		role, denied, only string
 		kind               string
-		expires, used, now int64
+		expires, now       int64
 	)
 	hash := hashOf(bearer)
-	err := d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		return tx.QueryRow(ctx, `SELECT k.id, k.kind, k.expires_at, k.last_used_at, interlock_now(), k.only_caps,
 			u.id, u.name, u.email, w.id, w.slug, w.name, m.role, m.denied
 			FROM tokens k
@@ -66,23 +86,15 @@ func Authenticate(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
 				&a.id, &a.name, &a.email, &a.workspace.ID, &a.workspace.Slug, &a.workspace.Name, &role, &denied)
 	})
 	if errors.Is(err, db.ErrNoRows) {
-		return Actor{}, ErrUnauthenticated
+		return Actor{}, 0, 0, ErrUnauthenticated
 	} else if err != nil {
-		return Actor{}, fmt.Errorf("authenticate: %w", err)
+		return Actor{}, 0, 0, fmt.Errorf("authenticate: %w", err)
 	}
 	if a.grants, err = grants(role, denied, only); err != nil {
-		return Actor{}, err
+		return Actor{}, 0, 0, err
 	}
 	a.kind, a.expires, a.role, a.narrowed = TokenKind(kind), db.Time(expires), tenancy.Role(role), only != "[]"
-	if now-used >= touchEvery.Microseconds() {
-		// A full or busy database must not refuse someone who only wants to read:
-		// the next request writes it down.
-		_ = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE tokens SET last_used_at = interlock_now() WHERE id = $1 AND last_used_at = $2`, a.token, used)
-			return err
-		})
-	}
-	return a, nil
+	return a, used, time.Duration(now-used) * time.Microsecond, nil
 }
 
 // Credentials are what someone signs in with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -62,6 +63,25 @@ func TestSwitch(t *testing.T) {
 		}
 		if _, err := access.Switch(ctx, d, program, "lattice"); !errors.Is(err, op.ErrNotFound) {
 			t.Errorf("with a token: %v, want not found", err)
+		}
+	})
+}
+
+// TestRecognizeKeepsNothingAlive: a session ends idle although a page of it asks
+// all the time.
+func TestRecognizeKeepsNothingAlive(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		secret, mei := h.signIn("mei@lattice.example")
+		for hour := range 12 {
+			dbtest.SetClockOffset(t, d, time.Duration(hour)*time.Hour)
+			if a, err := access.Recognize(t.Context(), d, secret); err != nil || a.ID() != mei.ID() {
+				t.Fatalf("after %d hours: %v", hour, err)
+			}
+		}
+		dbtest.SetClockOffset(t, d, access.SessionIdle+time.Minute)
+		if _, err := access.Recognize(t.Context(), d, secret); err != access.ErrUnauthenticated {
+			t.Errorf("after the idle limit: %v", err)
 		}
 	})
 }

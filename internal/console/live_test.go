@@ -226,3 +226,22 @@ func TestBeat(t *testing.T) {
 		t.Error("both are shown")
 	}
 }
+
+// TestOpenPageKeepsNoSession: what a page asks by itself is no use of the session.
+func TestOpenPageKeepsNoSession(t *testing.T) {
+	w := quick(onOne(t, Deps{}))
+	mei := w.browser(w.Owner)
+	const used = `SELECT last_used_at FROM tokens WHERE kind = 'session'`
+	w.Exec(`UPDATE tokens SET last_used_at = last_used_at - 600000000 WHERE kind = 'session'`)
+	before := w.Int(used)
+	s := mei.stream("/w/lattice/tenants?live=1")
+	s.next()
+	s.next()
+	if after := w.Int(used); after != before {
+		t.Error("the stream of a page counts as use")
+	}
+	mei.get("/w/lattice/tenants").want(http.StatusOK)
+	if after := w.Int(used); after == before {
+		t.Error("a page that someone asked for does not count as use")
+	}
+}

@@ -66,7 +66,15 @@ func CheckOrigin(r *http.Request) error {
 // Session returns who the secret of a session proves, or
 // [access.ErrUnauthenticated]. A token is no session.
 func (d *Door) Session(ctx context.Context, secret string) (access.Actor, error) {
-	a, err := d.Actor(ctx, secret)
+	return signedIn(access.Authenticate(ctx, d.db, secret))
+}
+
+// Watching is Session for what an open page asks by itself; see [access.Recognize].
+func (d *Door) Watching(ctx context.Context, secret string) (access.Actor, error) {
+	return signedIn(access.Recognize(ctx, d.db, secret))
+}
+
+func signedIn(a access.Actor, err error) (access.Actor, error) {
 	if err == nil && !a.SignedIn() {
 		return access.Actor{}, access.ErrUnauthenticated
 	}
