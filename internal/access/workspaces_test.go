@@ -80,7 +80,7 @@ func TestRecognizeKeepsNothingAlive(t *testing.T) {
 			}
 		}
 		dbtest.SetClockOffset(t, d, access.SessionIdle+time.Minute)
-		if _, err := access.Recognize(t.Context(), d, secret); err != access.ErrUnauthenticated {
+		if _, err := access.Recognize(t.Context(), d, secret); !errors.Is(err, access.ErrUnauthenticated) {
 			t.Errorf("after the idle limit: %v", err)
 		}
 	})

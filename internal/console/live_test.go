@@ -29,7 +29,7 @@ func (b *browser) stream(path string) *streamed {
 		b.w.t.Fatal(err)
 	}
 	r.Header.Set("Cookie", "__Host-interlock="+b.secret)
-	resp, err := b.w.http.Client().Do(r)
+	resp, err := b.w.http.Client().Do(r) //nolint:bodyclose // whoever reads it closes it
 	if err != nil {
 		b.w.t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestCheckOrigin(t *testing.T) {
 		{"reading from another site", "GET", "cross-site", "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := httptest.NewRequest(tt.method, "https://interlock.example/w", nil)
+			r := httptest.NewRequestWithContext(t.Context(), tt.method, "https://interlock.example/w", nil)
 			if tt.site != "" {
 				r.Header.Set("Sec-Fetch-Site", tt.site)
 			}
@@ -55,7 +55,7 @@ func TestSessionCookie(t *testing.T) {
 	if strings.Contains(header, "Domain") || strings.Contains(header, "Max-Age") {
 		t.Errorf("%s: a host's own cookie, that ends with the browser", header)
 	}
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	if got := SessionSecret(r); got != "" {
 		t.Errorf("a request without a cookie has the secret %q", got)
 	}

@@ -53,7 +53,6 @@ type Checked struct {
 type line struct {
 	look
 	title, text string
-	list        []string
 	fix         *op.Fix
 }
 
