@@ -218,7 +218,7 @@ func consentURL(cfg Config) func(tenancy.Connection, string) (string, error) {
 		}
 		// docs: the v2.0 admin consent endpoint; scope .default asks for everything
 		// that the application is registered for.
-		q := url.Values{"client_id": {c.ClientID}, "scope": {endpoints.Graph + "/.default"}, "redirect_uri": {cfg.PublicURL + "/consent"}, "state": {state}}
+		q := url.Values{"client_id": {c.ClientID}, "scope": {endpoints.Graph + "/.default"}, "redirect_uri": {cfg.PublicURL + op.ConsentRoute}, "state": {state}}
 		return endpoints.Login + "/" + url.PathEscape(c.DirectoryID) + "/v2.0/adminconsent?" + q.Encode(), nil
 	}
 }

@@ -126,7 +126,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 		cfg.Database = "sqlite:" + d.file("interlock.db")
 	}
 	d.app, err = app.New(ctx, app.Config{
-		Database: cfg.Database, Root: root, Logger: cfg.Logger, PublicURL: "http://" + d.listener.Addr().String(),
+		Database: cfg.Database, Root: root, Logger: cfg.Logger, PublicURL: d.url(),
 		Simulator: &app.Simulator{URL: d.simulator.URL(), CAFile: d.file("simulator-ca.pem")},
 		Demo:      func() []app.DemoUser { return doors(k.Users) },
 		Lease:     cfg.Lease, Heartbeat: cfg.Heartbeat, Quarantine: cfg.Quarantine, ReapEvery: cfg.ReapEvery, Backoff: cfg.Backoff,
@@ -147,7 +147,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 		return nil, err
 	}
 	d.Info = Info{
-		URL: "http://" + d.listener.Addr().String(), Simulator: d.simulator.URL(),
+		URL: d.url(), Simulator: d.simulator.URL(),
 		SimulatorToken: d.simulator.ControlToken(), SimulatorCA: d.file("simulator-ca.pem"), Users: k.Users,
 	}
 	return d, nil
@@ -163,6 +163,9 @@ func doors(users []User) []app.DemoUser {
 }
 
 func (d *Demo) file(name string) string { return filepath.Join(d.folder, name) }
+
+// url is where browsers reach the server.
+func (d *Demo) url() string { return "http://" + d.listener.Addr().String() }
 
 // Serve answers until ctx ends.
 func (d *Demo) Serve(ctx context.Context) error {

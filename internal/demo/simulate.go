@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // ids of the demo derive from names, so that the simulator, which is made anew at
@@ -25,7 +26,7 @@ func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
 		return fmt.Errorf("simulator: %w", err)
 	}
 	for _, p := range k.places() {
-		if err := d.simulator.AddTenant(p.spec(k.Salt)); err != nil {
+		if err := d.simulator.AddTenant(p.spec(k.Salt, d.url()+op.ConsentRoute)); err != nil {
 			return fmt.Errorf("simulator: %w", err)
 		}
 	}
@@ -38,10 +39,11 @@ func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
 	return nil
 }
 
-// spec is the tenant's directory as Microsoft 365 would have it.
-func (p place) spec(salt string) graphsim.TenantSpec {
+// spec is the tenant's directory as Microsoft 365 would have it. back is where the
+// consent page leads back to.
+func (p place) spec(salt, back string) graphsim.TenantSpec {
 	app := graphsim.AppSpec{
-		AppID: p.client(), Name: "Interlock", Requested: permissions, Consented: true,
+		AppID: p.client(), Name: "Interlock", Requested: permissions, Consented: true, RedirectURIs: []string{back},
 		Secrets: []graphsim.Secret{{Value: p.secret(salt), Expires: time.Now().Add(credentialLife(p.State, p.Slug))}},
 	}
 	switch p.State {
