@@ -59,7 +59,7 @@ type Config struct {
 }
 
 // DemoUser is someone who can sign in to a demo.
-type DemoUser = view.Door
+type DemoUser = view.DemoUser
 
 // Simulator is where a simulated Microsoft 365 listens.
 type Simulator struct {

@@ -32,7 +32,7 @@ type Deps struct {
 	Starts   int         // that one person may ask for in a minute; 0: any number
 	Requests int         // that one address may send in a minute; 0: any number
 	Proxies  []netip.Prefix
-	Demo     func() []view.Door // who can sign in to a demo; nil: it is none
+	Demo     func() []view.DemoUser // who can sign in to a demo; nil: it is none
 	Logger   *slog.Logger       // nil: the default one
 }
 
@@ -47,7 +47,7 @@ type Console struct {
 	gate   *gate.Gate
 	feed   *httpx.Feed
 	starts *httpx.Budget // nil: no limit
-	demo   func() []view.Door
+	demo   func() []view.DemoUser
 
 	mux    *http.ServeMux
 	routes Routes
@@ -68,7 +68,7 @@ func New(d Deps) *Console {
 		c.feed = &httpx.Feed{}
 	}
 	if c.demo == nil {
-		c.demo = func() []view.Door { return nil }
+		c.demo = func() []view.DemoUser { return nil }
 	}
 	if d.Starts > 0 {
 		c.starts = httpx.NewBudget(d.Starts)

@@ -92,8 +92,8 @@ func TestSignInLeadsOnlyHere(t *testing.T) {
 }
 
 func TestDemoPeople(t *testing.T) {
-	w := onOne(t, Deps{Demo: func() []view.Door {
-		return []view.Door{{Name: "Pia Lund", Role: "operator", Email: "pia@lattice.example", Password: password}}
+	w := onOne(t, Deps{Demo: func() []view.DemoUser {
+		return []view.DemoUser{{Name: "Pia Lund", Role: "operator", Email: "pia@lattice.example", Password: password}}
 	}})
 	w.account("Pia Lund", "pia@lattice.example")
 	stranger := w.stranger()

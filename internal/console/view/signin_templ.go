@@ -16,12 +16,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Door is someone whom a demo lets in.
-type Door struct{ Name, Role, Email, Password string }
+// DemoUser is someone who can sign in to a demo.
+type DemoUser struct{ Name, Role, Email, Password string }
 
 // SignIn asks who someone is. refusal is why the last try failed; nil: there was
 // none. next is where to go on.
-func SignIn(email, next string, refusal *httpx.Problem, demo []Door) templ.Component {
+func SignIn(email, next string, refusal *httpx.Problem, demo []DemoUser) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
