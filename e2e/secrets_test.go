@@ -80,8 +80,11 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 	// Where they do not belong.
 	wrong := secrets["secret in the wrong field"]
 	for _, body := range []any{
-		map[string]any{"secret": 7, "certificate": wrong}, map[string]any{"certificate": "-----BEGIN " + wrong}, map[string]any{"password": wrong},
-		`{"secret": "` + wrong, map[string]any{"secret": "fine", "expires_at": wrong},
+		map[string]any{"secret": 7, "certificate": wrong},
+		map[string]any{"certificate": "-----BEGIN " + wrong},
+		map[string]any{"password": wrong},
+		`{"secret": "` + wrong,
+		map[string]any{"secret": "fine", "expires_at": wrong},
 	} {
 		if r := send(w.owner.token, http.MethodPost, "/tenants/kestrel/connections/primary/credential", body); r.status < 400 {
 			t.Errorf("%v: status %d, want a refusal", body, r.status)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -411,9 +410,3 @@ var counter atomic.Int64
 
 // key returns an idempotency key that no other press has.
 func key() string { return fmt.Sprintf("e2e-%d-%s", counter.Add(1), rand.Text()) }
-
-// cutOff reports whether err means that nobody answered.
-func cutOff(err error) bool {
-	var p *client.Problem
-	return err != nil && !errors.As(err, &p)
-}
