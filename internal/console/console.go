@@ -33,7 +33,7 @@ type Deps struct {
 	Requests int         // that one address may send in a minute; 0: any number
 	Proxies  []netip.Prefix
 	Demo     func() []view.DemoUser // who can sign in to a demo; nil: it is none
-	Logger   *slog.Logger       // nil: the default one
+	Logger   *slog.Logger           // nil: the default one
 }
 
 // maxForm is the limit of a form, in bytes.
