@@ -50,7 +50,7 @@ fmt: $(LINT) ## Format the code (gofumpt, goimports)
 
 .PHONY: generate
 generate: $(TEMPL) ## Make again every file that is made from another
-	$(TEMPL) generate -path internal/console/view -log-level warn
+	$(TEMPL) generate -log-level warn
 	go generate ./...
 
 ##@ Before a commit
