@@ -24,8 +24,8 @@ import (
 // which has no more than what was synchronised, and the copy is mounted as a
 // machine does that comes up again. Every acknowledged start is there.
 //
-// With the syncs of the log struck out, as synchronous=NORMAL does at a commit, the
-// same harness sees starts get lost: it can tell.
+// With the syncs of the log struck out, those at commits as by synchronous=NORMAL
+// and those at checkpoints too, the same harness sees starts get lost: it can tell.
 func TestFaultsPowerCut(t *testing.T) {
 	cuts := times(t, "POWER_CUTS", 5, 20)
 	if lost := cutPower(t, cuts, false); lost != 0 {
@@ -125,7 +125,7 @@ func afterCut(t *testing.T, image, disk string, known map[string]bool) (missing 
 			return err
 		}
 		if found != "ok" {
-			return errors.New(found)
+			return errors.New("the file is damaged")
 		}
 		return nil
 	})
