@@ -25,6 +25,9 @@ TEMPL    := $(BIN)/templ-$(call pinned,github.com/a-h/templ)
 # The packages that have tests in a lane.
 lane = $(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build .*\b$(1)\b' cmd conformance e2e internal | sed 's|^|./|')))
 
+# What looks for barriers in pages; see internal/console/browser/package.json.
+AXE := internal/console/browser/node_modules/axe-core/axe.min.js
+
 FUZZTIME ?= 1m
 COVERAGE ?= coverage.out
 
@@ -110,8 +113,17 @@ conformance: ## Independent published clients against the simulator (needs npm)
 	./conformance/run.sh
 
 .PHONY: browser
-browser: ## The console in a real Chromium
-	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' $(call lane,browser)
+browser: $(AXE) ## The console in a real Chromium (needs chromium and npm)
+	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' -timeout 20m $(call lane,browser)
+
+.PHONY: browser-short
+browser-short: $(AXE) ## The same, where each page is looked at in two ways instead of four
+	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' -timeout 20m -short $(call lane,browser)
+
+.PHONY: shots
+shots: $(AXE) ## A picture of every page in each of its states, into SHOTS=FOLDER
+	SHOTS=$(abspath $(or $(SHOTS),$(error say where: make shots SHOTS=FOLDER))) \
+		go test -tags browser -run '^TestBrowserLooks$$' -count 1 -timeout 20m ./internal/console/browser
 
 .PHONY: faults
 faults: ## Kills, stops and power cuts, at full length (about an hour)
@@ -129,6 +141,10 @@ bench: ## Benchmarks, one pass each
 cover: ## Test coverage, by package and in all
 	$(WITH_POSTGRES) go test -coverpkg ./internal/... -coverprofile $(COVERAGE) ./...
 	@go tool cover -func $(COVERAGE) | tail -1
+
+$(AXE): internal/console/browser/package.json
+	cd $(<D) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
 
 $(LINT): PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 $(TEMPL): PACKAGE := github.com/a-h/templ/cmd/templ

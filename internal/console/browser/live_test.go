@@ -1,0 +1,301 @@
+//go:build browser
+
+package browser
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+
+	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// mark remembers this very page; [tab.same] fails when it was loaded anew since.
+func (b *tab) mark() { b.t.Helper(); eval[bool](b, `window.here = true`) }
+
+func (b *tab) same() {
+	b.t.Helper()
+	if !eval[bool](b, `window.here === true`) {
+		b.t.Errorf("the page was loaded anew: %s", b.path())
+	}
+}
+
+// live waits for the page's stream to have spoken.
+func (b *tab) live() {
+	b.t.Helper()
+	b.has(`[data-live="on"]`)
+	b.mark()
+}
+
+// TestBrowserLive (M1, M2, A4): pages that are open follow a run from its start to
+// its end without being loaded again; only the person who started it is told of
+// its end.
+func TestBrowserLive(t *testing.T) { onBoth(t, live) }
+
+func live(t *testing.T, s *show) {
+	p := s.ready(t)
+	release := p.fault(graphsim.Fault{Path: "/v1.0/*", Skip: 6, Action: graphsim.Action{Kind: graphsim.ActHold}})
+	list := s.visit(t).as("operator")
+	tenant, tenants := list.beside(), list.beside()
+	watcher := s.visit(t).as("viewer")
+	list.open(op.OperationsPath(workspace))
+	tenant.open(p.path())
+	tenants.open(op.TenantsPath(workspace) + "?q=" + p.Slug)
+	starters := []*tab{list, tenant, tenants}
+	for _, b := range starters {
+		b.live()
+	}
+
+	run := p.start(op.InventorySync)
+	path := op.RunPath(workspace, run.Code)
+	list.says("table", run.Code)
+	tenant.says("#recent", run.Code)
+	tenant.says("#about-inventory-sync", run.Code)
+	tenants.says("table", "Running")
+	watcher.open(path)
+	watcher.live()
+	watcher.says("#run-state", "Running")
+	watcher.has("#run-top progress")
+	before := eval[int64](watcher, `document.querySelector("#run-top progress").value`)
+	if said := watcher.text("#announce"); said != "" {
+		t.Errorf("the page announces %q before anything has changed", said)
+	}
+	unread := list.unread()
+
+	release()
+	r := p.ended(run.ID)
+	watcher.says("#run-state", r.Words.Pill)
+	watcher.says("#outcome .result__title", r.Words.Title)
+	watcher.says("#item-rows", "Done")
+	watcher.until(`document.getElementById("announce").textContent === ` + quoted(r.Words.Title))
+	if r.Counts.Done <= before {
+		t.Errorf("of %d items %d were done before the end", r.Counts.Done, before)
+	}
+	list.says("table", r.Words.Pill)
+	tenant.says("#recent", r.Words.Pill)
+	tenants.says("table", r.Words.Pill)
+	notice := fmt.Sprintf(`#notices .result a[href="%s"]`, path)
+	for _, b := range starters {
+		b.has(notice)
+		b.says("#notices .result__title", r.Words.Title)
+		if now := b.unread(); now != unread+1 {
+			t.Errorf("the bell counts %d, and %d before the run ended", now, unread)
+		}
+		b.same()
+	}
+	if watcher.text("#notices") != "" {
+		t.Error("someone who did not start the run has a notice of its end")
+	}
+	watcher.same()
+	list.click("#notices .result__close")
+	list.until(`document.querySelector("#notices .result") === null`)
+
+	// On the run's own page the end stands already.
+	release = p.hold()
+	run = p.start(op.ConnectionVerify)
+	list.open(op.RunPath(workspace, run.Code))
+	list.live()
+	release()
+	r = p.ended(run.ID)
+	list.says("#outcome .result__title", r.Words.Title)
+	time.Sleep(time.Second) // in which a notice would come
+	if list.text("#notices") != "" {
+		t.Error("the page of the run has a notice of its end besides")
+	}
+	list.same()
+}
+
+// unread is the number that the bell tells.
+func (b *tab) unread() (n int) {
+	b.t.Helper()
+	label := eval[string](b, `document.getElementById("bell").getAttribute("aria-label")`)
+	if _, err := fmt.Sscanf(label, "Notifications, %d unread", &n); err != nil {
+		b.t.Fatalf("the bell says %q", label)
+	}
+	return n
+}
+
+// TestBrowserComesBack: a page whose stream broke shows, once it is back, what
+// happened meanwhile.
+func TestBrowserComesBack(t *testing.T) {
+	s := onStage(t)
+	p := s.ready(t)
+	release := p.hold()
+	run := p.start(op.InventorySync)
+	w := wireTo(t, s.URL)
+	b := s.visit(t)
+	b.url = w.url
+	b.as("operator")
+	b.open(op.RunPath(workspace, run.Code))
+	b.live()
+	b.says("#run-state", "Running")
+	b.expect(`ERR_`, `htmx:sse:error`)
+	stream := b.last(http.MethodGet, "live=1")
+	w.cut(true)
+	b.endOf(stream)
+	release()
+	r := p.ended(run.ID)
+	w.cut(false)
+	b.says("#run-state", r.Words.Pill)
+	b.says("#outcome .result__title", r.Words.Title)
+	b.same()
+	b.has(`[data-live="on"]`)
+}
+
+// wire is the way between a browser and the server, which can be cut.
+type wire struct {
+	url   string
+	mu    sync.Mutex
+	isCut bool
+	ends  map[net.Conn]bool
+}
+
+func wireTo(t *testing.T, server string) *wire {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it lasts as long as the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{url: "http://" + ln.Addr().String(), ends: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		_ = ln.Close()
+		w.cut(true)
+	})
+	go func() {
+		for {
+			from, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go w.carry(from, strings.TrimPrefix(server, "http://"))
+		}
+	}()
+	return w
+}
+
+func (w *wire) carry(from net.Conn, server string) {
+	to, err := net.Dial("tcp", server) //nolint:noctx // it is cut by the test
+	if err != nil {
+		_ = from.Close()
+		return
+	}
+	w.mu.Lock()
+	w.ends[from], w.ends[to] = true, true
+	if w.isCut {
+		w.close()
+	}
+	w.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+	}()
+	_, _ = io.Copy(from, to)
+	_ = from.Close()
+}
+
+// cut ends all connections, and new ones at once, until it is mended.
+func (w *wire) cut(is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = is
+	if is {
+		w.close()
+	}
+}
+
+func (w *wire) close() {
+	for c := range w.ends {
+		_ = c.Close()
+	}
+	clear(w.ends)
+}
+
+// TestBrowserFallsSilent: a page that has heard nothing for 45 seconds says so,
+// and since when, and that it is live again when it is.
+func TestBrowserFallsSilent(t *testing.T) {
+	s := onStage(t)
+	p := s.ready(t)
+	release := p.hold()
+	run := p.start(op.InventorySync)
+	b := s.visit(t).as("operator")
+	// The page's own 45 seconds pass within one here; nothing else goes faster.
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		const later = window.setTimeout;
+		window.setTimeout = (fn, ms, ...rest) => later(fn, ms === 45000 ? 1000 : ms, ...rest);`})
+	b.open(op.RunPath(workspace, run.Code))
+	b.live()
+	heard := eval[string](b, `document.querySelector('[data-live="on"]').innerText`)
+	b.has(`[data-live="off"]`)
+	b.says(`[data-live="off"]`, "Live updates are paused")
+	b.says(`[data-live="off"] a`, "Reload")
+	if at := regexp.MustCompile(`\d\d:\d\d`).FindString(heard); at == "" || !strings.Contains(b.text("#live"), at) {
+		t.Errorf("it was %q and now says %q", heard, b.text("#live"))
+	}
+	if eval[bool](b, `document.querySelector('[data-live="on"]').checkVisibility()`) {
+		t.Error("a page that has heard nothing calls itself live")
+	}
+	release()
+	p.ended(run.ID)
+	b.has(`[data-live="on"]`)
+	b.has("#outcome")
+	b.same()
+}
+
+// TestBrowserRevoked (S9): whoever loses the right to read loses the stream within
+// five seconds, and the page says that it is no longer live.
+func TestBrowserRevoked(t *testing.T) { onBoth(t, revoked) }
+
+func revoked(t *testing.T, s *show) {
+	p := s.ready(t)
+	p.hold()
+	run := p.start(op.InventorySync)
+	for _, tt := range []struct {
+		name string
+		lose func(t *testing.T, id string)
+	}{
+		{"account closed", func(t *testing.T, id string) { s.send(t, http.MethodPost, "/members/"+id+"/disable", nil) }},
+		{"no longer a member", func(t *testing.T, id string) { s.send(t, http.MethodDelete, "/members/"+id, nil) }},
+		{"another tenant's only", func(t *testing.T, id string) {
+			s.send(t, http.MethodPatch, "/members/"+id, map[string]any{"tenants": []string{"kestrel"}})
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			email, password := strings.ReplaceAll(tt.name, " ", "-")+"@lattice.example", "correct horse battery"
+			email = strings.ReplaceAll(email, "'", "")
+			var made struct {
+				ID string `json:"id"`
+			}
+			s.sendAs(t, "owner", http.MethodPost, "/members", map[string]string{"email": email, "name": "Kim Vale", "password": password, "role": "operator"}, &made)
+			b := s.visit(t)
+			b.expect(refused(http.StatusUnauthorized), refused(http.StatusForbidden), refused(http.StatusNotFound), `htmx:sse:error`)
+			b.signIn(email, password)
+			b.open(op.RunPath(workspace, run.Code))
+			b.live()
+			stream := b.last(http.MethodGet, "live=1")
+			tt.lose(t, made.ID)
+			lost := time.Now()
+			if took := b.endOf(stream).Sub(lost); took > 5*time.Second {
+				t.Errorf("the stream went on for %s", took)
+			}
+			b.says(`[data-live="off"]`, "Live updates are paused")
+			// It asks once more, is told that it may not, and leaves it at that.
+			time.Sleep(3 * time.Second)
+			if asked := b.count(http.MethodGet, "live=1"); asked > 2 {
+				t.Errorf("the page goes on asking: %d times in 3 s", asked-1)
+			}
+			b.open(op.RunPath(workspace, run.Code))
+			if text := b.text("main"); strings.Contains(text, p.Name) || strings.Contains(text, p.Default.Name) {
+				t.Errorf("the page still shows the run: %s", text)
+			}
+		})
+	}
+}

@@ -1,0 +1,335 @@
+//go:build browser
+
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/interlock-dev/interlock/internal/demo"
+	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// glance is one way to look at a page.
+type glance struct {
+	width int64
+	theme string
+}
+
+// TestBrowserLooks (S1, M3, T1, T2): every page, in each of the states that it can
+// be in, on a desk and on a phone, light and dark: nothing for axe to find, nothing
+// wider than the screen, nothing in the console. With SHOTS=FOLDER it leaves a
+// picture of each there; with -short each page is looked at in two ways only.
+func TestBrowserLooks(t *testing.T) {
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("%v: make browser fetches it", err)
+	}
+	glances := []glance{{1280, "light"}, {390, "dark"}, {390, "light"}, {1280, "dark"}}
+	if testing.Short() {
+		glances = glances[:2]
+	}
+	shots := os.Getenv("SHOTS")
+	if shots != "" {
+		if err := os.MkdirAll(shots, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := newGallery(t)
+	for _, s := range g.scenes() {
+		t.Run(s.name, func(t *testing.T) {
+			b := g.tab(t, s.role)
+			b.size(1280)
+			b.theme("light")
+			s.show(b)
+			b.until(`document.readyState === "complete" && document.fonts.status === "loaded"`)
+			for _, look := range glances {
+				b.size(look.width)
+				b.theme(look.theme)
+				what := fmt.Sprintf("%d-%s", look.width, look.theme)
+				eval[any](b, settled)
+				if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > int(look.width) {
+					t.Errorf("%s: %d pixels wide: %s", what, wide, eval[string](b, widest))
+				}
+				b.do(chromedp.Evaluate[chromedp.Void](string(axe)))
+				for _, v := range eval[[]string](b, `axe.run({ resultTypes: ["violations"] }).then((r) => r.violations.map(
+					(v) => v.id + ": " + v.help + "\n" + v.nodes.slice(0, 3).map((n) => n.html + "\n" + n.failureSummary).join("\n")))`) {
+					t.Errorf("%s: axe: %s", what, v)
+				}
+				if shots != "" {
+					b.shot(filepath.Join(shots, s.name+"-"+what+".png"))
+				}
+			}
+			for _, c := range b.complaints() {
+				t.Errorf("the console says: %s", c)
+			}
+			b.forget()
+		})
+	}
+}
+
+// settled waits until the page is drawn as it is to stay.
+const settled = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+	.then(() => Promise.all(document.getAnimations().map((a) => a.finished.catch(() => {}))))`
+
+// widest names the elements that stand out of the page.
+const widest = `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+	.slice(0, 5).map((e) => e.tagName + "." + e.className).join(", ")`
+
+// shot writes a picture of the whole page.
+func (b *tab) shot(file string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	eval[any](b, `document.activeElement?.blur(), scrollTo(0, 0)`)
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// forget takes back what was complained about.
+func (b *tab) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.complaint = nil
+}
+
+// scene is a page in one of its states.
+type scene struct {
+	name string
+	role string // of the reader; empty: someone who is not signed in
+	show func(b *tab)
+}
+
+// gallery is a show of its own, with something of everything in it.
+type gallery struct {
+	*show
+	t    *testing.T
+	tabs map[string]*tab // by role
+
+	kestrel, alder, marlow, fenwick    place
+	running, done, partial, failed, ln op.RunRef
+}
+
+func newGallery(t *testing.T) *gallery {
+	t.Helper()
+	s, err := open(t.Context(), demo.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	g := &gallery{show: s, t: t, tabs: map[string]*tab{}}
+	g.kestrel, g.alder, g.marlow, g.fenwick = s.place(t, "kestrel"), s.place(t, "alder-street"), s.place(t, "marlow"), s.place(t, "fenwick")
+
+	groups := g.alder.start(op.DirectoryGroupsSync)
+	g.marlow.fault(graphsim.Fault{Path: "/v1.0/deviceManagement/managedDevices", Action: graphsim.Action{
+		Kind: graphsim.ActError, Status: http.StatusBadRequest, Code: "BadRequest", Message: "Invalid filter clause",
+	}})
+	g.partial = g.marlow.start(op.InventorySync)
+	if err := s.control.RevokeConsent(t.Context(), g.fenwick.DirectoryID, g.fenwick.Default.ClientID); err != nil {
+		t.Fatal(err)
+	}
+	g.failed = g.fenwick.start(op.InventorySync)
+	g.fenwick.ended(g.failed.ID)
+	g.kestrel.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Skip: 9, Action: graphsim.Action{Kind: graphsim.ActHold}})
+	g.alder.ended(groups.ID)
+	g.done = g.alder.start(op.InventorySync)
+	g.alder.ended(g.done.ID)
+	g.marlow.ended(g.partial.ID)
+	verify := g.marlow.start(op.ConnectionVerify)
+	g.marlow.ended(verify.ID)
+	return g
+}
+
+// tab is the window of a role, now for the test t.
+func (g *gallery) tab(t *testing.T, role string) *tab {
+	t.Helper()
+	b := g.tabs[role]
+	if b == nil {
+		b = g.visit(g.t)
+		b.expect(`Failed to load resource: the server responded with a status of (400|401|403|404|409|422) `)
+		g.tabs[role] = b
+		if role != "" {
+			b.as(role)
+		}
+	}
+	b.t = t
+	return b
+}
+
+// at is a scene that an address alone makes.
+func (g *gallery) at(name, role, path string) scene {
+	return scene{name, role, func(b *tab) { b.open(path) }}
+}
+
+// pressed is a page after one of its start buttons was pressed.
+func (g *gallery) pressed(name, role string, p place, page surface, kind op.Kind) scene {
+	return scene{name, role, func(b *tab) {
+		id := dashed(kind) + page.after(p)
+		b.open(page.path(p))
+		b.click("#start-" + id + " button")
+		b.has("#answer-" + id + ".result")
+	}}
+}
+
+func (g *gallery) scenes() []scene {
+	ws, slug := workspace, g.kestrel.Slug
+	tenant, connection := surfaces[0], surfaces[1]
+	juniper := g.place(g.t, "juniper")
+	bright := g.place(g.t, "bright-quay")
+	return []scene{
+		g.at("sign-in", "", "/sign-in"),
+		{"sign-in-refused", "", func(b *tab) {
+			b.open("/sign-in")
+			b.fillIn("ana.ruiz@lattice.example", "not her password")
+			b.has(".errors")
+		}},
+		{"session-ended", "", func(b *tab) {
+			yes := true
+			call(b, network.SetCookie, network.SetCookieParams{Name: "__Host-interlock", Value: "ils_OVER", URL: g.URL, Path: "/", Secure: &yes})
+			b.open(op.TenantsPath(ws))
+		}},
+		g.at("workspaces", "operator", op.WorkspacesRoute),
+		g.at("tenants", "operator", op.TenantsPath(ws)),
+		g.at("tenants-none-found", "operator", op.TenantsPath(ws)+"?q=nobody"),
+		{"tenants-switcher", "operator", func(b *tab) {
+			b.open(op.TenantsPath(ws))
+			b.click(".switch")
+		}},
+		g.at("tenant", "operator", g.alder.path()),
+		g.pressed("tenant-accepted", "operator", g.kestrel, tenant, op.InventorySync),
+		g.pressed("tenant-deduped", "operator", g.kestrel, tenant, op.InventorySync),
+		g.pressed("tenant-scope-busy", "operator", g.kestrel, tenant, op.DirectoryGroupsSync),
+		g.pressed("tenant-blocked", "owner", juniper, tenant, op.InventorySync),
+		g.pressed("tenant-blocked-ask", "operator", juniper, tenant, op.InventorySync),
+		g.at("tenant-no-capability", "viewer", g.alder.path()),
+		g.at("tenant-no-default", "operator", op.TenantPath(ws, "harbour-pine")),
+		g.at("tenant-archived", "operator", op.TenantPath(ws, "old-mill")),
+		g.pressed("connection-deduped", "operator", g.kestrel, connection, op.InventorySync),
+		g.pressed("connection-scope-busy", "operator", g.kestrel, connection, op.ConnectionVerify),
+		g.pressed("connection-blocked", "owner", bright, connection, op.DirectoryGroupsSync),
+		{"connection-accepted", "owner", func(b *tab) {
+			b.open(g.alder.connection())
+			id := "connection-verify-" + g.alder.Default.ID
+			b.click("#start-" + id + " button")
+			b.has("#answer-" + id + ".result")
+		}},
+		g.at("connection", "owner", g.alder.connection()),
+		{"connection-delete", "owner", func(b *tab) {
+			b.open(g.alder.connection())
+			b.click("#manage details:last-of-type summary")
+		}},
+		g.at("connections", "owner", op.ConnectionsPath(ws, slug)),
+		{"connections-notice", "operator", func(b *tab) {
+			b.open(op.ConnectionsPath(ws, slug))
+			b.click(`form[action$="connection.verify"] button`)
+			b.has("#notices .result")
+		}},
+		g.at("connections-all", "operator", op.AllConnectionsPath(ws)),
+		g.at("connection-new", "owner", op.ConnectionNewPath(ws, slug)),
+		{"connection-new-refused", "owner", func(b *tab) {
+			b.open(op.ConnectionNewPath(ws, slug))
+			eval[bool](b, `document.querySelector("main form").noValidate = true`)
+			b.do(chromedp.SetValue(chromedp.CSS("#client_id"), "not a GUID"))
+			b.click("main form button[type=submit]")
+			b.has(".errors")
+		}},
+		g.at("connection-edit", "owner", op.EditConnection.Path(ws, slug, "primary")),
+		g.at("connection-credential", "owner", op.RotateCredential.Path(ws, slug, "primary")),
+		g.at("connection-consent", "owner", op.AskConsent.Path(ws, slug, "primary")),
+		{"connection-consent-link", "owner", func(b *tab) {
+			b.open(op.AskConsent.Path(ws, slug, "primary"))
+			b.click(`main form[action$="/consent"] button`)
+			b.has("#link")
+		}},
+		g.at("groups", "operator", op.GroupsPath(ws, "alder-street")),
+		g.at("groups-empty", "operator", op.GroupsPath(ws, "fenwick")),
+		{"group", "operator", func(b *tab) {
+			b.open(op.GroupsPath(ws, "alder-street"))
+			b.follow(`tbody a[href*="/groups/"]`)
+		}},
+		g.at("inventory", "operator", op.InventoryPath(ws, "alder-street")),
+		g.at("operations", "operator", op.OperationsPath(ws)),
+		g.at("operations-attention", "operator", op.OperationsPath(ws)+"?show=attention"),
+		g.at("operations-empty", "operator", op.OperationsPath(ws)+"?state=lost"),
+		g.at("attempts", "operator", op.AttemptsPath(ws)),
+		{"attempt", "operator", func(b *tab) {
+			b.open(op.AttemptsPath(ws))
+			b.follow(`tbody a[href*="/attempts/"]`)
+		}},
+		{"run-running", "operator", func(b *tab) {
+			b.open(op.RunPath(ws, g.kestrel.runs()[0].Code))
+			b.live()
+		}},
+		g.at("run-succeeded", "operator", op.RunPath(ws, g.done.Code)),
+		g.at("run-partial", "operator", op.RunPath(ws, g.partial.Code)),
+		g.at("run-failed", "owner", op.RunPath(ws, g.failed.Code)),
+		g.at("run-failed-ask", "operator", op.RunPath(ws, g.failed.Code)),
+		{"run-queued", "operator", func(b *tab) {
+			// The provider asks for patience: the run goes back in line.
+			g.alder.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "25"}})
+			g.ln = g.alder.start(op.InventorySync)
+			g.alder.until(g.ln.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })
+			b.open(op.RunPath(ws, g.ln.Code))
+		}},
+		g.at("notifications", "operator", op.NotificationsPath(ws)),
+		{"notifications-panel", "operator", func(b *tab) {
+			b.open(g.alder.path())
+			b.click("#bell")
+			b.has("#panel .panel")
+		}},
+		g.at("tokens", "operator", op.TokensPath(ws)),
+		{"token-made", "operator", func(b *tab) {
+			b.open(op.TokensPath(ws))
+			b.do(chromedp.SetValue(chromedp.CSS("#name"), "Nightly report"))
+			b.click("main form:has(#name) button[type=submit]")
+			b.until(`document.querySelector("main").innerText.includes("Nightly report") && document.readyState === "complete"`)
+		}},
+		g.at("members", "owner", op.MembersPath(ws)),
+		{"member", "owner", func(b *tab) {
+			b.open(op.MembersPath(ws))
+			b.follow(`tbody a[href*="/members/"]`)
+		}},
+		g.at("settings", "owner", op.TenantSettingsPath(ws, "alder-street")),
+		g.at("error-403", "viewer", op.EditConnection.Path(ws, slug, "primary")),
+		g.at("error-404", "operator", op.TenantPath(ws, "nobody")),
+		{"run-cancelled", "operator", func(b *tab) {
+			r := g.kestrel.runs()[0]
+			if _, err := g.as(b.t, "operator").Cancel(b.t.Context(), r.ID); err != nil {
+				b.t.Fatal(err)
+			}
+			g.kestrel.ended(r.ID)
+			b.open(op.RunPath(ws, r.Code))
+		}},
+		{"notice-run-ended", "operator", func(b *tab) {
+			b.open(op.TenantsPath(ws))
+			b.live()
+			p := g.marlow
+			p.t = b.t
+			p.ended(p.start(op.ConnectionVerify).ID)
+			b.has("#notices .result")
+		}},
+		{"run-blocked", "operator", func(b *tab) {
+			g.send(b.t, http.MethodPost, "/tenants/alder-street/connections/primary/disable", nil)
+			p := g.alder
+			p.t = b.t
+			r := p.ended(g.ln.ID)
+			if r.Outcome != op.RunBlocked {
+				b.t.Fatalf("the run ended as %s", r.Words.Code)
+			}
+			b.open(op.RunPath(ws, r.Code))
+		}},
+	}
+}
