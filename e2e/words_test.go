@@ -22,19 +22,11 @@ type spoken struct{ title, why, next string }
 // commands show it.
 func ofAnswer(a op.Answer) spoken {
 	first := a.Reasons[0]
-	next := strings.Join(a.Next, " ")
-	if first.Fix != nil {
-		next = strings.TrimSpace(next + " " + first.Fix.Ask())
-	}
-	return spoken{a.Title, first.Title + ". " + first.Detail, next}
+	return spoken{a.Title, first.Title + ". " + first.Detail, first.Fix.Behind(strings.Join(a.Next, " "))}
 }
 
 func ofRun(r op.Run) spoken {
-	next := r.Words.Next
-	if r.Words.Fix != nil {
-		next = strings.TrimSpace(next + " " + r.Words.Fix.Ask())
-	}
-	return spoken{r.Words.Title, r.Words.Reason + ". " + r.Words.Why, next}
+	return spoken{r.Words.Title, r.Words.Reason + ". " + r.Words.Why, r.Words.Fix.Behind(r.Words.Next)}
 }
 
 // ofTerminal reads back what a command has printed, its lines joined again. Next

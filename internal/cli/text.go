@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -80,11 +79,7 @@ func (p page) answer(a op.Answer) {
 	if a.Also != "" {
 		p.slot("Also", a.Also)
 	}
-	next := slices.Clone(a.Next)
-	if first.Fix != nil && first.Fix.Ask() != "" {
-		next = append(next, first.Fix.Ask())
-	}
-	p.slot("Next", strings.Join(next, " "))
+	p.slot("Next", first.Fix.Behind(strings.Join(a.Next, " ")))
 	p.action(first, a)
 	connection := "none"
 	if a.Target != nil {
@@ -125,11 +120,7 @@ func (p page) fix(f *op.Fix) {
 func (p page) run(r op.Run) {
 	p.line("%s  %s", r.Words.Pill, r.Words.Title)
 	p.slot("Why", r.Words.Reason+". "+r.Words.Why)
-	next := r.Words.Next
-	if r.Words.Fix != nil {
-		next = strings.TrimSpace(next + " " + r.Words.Fix.Ask())
-	}
-	p.slot("Next", next)
+	p.slot("Next", r.Words.Fix.Behind(r.Words.Next))
 	if r.State == op.Finished && r.Outcome != op.RunSucceeded {
 		p.fix(r.Words.Fix)
 	}

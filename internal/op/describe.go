@@ -30,6 +30,15 @@ func (f Fix) Ask() string {
 	return strings.Replace(ask, "{who}", f.Who, 1)
 }
 
+// Behind returns next, which is what to do, with whom to ask behind it: for lines
+// that have no room of their own for that. What next says already is not said again.
+func (f *Fix) Behind(next string) string {
+	if f == nil || strings.HasPrefix(next, strings.TrimSuffix(f.Ask(), ".")) {
+		return next
+	}
+	return strings.TrimSpace(next + " " + f.Ask())
+}
+
 // Describe puts an answer of the gate into words, as its reader may see it. It is
 // the only place where an answer becomes sentences; surfaces show them as they are.
 func Describe(r Result) Answer {

@@ -246,3 +246,20 @@ func FuzzDescribe(f *testing.F) {
 		}
 	})
 }
+
+func TestBehind(t *testing.T) {
+	admin := &Fix{Who: "an administrator of Kestrel"}
+	for _, tc := range []struct {
+		fix        *Fix
+		next, want string
+	}{
+		{nil, "Wait.", "Wait."},
+		{&Fix{Who: you, Label: "Fix"}, "Wait.", "Wait."},
+		{admin, "Start again.", "Start again. Ask an administrator of Kestrel."},
+		{admin, "Ask an administrator of Kestrel to grant consent.", "Ask an administrator of Kestrel to grant consent."},
+	} {
+		if got := tc.fix.Behind(tc.next); got != tc.want {
+			t.Errorf("%q behind %q, want %q", got, tc.next, tc.want)
+		}
+	}
+}
