@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"syscall"
@@ -103,7 +104,12 @@ func crashOften(t *testing.T, crashes int) {
 // crash kills the server's process that serves us.
 func crash(t *testing.T, database string) {
 	t.Helper()
-	d := openDatabase(t, database)
+	var d *db.DB
+	eventually(t, time.Minute, "the database lets us in", func() bool { // it may be busy with the crash before
+		var err error
+		d, err = db.Open(t.Context(), db.Config{URL: database, Logger: slog.New(slog.DiscardHandler)})
+		return err == nil
+	})
 	defer d.Close() //nolint:errcheck // there is nobody to say goodbye to
 	if err := syscall.Kill(int(number(t, d, `SELECT pg_backend_pid()`)), syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func rollOver(t *testing.T, restarts int) {
 		slugs = append(slugs, fmt.Sprintf("tenant-%d", i))
 	}
 	nodes[0].readyTenants(slugs...)
-	w.fault(graphsim.Fault{Action: graphsim.Action{Kind: graphsim.ActDelay, DelayMS: 20}})
+	w.fault(graphsim.Fault{Action: graphsim.Action{Kind: graphsim.ActDelay, DelayMS: 5}})
 
 	ctx, stop := context.WithCancel(t.Context())
 	var pressers sync.WaitGroup
@@ -83,6 +83,7 @@ func rollOver(t *testing.T, restarts int) {
 		})
 	}
 	for i := range restarts {
+		time.Sleep(300 * time.Millisecond) // of work
 		nodes[i%2].stop()
 		nodes[i%2] = nodes[i%2].again()
 	}
