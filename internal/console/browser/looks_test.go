@@ -119,8 +119,8 @@ type gallery struct {
 	t    *testing.T
 	tabs map[string]*tab // by role
 
-	kestrel, alder, marlow, fenwick    place
-	running, done, partial, failed, ln op.RunRef
+	kestrel, alder, marlow, fenwick     place
+	succeeded, partial, failed, waiting op.RunRef
 }
 
 func newGallery(t *testing.T) *gallery {
@@ -145,8 +145,8 @@ func newGallery(t *testing.T) *gallery {
 	g.fenwick.ended(g.failed.ID)
 	g.kestrel.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Skip: 9, Action: graphsim.Action{Kind: graphsim.ActHold}})
 	g.alder.ended(groups.ID)
-	g.done = g.alder.start(op.InventorySync)
-	g.alder.ended(g.done.ID)
+	g.succeeded = g.alder.start(op.InventorySync)
+	g.alder.ended(g.succeeded.ID)
 	g.marlow.ended(g.partial.ID)
 	verify := g.marlow.start(op.ConnectionVerify)
 	g.marlow.ended(verify.ID)
@@ -273,16 +273,16 @@ func (g *gallery) scenes() []scene {
 			b.open(op.RunPath(ws, g.kestrel.runs()[0].Code))
 			b.live()
 		}},
-		g.at("run-succeeded", "operator", op.RunPath(ws, g.done.Code)),
+		g.at("run-succeeded", "operator", op.RunPath(ws, g.succeeded.Code)),
 		g.at("run-partial", "operator", op.RunPath(ws, g.partial.Code)),
 		g.at("run-failed", "owner", op.RunPath(ws, g.failed.Code)),
 		g.at("run-failed-ask", "operator", op.RunPath(ws, g.failed.Code)),
 		{"run-queued", "operator", func(b *tab) {
 			// The provider asks for patience: the run goes back in line.
 			g.alder.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "25"}})
-			g.ln = g.alder.start(op.InventorySync)
-			g.alder.until(g.ln.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })
-			b.open(op.RunPath(ws, g.ln.Code))
+			g.waiting = g.alder.start(op.InventorySync)
+			g.alder.until(g.waiting.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })
+			b.open(op.RunPath(ws, g.waiting.Code))
 		}},
 		g.at("notifications", "operator", op.NotificationsPath(ws)),
 		{"notifications-panel", "operator", func(b *tab) {
@@ -325,7 +325,7 @@ func (g *gallery) scenes() []scene {
 			g.send(b.t, http.MethodPost, "/tenants/alder-street/connections/primary/disable", nil)
 			p := g.alder
 			p.t = b.t
-			r := p.ended(g.ln.ID)
+			r := p.ended(g.waiting.ID)
 			if r.Outcome != op.RunBlocked {
 				b.t.Fatalf("the run ended as %s", r.Words.Code)
 			}

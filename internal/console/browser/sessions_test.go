@@ -182,10 +182,10 @@ func TestBrowserForgery(t *testing.T) {
 	}
 	const submit = `<script>document.getElementById("f").submit()</script>`
 	pages := map[string]string{
-		"/form":      form("") + submit,
-		"/plain":     form(`enctype="text/plain"`) + submit,
-		"/multipart": form(`enctype="multipart/form-data"`) + submit,
-		"/null":      `<iframe sandbox="allow-scripts allow-forms allow-top-navigation" srcdoc='` + strings.ReplaceAll(form(`target="_top"`)+submit, "'", "&#39;") + `'></iframe>`,
+		"/form":        form("") + submit,
+		"/plain":       form(`enctype="text/plain"`) + submit,
+		"/multipart":   form(`enctype="multipart/form-data"`) + submit,
+		"/null":        `<iframe sandbox="allow-scripts allow-forms allow-top-navigation" srcdoc='` + strings.ReplaceAll(form(`target="_top"`)+submit, "'", "&#39;") + `'></iframe>`,
 		"/no-referrer": `<meta name=referrer content=no-referrer>` + form("") + submit,
 		"/fetch": `<script>fetch("` + target + `", {method: "POST", mode: "no-cors", credentials: "include",
 			body: new URLSearchParams(` + quotedMap(fields) + `)}).finally(() => document.title = "sent")</script>`,

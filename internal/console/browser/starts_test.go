@@ -148,7 +148,6 @@ func (s *show) seenBy(t *testing.T, role, attempt string) op.Answer {
 	return a.Answer
 }
 
-
 // TestBrowserPressedTwice: a double click, and a form that is sent again, is one
 // press with one run.
 func TestBrowserPressedTwice(t *testing.T) { onBoth(t, pressedTwice) }
