@@ -93,7 +93,7 @@ func open(ctx context.Context, cfg demo.Config) (*show, error) {
 	go func() { served <- d.Serve(ctx) }()
 	s := &show{Info: d.Info, demo: d, stop: func() {
 		cancel()
-		_ = _ = <-served // it ended because it was told to // what it says of being stopped
+		_ = <-served // it ended because it was told to
 		d.Close()
 	}}
 	for i := range cfg.Tenants {
