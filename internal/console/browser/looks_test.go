@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -55,7 +56,7 @@ func TestBrowserLooks(t *testing.T) {
 				b.size(look.width)
 				b.theme(look.theme)
 				what := fmt.Sprintf("%d-%s", look.width, look.theme)
-				eval[any](b, settled)
+				eval[bool](b, settled)
 				if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > int(look.width) {
 					t.Errorf("%s: %d pixels wide: %s", what, wide, eval[string](b, widest))
 				}
@@ -78,7 +79,8 @@ func TestBrowserLooks(t *testing.T) {
 
 // settled waits until the page is drawn as it is to stay.
 const settled = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
-	.then(() => Promise.all(document.getAnimations().map((a) => a.finished.catch(() => {}))))`
+	.then(() => Promise.all(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < Infinity).map((a) => a.finished.catch(() => {}))))
+	.then(() => true)`
 
 // widest names the elements that stand out of the page.
 const widest = `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
@@ -125,7 +127,7 @@ type gallery struct {
 
 func newGallery(t *testing.T) *gallery {
 	t.Helper()
-	s, err := open(t.Context(), demo.Config{})
+	s, err := open(t.Context(), demo.Config{Heartbeat: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,9 +286,13 @@ func (g *gallery) scenes() []scene {
 			g.alder.until(g.waiting.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })
 			b.open(op.RunPath(ws, g.waiting.Code))
 		}},
+		{"connection-disabled", "owner", func(b *tab) {
+			g.send(b.t, http.MethodPost, "/tenants/alder-street/connections/primary/disable", nil)
+			b.open(g.alder.connection())
+		}},
 		g.at("notifications", "operator", op.NotificationsPath(ws)),
 		{"notifications-panel", "operator", func(b *tab) {
-			b.open(g.alder.path())
+			b.open(g.marlow.path())
 			b.click("#bell")
 			b.has("#panel .panel")
 		}},
@@ -322,7 +328,6 @@ func (g *gallery) scenes() []scene {
 			b.has("#notices .result")
 		}},
 		{"run-blocked", "operator", func(b *tab) {
-			g.send(b.t, http.MethodPost, "/tenants/alder-street/connections/primary/disable", nil)
 			p := g.alder
 			p.t = b.t
 			r := p.ended(g.waiting.ID)

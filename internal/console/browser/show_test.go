@@ -93,7 +93,9 @@ func open(ctx context.Context, cfg demo.Config) (*show, error) {
 	go func() { served <- d.Serve(ctx) }()
 	s := &show{Info: d.Info, demo: d, stop: func() {
 		cancel()
-		_ = <-served // it ended because it was told to
+		if err := <-served; err != nil {
+			panic(err) // the product under test ended by itself
+		}
 		d.Close()
 	}}
 	for i := range cfg.Tenants {
