@@ -98,7 +98,7 @@ race: ## The packages that live by concurrency, under the race detector
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (1m); new inputs land in testdata/fuzz
-	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names = names " " $$1 } /^ok/ { n = split(names, f, " "); for (i = 1; i <= n; i++) print $$2, f[i]; names = "" }' | \
+	@grep -rnoE --include='*_test.go' '^func Fuzz\w+' e2e internal | sed -E 's|^(.*)/[^/]*:[0-9]+:func (.*)|./\1 \2|' | \
 	while read -r package target; do \
 		echo "== $$target in $$package for $(FUZZTIME)"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
