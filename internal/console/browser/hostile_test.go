@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -108,6 +109,34 @@ func TestBrowserTextStaysText(t *testing.T) {
 	shows(b, op.InventoryPath(workspace, p.Slug)+"?"+query("q", "evil"), hostile[0], hostile[2], hostile[9])
 	shows(b, op.AttemptsPath(workspace), name)
 	shows(b, op.NotificationsPath(workspace))
+}
+
+// TestBrowserHears: the silence of the console, which every test here ends with,
+// means something.
+func TestBrowserHears(t *testing.T) {
+	b := onStage(t).visit(t)
+	b.open("/sign-in")
+	for js, complaint := range map[string]string{
+		`document.body.append(Object.assign(document.createElement("script"), { textContent: "evil()" }))`:    "Content Security Policy",
+		`document.body.insertAdjacentHTML("beforeend", "<img src=/x onerror=evil()>")`:                        "Content Security Policy",
+		`document.body.insertAdjacentHTML("beforeend", "<p style='color:red'>x</p>")`:                         "Content Security Policy",
+		`document.body.append(Object.assign(document.createElement("img"), { src: "http://localhost:1/x" }))`: "Content Security Policy",
+		`setTimeout(() => evil())`:                  "evil is not defined",
+		`console.error("something is wrong")`:       "something is wrong",
+		`fetch("/nowhere").then(() => {})`:          "404",
+		`console.warn("something is nearly wrong")`: "something is nearly wrong",
+	} {
+		eval[any](b, `{ `+js+`; null }`)
+		for deadline := time.Now().Add(patience); !strings.Contains(strings.Join(b.complaints(), " "), complaint); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s goes unheard: %q", js, b.complaints())
+				break
+			}
+		}
+		b.forget()
+	}
+	time.Sleep(200 * time.Millisecond) // for what some of them say twice
+	b.forget()
 }
 
 func query(name, value string) string { return url.Values{name: {value}}.Encode() }

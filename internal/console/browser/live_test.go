@@ -43,7 +43,7 @@ func TestBrowserLive(t *testing.T) { onBoth(t, live) }
 
 func live(t *testing.T, s *show) {
 	p := s.ready(t)
-	release := p.fault(graphsim.Fault{Path: "/v1.0/*", Skip: 6, Action: graphsim.Action{Kind: graphsim.ActHold}})
+	release := p.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Skip: 6, Action: graphsim.Action{Kind: graphsim.ActHold}})
 	list := s.visit(t).as("operator")
 	tenant, tenants := list.beside(), list.beside()
 	watcher := s.visit(t).as("viewer")
@@ -269,6 +269,7 @@ func revoked(t *testing.T, s *show) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // each waits most of its time
 			email, password := strings.ReplaceAll(tt.name, " ", "-")+"@lattice.example", "correct horse battery"
 			email = strings.ReplaceAll(email, "'", "")
 			var made struct {

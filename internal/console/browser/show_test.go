@@ -181,11 +181,7 @@ func (p place) fault(f graphsim.Fault) (end func()) {
 		p.t.Fatal(err)
 	}
 	end = sync.OnceFunc(func() {
-		ctx := context.WithoutCancel(p.t.Context())
-		if err := p.show.control.ClearFaults(ctx, id); err != nil {
-			p.t.Error(err)
-		}
-		if _, err := p.show.control.Release(ctx, id); err != nil {
+		if err := p.show.control.ClearFaults(context.WithoutCancel(p.t.Context()), id); err != nil {
 			p.t.Error(err)
 		}
 	})
