@@ -186,6 +186,7 @@ func (g *gallery) pressed(name, role string, p place, page surface, kind op.Kind
 	}}
 }
 
+// scenes are in an order in which each finds what those before it left.
 func (g *gallery) scenes() []scene {
 	ws, slug := workspace, g.kestrel.Slug
 	tenant, connection := surfaces[0], surfaces[1]
@@ -263,6 +264,17 @@ func (g *gallery) scenes() []scene {
 			b.follow(`tbody a[href*="/groups/"]`)
 		}},
 		g.at("inventory", "operator", op.InventoryPath(ws, "alder-street")),
+		{"run-queued", "operator", func(b *tab) {
+			// The provider asks for patience: the run goes back in line.
+			g.alder.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "21"}})
+			g.waiting = g.alder.start(op.InventorySync)
+			g.alder.until(g.waiting.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })
+			b.open(op.RunPath(ws, g.waiting.Code))
+		}},
+		{"connection-disabled", "owner", func(b *tab) {
+			g.send(b.t, http.MethodPost, "/tenants/alder-street/connections/primary/disable", nil)
+			b.open(g.alder.connection())
+		}},
 		g.at("operations", "operator", op.OperationsPath(ws)),
 		g.at("operations-attention", "operator", op.OperationsPath(ws)+"?show=attention"),
 		g.at("operations-empty", "operator", op.OperationsPath(ws)+"?state=lost"),
@@ -279,17 +291,6 @@ func (g *gallery) scenes() []scene {
 		g.at("run-partial", "operator", op.RunPath(ws, g.partial.Code)),
 		g.at("run-failed", "owner", op.RunPath(ws, g.failed.Code)),
 		g.at("run-failed-ask", "operator", op.RunPath(ws, g.failed.Code)),
-		{"run-queued", "operator", func(b *tab) {
-			// The provider asks for patience: the run goes back in line.
-			g.alder.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "25"}})
-			g.waiting = g.alder.start(op.InventorySync)
-			g.alder.until(g.waiting.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })
-			b.open(op.RunPath(ws, g.waiting.Code))
-		}},
-		{"connection-disabled", "owner", func(b *tab) {
-			g.send(b.t, http.MethodPost, "/tenants/alder-street/connections/primary/disable", nil)
-			b.open(g.alder.connection())
-		}},
 		g.at("notifications", "operator", op.NotificationsPath(ws)),
 		{"notifications-panel", "operator", func(b *tab) {
 			b.open(g.marlow.path())
@@ -300,8 +301,8 @@ func (g *gallery) scenes() []scene {
 		{"token-made", "operator", func(b *tab) {
 			b.open(op.TokensPath(ws))
 			b.do(chromedp.SetValue(chromedp.CSS("#name"), "Nightly report"))
-			b.click("main form:has(#name) button[type=submit]")
-			b.until(`document.querySelector("main").innerText.includes("Nightly report") && document.readyState === "complete"`)
+			b.follow("main form:has(#name) button[type=submit]")
+			b.says("h2", "Nightly report")
 		}},
 		g.at("members", "owner", op.MembersPath(ws)),
 		{"member", "owner", func(b *tab) {

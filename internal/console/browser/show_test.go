@@ -82,6 +82,17 @@ func onBoth(t *testing.T, fn func(t *testing.T, s *show)) {
 	})
 }
 
+// onBothAtLength is onBoth; with -short it leaves PostgreSQL out, whose part in
+// what a page does is small.
+func onBothAtLength(t *testing.T, fn func(t *testing.T, s *show)) {
+	t.Helper()
+	if testing.Short() {
+		fn(t, onStage(t))
+		return
+	}
+	onBoth(t, fn)
+}
+
 // open starts a demo and answers until it is stopped.
 func open(ctx context.Context, cfg demo.Config) (*show, error) {
 	d, err := demo.New(ctx, cfg)

@@ -211,7 +211,7 @@ func pressedTwice(t *testing.T, s *show) {
 
 // TestBrowserLeftOpen: a tab that was left open over night starts nothing that
 // its reader did not see, and nothing silently.
-func TestBrowserLeftOpen(t *testing.T) { onBoth(t, leftOpen) }
+func TestBrowserLeftOpen(t *testing.T) { onBothAtLength(t, leftOpen) }
 
 func leftOpen(t *testing.T, s *show) {
 	const slot = "#answer-inventory-sync"
