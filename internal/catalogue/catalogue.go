@@ -100,6 +100,10 @@ type Report interface {
 	Progress(ctx context.Context, c op.Counts) error
 	// Item writes or replaces one line of the results by its Key.
 	Item(ctx context.Context, item op.Item) error
+	// NotReached names items that this try does not come to. They are told when the
+	// run ends with it, and forgotten when it goes back in line: the next try may
+	// reach them.
+	NotReached(items []op.Item)
 	// Event adds a line to the timeline, such as "Reading apps".
 	Event(ctx context.Context, text string) error
 }

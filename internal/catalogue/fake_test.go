@@ -147,6 +147,8 @@ func (r *report) Item(ctx context.Context, item op.Item) error {
 	return errors.Join(ctx.Err(), r.spend())
 }
 
+func (r *report) NotReached(items []op.Item) { r.items = append(r.items, items...) }
+
 func (r *report) Event(ctx context.Context, text string) error {
 	r.events = append(r.events, text)
 	return errors.Join(ctx.Err(), r.spend())

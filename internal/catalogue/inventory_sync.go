@@ -178,6 +178,9 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, rows int
 		item.Result = op.ItemFailed
 		s.counts.Failed++
 	}
+	if failure == nil && rows == 0 {
+		item.Args = op.Args{"objects": "0"} // to be told from an item that counts nothing
+	}
 	if failure != nil {
 		item.Counts = op.Counts{}
 		item.Reason, item.Args = told(s.env, failure, t.area.permission)
@@ -197,14 +200,13 @@ func (s *inventorySyncRun) stop(ctx context.Context, left []inventoryType, why e
 	if !errors.As(why, &pe) {
 		return why // the run itself is over, and nothing of it can be written
 	}
-	for _, t := range left {
+	items := make([]op.Item, len(left))
+	for i, t := range left {
 		if err := s.env.Data.Stale(ctx, t.dataset(), provider.Classify(why)); err != nil {
 			return err
 		}
-		item := op.Item{Key: t.key, Name: t.name, Result: op.ItemSkipped, Reason: op.ItemNotReached, At: s.env.Now()}
-		if err := s.env.Report.Item(ctx, item); err != nil {
-			return err
-		}
+		items[i] = op.Item{Key: t.key, Name: t.name, Result: op.ItemSkipped, Reason: op.ItemNotReached, At: s.env.Now()}
 	}
+	s.env.Report.NotReached(items)
 	return why
 }

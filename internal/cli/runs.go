@@ -50,7 +50,7 @@ func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run) error {
 		_, _ = fmt.Fprintln(a.Out)
 		t := a.table("ITEM", "RESULT", "DETAIL")
 		for _, i := range items.Items {
-			t.row(i.Name, i.Result.Label(), i.Detail)
+			t.row(i.Name, i.Label(), i.Detail)
 		}
 		if err := t.print(); err != nil {
 			return err

@@ -67,7 +67,7 @@ func TestGroups(t *testing.T) {
 		if got := first.page.Find("#groups tr").Length() + second.page.Find("#groups tr").Length(); got != 60 {
 			t.Errorf("%d groups on two pages", got)
 		}
-		jonas.get(groups+"?q=team+0").says(".pager", "10 groups on this page")
+		jonas.get(groups+"?q=team+0").says(".pager", "10 groups, by name")
 		jonas.get(groups+"?q=nothing").says("#group-list", "No groups match this name")
 
 		one := jonas.get(groups + "/g-drivers").want(http.StatusOK)

@@ -140,7 +140,7 @@ func TestRunLives(t *testing.T) {
 			t.Errorf("read aloud: %q", got)
 		}
 		w.Exec(`UPDATE runs SET done = 2 WHERE id = $1`, run) // by another process: nobody says so
-		page = s.until("#run-top", "2 of 4 items")
+		page = s.until("#run-top", "2 of 4 types")
 		if page.Find(`[hx-target="#announce"], [hx-target="#joined"]`).Length() != 0 {
 			t.Error("what did not change is sent, or numbers are read aloud")
 		}

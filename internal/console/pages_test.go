@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -198,7 +199,7 @@ func TestRunPage(t *testing.T) {
 		w.Exec(`INSERT INTO run_items (run_id, seq, key, name, result, done, failed, total, reason, args, at)
 			VALUES ($1, 1, 'apps', 'Apps', 'failed', 0, 0, 4, 'permission_missing', '{"provider":"Microsoft 365","permissions":"DeviceManagementApps.Read.All","count":"1"}', interlock_now())`, id)
 		page = ana.get(path)
-		page.says("#run-top h2", "3 of 12 items")
+		page.says("#run-top h2", "3 of 12 types")
 		page.says("#run-top", "25%")
 		page.says("#item-rows", "AppsFailed1 permission is missing. Microsoft 365 refused these calls: DeviceManagementApps.Read.All.")
 
@@ -211,6 +212,30 @@ func TestRunPage(t *testing.T) {
 		if got := ana.get(path + "?show=failed").column("#item-rows td:first-child"); len(got) != 1 || got[0] != "Apps" {
 			t.Errorf("failed items %q", got)
 		}
+
+		// Of many items the first few are shown, failed ones before the others; of steps
+		// that follow each other the newest.
+		for i := range 12 {
+			w.Exec(`INSERT INTO run_items (run_id, seq, key, name, result, done, failed, total, reason, args, at)
+				VALUES ($1, $2, $3, $3, 'done', 0, 0, 0, '', '{"objects":"0"}', interlock_now())`, id, 10+i, fmt.Sprintf("type-%02d", i))
+			w.Exec(`INSERT INTO run_events (run_id, seq, at, kind, text, fence) VALUES ($1, $2, interlock_now(), 'step', $3, 1)`, id, 100+i, fmt.Sprintf("Reading type-%02d", i))
+		}
+		w.Exec(`UPDATE run_items SET result = 'failed', reason = 'item_not_reached' WHERE run_id = $1 AND key = 'type-11'`, id)
+		page = ana.get(path)
+		if got := page.column("#item-rows td:first-child"); len(got) != 10 || got[0] != "Apps" || got[1] != "type-11" || got[2] != "Devices" {
+			t.Errorf("items %q", got)
+		}
+		page.says("#item-rows", "type-11Not reached")
+		page.says("#item-rows", "type-00DoneNone in the tenant")
+		all := page.page.Find("#items .pager a")
+		if got := ana.get(all.AttrOr("href", "")).column("#item-rows td:first-child"); all.Text() != "Show all 14" || len(got) != 14 || got[0] != "Apps" || got[1] != "Devices" {
+			t.Errorf("%s leads to %q", all.Text(), got)
+		}
+		if lines := page.column("#timeline .timeline > li > div > b"); len(lines) != 2 || lines[0] != "Reading type-11" {
+			t.Errorf("timeline %q", lines)
+		}
+		page.says("#timeline summary", "11 steps before it")
+		page.says("#timeline .before li:last-child", "Reading type-00")
 
 		// It stands still: an owner may take the connection away, an operator not.
 		w.Exec(`UPDATE runs SET progress_at = progress_at - 3600000000 WHERE id = $1`, id)
@@ -309,7 +334,7 @@ func TestRunList(t *testing.T) {
 		}
 		page := mei.get("/w/lattice/operations")
 		page.says("#count-active", "2")
-		page.says("tr:contains(Kestrel)", "1 of 2 items")
+		page.says("tr:contains(Kestrel)", "1 of 2 types")
 		page.says("tr:contains(Fenwick)", "Did not run")
 		if got := w.browser(w.Outsider).get("/w/northgate/operations").page.Find("#runs tr").Length(); got != 0 {
 			t.Errorf("someone of another workspace sees %d runs", got)

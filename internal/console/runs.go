@@ -29,7 +29,7 @@ func (c *Console) runs(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}}
+	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Monitoring"}}
 	frame.Lead = "Accepted work only. A start that was blocked or busy never becomes a run; find those under Start attempts."
 	q := v.r.URL.Query()
 	list := view.RunList{
@@ -91,11 +91,11 @@ func (c *Console) runPage(v *visit) (page, error) {
 	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Operations", Href: op.OperationsPath(v.workspace())}}
 	frame.Lead = "Run " + r.Code + " · " + r.Tenant.Name
 	p := view.RunPage{
-		Run: r, Now: frame.Now, OnlyFailed: v.r.URL.Query().Get("show") == "failed",
+		Run: r, Now: frame.Now, Show: v.r.URL.Query().Get("show"), First: v.firstPage(),
 		Cancel:  v.may(tenancy.CancelRuns) && (r.State == op.Queued || r.State == op.Running),
 		Release: v.may(tenancy.ReleaseConnections) && (r.Stalled || r.State == op.Cancelling),
 	}
-	if p.Items, p.MoreHref, err = v.items(r.ID, p.OnlyFailed); err != nil {
+	if p.Items, p.MoreHref, err = v.items(r.ID, p.Show == "failed"); err != nil {
 		return page{}, err
 	}
 	if p.Timeline, err = v.timeline(r.ID); err != nil {
@@ -124,7 +124,7 @@ func (c *Console) runPage(v *visit) (page, error) {
 
 // items are what became of the items of a run: a page of all, or all that failed.
 func (v *visit) items(run string, onlyFailed bool) (described []op.Item, more string, err error) {
-	cursor := v.r.URL.Query().Get("items")
+	cursor := v.r.URL.Query().Get("cursor")
 	for {
 		items, next, err := v.console.store.Items(v.r.Context(), v.scope, run, cursor, 0)
 		if err != nil {
@@ -136,7 +136,7 @@ func (v *visit) items(run string, onlyFailed bool) (described []op.Item, more st
 			}
 		}
 		if !onlyFailed || next == "" {
-			return described, v.nextPage("items", next), nil
+			return described, v.nextPage("cursor", next), nil
 		}
 		cursor = next
 	}

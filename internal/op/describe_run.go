@@ -223,6 +223,14 @@ func (r ItemResult) Label() string {
 	return cmp.Or(itemResults[r], itemResults[ItemUnknown])
 }
 
+// Label returns how the item ended, in words.
+func (i Item) Label() string {
+	if i.Reason == ItemNotReached {
+		return items[i.Reason].reason
+	}
+	return i.Result.Label()
+}
+
 // DescribeItem returns i with its Detail: why it ended as it did, or what it brought.
 func DescribeItem(i Item) Item {
 	f := filler{i.Args, i.At}.with(Args{
@@ -235,6 +243,8 @@ func DescribeItem(i Item) Item {
 		i.Detail = f.fill(t.why)
 	case i.Reason != "":
 		i.Detail = f.item(i.Reason)
+	case i.Counts == Counts{} && i.Args["objects"] == "0":
+		i.Detail = f.fill(cameNone.label)
 	case i.Counts == Counts{}:
 		i.Detail = ""
 	case i.Args["changed"] != "" && i.Args["removed"] != "":

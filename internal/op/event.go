@@ -20,8 +20,8 @@ const (
 
 // events are the words of the timeline.
 var events = map[EventKind]string{
-	EventAccepted: "Accepted",
-	EventBegan:    "Began",
+	EventAccepted: "Accepted: all checks passed",
+	EventBegan:    "Began: access was checked again",
 	EventWaiting:  "Back in line",
 	EventResent:   "Sent again, because its place in line was lost",
 	EventCancel:   "{actor} asked to cancel",

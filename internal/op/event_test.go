@@ -10,8 +10,8 @@ func TestDescribeEvent(t *testing.T) {
 		kind       EventKind
 		text, want string
 	}{
-		{EventAccepted, "", "Accepted"},
-		{EventBegan, "", "Began"},
+		{EventAccepted, "", "Accepted: all checks passed"},
+		{EventBegan, "", "Began: access was checked again"},
 		{EventStep, "Reading apps", "Reading apps"},
 		{EventWaiting, "", "Back in line"},
 		{EventWaiting, string(ProviderThrottled), "Back in line: the provider asks to slow down"},

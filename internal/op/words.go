@@ -48,11 +48,12 @@ const (
 	anOperator = "an operator"
 )
 
-// kinds are the operations: the name that starts a sentence, and what it does.
-var kinds = map[Kind]struct{ name, does string }{
-	ConnectionVerify:    {"Connection verification", "Checks that Interlock can use the connection and has the permissions it needs."},
-	InventorySync:       {"Inventory sync", "Reads policies, apps and devices from the tenant."},
-	DirectoryGroupsSync: {"Directory groups sync", "Reads groups and their members from Entra ID."},
+// kinds are the operations: the name that starts a sentence, what it does, and
+// what one of its items is, and several are.
+var kinds = map[Kind]struct{ name, does, item, items string }{
+	ConnectionVerify:    {"Connection verification", "Checks that Interlock can use the connection and has the permissions it needs.", "check", "checks"},
+	InventorySync:       {"Inventory sync", "Reads policies, apps and devices from the tenant.", "type", "types"},
+	DirectoryGroupsSync: {"Directory groups sync", "Reads groups and their members from Entra ID.", "group", "groups"},
 }
 
 // outcomes are the four answers of the gate. Reason, why and next of a blocked
@@ -625,6 +626,7 @@ var (
 	unknownItem = text{why: "It ended for a reason this version has no words for: {code}."}
 	// came is what an item brought, cameChanged what it brought that was not there before.
 	came        = text{label: "{done} of {total}"}
+	cameNone    = text{label: "None in the tenant"}
 	cameChanged = text{label: "{done} of {total}, {changed} changed, {removed} removed"}
 )
 

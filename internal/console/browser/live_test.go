@@ -69,6 +69,8 @@ func live(t *testing.T, s *show) {
 	if said := watcher.text("#announce"); said != "" {
 		t.Errorf("the page announces %q before anything has changed", said)
 	}
+	watcher.click("#timeline summary")
+	watcher.until(`document.querySelector("#timeline details").open`)
 	unread := list.unread()
 
 	release()
@@ -76,6 +78,10 @@ func live(t *testing.T, s *show) {
 	watcher.says("#run-state", r.Words.Pill)
 	watcher.says("#outcome .result__title", r.Words.Title)
 	watcher.says("#item-rows", "Done")
+	watcher.says("#timeline", r.Words.Pill)
+	if !eval[bool](watcher, `document.querySelector("#timeline details").open`) {
+		t.Error("what its reader had opened is closed when the run goes on")
+	}
 	watcher.until(`document.getElementById("announce").textContent === ` + quoted(r.Words.Title))
 	if r.Counts.Done <= before {
 		t.Errorf("of %d items %d were done before the end", r.Counts.Done, before)

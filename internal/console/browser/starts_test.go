@@ -42,7 +42,7 @@ func (b *tab) result(selector string) shown {
 func said(a op.Answer) shown {
 	first := a.Reasons[0]
 	s := shown{Tag: a.Tag, Title: a.Title, Why: whenever.ReplaceAllString(first.Title+". "+first.Detail, "a while ago"), Next: strings.Join(a.Next, " "), Also: a.Also, Code: a.Code}
-	if first.Fix != nil && first.Fix.Href == "" {
+	if first.Fix.Behind(s.Next) != s.Next { // else the next step says it already
 		s.Ask = first.Fix.Ask()
 	}
 	return s

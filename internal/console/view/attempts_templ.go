@@ -389,7 +389,7 @@ func attemptList(l AttemptList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Pager("Newest first. "+counted(len(l.Rows), "attempt", "attempts")+" on this page.", l.First, l.Next, "Older attempts").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Pager("Newest first. "+onPage(len(l.Rows), "attempt", "attempts", l.First, l.Next)+".", l.First, l.Next, "Older attempts").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -137,7 +137,7 @@ func ConnectionsPage(l ConnectionList) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if l.First+l.Next != "" {
-				templ_7745c5c3_Err = Pager(counted(len(l.Rows), "connection", "connections")+" on this page", l.First, l.Next, "More connections").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Pager(onPage(len(l.Rows), "connection", "connections", l.First, l.Next), l.First, l.Next, "More connections").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -440,7 +440,7 @@ func groupList(l GroupList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Pager(counted(len(l.Rows), "group", "groups")+" on this page, by name", l.First, l.Next, "More groups").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Pager(onPage(len(l.Rows), "group", "groups", l.First, l.Next)+", by name", l.First, l.Next, "More groups").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -640,7 +640,7 @@ func GroupDetail(p GroupPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Pager(counted(len(p.Members), "member", "members")+" on this page", p.First, p.Next, "More members").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Pager(onPage(len(p.Members), "member", "members", p.First, p.Next), p.First, p.Next, "More members").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -392,7 +392,7 @@ func inventoryList(l InventoryList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Pager(counted(len(l.Rows), "object", "objects")+" on this page, by type and name", l.First, l.Next, "More objects").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Pager(onPage(len(l.Rows), "object", "objects", l.First, l.Next)+", by type and name", l.First, l.Next, "More objects").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

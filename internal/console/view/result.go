@@ -135,7 +135,7 @@ func ofRun(r op.Run) result {
 		reason: r.Words.Reason, why: r.Words.Why, next: r.Words.Next,
 		facts: []fact{
 			{name: "Connection", text: r.Target.Name},
-			{name: "Work done", text: workDone(r.Counts)},
+			{name: "Work done", text: r.Operation.Work(r.Counts)},
 			{name: "Code", text: r.Words.Code, code: true},
 		},
 	}
@@ -157,7 +157,7 @@ func (r *result) fix(f *op.Fix, main bool) {
 	case f == nil:
 	case f.Href != "":
 		r.actions = append(r.actions, action{text: f.Label, href: f.Href, main: main})
-	default:
+	case f.Behind(r.next) != r.next: // else the next step says it already
 		r.ask = f.Ask()
 	}
 }
@@ -169,14 +169,4 @@ func (r result) leads(href string) bool {
 		}
 	}
 	return false
-}
-
-func workDone(c op.Counts) string {
-	switch {
-	case c.Done == 0 && c.Total == 0:
-		return "None"
-	case c.Total == 0:
-		return op.Number(c.Done) + " items"
-	}
-	return op.Number(c.Done) + " of " + op.Number(c.Total) + " items"
 }

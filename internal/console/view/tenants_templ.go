@@ -153,7 +153,7 @@ func tenantList(l TenantList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Pager(counted(len(l.Rows), "tenant", "tenants")+" on this page", l.First, l.Next, "More tenants").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Pager(onPage(len(l.Rows), "tenant", "tenants", l.First, l.Next), l.First, l.Next, "More tenants").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

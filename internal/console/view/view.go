@@ -196,3 +196,7 @@ func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
 
 // stamp is a time as machines read it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// htmxConfig is how the pages use htmx: only for streams and answers in place. What
+// a reader has opened stays open when its surroundings are replaced.
+const htmxConfig = `{"history":false,"extensions":"sse","morphIgnore":["data-htmx-powered","open"]}`

@@ -16,6 +16,14 @@ func counted(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
+// onPage counts the lines of a list, of which first and next are further pages.
+func onPage(n int, one, many, first, next string) string {
+	if first == "" && next == "" {
+		return counted(n, one, many)
+	}
+	return counted(n, one, many) + " on this page"
+}
+
 // upper is words with a capital at their beginning.
 func upper(words string) string {
 	if words == "" {

@@ -40,6 +40,7 @@ type execution struct {
 
 	mu    sync.Mutex
 	items map[string]op.Item // by key, as last reported
+	left  []op.Item          // which this try did not reach
 	token *provider.Token    // once we have signed in
 }
 
@@ -401,6 +402,12 @@ func (r report) Item(ctx context.Context, it op.Item) error {
 	})
 	r.x.w.cfg.Changed(r.x.claim.RunID)
 	return err
+}
+
+func (r report) NotReached(items []op.Item) {
+	r.x.mu.Lock()
+	defer r.x.mu.Unlock()
+	r.x.left = items
 }
 
 func (r report) Event(ctx context.Context, text string) error {

@@ -35,15 +35,15 @@ func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 		return ledger.ErrFenced
 	}
 	if err == nil { // it is through, whatever was asked in its last moment
-		return ending.Run(ctx, tx, c, x.fromItems())
+		return x.end(ctx, tx, c, x.fromItems())
 	}
 	if c.State == op.Cancelling {
 		if c.CancelReason != "" {
 			cause := x.cause(c, c.CancelReason, nil)
 			cause.Args["actor"] = c.CancelBy
-			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: cause})
+			return x.end(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: cause})
 		}
-		return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunCancelled})
+		return x.end(ctx, tx, c, ledger.End{Outcome: op.RunCancelled})
 	}
 	if wait, why, again := x.again(c, err); again {
 		return x.requeue(ctx, tx, c, wait, why)
@@ -52,7 +52,20 @@ func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 	if reason == op.InternalFault {
 		x.log.ErrorContext(ctx, "operation failed by a fault of ours", "operation", x.def.Kind, "error", err)
 	}
-	return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: x.cause(c, reason, err)})
+	return x.end(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: x.cause(c, reason, err)})
+}
+
+// end ends the run, with what it did not come to.
+func (x *execution) end(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
+	x.mu.Lock()
+	left := x.left
+	x.mu.Unlock()
+	for _, it := range left {
+		if err := ledger.Item(ctx, tx, c.RunID, it); err != nil {
+			return err
+		}
+	}
+	return ending.Run(ctx, tx, c, e)
 }
 
 // fromItems computes how a run ended that came through.

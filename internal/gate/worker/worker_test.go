@@ -348,6 +348,37 @@ func TestThrottledRunGoesBackInLine(t *testing.T) {
 	})
 }
 
+// What a try did not reach is told when the run ends, not while the next may reach it.
+func TestNotReachedIsSaidAtTheEnd(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		throttled := &provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: time.Second}
+		tries := 0
+		s.provider.set(nil, func(context.Context) error {
+			if s.provider.count() == 1+2*tries { // signing in goes well
+				return nil
+			}
+			tries++
+			return throttled
+		})
+		notReached := func() int64 {
+			return s.Int(`SELECT COUNT(*) FROM run_items WHERE run_id = $1 AND reason = $2`, run.ID, string(op.ItemNotReached))
+		}
+		for s.slot(run.ID) != nil {
+			if n := notReached(); n != 0 {
+				t.Fatalf("%d items are said not to be reached after %d tries, and the run is in line", n, tries)
+			}
+			s.deliver(run.ID)
+		}
+		s.expect(run.ID, "failed/provider_throttled")
+		if n := notReached(); n == 0 || tries < 2 {
+			t.Errorf("%d items are said not to be reached at the end of %d tries", n, tries)
+		}
+	})
+}
+
 func TestCancelStopsARunningRun(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{Heartbeat: 20 * time.Millisecond})
