@@ -62,6 +62,7 @@ type Definition struct {
 	Version     int // of the input's canonical form; part of the fingerprint
 	Capability  tenancy.Capability
 	Permissions []Permission
+	Optional    []Permission // without one of these it leaves a part out, and ends partly
 	Blockers    Blockers
 	// Canonical decodes the parameters of a start and returns their canonical
 	// form: defaults filled in, sets sorted, GUIDs lower-cased, nothing secret. It

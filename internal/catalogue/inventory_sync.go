@@ -22,6 +22,7 @@ var inventorySync = &Definition{
 	Version:     1,
 	Capability:  tenancy.SyncInventory,
 	Permissions: []Permission{policies.permission},
+	Optional:    otherPermissions(inventoryTypes, policies),
 	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true, MaxAge: verificationGood},
 	Canonical:   canonicalInventorySync,
 	Parameters:  InventorySyncParameters{},
@@ -30,6 +31,18 @@ var inventorySync = &Definition{
 	RetrySafe:   true,
 	MaxDispatch: 3,
 	Run:         syncInventory,
+}
+
+// otherPermissions are those of the areas of types, without the main one.
+func otherPermissions(types []inventoryType, main *area) (others []Permission) {
+	seen := []*area{main}
+	for _, t := range types {
+		if !slices.Contains(seen, t.area) {
+			seen = append(seen, t.area)
+			others = append(others, t.area.permission)
+		}
+	}
+	return others
 }
 
 // InventorySyncParameters are the parameters of inventory.sync.

@@ -84,7 +84,7 @@ func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now 
 	// What is granted is known from a token only, and means nothing without consent.
 	if b.Permissions && consented && c.PermissionsAt != nil {
 		if missing := Missing(d.Permissions, c.Permissions); len(missing) > 0 {
-			add(op.PermissionMissing, op.Args{"count": strconv.Itoa(len(missing)), "permissions": strings.Join(missing, ", ")})
+			add(op.PermissionMissing, op.Args{"count": strconv.Itoa(len(missing)), "permissions": strings.Join(missing, listed)})
 		}
 	}
 	if b.Verification {
@@ -126,15 +126,31 @@ func when(t *time.Time) string {
 // reason once, in the order of [All].
 func JudgeAll(t tenancy.Tenant, target Target, now time.Time) []op.Cause {
 	var causes []op.Cause
+	var lacking []string // permissions, of all operations
 	for _, d := range All() {
 		for _, c := range d.Judge(t, target, op.Admission, now) {
+			if c.Code == op.PermissionMissing {
+				for name := range strings.SplitSeq(c.Args["permissions"], listed) {
+					if !slices.Contains(lacking, name) {
+						lacking = append(lacking, name)
+					}
+				}
+			}
 			if !slices.ContainsFunc(causes, func(k op.Cause) bool { return k.Code == c.Code }) {
 				causes = append(causes, c)
 			}
 		}
 	}
+	for _, c := range causes {
+		if c.Code == op.PermissionMissing {
+			c.Args["count"], c.Args["permissions"] = strconv.Itoa(len(lacking)), strings.Join(lacking, listed)
+		}
+	}
 	return causes
 }
+
+// listed stands between names in a sentence.
+const listed = ", "
 
 // verificationGood is how long a verification vouches for a connection. The
 // permissions that the gate judges by are known from it; a month is short enough

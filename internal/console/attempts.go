@@ -31,7 +31,7 @@ func (c *Console) attempts(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	l.Next = v.nextPage("cursor", next)
+	l.Next = v.nextPage(next)
 	for _, a := range found {
 		l.Rows = append(l.Rows, v.attempted(a))
 	}

@@ -124,7 +124,7 @@ func (v *visit) connectionList(scope access.Scope, now time.Time) (view.Connecti
 	}
 	l := view.ConnectionList{
 		Workspace: v.workspace(), Mends: v.may(tenancy.ManageConnections), Done: v.connectionsDone(),
-		First: v.firstPage(), Next: v.nextPage("cursor", next), Now: now,
+		First: v.firstPage(), Next: v.nextPage(next), Now: now,
 	}
 	for _, conn := range found {
 		row := view.ConnectionRow{ConnectionView: conn}

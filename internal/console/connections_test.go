@@ -182,6 +182,39 @@ func TestStartFromList(t *testing.T) {
 
 // TestConnectionNeedsCapability (P3, A2): who may not manage connections sees no
 // button for it, is told what it needs, and gets 403 when they send a form anyway.
+// TestPermissions: what an application lacks is told with what can't be done
+// without it, all of it, and what only makes a run partial apart from the rest.
+func TestPermissions(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		has := func(names ...string) func(*tenancy.Connection) {
+			return func(c *tenancy.Connection) { c.Permissions = names }
+		}
+		w.ready("kestrel", has("Policy.Read.All"))
+		w.ready("marlow", has("Group.Read.All", "DeviceManagementConfiguration.ReadWrite.All", "Policy.Read.All"))
+		w.ready("fenwick", nil)
+		mei := w.browser(w.Owner)
+
+		page := mei.get(kestrel).want(http.StatusOK)
+		page.says("#verification", "2 permissions are missing. Ask an administrator of Kestrel to grant them")
+		page = mei.get(kestrels + "/kestrel").want(http.StatusOK)
+		page.says("#permissions li:first-child", "DeviceManagementConfiguration.Read.AllMissing. Needed by Inventory sync, to read policies.")
+		if n := page.page.Find("#permissions li a:contains(Grant)").Length(); n != 7 {
+			t.Errorf("%d of the 7 missing permissions can be granted", n)
+		}
+
+		page = mei.get("/w/lattice/tenants/marlow").want(http.StatusOK)
+		page.says("#verification", "3 permissions granted. Inventory sync leaves out what needs DeviceManagementApps.Read.All,")
+		page = mei.get("/w/lattice/tenants/marlow/connections/marlow").want(http.StatusOK)
+		page.says("#permissions .card__head", "4 of 8")
+		page.says("#permissions li:first-child", "DeviceManagementApps.Read.AllMissing. Inventory sync can't read apps and app policies without it.")
+		page.says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by Inventory sync, to read policies.")
+		mei.get("/w/lattice/tenants/fenwick").says("#verification", "Every operation has what it needs.")
+		if w.browser(w.Operator).get(kestrels+"/kestrel").want(http.StatusOK).page.Find("#permissions li a").Length() != 0 {
+			t.Error("an operator is led to grant permissions")
+		}
+	})
+}
+
 func TestConnectionNeedsCapability(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.ready("kestrel", nil)

@@ -29,7 +29,7 @@ func (c *Console) groups(v *visit) (page, error) {
 		return page{}, err
 	}
 	l := view.GroupList{
-		Workspace: v.workspace(), Tenant: t.Slug, Query: q.Get("q"), Rows: rows, First: v.firstPage(), Next: v.nextPage("cursor", next), Now: frame.Now,
+		Workspace: v.workspace(), Tenant: t.Slug, Query: q.Get("q"), Rows: rows, First: v.firstPage(), Next: v.nextPage(next), Now: frame.Now,
 	}
 	ids := make([]string, len(rows))
 	for i, r := range rows {
@@ -108,6 +108,6 @@ func (c *Console) group(v *visit) (page, error) {
 	if p.Members, next, err = c.store.GroupMembers(ctx, v.tenant, group.ID, store.DataFilter{Query: p.Query, Cursor: q.Get("cursor")}); err != nil {
 		return page{}, err
 	}
-	p.Next = v.nextPage("cursor", next)
+	p.Next = v.nextPage(next)
 	return page{frame: frame, body: view.GroupDetail(p)}, nil
 }

@@ -31,7 +31,7 @@ func (c *Console) inventory(v *visit) (page, error) {
 	if l.Rows, next, err = c.store.Inventory(ctx, v.tenant, store.DataFilter{Query: l.Query, Type: l.Type, Cursor: q.Get("cursor")}); err != nil {
 		return page{}, err
 	}
-	l.Next = v.nextPage("cursor", next)
+	l.Next = v.nextPage(next)
 	sets, err := c.store.Datasets(ctx, v.tenant, "")
 	if err != nil {
 		return page{}, err

@@ -25,7 +25,7 @@ func (v *visit) inbox(filter store.NotificationFilter) (view.Inbox, error) {
 	if err != nil {
 		return view.Inbox{}, err
 	}
-	inbox := view.Inbox{Workspace: v.workspace(), First: v.firstPage(), Next: v.nextPage("cursor", next)}
+	inbox := view.Inbox{Workspace: v.workspace(), First: v.firstPage(), Next: v.nextPage(next)}
 	for _, n := range list {
 		r := v.described(n.Run)
 		inbox.Notices = append(inbox.Notices, view.Noticed{Notice: op.DescribeNotice(n.ID, r, n.CreatedAt, n.ReadAt), Words: r.Words})

@@ -49,7 +49,7 @@ func (c *Console) runs(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	list.Next = v.nextPage("cursor", next)
+	list.Next = v.nextPage(next)
 	for _, r := range runs {
 		list.Runs = append(list.Runs, v.described(r))
 	}
@@ -136,7 +136,7 @@ func (v *visit) items(run string, onlyFailed bool) (described []op.Item, more st
 			}
 		}
 		if !onlyFailed || next == "" {
-			return described, v.nextPage("cursor", next), nil
+			return described, v.nextPage(next), nil
 		}
 		cursor = next
 	}

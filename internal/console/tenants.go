@@ -41,7 +41,7 @@ func (c *Console) tenants(v *visit) (page, error) {
 	}
 	list := view.TenantList{
 		Workspace: v.workspace(), Query: filter.Query, Readiness: q.Get("readiness"), Run: q.Get("run"), Now: frame.Now,
-		First: v.firstPage(), Next: v.nextPage("cursor", next),
+		First: v.firstPage(), Next: v.nextPage(next),
 	}
 	for _, t := range found {
 		row := view.TenantRow{TenantView: t}
@@ -142,13 +142,13 @@ func (v *visit) report(t tenancy.Tenant, c *tenancy.Connection, causes []op.Caus
 }
 
 // nextPage is the address of the next page of this list; empty without a cursor.
-func (v *visit) nextPage(name, cursor string) string {
+func (v *visit) nextPage(cursor string) string {
 	if cursor == "" {
 		return ""
 	}
 	q := v.r.URL.Query()
 	q.Del(live)
-	q.Set(name, cursor)
+	q.Set("cursor", cursor)
 	return (&url.URL{Path: v.r.URL.Path, RawQuery: q.Encode()}).String()
 }
 

@@ -89,33 +89,50 @@ type need struct {
 func (p ConnectionPage) needs() (list []need, granted int) {
 	type asked struct {
 		catalogue.Permission
-		by []string
+		by, without []string // which need it, and which leave a part out without it
 	}
 	var all []asked
+	ask := func(permission catalogue.Permission) *asked {
+		i := slices.IndexFunc(all, func(a asked) bool { return slices.Equal(a.AnyOf, permission.AnyOf) })
+		if i < 0 {
+			i = len(all)
+			all = append(all, asked{Permission: permission})
+		}
+		return &all[i]
+	}
 	for _, d := range catalogue.All() {
 		for _, permission := range d.Permissions {
-			i := slices.IndexFunc(all, func(a asked) bool { return slices.Equal(a.AnyOf, permission.AnyOf) })
-			if i < 0 {
-				i = len(all)
-				all = append(all, asked{Permission: permission})
-			}
-			all[i].by = append(all[i].by, d.Kind.Name())
+			a := ask(permission)
+			a.by = append(a.by, d.Kind.Name())
+		}
+		for _, permission := range d.Optional {
+			a := ask(permission)
+			a.without = append(a.without, d.Kind.Name())
 		}
 	}
-	var missing, fulfilled []need
+	var stops, cares, fulfilled []need
 	for _, a := range all {
-		by := "by " + strings.Join(a.by, ", ") + ", to " + a.For + "."
+		by := "by " + strings.Join(slices.Concat(a.by, a.without), ", ") + ", to " + a.For + "."
 		has := slices.IndexFunc(a.AnyOf, func(name string) bool { return slices.Contains(p.Connection.Permissions, name) })
 		switch {
+		case p.Connection.PermissionsAt == nil && len(a.by) > 0:
+			stops = append(stops, need{unknown, a.AnyOf[0], "Needed " + by})
 		case p.Connection.PermissionsAt == nil:
-			missing = append(missing, need{unknown, a.AnyOf[0], "Needed " + by})
-		case has < 0:
-			missing = append(missing, need{look{"stop", "stop"}, a.AnyOf[0], "Missing. Needed " + by})
-		default:
+			cares = append(cares, need{unknown, a.AnyOf[0], "Used " + by})
+		case has >= 0:
 			fulfilled = append(fulfilled, need{fine, a.AnyOf[has], "Granted. Used " + by})
+		case len(a.by) > 0:
+			stops = append(stops, need{look{"stop", "stop"}, a.AnyOf[0], "Missing. Needed " + by})
+		default:
+			cares = append(cares, need{care, a.AnyOf[0], "Missing. " + cant(a.without, a.For)})
 		}
 	}
-	return append(missing, fulfilled...), len(fulfilled)
+	return slices.Concat(stops, cares, fulfilled), len(fulfilled)
+}
+
+// cant tells what operations leave out for want of a permission.
+func cant(kinds []string, what string) string {
+	return strings.Join(kinds, ", ") + " can't " + what + " without it."
 }
 
 // beyond are the granted permissions that no operation has to have.

@@ -139,7 +139,13 @@ func (r Report) permissions() (look, string) {
 	case c.PermissionsAt == nil:
 		return unknown, "Not checked yet."
 	}
-	return fine, counted(len(c.Permissions), "permission", "permissions") + " granted. Every operation has what it needs."
+	granted := counted(len(c.Permissions), "permission", "permissions") + " granted. "
+	for _, d := range catalogue.All() {
+		if missing := catalogue.Missing(d.Optional, c.Permissions); len(missing) > 0 {
+			return care, granted + d.Kind.Name() + " leaves out what needs " + strings.Join(missing, ", ") + "."
+		}
+	}
+	return fine, granted + "Every operation has what it needs."
 }
 
 func (r Report) verdict() (look, string) {
