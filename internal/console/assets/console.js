@@ -34,6 +34,31 @@
   document.addEventListener('htmx:before:request', busy(true));
   document.addEventListener('htmx:finally:request', busy(false));
 
+  // What takes long says so: the panel by its outlines, a list by fading until the
+  // next page is here, or its reader has given up.
+  const long = 300; // ms
+  let late;
+  document.addEventListener('htmx:before:request', (event) => {
+    if (event.detail.ctx.sourceElement.id !== 'bell') return;
+    late = setTimeout(() => {
+      document.getElementById('panel').replaceChildren(document.getElementById('panel-loading').content.cloneNode(true));
+    }, long);
+  });
+  document.addEventListener('htmx:finally:request', () => {
+    clearTimeout(late);
+    document.querySelector('#panel > [aria-busy]')?.remove(); // there was no answer
+  });
+  const list = (is) => () => {
+    const card = document.querySelector('.main .card:has(.table)');
+    if (is) card?.setAttribute('aria-busy', 'true'); else card?.removeAttribute('aria-busy');
+  };
+  window.navigation?.addEventListener('navigate', ({ destination, hashChange, signal }) => {
+    if (hashChange || new URL(destination.url).pathname !== location.pathname) return;
+    list(true)();
+    signal.addEventListener('abort', list(false));
+  });
+  addEventListener('pageshow', list(false));
+
   document.addEventListener('click', (event) => {
     const closer = event.target.closest('[data-closes]');
     if (!closer) return;

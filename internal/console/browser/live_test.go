@@ -162,6 +162,7 @@ type wire struct {
 	url   string
 	mu    sync.Mutex
 	isCut bool
+	held  chan struct{} // nil: what a browser sends goes through at once
 	ends  map[net.Conn]bool
 }
 
@@ -201,11 +202,42 @@ func (w *wire) carry(from net.Conn, server string) {
 	}
 	w.mu.Unlock()
 	go func() {
-		_, _ = io.Copy(to, from)
+		_, _ = io.Copy(gate{w, to}, from)
 		_ = to.Close()
 	}()
 	_, _ = io.Copy(from, to)
 	_ = from.Close()
+}
+
+// gate is the server's end of a wire, through which nothing goes while it is held.
+type gate struct {
+	*wire
+	io.Writer
+}
+
+func (g gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	held := g.held
+	g.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	return g.Writer.Write(p)
+}
+
+// hold keeps what browsers send from now on, until it is released.
+func (w *wire) hold() (release func()) {
+	held := make(chan struct{})
+	set := func(to chan struct{}) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.held = to
+	}
+	set(held)
+	return func() {
+		set(nil)
+		close(held)
+	}
 }
 
 // cut ends all connections, and new ones at once, until it is mended.

@@ -4,16 +4,20 @@ package browser
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/demo"
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -118,8 +122,9 @@ type scene struct {
 // gallery is a show of its own, with something of everything in it.
 type gallery struct {
 	*show
-	t    *testing.T
-	tabs map[string]*tab // by role
+	t        *testing.T
+	tabs     map[string]*tab // by role
+	database string          // the file
 
 	kestrel, alder, marlow, fenwick     place
 	succeeded, partial, failed, waiting op.RunRef
@@ -127,12 +132,13 @@ type gallery struct {
 
 func newGallery(t *testing.T) *gallery {
 	t.Helper()
-	s, err := open(t.Context(), demo.Config{Heartbeat: time.Second})
+	database := dbtest.URL(t, db.SQLite)
+	s, err := open(t.Context(), demo.Config{Heartbeat: time.Second, Database: database})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
-	g := &gallery{show: s, t: t, tabs: map[string]*tab{}}
+	g := &gallery{show: s, t: t, tabs: map[string]*tab{}, database: strings.TrimPrefix(database, "sqlite:")}
 	g.kestrel, g.alder, g.marlow, g.fenwick = s.place(t, "kestrel"), s.place(t, "alder-street"), s.place(t, "marlow"), s.place(t, "fenwick")
 
 	groups := g.alder.start(op.DirectoryGroupsSync)
@@ -184,6 +190,19 @@ func (g *gallery) pressed(name, role string, p place, page surface, kind op.Kind
 		b.click("#start-" + id + " button")
 		b.has("#answer-" + id + ".result")
 	}}
+}
+
+// breaks runs a statement behind the product's back.
+func (g *gallery) breaks(t *testing.T, statement string) {
+	t.Helper()
+	file, err := sql.Open("sqlite", g.database+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if _, err := file.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // scenes are in an order in which each finds what those before it left.
@@ -327,6 +346,17 @@ func (g *gallery) scenes() []scene {
 			p.t = b.t
 			p.ended(p.start(op.ConnectionVerify).ID)
 			b.has("#notices .result")
+		}},
+		{"notifications-loading", "operator", func(b *tab) {
+			b.open(op.TenantsPath(ws))
+			eval[any](b, `document.getElementById("panel").replaceChildren(document.getElementById("panel-loading").content.cloneNode(true))`)
+		}},
+		{"error-500", "operator", func(b *tab) {
+			b.expect(refused(http.StatusInternalServerError))
+			g.breaks(b.t, "ALTER TABLE datasets RENAME TO gone")
+			b.open(op.GroupsPath(ws, "alder-street"))
+			b.says("h1", "Interlock could not show this page")
+			g.breaks(b.t, "ALTER TABLE gone RENAME TO datasets")
 		}},
 		{"run-blocked", "operator", func(b *tab) {
 			p := g.alder
