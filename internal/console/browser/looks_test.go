@@ -4,12 +4,10 @@ package browser
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -124,7 +122,7 @@ type gallery struct {
 	*show
 	t        *testing.T
 	tabs     map[string]*tab // by role
-	database string          // the file
+	database string          // its URL
 
 	kestrel, alder, marlow, fenwick     place
 	succeeded, partial, failed, waiting op.RunRef
@@ -132,13 +130,13 @@ type gallery struct {
 
 func newGallery(t *testing.T) *gallery {
 	t.Helper()
-	database := dbtest.URL(t, db.SQLite)
+	database := dbtest.URL(t, db.Postgres)
 	s, err := open(t.Context(), demo.Config{Heartbeat: time.Second, Database: database})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
-	g := &gallery{show: s, t: t, tabs: map[string]*tab{}, database: strings.TrimPrefix(database, "sqlite:")}
+	g := &gallery{show: s, t: t, tabs: map[string]*tab{}, database: database}
 	g.kestrel, g.alder, g.marlow, g.fenwick = s.place(t, "kestrel"), s.place(t, "alder-street"), s.place(t, "marlow"), s.place(t, "fenwick")
 
 	groups := g.alder.start(op.DirectoryGroupsSync)
@@ -195,12 +193,12 @@ func (g *gallery) pressed(name, role string, p place, page surface, kind op.Kind
 // breaks runs a statement behind the product's back.
 func (g *gallery) breaks(t *testing.T, statement string) {
 	t.Helper()
-	file, err := sql.Open("sqlite", g.database+"?_pragma=busy_timeout(10000)")
+	d := dbtest.Open(t, db.Config{URL: g.database})
+	err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
+		_, err := tx.Exec(ctx, statement)
+		return err
+	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	if _, err := file.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
 }
