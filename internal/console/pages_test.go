@@ -430,7 +430,7 @@ func TestFault(t *testing.T) {
 	w.console.serve(Route{Method: http.MethodGet, Path: "/fault", Object: Self}, func(*visit) error { panic("a fault of ours") })
 	page := w.browser(w.Owner).get("/fault").want(http.StatusInternalServerError)
 	page.says("h1", "Interlock could not show this page")
-	page.says("main", "Reference "+page.header.Get("X-Request-Id"))
+	page.says("main", "send the reference "+page.header.Get("X-Request-Id")+" to support")
 	if strings.Contains(string(page.body), "a fault of ours") {
 		t.Error("the page tells what went wrong inside")
 	}

@@ -81,17 +81,16 @@ func (v *visit) refusal(p *httpx.Problem) templ.Component {
 	case signIn != "":
 		return view.SessionEnded(p, signIn)
 	}
-	back := view.Link{Text: "Go to sign-in", Href: "/sign-in"}
+	on := view.Link{Text: "Go to tenants", Href: op.TenantsPath(v.workspace())}
 	switch {
 	case v.actor.ID() == "":
+		on = view.Link{Text: "Go to sign-in", Href: "/sign-in"}
 	case p.Status == http.StatusForbidden && v.tenant.Tenant.ID != "":
-		back = view.Link{Text: "Back to " + v.tenant.Tenant.Name, Href: op.TenantPath(v.workspace(), v.tenant.Tenant.Slug)}
+		on = view.Link{Text: "Back to " + v.tenant.Tenant.Name, Href: op.TenantPath(v.workspace(), v.tenant.Tenant.Slug)}
 	case p.Status >= http.StatusInternalServerError && v.reads():
-		back = view.Link{Text: "Reload"}
-	default:
-		back = view.Link{Text: "Go to tenants", Href: op.TenantsPath(v.workspace())}
+		return view.Refusal(v.actor, p, view.Link{Text: "Reload"}, on)
 	}
-	return view.Refusal(v.actor, p, back)
+	return view.Refusal(v.actor, p, on)
 }
 
 // from is the page that the request came from: where someone goes on after they

@@ -69,6 +69,9 @@
     if (event.key === 'Escape') document.querySelector('[data-closes=".panel"]')?.click();
   });
 
+  // On a narrow screen the current tab can lie outside of the strip.
+  document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+
   // Three notices at most: older ones are behind the bell, which shows them all
   // when it is open.
   document.addEventListener('htmx:after:swap', () => {
