@@ -50,7 +50,7 @@ func (s *server) admit(route Route) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(hc)
 		v, err := s.enter(r, route)
 		if err != nil {
-			httpx.WriteError(w, r, refuse(r.Context(), err))
+			refuse(r.Context(), err).Write(w)
 			return
 		}
 		next(huma.WithValue(hc, visitKey{}, v))

@@ -14,8 +14,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// refuse returns err as the problem that answers it.
-func refuse(ctx context.Context, err error) error {
+// refuse returns err as the problem that answers it, and logs what is our fault.
+func refuse(ctx context.Context, err error) *httpx.Problem {
 	var reused *gate.KeyReusedError
 	switch {
 	case errors.As(err, &reused):
@@ -25,9 +25,7 @@ func refuse(ctx context.Context, err error) error {
 	case errors.Is(err, store.ErrBadCursor):
 		return httpx.NewProblem(op.ProblemCursor, nil).Naming(httpx.Wrong{Field: "cursor", Detail: store.ErrBadCursor.Error()})
 	}
-	x := httpx.Of(ctx)
-	x.Failed(ctx, err)
-	return httpx.Explain(err, x.ID)
+	return httpx.Refuse(ctx, err)
 }
 
 // docs: the framework asks this variable, and nothing of an API's configuration,
@@ -37,14 +35,10 @@ func init() { huma.NewErrorWithContext = misshapen }
 // misshapen turns what the framework has to say about a request into a problem
 // that names the fields. Their values are left out: they may be secrets.
 func misshapen(hc huma.Context, status int, message string, errs ...error) huma.StatusError {
-	x := &httpx.Exchange{}
-	if hc != nil {
-		x = httpx.Of(hc.Context())
-	}
 	var wrong []httpx.Wrong
 	switch status {
 	case http.StatusRequestEntityTooLarge:
-		return httpx.Explain(&http.MaxBytesError{Limit: maxBody}, x.ID)
+		return httpx.Refuse(hc.Context(), &http.MaxBytesError{Limit: maxBody})
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		for _, err := range errs {
 			wrong = append(wrong, wrongField(err))
@@ -57,11 +51,7 @@ func misshapen(hc huma.Context, status int, message string, errs ...error) huma.
 	case http.StatusRequestTimeout:
 		wrong = []httpx.Wrong{{Field: "body", Detail: "did not arrive in time"}}
 	default:
-		err := errors.Join(append(errs, errors.New(message))...)
-		if hc != nil {
-			x.Failed(hc.Context(), err)
-		}
-		return httpx.Explain(err, x.ID)
+		return httpx.Refuse(hc.Context(), errors.Join(append(errs, errors.New(message))...))
 	}
 	return httpx.NewProblem(op.ProblemField, op.Args{"field": wrong[0].Field, "detail": wrong[0].Detail}).Naming(wrong...)
 }

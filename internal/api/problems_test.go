@@ -174,6 +174,46 @@ func TestDatabaseFaults(t *testing.T) {
 	})
 }
 
+// TestOneFailureIsLoggedOnce: a request that failed is one line at ERROR, with the
+// cause and the id that the answer has, wherever on its way it failed.
+func TestOneFailureIsLoggedOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		sync := map[string]any{"operation": op.InventorySync}
+		failed := func(a answer, cause string) {
+			t.Helper()
+			if a.status < http.StatusInternalServerError {
+				t.Fatalf("did not fail: %d %s", a.status, a.body)
+			}
+			var lines []string
+			for line := range strings.Lines(w.log.String()) {
+				if strings.Contains(line, "level=ERROR") && strings.Contains(line, "request_id="+a.header.Get("X-Request-Id")) {
+					lines = append(lines, line)
+				}
+			}
+			if len(lines) != 1 || !strings.Contains(lines[0], cause) {
+				t.Errorf("%d %s is logged as %q, want one line with %q", a.status, a.body, lines, cause)
+			}
+		}
+		w.DB.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
+			if p.Write {
+				return db.Unavailable
+			}
+			return db.NoFault
+		}))
+		failed(w.start(w.Operator, "kestrel", "k1", sync), "injected fault") // in the handler
+		w.DB.WithFaults(db.NewFaults(func(db.Point) db.Fault { return db.Unavailable }))
+		failed(w.get(w.Operator, "/me"), "injected fault")                                // at the door
+		failed(w.ask("", http.MethodGet, "/readyz", nil), "injected fault")               // beside the table of routes
+		failed(w.get(w.Operator, "/no/such/route"), "injected fault")                     // beside it, at the door
+		failed(w.ask(w.Bearer(w.Operator), http.MethodPut, "/me", nil), "injected fault") // of a method that is not there
+		w.DB.WithFaults(nil)
+		w.Exec(`ALTER TABLE runs RENAME TO elsewhere`) // a fault of ours
+		failed(w.get(w.Operator, "/runs"), "runs")
+		failed(w.get(w.Operator, "/runs/K7QM2X"), "runs")
+	})
+}
+
 func TestLimits(t *testing.T) {
 	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{Starts: 2}, access.Limits{})
 	w.ready("kestrel")

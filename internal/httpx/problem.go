@@ -212,10 +212,14 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // WriteError answers r with the problem that err is, and logs what is our fault.
-func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	x := Of(r.Context())
-	x.Failed(r.Context(), err)
-	Explain(err, x.ID).Write(w)
+func WriteError(w http.ResponseWriter, r *http.Request, err error) { Refuse(r.Context(), err).Write(w) }
+
+// Refuse returns the problem that err is, and logs what is our fault. The problem
+// is to be written as it is: refused again, it would be logged twice.
+func Refuse(ctx context.Context, err error) *Problem {
+	x := Of(ctx)
+	x.Failed(ctx, err)
+	return Explain(err, x.ID)
 }
 
 // Failed logs err when it is a fault of ours or of the database: what the caller
