@@ -182,6 +182,47 @@ func TestStartFromList(t *testing.T) {
 
 // TestConnectionNeedsCapability (P3, A2): who may not manage connections sees no
 // button for it, is told what it needs, and gets 403 when they send a form anyway.
+// TestTenantAdded: who has nothing yet comes to a tenant and its connection by the
+// console alone; bad input is told at its field, with what was typed kept.
+func TestTenantAdded(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		mei := w.browser(w.Owner)
+		list := mei.get("/w/lattice/tenants").want(http.StatusOK)
+		list.says("#tenant-list", "No tenants yet")
+		path := list.page.Find("#tenant-list a").AttrOr("href", "")
+		form := mei.get(path).want(http.StatusOK)
+		for _, bad := range []struct{ field, value, says string }{
+			{"name", "", "Name must not be empty."},
+			{"directory_id", "kestrel", "Directory (tenant) ID must be a GUID"},
+			{"slug", "new", "Short name for addresses must not be new"},
+			{"slug", "Not A Slug", "Short name for addresses must"},
+			{"domain", strings.Repeat("x", 254), "Domain has 254 characters, at most 253 are allowed."},
+		} {
+			values := []string{"name", "Kestrel Logistics", "domain", "kestrel.example", "directory_id", clientID, bad.field, bad.value}
+			refused := mei.press(form, "main form", values...).want(http.StatusUnprocessableEntity)
+			refused.says(".errors", bad.says)
+			if got := refused.page.Find("#"+bad.field).AttrOr("value", ""); got != bad.value {
+				t.Errorf("%s: the form shows %q again", bad.field, got)
+			}
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM tenants`); n != 0 {
+			t.Fatalf("%d tenants from forms that were refused", n)
+		}
+		next := mei.press(form, "main form", "name", "Kestrel Logistics", "domain", "kestrel.example", "directory_id", clientID).leads("/w/lattice/tenants/kestrel-logistics/connections/new")
+		if got := mei.get(next).want(http.StatusOK).page.Find("#directory_id").AttrOr("value", ""); got != clientID {
+			t.Errorf("its connection would sign in to directory %q", got)
+		}
+		mei.press(form, "main form", "name", "Kestrel again", "slug", "kestrel-logistics", "domain", "kestrel.example", "directory_id", clientID).
+			want(http.StatusUnprocessableEntity).says(".errors", "is in use")
+
+		ana := w.browser(w.Operator)
+		if list := ana.get("/w/lattice/tenants"); list.page.Find("a[href='"+path+"']").Length() != 0 {
+			t.Error("an operator is led to add a tenant")
+		}
+		ana.get(path).want(http.StatusForbidden)
+	})
+}
+
 // TestPermissions: what an application lacks is told with what can't be done
 // without it, all of it, and what only makes a run partial apart from the rest.
 func TestPermissions(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 func (c *Console) serveTenants() {
 	c.page(Route{Path: op.TenantsRoute, Object: Workspace, Needs: tenancy.View}, c.tenants)
 	c.page(Route{Path: op.TenantRoute, Object: Tenant, Needs: tenancy.View}, c.tenant)
+	c.editor(Route{Path: op.TenantNewRoute, Object: Workspace, Needs: tenancy.ManageTenants}, c.newTenant, c.createTenant)
 	c.serve(Route{Method: http.MethodPost, Path: op.StartRoute, Object: Tenant, Needs: ByOperation}, c.start)
 }
 
@@ -28,6 +29,10 @@ func (c *Console) tenants(v *visit) (page, error) {
 		return page{}, err
 	}
 	frame.Lead = "Every tenant you look after, and whether operations can start there."
+	adds := v.may(tenancy.ManageTenants)
+	if adds {
+		frame.Actions = view.AddTenant(v.workspace())
+	}
 	q := v.r.URL.Query()
 	filter := store.TenantFilter{Query: q.Get("q"), Readiness: tenancy.Readiness(q.Get("readiness")), Cursor: q.Get("cursor")}
 	if run := q.Get("run"); run == "active" {
@@ -40,7 +45,7 @@ func (c *Console) tenants(v *visit) (page, error) {
 		return page{}, err
 	}
 	list := view.TenantList{
-		Workspace: v.workspace(), Query: filter.Query, Readiness: q.Get("readiness"), Run: q.Get("run"), Now: frame.Now,
+		Workspace: v.workspace(), Adds: adds, Query: filter.Query, Readiness: q.Get("readiness"), Run: q.Get("run"), Now: frame.Now,
 		First: v.firstPage(), Next: v.nextPage(next),
 	}
 	for _, t := range found {
@@ -51,6 +56,30 @@ func (c *Console) tenants(v *visit) (page, error) {
 		list.Rows = append(list.Rows, row)
 	}
 	return page{frame: frame, body: view.TenantsPage(list), parts: view.TenantListParts(list), watch: httpx.AnyRun}, nil
+}
+
+func (c *Console) newTenant(v *visit) (page, error) { return c.tenantNew(v, nil) }
+
+func (c *Console) tenantNew(v *visit, refusal *httpx.Problem) (page, error) {
+	frame, err := v.frame("Add a tenant", view.Tenants)
+	if err != nil {
+		return page{}, err
+	}
+	frame.Crumbs = v.crumbs()
+	frame.Lead = "A customer or a part of your own company, with a Microsoft Entra directory."
+	form := view.Form{Action: op.TenantNewPath(v.workspace()), Fields: view.TenantFields(), Values: v.r.PostForm, Refusal: refusal}
+	return page{frame: frame, body: view.FormCard("tf", "Tenant", "Its connection comes next.", form, "Add tenant", op.TenantsPath(v.workspace()))}, nil
+}
+
+func (c *Console) createTenant(v *visit) error {
+	f := v.r.PostForm
+	t, err := c.store.CreateTenant(v.r.Context(), v.actor, store.NewTenant{
+		Name: f.Get("name"), Slug: f.Get("slug"), Domain: f.Get("domain"), DirectoryID: f.Get("directory_id"), Owner: f.Get("owner"),
+	})
+	if err != nil {
+		return v.unsaved(err, func(refusal *httpx.Problem) (page, error) { return c.tenantNew(v, refusal) })
+	}
+	return v.goTo(op.ConnectionNewPath(v.workspace(), t.Slug))
 }
 
 // recentRuns are shown on a tenant's page.

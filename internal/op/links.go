@@ -35,6 +35,7 @@ const (
 	workspaceRoute         = "/w/{workspace}"
 	TenantsRoute           = workspaceRoute + "/tenants"
 	TenantRoute            = TenantsRoute + "/{tenant}"
+	TenantNewRoute         = TenantsRoute + "/" + TenantNew
 	StartRoute             = TenantRoute + "/start/{operation}"
 	TenantSettingsRoute    = TenantRoute + "/settings"
 	TenantArchiveRoute     = TenantSettingsRoute + "/archive"
@@ -60,6 +61,10 @@ const (
 	MembersRoute           = workspaceRoute + "/members"
 	MemberRoute            = MembersRoute + "/{member}"
 )
+
+// TenantNew stands in the place of a tenant in the address of the page that adds
+// one, so that no tenant can have it for its slug.
+const TenantNew = "new"
 
 // ConnectionNew stands in the place of a connection in the address of the page
 // that adds one, so that no connection can have it for its slug.
@@ -114,7 +119,7 @@ var routes = map[page]string{
 	toRetry:                ConnectionRoute + "#start",
 	toReload:               TenantRoute,
 	toMembers:              MembersRoute,
-	toOnboarding:           workspaceRoute + "/onboarding/{tenant}",
+	toOnboarding:           ConnectionsRoute, // its steps are done there
 	toTenantSettings:       TenantSettingsRoute,
 	toConnections:          ConnectionsRoute,
 	toConnectionNew:        ConnectionNewRoute,
@@ -239,6 +244,11 @@ func GroupsPath(workspace, tenant string) string {
 // GroupPath is the address of a group, by the id that its directory has for it.
 func GroupPath(workspace, tenant, group string) string {
 	return place{"workspace": workspace, "tenant": tenant, "group": group}.path(GroupRoute)
+}
+
+// TenantNewPath is the address at which a workspace gets a tenant.
+func TenantNewPath(workspace string) string {
+	return place{"workspace": workspace}.path(TenantNewRoute)
 }
 
 // InventoryPath is the address of a tenant's inventory.

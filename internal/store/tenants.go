@@ -303,6 +303,9 @@ func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (
 		if err := checkTenant(t); err != nil {
 			return tenancy.Tenant{}, err
 		}
+		if t.Slug == op.TenantNew {
+			return tenancy.Tenant{}, &op.FieldError{Field: "slug", Detail: "must not be " + op.TenantNew + ": that is the address of the page that adds one"}
+		}
 		var created int64
 		err := tx.QueryRow(ctx, `INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, onboarding_step, owner_name, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, interlock_now()) ON CONFLICT (workspace_id, slug) DO NOTHING RETURNING created_at`,

@@ -298,11 +298,17 @@ func revoked(t *testing.T, s *show) {
 	run := p.start(op.InventorySync)
 	for _, tt := range []struct {
 		name string
-		lose func(t *testing.T, id string)
+		lose func(t *testing.T, b *tab, id string)
 	}{
-		{"account closed", func(t *testing.T, id string) { s.send(t, http.MethodPost, "/members/"+id+"/disable", nil) }},
-		{"no longer a member", func(t *testing.T, id string) { s.send(t, http.MethodDelete, "/members/"+id, nil) }},
-		{"another tenant's only", func(t *testing.T, id string) {
+		{"account closed", func(t *testing.T, _ *tab, id string) { s.send(t, http.MethodPost, "/members/"+id+"/disable", nil) }},
+		{"no longer a member", func(t *testing.T, _ *tab, id string) { s.send(t, http.MethodDelete, "/members/"+id, nil) }},
+		{"signed out in another window", func(_ *testing.T, b *tab, _ string) {
+			other := b.beside()
+			other.open(op.TenantsPath(workspace))
+			other.click(".menu--end summary")
+			other.follow(`form[action="/sign-out"] button`)
+		}},
+		{"another tenant's only", func(t *testing.T, _ *tab, id string) {
 			s.send(t, http.MethodPatch, "/members/"+id, map[string]any{"tenants": []string{"kestrel"}})
 		}},
 	} {
@@ -320,7 +326,7 @@ func revoked(t *testing.T, s *show) {
 			b.open(op.RunPath(workspace, run.Code))
 			b.live()
 			stream, asked := b.last(http.MethodGet, "live=1"), b.count(http.MethodGet, "live=1")
-			tt.lose(t, made.ID)
+			tt.lose(t, b, made.ID)
 			lost := time.Now()
 			if took := b.endOf(stream).Sub(lost); took > 5*time.Second {
 				t.Errorf("the stream went on for %s", took)
