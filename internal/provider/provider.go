@@ -62,6 +62,7 @@ type Error struct {
 	RequestID   string        // the provider's id of the call
 	ClientID    string        // client-request-id of the call
 	At          time.Time     // the provider's date, else ours
+	Silence     time.Duration // of provider_unreachable: for how long the provider had been asked in vain
 	Err         error
 }
 
@@ -84,7 +85,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Args returns the facts that sentences about e are filled with: what the
-// provider said, which permissions it named, until when it asked to wait.
+// provider said, which permissions it named, until when it asked to wait, for
+// how long it gave no answer.
 func (e *Error) Args() op.Args {
 	args := make(op.Args)
 	if e.Message != "" {
@@ -96,6 +98,9 @@ func (e *Error) Args() op.Args {
 	}
 	if e.RetryAfter > 0 {
 		args["retry_at"] = e.At.Add(e.RetryAfter).UTC().Format(time.RFC3339)
+	}
+	if e.Silence >= time.Second { // sentences count seconds
+		args["duration"] = e.Silence.String()
 	}
 	return args
 }

@@ -86,15 +86,15 @@ func TestErrorArgs(t *testing.T) {
 	t.Parallel()
 	e := &provider.Error{
 		Message: "no", Permissions: []string{"A", "B"},
-		RetryAfter: time.Minute, At: time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC),
+		RetryAfter: time.Minute, At: time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC), Silence: 90 * time.Second,
 	}
 	got := e.Args()
-	for name, want := range map[string]string{"provider_message": "no", "permissions": "A,B", "count": "2", "retry_at": "2026-11-22T14:01:00Z"} {
+	for name, want := range map[string]string{"provider_message": "no", "permissions": "A,B", "count": "2", "retry_at": "2026-11-22T14:01:00Z", "duration": "1m30s"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
-	if got := new(provider.Error).Args(); len(got) != 0 {
+	if got := (&provider.Error{Silence: time.Second / 2}).Args(); len(got) != 0 {
 		t.Errorf("%v of nothing", got)
 	}
 }

@@ -176,11 +176,11 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 		"credential_kind": conn.Credential.Words(), "limit": x.def.RunLimit.String(), "reference": c.Code,
 		"revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339),
 	}
-	if c.BeganAt != nil {
-		args["duration"] = c.Now.Sub(*c.BeganAt).String()
-	}
 	var pe *provider.Error
 	if errors.As(err, &pe) {
+		if d, ok := pe.Args()["duration"]; ok {
+			args["duration"] = d
+		}
 		if len(pe.Permissions) > 0 {
 			args["permissions"] = strings.Join(pe.Permissions, ", ")
 			args["count"] = strconv.Itoa(len(pe.Permissions))

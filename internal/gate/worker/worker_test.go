@@ -321,6 +321,40 @@ func TestRefusedItemsAreARefusedRun(t *testing.T) {
 	})
 }
 
+// A run that fails for want of an answer tells since when there was none, and not
+// how long it had worked.
+func TestSilenceIsTold(t *testing.T) {
+	for silence, want := range map[time.Duration]string{
+		62*time.Second + time.Millisecond: "Microsoft 365 gave no answer for 1 minute 2 seconds.",
+		0:                                 "Microsoft 365 gave no answer for some time.",
+	} {
+		dbtest.Each(t, func(t *testing.T, d *db.DB) {
+			s := newShop(t, d, Config{})
+			s.tenant("kestrel")
+			run := s.start("kestrel", op.InventorySync)
+			c := s.slot(run.ID)
+			s.provider.set(nil, func(context.Context) error {
+				switch s.provider.count() {
+				case 2:
+					dbtest.SetClockOffset(t, d, 5*time.Minute) // it works for long, and gets answers
+				case 3:
+					return &provider.Error{Reason: op.ProviderUnreachable, Silence: silence}
+				}
+				return nil
+			})
+			s.deliver(run.ID)
+			s.expect(run.ID, "failed/provider_unreachable")
+			r, err := s.Store.Run(t.Context(), access.ForRun(c.Workspace, c.Tenant), run.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if words := op.DescribeRun(r, time.Now()); !strings.HasPrefix(words.Why, want) {
+				t.Errorf("%q, want %q", words.Why, want)
+			}
+		})
+	}
+}
+
 func TestThrottledRunGoesBackInLine(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{})

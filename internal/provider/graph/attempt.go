@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/google/uuid"
 
+	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
@@ -80,6 +81,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	req.Raw().Header.Set("client-request-id", id)
 
 	began := time.Now()
+	a.c.asked(began)
 	resp, err := req.Next() // with its body
 	if err != nil {
 		a.c.log.LogAttrs(ctx, slog.LevelDebug, "provider call failed",
@@ -96,6 +98,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 		service: service, status: resp.StatusCode, header: resp.Header,
 		body: bytes.TrimPrefix(body, []byte("\ufeff")), clientID: id, at: now,
 	}
+	call.last.refused = resp.StatusCode >= 300 || errorInside(call.last.body)
 	a.c.log.LogAttrs(ctx, slog.LevelDebug, "provider call",
 		slog.String("service", string(service)), slog.String("path", u.Path), slog.Int("status", resp.StatusCode),
 		slog.Duration("took", now.Sub(began)), slog.String("client_request_id", id),
@@ -108,7 +111,26 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	if resp.StatusCode < 300 && !json.Valid(call.last.body) {
 		return nil, errUnreadable
 	}
+	if !call.last.refused || classify(*call.last).Reason != op.ProviderUnreachable {
+		a.c.answered()
+	}
 	return resp, nil
+}
+
+// asked notes that an attempt begins, and answered that one brought an answer that
+// says something, be it a refusal: between the two the provider is silent.
+func (c *Client) asked(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.vain.IsZero() {
+		c.vain = at
+	}
+}
+
+func (c *Client) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.vain = time.Time{}
 }
 
 // putRetryAfter writes a wait in the one form that the retry policy reads right:
@@ -130,15 +152,21 @@ func (c *Client) failure(ctx context.Context, call *call, err error) error {
 	case call.final != nil:
 		return call.final
 	case call.last != nil && call.last.status >= 300:
-		return c.clean(classify(*call.last))
+		return c.told(classify(*call.last))
 	case call.cause != nil:
 		err = call.cause
 	}
-	return c.clean(unanswered(call.last, err))
+	return c.told(unanswered(call.last, err))
 }
 
-// clean takes secrets out of what a provider said.
-func (c *Client) clean(e *provider.Error) *provider.Error {
+// told takes secrets out of what a provider said, and notes for how long it said
+// nothing.
+func (c *Client) told(e *provider.Error) *provider.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Reason == op.ProviderUnreachable && !c.vain.IsZero() {
+		e.Silence = time.Since(c.vain)
+	}
 	e.Message, e.Code = c.redactor.text(e.Message), c.redactor.text(e.Code)
 	e.RequestID = c.redactor.text(e.RequestID)
 	return e

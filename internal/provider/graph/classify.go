@@ -20,6 +20,7 @@ type answer struct {
 	status   int
 	header   http.Header
 	body     []byte // without a byte order mark
+	refused  bool   // by its status, or by an error inside of a success
 	clientID string // client-request-id of the attempt
 	at       time.Time
 }

@@ -96,6 +96,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	session *session
+	vain    time.Time // begin of the first attempt since the last answer; zero: the last attempt was answered
 }
 
 var _ provider.Client = (*Client)(nil)
@@ -203,7 +204,7 @@ func (c *Client) Discover(ctx context.Context) error {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	if err := json.Unmarshal(body, &metadata); err != nil || !strings.HasPrefix(metadata.TokenEndpoint, c.endpoints.Login+"/") {
-		return c.clean(&provider.Error{
+		return c.told(&provider.Error{
 			Reason: op.ProviderRejected, Status: http.StatusOK, Message: "the sign-in service names a token endpoint elsewhere",
 			At: time.Now(), Err: provider.ErrForeignLink,
 		})
@@ -229,7 +230,7 @@ func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 		Delta string            `json:"@odata.deltaLink"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil || page.Value == nil {
-		return provider.Page{}, c.clean(unanswered(&answer{status: http.StatusOK}, errors.New("the answer is not a list")))
+		return provider.Page{}, c.told(unanswered(&answer{status: http.StatusOK}, errors.New("the answer is not a list")))
 	}
 	return provider.Page{Items: page.Value, Next: page.Next, Delta: page.Delta}, nil
 }
@@ -241,7 +242,7 @@ const maxLink = 32 << 10
 func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	address, err := c.address(path)
 	if err != nil {
-		return nil, c.clean(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
+		return nil, c.told(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
 	}
 	s, err := c.signedIn()
 	if err != nil {
@@ -303,8 +304,8 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 	if err != nil || call.last == nil || call.last.status >= 300 {
 		return nil, c.failure(ctx, call, err)
 	}
-	if errorInside(call.last.body) {
-		return nil, c.clean(classify(*call.last))
+	if call.last.refused {
+		return nil, c.told(classify(*call.last))
 	}
 	return bytes.ToValidUTF8(call.last.body, []byte("\ufffd")), nil
 }

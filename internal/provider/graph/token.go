@@ -120,7 +120,7 @@ func (c *Client) Token(ctx context.Context) (provider.Token, error) {
 		err = errors.New("the token is for another application")
 	}
 	if err != nil {
-		return provider.Token{}, c.clean(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now()})
+		return provider.Token{}, c.told(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now()})
 	}
 	return provider.Token{
 		Directory: strings.ToLower(claims.Directory),
