@@ -209,6 +209,17 @@ func TestStreamEnds(t *testing.T) {
 	})
 }
 
+// TestStreamIsNotLedElsewhere: a stream that comes back from a page of another
+// session or workspace is refused, where a person would be led on.
+func TestStreamIsNotLedElsewhere(t *testing.T) {
+	w := onOne(t, Deps{})
+	w.stranger().get("/w/lattice/tenants?live=1").want(http.StatusUnauthorized)
+	w.Exec(`INSERT INTO members (workspace_id, user_id, role, created_at) VALUES ($1, $2, 'viewer', 0)`, w.Other, w.Operator.ID())
+	ana := w.browser(w.Operator)
+	ana.get("/w/northgate/tenants").leads("/workspaces?in=northgate")
+	ana.get("/w/northgate/tenants?live=1").want(http.StatusBadRequest)
+}
+
 // TestBeat: a stream that has nothing to tell says that it is there.
 func TestBeat(t *testing.T) {
 	w := quick(onOne(t, Deps{}))

@@ -20,7 +20,7 @@
   // Who may not read the page any more is not let in by asking again.
   let refused = false;
   document.addEventListener('htmx:sse:error', (event) => {
-    refused = [401, 403, 404].includes(event.detail.status);
+    refused = [400, 401, 403, 404].includes(event.detail.status);
     if (refused) heard(false);
   });
   document.addEventListener('htmx:sse:before:connection', (event) => { if (refused) event.preventDefault(); });
