@@ -114,7 +114,7 @@ type Row struct {
 	ID         string          // unique in dataset and parent
 	Parent     string          // id of what it belongs to, for members of a group; else empty
 	Name       string          //
-	Type       string          // such as the @odata.type
+	Type       string          // of a group, a [tenancy.GroupType]; else the @odata.type
 	ModifiedAt string          // as the provider wrote it; may be empty
 	Data       json.RawMessage // byte-faithful
 }

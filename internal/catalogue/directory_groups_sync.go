@@ -311,8 +311,12 @@ func parseGroup(raw json.RawMessage) (deltaObject, error) {
 	}
 	members := properties.take("members@delta")
 	g, err := parseDelta(properties)
-	if err != nil || members == nil {
+	if err != nil {
 		return g, err
+	}
+	g.row.Type = string(groupType(g.row.Data))
+	if members == nil {
+		return g, nil
 	}
 	var list []object
 	if err := json.Unmarshal(members, &list); err != nil {
@@ -335,4 +339,29 @@ func parseDelta(properties object) (deltaObject, error) {
 	var err error
 	d.row, err = newRow(properties.raw())
 	return d, err
+}
+
+// groupType tells the type of a group from its properties, as far as they can be
+// read. docs: the group resource type, "Group types in Microsoft Entra ID".
+func groupType(raw json.RawMessage) (t tenancy.GroupType) {
+	var g struct {
+		GroupTypes      []string `json:"groupTypes"`
+		SecurityEnabled bool     `json:"securityEnabled"`
+		MailEnabled     bool     `json:"mailEnabled"`
+	}
+	_ = json.Unmarshal(raw, &g) // what has another shape than documented is left out
+	switch {
+	case slices.Contains(g.GroupTypes, "Unified"):
+		t = tenancy.Microsoft365Group
+	case g.SecurityEnabled && g.MailEnabled:
+		t = tenancy.MailSecurityGroup
+	case g.SecurityEnabled:
+		t = tenancy.SecurityGroup
+	case g.MailEnabled:
+		t = tenancy.DistributionGroup
+	}
+	if slices.Contains(g.GroupTypes, "DynamicMembership") {
+		return t.ByRule()
+	}
+	return t
 }

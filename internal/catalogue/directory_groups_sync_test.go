@@ -194,6 +194,46 @@ func TestGroupsSyncKeepsTheProvidersBytes(t *testing.T) {
 	}
 }
 
+// Groups are kept by the type that Entra's own console shows; what can't be told
+// stays open, and members keep what the provider called them.
+func TestGroupsSyncTellsTypes(t *testing.T) {
+	t.Parallel()
+	properties := map[string]string{
+		"security":              `"groupTypes":[],"mailEnabled":false,"securityEnabled":true`,
+		"dynamic_security":      `"groupTypes":["DynamicMembership"],"mailEnabled":false,"securityEnabled":true`,
+		"microsoft_365":         `"groupTypes":["Unified"],"mailEnabled":true,"securityEnabled":false`,
+		"dynamic_microsoft_365": `"groupTypes":["DynamicMembership","Unified"],"mailEnabled":true,"securityEnabled":true`,
+		"mail_enabled_security": `"groupTypes":[],"mailEnabled":true,"securityEnabled":true`,
+		"distribution":          `"groupTypes":[],"mailEnabled":true,"securityEnabled":false`,
+		"":                      `"groupTypes":null,"mailEnabled":null,"securityEnabled":"?"`,
+		"dynamic":               `"groupTypes":["DynamicMembership",7],"mailEnabled":[]`,
+	}
+	var items []string
+	for want, p := range properties {
+		items = append(items, fmt.Sprintf(`{"@odata.type":"#microsoft.graph.group","id":"g-%s","displayName":%q,%s,"members@delta":[{"@odata.type":"#microsoft.graph.user","id":"u"}]}`, want, want, p))
+	}
+	data := &datatest.Memory{}
+	f := &fake{page: script(map[string]provider.Page{initial: {Items: objects(items...), Delta: "d1"}})}
+	if _, err := run(t, op.DirectoryGroupsSync, f, data, ""); err != nil {
+		t.Fatal(err)
+	}
+	rows, _ := data.Rows(t.Context(), catalogue.Groups)
+	if len(rows) != len(properties) {
+		t.Errorf("%d groups, want %d", len(rows), len(properties))
+	}
+	for _, r := range rows {
+		if "g-"+r.Type != r.ID {
+			t.Errorf("%s has type %q", r.ID, r.Type)
+		}
+	}
+	members, _ := data.Rows(t.Context(), catalogue.GroupMembers)
+	for _, m := range members {
+		if m.Type != "#microsoft.graph.user" {
+			t.Errorf("a member has type %q", m.Type)
+		}
+	}
+}
+
 // When the provider no longer knows the token, everything is read anew in the
 // same run.
 func TestGroupsSyncStartsOver(t *testing.T) {

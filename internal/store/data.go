@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,7 @@ const (
 type DataFilter struct {
 	Connection string // id or slug; empty: the tenant's default
 	Query      string // part of the name
-	Type       string // of inventory, such as "deviceConfigurations"; empty: every type
+	Type       string // of inventory, such as "deviceConfigurations", or one of [tenancy.GroupTypes]; empty: every type
 	Cursor     string
 	Limit      int // 1 to 200; 0: 50
 }
@@ -40,7 +41,20 @@ type InventoryRecord struct {
 // named and not the tenant's own is [op.ErrNotFound]; without a default
 // connection there are none.
 func (s *Store) Groups(ctx context.Context, ta access.TenantAccess, f DataFilter) ([]Record, string, error) {
-	return s.records(ctx, ta, f, groups, "")
+	types := tenancy.GroupType(f.Type).Covers()
+	if f.Type != "" && types == nil {
+		return nil, "", &op.FieldError{Field: "type", Detail: "must be one of " + listed(tenancy.GroupTypes())}
+	}
+	return s.records(ctx, ta, f, groups, "", types...)
+}
+
+// listed is a list as sentences have it.
+func listed[T ~string](values []T) string {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = string(v)
+	}
+	return strings.Join(names, ", ")
 }
 
 // GroupMembers lists the members of a group by name; [op.ErrNotFound] when there
@@ -70,7 +84,8 @@ func (s *Store) Group(ctx context.Context, ta access.TenantAccess, connection, g
 	})
 }
 
-func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilter, dataset, parent string) ([]Record, string, error) {
+// records lists a dataset by name; types narrow it to groups of these types.
+func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilter, dataset, parent string, types ...tenancy.GroupType) ([]Record, string, error) {
 	limit, key, err := f.check(dataset, 2)
 	if err != nil {
 		return nil, "", err
@@ -84,7 +99,22 @@ func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilte
 		if err != nil {
 			return nil, err
 		}
-		return all(ctx, tx, recordsQuery(c, dataset, g, parent).page(f.Query, key, limit+1), scanRecord)
+		if len(types) == 0 {
+			return all(ctx, tx, recordsQuery(c, dataset, g, parent).page(f.Query, key, limit+1), scanRecord)
+		}
+		// Each type is one range of an index, in the order of names.
+		var list []Record
+		for _, t := range types {
+			some, err := all(ctx, tx, groupsQuery(c, g, t).page(f.Query, key, limit+1), scanRecord)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, some...)
+		}
+		slices.SortFunc(list, func(a, b Record) int {
+			return cmp.Or(strings.Compare(nameKey(a.Name), nameKey(b.Name)), strings.Compare(a.ID, b.ID))
+		})
+		return list, nil
 	})
 	if err != nil {
 		return nil, "", err
@@ -185,16 +215,27 @@ func generationOf(ctx context.Context, tx db.Tx, c *tenancy.Connection, dataset 
 	return g, err
 }
 
+// recordsQuery asks for the rows of a dataset, or of a parent in it.
 func recordsQuery(c *tenancy.Connection, dataset string, generation int64, parent string) *query {
+	return rowsQuery(c, generation).add(` AND r.dataset = %s AND r.parent = %s`, dataset, parent)
+}
+
+// groupsQuery asks for the groups of one type. Their index holds groups only: a
+// planner finds it by literal SQL, and not by a parameter.
+func groupsQuery(c *tenancy.Connection, generation int64, of tenancy.GroupType) *query {
+	return rowsQuery(c, generation).add(` AND r.dataset = 'groups' AND r.type = %s`, string(of))
+}
+
+func rowsQuery(c *tenancy.Connection, generation int64) *query {
 	id := ""
 	if c != nil {
 		id = c.ID
 	}
 	return new(query).add(`SELECT r.id, r.parent, r.name, r.type, r.modified_at, r.data FROM records r
-		WHERE r.connection_id = %s AND r.dataset = %s AND r.generation = %s AND r.parent = %s`, id, dataset, generation, parent)
+		WHERE r.connection_id = %s AND r.generation = %s`, id, generation)
 }
 
-// page ends a recordsQuery.
+// page ends a query for rows.
 func (q *query) page(search string, key []string, limit int) *query {
 	if search != "" {
 		q.add(` AND r.name_key LIKE %s ESCAPE '\'`, contains(search))

@@ -11,9 +11,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// history is how many runs and attempts the plans are made for. What the filters
+// history is how many runs, attempts and groups the plans are made for. What the filters
 // ask for is the oldest 1 % of it, so that walking down the list would read it all.
 const (
 	history        = 20_000
@@ -40,7 +41,28 @@ func TestNoListReadsTheHistory(t *testing.T) {
 				return attemptsQuery(ctx, tx, scope, f, defaultLimit)
 			}}
 		}
+		// The groups of one connection, the rare ones at the end of the alphabet.
+		groups := func(name, index string, build func(c *tenancy.Connection) *query) list {
+			return list{"groups: " + name, index, func(context.Context, db.Tx) (*query, error) {
+				return build(&tenancy.Connection{ID: rareConnection}), nil
+			}}
+		}
 		for _, tt := range []list{
+			groups("first page", "records_name", func(c *tenancy.Connection) *query {
+				return recordsQuery(c, "groups", 1, "").page("", nil, defaultLimit)
+			}),
+			groups("of a type that is rare", "records_group_type", func(c *tenancy.Connection) *query {
+				return groupsQuery(c, 1, tenancy.DistributionGroup).page("", nil, defaultLimit)
+			}),
+			groups("of a type that is rare, by name", "records_group_type", func(c *tenancy.Connection) *query {
+				return groupsQuery(c, 1, tenancy.DistributionGroup).page("00", nil, defaultLimit)
+			}),
+			groups("deep page of a type", "records_group_type", func(c *tenancy.Connection) *query {
+				return groupsQuery(c, 1, tenancy.SecurityGroup).page("", []string{"g115000", "g115000"}, defaultLimit)
+			}),
+			groups("of a type that none has", "records_group_type", func(c *tenancy.Connection) *query {
+				return groupsQuery(c, 1, tenancy.MailSecurityGroup).page("", nil, defaultLimit)
+			}),
 			runs("first page", "runs_list", all, RunFilter{}),
 			runs("deep page", "runs_list", all, RunFilter{Cursor: cursor("runs", "r110000")}),
 			runs("of one tenant", "runs_tenant", one, RunFilter{}),
@@ -146,7 +168,7 @@ type plan struct {
 
 // read is how many rows of the big tables the plan read.
 func (p plan) read() (n float64) {
-	if p.Relation == "runs" || p.Relation == "start_attempts" {
+	if p.Relation == "runs" || p.Relation == "start_attempts" || p.Relation == "records" {
 		n = (p.Rows + p.Removed) * p.Loops
 	}
 	for _, c := range p.Plans {
@@ -205,6 +227,9 @@ func oldHistory(t *testing.T, d *db.DB) (all, one, few access.Scope) {
 				CASE WHEN i <= %[2]d THEN 't0' ELSE 't' || CAST(1 + i %% %[3]d AS TEXT) END, 'c1', CASE WHEN i <= %[2]d THEN 'rare.op' ELSE 'common.op' END,
 				CASE WHEN i <= %[2]d THEN 'rare' ELSE 'u' END, 'U', 'api', CASE WHEN i <= %[2]d THEN 'scope_busy' ELSE 'blocked' END, '', '[]',
 				'r' || CAST(100000 + i AS TEXT), 'f', '{}', '', '{}', '', '', i, i FROM n`, history, history/100, tenants), []any{workspace}},
+			{fmt.Sprintf(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) `+numbers+`
+				SELECT $1, 'groups', 1, '', 'g' || CAST(100000 + i AS TEXT), 'G', CASE WHEN i <= %[2]d THEN 'z' ELSE 'g' END || CAST(100000 + i AS TEXT),
+				CASE WHEN i <= %[2]d THEN 'distribution' ELSE 'security' END, '', '{}' FROM n`, history, history/100), []any{rareConnection}},
 			{`ANALYZE`, nil},
 		} {
 			if _, err := tx.Exec(ctx, stmt.sql, stmt.args...); err != nil {

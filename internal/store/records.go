@@ -34,7 +34,7 @@ type Record struct {
 	ID         string          `json:"id"`               // unique in dataset and parent
 	Parent     string          `json:"parent,omitempty"` // id of what it belongs to
 	Name       string          `json:"name"`
-	Type       string          `json:"type"`
+	Type       string          `json:"type"`        // of a group, a [tenancy.GroupType]; else as the provider wrote it; may be empty
 	ModifiedAt string          `json:"modified_at"` // as the provider wrote it; may be empty
 	Data       json.RawMessage `json:"data"`        // as the provider wrote it
 }

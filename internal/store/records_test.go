@@ -16,6 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // shelf is one dataset of a world.
@@ -398,5 +399,74 @@ func TestDataReaders(t *testing.T) {
 		}
 		_, _, err = w.Groups(ctx, w.access(w.olga, "harbour"), store.DataFilter{Connection: second.ID})
 		wantErr(t, err, op.ErrNotFound)
+	})
+}
+
+// TestGroupsByType: each type has its groups in the order of names, page by page,
+// whatever else is asked for.
+func TestGroupsByType(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := newWorld(t, d), t.Context()
+		w.connection(w.mei, "kestrel", "first")
+		ta := w.access(w.vic, "kestrel")
+		s := w.shelf("first", "groups")
+		fill := func(rows ...store.Record) {
+			g := s.begin(true)
+			s.put(g, rows...)
+			if _, err := s.commit(g, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		group := func(id, name string, of tenancy.GroupType) store.Record {
+			return store.Record{ID: id, Name: name, Type: string(of), Data: json.RawMessage(`{}`)}
+		}
+		fill(group("0", "Of an earlier round", tenancy.SecurityGroup))
+		fill(
+			group("1", "Drivers", tenancy.Microsoft365Group.ByRule()), group("2", "drivers", tenancy.SecurityGroup),
+			group("3", "Board", tenancy.SecurityGroup.ByRule()), group("4", "Alarm", tenancy.MailSecurityGroup),
+			group("5", "Écoute", tenancy.SecurityGroup), group("6", "News", tenancy.DistributionGroup),
+			group("7", "Strange", ""), group("8", "Stranger", tenancy.GroupType("").ByRule()), group("9", "Board", tenancy.SecurityGroup),
+		)
+		for _, tt := range []struct {
+			f    store.DataFilter
+			want []string
+		}{
+			{store.DataFilter{}, []string{"4", "3", "9", "1", "2", "6", "7", "8", "5"}},
+			{store.DataFilter{Type: "security"}, []string{"3", "9", "2", "5"}},
+			{store.DataFilter{Type: "microsoft_365"}, []string{"1"}},
+			{store.DataFilter{Type: "mail_enabled_security"}, []string{"4"}},
+			{store.DataFilter{Type: "distribution"}, []string{"6"}},
+			{store.DataFilter{Type: "dynamic"}, []string{"3", "1", "8"}},
+			{store.DataFilter{Type: "security", Query: "R"}, []string{"3", "9", "2"}},
+			{store.DataFilter{Type: "dynamic", Query: "driv"}, []string{"1"}},
+			{store.DataFilter{Type: "distribution", Query: "driv"}, nil},
+		} {
+			for limit := 1; limit <= 5; limit++ {
+				var got []string
+				for f := tt.f; ; {
+					f.Limit = limit
+					list, next, err := w.Groups(ctx, ta, f)
+					if err != nil || len(list) > limit {
+						t.Fatalf("%+v: %d rows, %v", f, len(list), err)
+					}
+					for _, r := range list {
+						got = append(got, r.ID)
+					}
+					if f.Cursor = next; next == "" {
+						break
+					}
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("%+v by %d: %q, want %q", tt.f, limit, got, tt.want)
+				}
+			}
+		}
+		for _, bad := range []string{"Security", "dynamic_security", "unified", " ", "security\x00"} {
+			_, _, err := w.Groups(ctx, ta, store.DataFilter{Type: bad})
+			wantField(t, err, "type")
+			if want := "must be one of security, microsoft_365, mail_enabled_security, distribution, dynamic"; !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("%q is answered with %v", bad, err)
+			}
+		}
 	})
 }
