@@ -60,6 +60,7 @@ type client interface {
 
 // New returns a queue on d's engine.
 func New(d *db.DB, cfg Config) (*Queue, error) {
+	out := &outage{log: cfg.Logger}
 	rc := &river.Config{
 		// Measured: with the default cool-downs of 100 ms pick-up takes 50 ms at the
 		// median on both engines.
@@ -71,7 +72,8 @@ func New(d *db.DB, cfg Config) (*Queue, error) {
 		JobTimeout:           -1,
 		RescueStuckJobsAfter: never,
 		MaxAttempts:          1,
-		Logger:               slog.New(quiet{cfg.Logger.Handler()}),
+		Logger:               slog.New(quiet{cfg.Logger.Handler(), out}),
+		Hooks:                []rivertype.Hook{out},
 	}
 	if d.Engine() == db.SQLite { // has nothing but the poll
 		rc.FetchPollInterval = 40 * time.Millisecond
@@ -100,16 +102,6 @@ func New(d *db.DB, cfg Config) (*Queue, error) {
 	}
 	return &Queue{client: c}, nil
 }
-
-// quiet lowers River's chatter: its errors concern us, its progress does not.
-type quiet struct{ slog.Handler }
-
-func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
-}
-
-func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
-func (q quiet) WithGroup(n string) slog.Handler      { return quiet{q.Handler.WithGroup(n)} }
 
 type riverClient[Tx any] struct{ *river.Client[Tx] }
 
