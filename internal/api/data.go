@@ -56,8 +56,14 @@ func (r DataRequest) filter() store.DataFilter {
 	return store.DataFilter{Connection: r.Connection, Query: r.Query, Cursor: r.Cursor, Limit: r.Limit}
 }
 
-func (s *server) groups(ctx context.Context, in *DataRequest) (*list[store.Record], error) {
-	groups, next, err := s.store.Groups(ctx, at(ctx).tenant, in.filter())
+func (s *server) groups(ctx context.Context, in *struct {
+	DataRequest
+	Type tenancy.GroupType `query:"type" doc:"One type only; dynamic: every group whose members a rule chooses. The type of a group stands in its \"type\", with \"dynamic_\" before it where a rule chooses the members."`
+},
+) (*list[store.Record], error) {
+	f := in.filter()
+	f.Type = string(in.Type)
+	groups, next, err := s.store.Groups(ctx, at(ctx).tenant, f)
 	if err != nil {
 		return nil, err
 	}

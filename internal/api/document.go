@@ -119,6 +119,7 @@ var closed = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[tenancy.Readiness]():    reflect.TypeFor[enum[tenancy.Readiness]](),
 	reflect.TypeFor[tenancy.Consent]():      reflect.TypeFor[enum[tenancy.Consent]](),
 	reflect.TypeFor[tenancy.Verification](): reflect.TypeFor[enum[tenancy.Verification]](),
+	reflect.TypeFor[tenancy.GroupType]():    reflect.TypeFor[enum[tenancy.GroupType]](),
 }
 
 // values are the members of the closed types.
@@ -140,6 +141,7 @@ var values = map[reflect.Type][]any{
 		tenancy.ConsentUnknown, tenancy.ConsentMissing, tenancy.ConsentPending, tenancy.ConsentGranted, tenancy.ConsentRevoked,
 	},
 	reflect.TypeFor[tenancy.Verification](): {tenancy.VerificationMissing, tenancy.VerificationOK, tenancy.VerificationFailed},
+	reflect.TypeFor[tenancy.GroupType]():    anys(tenancy.GroupTypes()),
 }
 
 // enum stands for the closed type T in the document.

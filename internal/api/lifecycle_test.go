@@ -280,6 +280,36 @@ func TestData(t *testing.T) {
 		if len(groups.Items) != 1 {
 			t.Errorf("found %+v", groups)
 		}
+		w.Exec(`UPDATE records SET type = CASE id WHEN 'g-1' THEN 'distribution' WHEN 'g-2' THEN 'dynamic_security' ELSE 'security' END WHERE dataset = 'groups'`)
+		for query, want := range map[string]string{
+			"":                                 "g-1 distribution,g-2 dynamic_security,g-3 security",
+			"?type=":                           "g-1 distribution,g-2 dynamic_security,g-3 security",
+			"?type=security":                   "g-2 dynamic_security,g-3 security",
+			"?type=security&limit=1":           "g-2 dynamic_security",
+			"?type=security&q=G-3":             "g-3 security",
+			"?type=dynamic":                    "g-2 dynamic_security",
+			"?type=mail_enabled_security":      "",
+			"?connection=kestrel&type=dynamic": "g-2 dynamic_security",
+		} {
+			var found Page[store.Record]
+			w.get(w.Viewer, "/tenants/kestrel/groups"+query).want(http.StatusOK, &found)
+			var got []string
+			for _, g := range found.Items {
+				got = append(got, g.ID+" "+g.Type)
+			}
+			if strings.Join(got, ",") != want || (found.Next != nil) != strings.Contains(query, "limit") {
+				t.Errorf("%s found %q", query, got)
+			}
+		}
+		wrong := w.get(w.Viewer, "/tenants/kestrel/groups?type=unified").problem(http.StatusUnprocessableEntity, "field")
+		if want := "must be one of security, microsoft_365, mail_enabled_security, distribution, dynamic"; len(wrong.Errors) != 1 || wrong.Errors[0].Field != "type" || wrong.Errors[0].Detail != want {
+			t.Errorf("a type that there is not is answered with %+v", wrong.Errors)
+		}
+		documented, err := json.Marshal(w.document.operation(http.MethodGet, Base+"/tenants/{tenant}/groups")["parameters"])
+		if err != nil || !strings.Contains(string(documented), `["security","microsoft_365","mail_enabled_security","distribution","dynamic"]`) {
+			t.Errorf("the document says %s, %v", documented, err)
+		}
+		w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?type=security").problem(http.StatusUnprocessableEntity, "field")
 		var g store.Record
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-2").want(http.StatusOK, &g)
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-9").problem(http.StatusNotFound, "not_found")

@@ -103,6 +103,26 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	for _, slug := range []string{"kestrel", "wren"} {
 		w.Connection(w.Workspace, w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:]), slug, nil)
 	}
+	w.Write(func(ctx context.Context, tx db.Tx) error {
+		key := store.DatasetKey{Workspace: w.Workspace, Name: catalogue.Groups}
+		if err := tx.QueryRow(ctx, `SELECT tenant_id, id FROM connections WHERE slug = 'wren'`).Scan(&key.Tenant, &key.Connection); err != nil {
+			return err
+		}
+		round, err := store.BeginRound(ctx, tx, key, true)
+		if err != nil {
+			return err
+		}
+		err = store.PutRows(ctx, tx, key, round, []store.Record{
+			{ID: "g1", Name: "Depot staff", Type: string(tenancy.SecurityGroup), Data: []byte(`{}`)},
+			{ID: "g2", Name: "Drivers", Type: string(tenancy.Microsoft365Group.ByRule()), Data: []byte(`{}`)},
+			{ID: "g3", Name: "Night shift", Type: string(tenancy.SecurityGroup.ByRule()), Data: []byte(`{}`)},
+		})
+		if err != nil {
+			return err
+		}
+		_, err = store.CommitRound(ctx, tx, key, round, "")
+		return err
+	})
 	bare := w.Tenant(w.Workspace, "harbour", "Harbour")
 	w.Connection(w.Workspace, bare, "harbour", func(c *tenancy.Connection) {
 		expired := time.Now().Add(-time.Hour)

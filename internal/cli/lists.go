@@ -124,6 +124,10 @@ func (a *app) dataFlags(c *cobra.Command, tenant *string, f *client.DataFilter) 
 	a.completeTenants(c)
 }
 
+// groupTypes are the types that the server lists groups by; what else is typed it
+// refuses itself.
+var groupTypes = []string{"security", "microsoft_365", "mail_enabled_security", "distribution", "dynamic"}
+
 func (a *app) groups() *cobra.Command {
 	var tenant string
 	var f client.DataFilter
@@ -149,7 +153,7 @@ func (a *app) groups() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "groups --tenant TENANT",
 		Short:   "The directory groups that were read, and their members",
-		Example: "  interlock groups --tenant kestrel -q finance\n  interlock groups members GROUP --tenant kestrel",
+		Example: "  interlock groups --tenant kestrel -q finance --type security\n  interlock groups members GROUP --tenant kestrel",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return list(func(cl *client.Client) (client.Page[client.Record], error) {
@@ -158,6 +162,8 @@ func (a *app) groups() *cobra.Command {
 		},
 	}
 	a.dataFlags(c, &tenant, &f)
+	c.Flags().StringVar(&f.Type, "type", "", "those of one type: "+strings.Join(groupTypes, ", "))
+	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(groupTypes, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	members := &cobra.Command{
 		Use:   "members GROUP --tenant TENANT",
 		Short: "The members of a group, by its id",

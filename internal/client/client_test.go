@@ -161,6 +161,12 @@ func TestPathsAreEscaped(t *testing.T) {
 	if got != "/api/v1/runs?active=true&limit=5&since=1970-01-01T00%3A00%3A00Z&tenant=a%26b" {
 		t.Errorf("asked for %s", got)
 	}
+	if _, err := c.Groups(t.Context(), "kestrel", DataFilter{Query: "a", Type: "dynamic"}); err != nil {
+		t.Fatal(err)
+	}
+	if got != "/api/v1/tenants/kestrel/groups?q=a&type=dynamic" {
+		t.Errorf("asked for %s", got)
+	}
 }
 
 // TestStartsAreAskedAgain: whatever happens on the way, every try has the same

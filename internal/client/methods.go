@@ -200,7 +200,7 @@ func (c *Client) Attempt(ctx context.Context, id string) (Attempt, error) {
 type DataFilter struct {
 	Connection string // id or name; empty: the tenant's default
 	Query      string // part of the name
-	Type       string // of inventory
+	Type       string // of inventory; or of groups: security, microsoft_365, mail_enabled_security, distribution, dynamic
 	Paging
 }
 

@@ -138,7 +138,7 @@ type Record struct {
 	Kind       string          `json:"kind"` // of inventory
 	ID         string          `json:"id"`
 	Name       string          `json:"name"`
-	Type       string          `json:"type"`
+	Type       string          `json:"type"` // of a group, such as "security" or "dynamic_security"; else as the provider wrote it
 	ModifiedAt string          `json:"modified_at"`
 	Data       json.RawMessage `json:"data"` // as the provider wrote it
 }
