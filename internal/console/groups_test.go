@@ -14,6 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 const groups = kestrel + "/groups"
@@ -48,9 +49,9 @@ func TestGroups(t *testing.T) {
 		empty.says("#group-list", "No groups yet")
 		empty.says(".head", "Needs “Sync directory groups”")
 
-		rows := []store.Record{row("", "g-drivers", "Drivers", `{"groupTypes":["Unified","DynamicMembership"],"membershipRule":"user.department -eq \"Depot\"","description":"All drivers"}`)}
+		rows := []store.Record{ofType(tenancy.Microsoft365Group.ByRule(), row("", "g-drivers", "Drivers", `{"membershipRule":"user.department -eq \"Depot\"","description":"All drivers"}`))}
 		for i := range 59 {
-			rows = append(rows, row("", fmt.Sprintf("g%02d", i), fmt.Sprintf("Team %02d", i), `{"groupTypes":[],"securityEnabled":true}`))
+			rows = append(rows, ofType(tenancy.SecurityGroup, row("", fmt.Sprintf("g%02d", i), fmt.Sprintf("Team %02d", i), `{}`)))
 		}
 		w.read(tenant, connection, catalogue.Groups, rows...)
 		w.read(tenant, connection, catalogue.GroupMembers, row("g-drivers", "u1", "Ana", `{}`), row("g-drivers", "u2", "", `{}`), row("g00", "u1", "Ana", `{}`))
@@ -68,7 +69,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("%d groups on two pages", got)
 		}
 		jonas.get(groups+"?q=team+0").says(".pager", "10 groups, by name")
-		jonas.get(groups+"?q=nothing").says("#group-list", "No groups match this name")
+		jonas.get(groups+"?q=nothing").says("#group-list", "No groups match these filters")
 
 		one := jonas.get(groups + "/g-drivers").want(http.StatusOK)
 		one.says("h1", "Drivers")
@@ -81,6 +82,75 @@ func TestGroups(t *testing.T) {
 		if string(missing.body) != string(jonas.get("/nowhere").body) {
 			t.Error("a group that is not there has a page of its own")
 		}
+	})
+}
+
+// ofType gives a group its type.
+func ofType(t tenancy.GroupType, r store.Record) store.Record {
+	r.Type = string(t)
+	return r
+}
+
+// TestGroupsOfAType: the choice is in the address, goes together with the name and
+// from page to page, and can be taken back.
+func TestGroupsOfAType(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		tenant, connection := w.ready("kestrel", nil)
+		jonas := w.browser(w.Viewer)
+		jonas.get(groups+"?type=security").says("#group-list", "No groups match these filters")
+		rows := []store.Record{
+			ofType(tenancy.DistributionGroup, row("", "news", "News", `{}`)), ofType(tenancy.MailSecurityGroup, row("", "alarm", "Alarm", `{}`)),
+			ofType(tenancy.SecurityGroup.ByRule(), row("", "tablets", "Depot tablets", `{}`)), ofType("", row("", "strange", "Strange", `{}`)),
+		}
+		for i := range 60 {
+			rows = append(rows, ofType(tenancy.SecurityGroup, row("", fmt.Sprintf("g%02d", i), fmt.Sprintf("Team %02d", i), `{}`)))
+		}
+		w.read(tenant, connection, catalogue.Groups, rows...)
+
+		page := jonas.get(groups).want(http.StatusOK)
+		page.says("label[for=f-type]", "Type")
+		page.says("#f-type", "All types Security Microsoft 365 Mail-enabled security Distribution Dynamic membership")
+		page.says("#groups tr:contains('Strange')", "Not known")
+		page.says("#groups tr:contains('Depot tablets')", "DynamicSecurity")
+		page.says("#groups tr:contains('Alarm')", "AssignedMail-enabled security")
+
+		for query, want := range map[string]string{
+			"type=distribution":          "News",
+			"type=mail_enabled_security": "Alarm",
+			"type=dynamic":               "Depot tablets",
+			"type=security&q=depot":      "Depot tablets",
+			"type=security&q=team+07":    "Team 07",
+			"type=microsoft_365":         "",
+			"type=distribution&q=team":   "",
+			"type=&q=news":               "News",
+		} {
+			page := jonas.get(groups + "?" + query).want(http.StatusOK)
+			if got := page.text("#groups tr a"); got != want {
+				t.Errorf("%s shows %q, want %q", query, got, want)
+			}
+			asked, _ := url.ParseQuery(query)
+			if got := page.page.Find("#f-type option[selected]").AttrOr("value", "none"); got != asked.Get("type") {
+				t.Errorf("%s: the choice shows %q", query, got)
+			}
+			if want != "" {
+				continue
+			}
+			page.says("#group-list", "No groups match these filters")
+			if got := page.page.Find("#group-list .empty a:contains('Clear filters')").AttrOr("href", ""); got != groups {
+				t.Errorf("%s: the filters are cleared by %q", query, got)
+			}
+		}
+
+		first := jonas.get(groups + "?type=security").want(http.StatusOK)
+		seen := first.page.Find("#groups tr").Length()
+		second := jonas.get(first.page.Find("a[rel=next]").AttrOr("href", "")).want(http.StatusOK)
+		if seen += second.page.Find("#groups tr").Length(); seen != 61 || second.text("#f-type option[selected]") != "Security" {
+			t.Errorf("%d groups on two pages of %q", seen, second.text("#f-type option[selected]"))
+		}
+		second.says("#groups tr:last-child", "Team 59")
+
+		wrong := jonas.get(groups + "?type=unified").want(http.StatusUnprocessableEntity)
+		wrong.says("main", "type must be one of security, microsoft_365, mail_enabled_security, distribution, dynamic")
 	})
 }
 

@@ -70,7 +70,9 @@
   });
 
   // On a narrow screen the current tab can lie outside of the strip.
-  document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  const inSight = () => document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  inSight();
+  addEventListener('resize', inSight);
 
   // Three notices at most: older ones are behind the bell, which shows them all
   // when it is open.

@@ -79,6 +79,20 @@ func TestBrowserLooks(t *testing.T) {
 	}
 }
 
+// TestBrowserTabInSight: on a narrow screen, too, one sees which page of a tenant
+// it is.
+func TestBrowserTabInSight(t *testing.T) {
+	s := onStage(t)
+	p := s.ready(t)
+	b := s.visit(t).as("operator")
+	const inSight = `(() => { const r = document.querySelector(".tabs [aria-current]").getBoundingClientRect(); return r.left >= 0 && r.right <= innerWidth + 1 })()`
+	b.open(op.TenantSettingsPath(workspace, p.Slug))
+	b.size(390)
+	b.until(inSight)
+	b.open(op.TenantSettingsPath(workspace, p.Slug))
+	b.until(inSight)
+}
+
 // settled waits until the page is drawn as it is to stay.
 const settled = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
 	.then(() => Promise.all(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < Infinity).map((a) => a.finished.catch(() => {}))))
