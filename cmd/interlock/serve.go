@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -64,7 +65,7 @@ to a proxy of yours that does (--behind-proxy).`,
 				return err
 			}
 			cfg.PublicURL = strings.TrimRight(public, "/")
-			if cfg.PublicURL == "" {
+			if cfg.PublicURL == "" && !behindProxy {
 				cfg.PublicURL = urlOf(ln, cert != "")
 			}
 			a, err := app.New(ctx, cfg)
@@ -74,7 +75,7 @@ to a proxy of yours that does (--behind-proxy).`,
 			if err := a.Start(ctx); err != nil {
 				return errors.Join(err, ln.Close(), a.Close())
 			}
-			log.InfoContext(ctx, "Interlock is ready", "url", cfg.PublicURL, "engine", a.DB.Engine())
+			log.InfoContext(ctx, "Interlock is ready", "url", cmp.Or(cfg.PublicURL, "not known"), "addr", ln.Addr().String(), "engine", a.DB.Engine())
 			err = a.Serve(ctx, ln)
 			return errors.Join(err, a.Close())
 		},
@@ -82,7 +83,7 @@ to a proxy of yours that does (--behind-proxy).`,
 	s.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", env("INTERLOCK_ADDR", "127.0.0.1:8080"), "address to listen on (INTERLOCK_ADDR)")
-	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach this server, when not at --addr (INTERLOCK_PUBLIC_URL)")
+	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach this server, when not at --addr: needed to ask for admin consent (INTERLOCK_PUBLIC_URL)")
 	f.StringVar(&cert, "tls-cert", os.Getenv("INTERLOCK_TLS_CERT"), "PEM file with the certificate (INTERLOCK_TLS_CERT)")
 	f.StringVar(&key, "tls-key", os.Getenv("INTERLOCK_TLS_KEY"), "PEM file with its private key (INTERLOCK_TLS_KEY)")
 	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP beyond this machine, to a proxy that speaks HTTPS (INTERLOCK_BEHIND_PROXY)")
@@ -132,8 +133,12 @@ func listen(ctx context.Context, addr, cert, key string) (net.Listener, error) {
 	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
 }
 
-// urlOf is the address of a listener as a browser writes it.
+// urlOf is the address of a listener as a browser writes it; empty for one that
+// listens on every address, which is no address to go to.
 func urlOf(ln net.Listener, secure bool) string {
+	if at, ok := ln.Addr().(*net.TCPAddr); ok && at.IP.IsUnspecified() {
+		return ""
+	}
 	scheme := "http"
 	if secure {
 		scheme = "https"

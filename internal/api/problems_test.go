@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -211,6 +214,32 @@ func TestOneFailureIsLoggedOnce(t *testing.T) {
 		w.Exec(`ALTER TABLE runs RENAME TO elsewhere`) // a fault of ours
 		failed(w.get(w.Operator, "/runs"), "runs")
 		failed(w.get(w.Operator, "/runs/K7QM2X"), "runs")
+	})
+}
+
+// TestConsentWithoutAnAddress: a server that does not know where browsers reach it
+// can't ask for consent. It says so to whoever may ask, and names the setting.
+func TestConsentWithoutAnAddress(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel")
+		bare := *w
+		bare.http = httptest.NewServer(httpx.Front{Logger: slog.New(slog.NewTextHandler(w.log, nil))}.
+			Wrap(newServer(Deps{Door: httpx.NewDoor(w.DB, access.Limits{}), Store: w.Store, Gate: w.server.gate}).mux))
+		t.Cleanup(bare.http.Close)
+		w = &bare
+		const consent = "/tenants/kestrel/connections/kestrel/consent"
+		p := w.post(w.Owner, consent, nil).problem(http.StatusConflict, "address_missing")
+		if !strings.Contains(p.Next, "--public-url") || !strings.Contains(p.Detail, "Nothing was changed.") {
+			t.Errorf("the refusal says %q, %q", p.Detail, p.Next)
+		}
+		w.post(w.Operator, consent, nil).problem(http.StatusForbidden, "forbidden")
+		w.post(w.Outsider, consent, nil).problem(http.StatusNotFound, "not_found")
+		if n := w.Int(`SELECT COUNT(*) FROM audit_log WHERE action LIKE 'connection%'`) + w.Int(`SELECT COUNT(*) FROM consent_requests`); n != 0 {
+			t.Errorf("%d records of what was refused", n)
+		}
+		if strings.Contains(w.log.String(), "level=ERROR") {
+			t.Errorf("it is logged as a fault: %s", w.log)
+		}
 	})
 }
 

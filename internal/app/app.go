@@ -39,7 +39,9 @@ type Config struct {
 	// Simulator replaces every Microsoft cloud; nil: the real ones.
 	Simulator *Simulator
 	Logger    *slog.Logger
-	PublicURL string // where browsers reach this server, without a slash at the end
+	// PublicURL is where browsers reach this server, without a slash at the end.
+	// Empty: nobody knows, and consent, which leads back to it, can't be asked for.
+	PublicURL string
 
 	Workers    int // runs at a time in this process
 	Lease      time.Duration
@@ -204,8 +206,12 @@ func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error
 	}, nil
 }
 
-// consentURL returns how the address of the provider's consent page is made.
+// consentURL returns how the address of the provider's consent page is made; nil
+// when there is no way back from there.
 func consentURL(cfg Config) func(tenancy.Connection, string) (string, error) {
+	if cfg.PublicURL == "" {
+		return nil
+	}
 	return func(c tenancy.Connection, state string) (string, error) {
 		endpoints := graph.Endpoints{}
 		if cfg.Simulator != nil {

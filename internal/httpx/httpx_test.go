@@ -39,6 +39,7 @@ func TestExplain(t *testing.T) {
 		{fmt.Errorf("start: %w", db.ErrOutcomeUnknown), 503, "outcome_unknown", "5"},
 		{context.DeadlineExceeded, 503, "unavailable", "5"},
 		{fmt.Errorf("delete connection: run K7QM2X holds it: %w", op.ErrConflict), 409, "conflict", ""},
+		{fmt.Errorf("begin consent: %w", op.ErrNoAddress), 409, "address_missing", ""},
 		{MethodNotAllowed("GET", "HEAD"), 405, "method_not_allowed", ""},
 		{errors.New("SELECT secret FROM x: no such column"), 500, "fault", ""},
 	} {

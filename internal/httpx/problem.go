@@ -143,6 +143,8 @@ func Explain(err error, requestID string) *Problem {
 			referring(requestID).RetryAfter(retrySoon)
 	case db.IsUnavailable(err):
 		return NewProblem(op.ProblemUnavailable, op.Args{"reference": requestID}).referring(requestID).RetryAfter(retrySoon)
+	case errors.Is(err, op.ErrNoAddress):
+		return NewProblem(op.ProblemNoAddress, nil)
 	case errors.Is(err, op.ErrConflict):
 		detail := strings.TrimSuffix(err.Error(), ": "+op.ErrConflict.Error())
 		return NewProblem(op.ProblemConflict, op.Args{"detail": detail})

@@ -48,7 +48,7 @@ func (p Problem) HTTPStatus() int {
 		return http.StatusUnprocessableEntity
 	case ProblemTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case ProblemConflict:
+	case ProblemConflict, ProblemNoAddress:
 		return http.StatusConflict
 	case ProblemUpdating, ProblemUnavailable, ProblemLiveLost:
 		return http.StatusServiceUnavailable

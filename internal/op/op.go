@@ -21,6 +21,9 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrConflict is returned when the state of a thing does not allow the change.
 	ErrConflict = errors.New("conflict")
+	// ErrNoAddress is returned by a server that would have to name the address that
+	// browsers reach it at, and was not told it.
+	ErrNoAddress = errors.New("the address that browsers reach this server at is not set")
 )
 
 // FieldError names the field of a request that can't be used, and why. It is

@@ -21,6 +21,7 @@ const (
 	ProblemCursor        Problem = "cursor"                 //
 	ProblemConflict      Problem = "conflict"               // args: detail
 	ProblemUnavailable   Problem = "unavailable"            // args: reference
+	ProblemNoAddress     Problem = "address_missing"        // of this server
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by

@@ -583,6 +583,11 @@ var problems = map[Problem]text{
 		why:   "The database gave no answer in time. Nothing was queued.",
 		next:  "Try again in a minute. If it happens twice, send the reference {reference} to support.",
 	},
+	ProblemNoAddress: {
+		title: "Consent cannot be asked for here",
+		why:   "Consent leads back to this server, and the server does not know the address that browsers reach it at. Nothing was changed.",
+		next:  "Ask whoever runs the server to set --public-url (INTERLOCK_PUBLIC_URL), then try again.",
+	},
 }
 
 // preflight are the words of an answer that nobody pressed for: it tells what a

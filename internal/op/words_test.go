@@ -198,6 +198,7 @@ var additions = []string{
 	"ours/preflight blocked",
 	"ours/preflight deduped",
 	"ours/preflight scope_busy",
+	"ours/problem address_missing",
 	"ours/problem conflict",
 	"ours/problem cursor",
 	"ours/problem field",

@@ -231,12 +231,13 @@ const consentStateTTL = time.Hour
 
 // BeginConsent returns the provider's page on which an administrator of the
 // directory consents. Consent that was missing is pending from now on; what was
-// granted stays granted, for consent is also asked for more permissions.
+// granted stays granted, for consent is also asked for more permissions. Without
+// [Options.ConsentURL] it is [op.ErrNoAddress].
 func (s *Store) BeginConsent(ctx context.Context, a access.Actor, tenantRef, ref string) (address string, err error) {
-	if s.opts.ConsentURL == nil {
-		return "", errors.New("begin consent: this server has no address that the provider could return to")
-	}
 	_, err = s.change(ctx, a, tenantRef, ref, "connection.consent_begin", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+		if s.opts.ConsentURL == nil {
+			return nil, op.ErrNoAddress
+		}
 		state := rand.Text()
 		if address, err = s.opts.ConsentURL(c, state); err != nil {
 			return nil, err

@@ -35,7 +35,7 @@ type Options struct {
 
 	// ConsentURL returns the provider's page on which an administrator of the
 	// connection's directory consents. The provider hands state back with the
-	// answer. nil: consent can't be asked for.
+	// answer. nil: nobody knows where to, and consent can't be asked for.
 	ConsentURL func(c tenancy.Connection, state string) (string, error)
 
 	// StalledAfter is how long a living run may make no progress before it is
