@@ -4,10 +4,16 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -119,4 +125,40 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%d attempts are on record; what can't be used is none", left)
 		}
 	})
+}
+
+// TestSimulatorAlone starts the simulator by its command: what it prints is enough
+// to sign in with, and its secrets are chance, which ids are not.
+func TestSimulatorAlone(t *testing.T) {
+	p := launch(t, nil, program, "sim", "--plain-http")
+	var sim struct {
+		URL          string
+		Tenant       string
+		Domain       string
+		ControlToken string `json:"control_token"`
+		ClientID     string `json:"client_id"`
+		ClientSecret string `json:"client_secret"`
+	}
+	if err := json.Unmarshal([]byte(p.await(p.out, "client_secret", 30*time.Second)), &sim); err != nil {
+		t.Fatal(err)
+	}
+	for name, secret := range map[string]string{"client secret": sim.ClientSecret, "control token": sim.ControlToken} {
+		if uuid.Validate(secret) == nil || len(secret) < len(rand.Text()) {
+			t.Errorf("the %s is %q, want 128 bits of chance", name, secret)
+		}
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {sim.ClientID}, "client_secret": {sim.ClientSecret}, "scope": {sim.URL + "/.default"}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, sim.URL+"/"+sim.Tenant+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := direct.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // its status is all that counts
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("signing in with what it prints: %s", resp.Status)
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -31,7 +32,7 @@ has been consented to. More tenants come through the control API.`,
 			return graphsim.Run(cmd.Context(), cfg, func(s *graphsim.Server) error {
 				app := graphsim.AppSpec{
 					AppID: uuid.NewString(), Name: "Simulated application", Consented: true,
-					Secrets: []graphsim.Secret{{Value: uuid.NewString()}}, Requested: demo.Permissions(),
+					Secrets: []graphsim.Secret{{Value: rand.Text()}}, Requested: demo.Permissions(),
 				}
 				tenant := graphsim.TenantSpec{ID: uuid.NewString(), DisplayName: "Simulated tenant", Domain: domain, Intune: true, Apps: []graphsim.AppSpec{app}}
 				if err := s.AddTenant(tenant); err != nil {
