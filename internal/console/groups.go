@@ -24,12 +24,13 @@ func (c *Console) groups(v *visit) (page, error) {
 	frame.Crumbs = v.crumbs(v.tenantLink())
 	frame.Lead = "Groups of " + t.Name + " and their members, as Interlock last read them."
 	frame.Tabs = view.TenantTabs(v.workspace(), t, "Groups")
-	rows, next, err := c.store.Groups(ctx, v.tenant, store.DataFilter{Query: q.Get("q"), Cursor: q.Get("cursor")})
+	rows, next, err := c.store.Groups(ctx, v.tenant, store.DataFilter{Query: q.Get("q"), Type: q.Get("type"), Cursor: q.Get("cursor")})
 	if err != nil {
 		return page{}, err
 	}
 	l := view.GroupList{
-		Workspace: v.workspace(), Tenant: t.Slug, Query: q.Get("q"), Rows: rows, First: v.firstPage(), Next: v.nextPage(next), Now: frame.Now,
+		Workspace: v.workspace(), Tenant: t.Slug, Query: q.Get("q"), Type: tenancy.GroupType(q.Get("type")), Rows: rows,
+		First: v.firstPage(), Next: v.nextPage(next), Now: frame.Now,
 	}
 	ids := make([]string, len(rows))
 	for i, r := range rows {

@@ -2,12 +2,12 @@ package view
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // GroupList is the page of a tenant's directory groups.
@@ -19,6 +19,7 @@ type GroupList struct {
 	Known             store.Dataset // how far the groups are
 	Stale             string        // why the last sync kept the older ones; empty: it did not
 	Query             string
+	Type              tenancy.GroupType // empty: all
 	Rows              []store.Record
 	Sizes             map[string]int64 // members, by group
 	First, Next       string
@@ -39,42 +40,34 @@ type GroupPage struct {
 	First, Next       string
 }
 
-// properties are what is shown of a group. docs: the group resource type.
+// groupTypes are the choices of the filter.
+func groupTypes() []Option {
+	options := []Option{{"", "All types"}}
+	for _, t := range tenancy.GroupTypes() {
+		options = append(options, Option{string(t), t.Words()})
+	}
+	return options
+}
+
+// groupType is the type of a group, and how members come into it.
+func groupType(r store.Record) (words, membership string) {
+	t, byRule := tenancy.GroupType(r.Type).Plain()
+	if byRule {
+		return t.Words(), "Dynamic"
+	}
+	return t.Words(), "Assigned"
+}
+
+// properties are what else is shown of a group. docs: the group resource type.
 type properties struct {
-	Description     string   `json:"description"`
-	GroupTypes      []string `json:"groupTypes"`
-	MembershipRule  string   `json:"membershipRule"`
-	SecurityEnabled bool     `json:"securityEnabled"`
-	MailEnabled     bool     `json:"mailEnabled"`
+	Description    string `json:"description"`
+	MembershipRule string `json:"membershipRule"`
 }
 
 // propertiesOf reads a group's properties; those that can't be read are left out.
 func propertiesOf(r store.Record) (g properties) {
 	_ = json.Unmarshal(r.Data, &g) // what came is shown as far as it can be
 	return g
-}
-
-// kind is the type of a group as the provider's own console names it.
-func (g properties) kind() string {
-	switch {
-	case slices.Contains(g.GroupTypes, "Unified"):
-		return "Microsoft 365"
-	case g.SecurityEnabled && g.MailEnabled:
-		return "Mail-enabled security"
-	case g.SecurityEnabled:
-		return "Security"
-	case g.MailEnabled:
-		return "Distribution"
-	}
-	return "Not known"
-}
-
-// membership is how members come into a group.
-func (g properties) membership() string {
-	if slices.Contains(g.GroupTypes, "DynamicMembership") {
-		return "Dynamic"
-	}
-	return "Assigned"
 }
 
 // typeWords names the type of an object, such as "#microsoft.graph.servicePrincipal".
