@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // Front is what every request passes first: it gets an id, the address of who
@@ -81,9 +83,8 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 		}()
 		if budget != nil {
 			if wait := budget.Spend(x.Remote); wait > 0 {
-				newProblem("too_many_requests", http.StatusTooManyRequests, "Too many requests in a short time",
-					"The limit of requests a minute from one address was reached. This one was not looked at.",
-					"Try again in "+wait.Round(time.Second).String()+".").RetryAfter(wait).Write(out)
+				wait = (wait + time.Second - 1).Truncate(time.Second) // what is said and Retry-After are the same
+				NewProblem(op.ProblemTooManyRequests, op.Args{"retry_after": wait.String()}).RetryAfter(wait).answer(out, r)
 				return
 			}
 		}
@@ -103,7 +104,7 @@ func (f Front) recovered(out *response, r *http.Request, x *Exchange, fault any)
 	if out.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	Explain(errors.New("panic"), x.ID).Write(out)
+	Explain(errors.New("panic"), x.ID).answer(out, r)
 }
 
 // secure sets the headers that every answer has. Nothing of an API is a page:

@@ -155,6 +155,82 @@ func TestPanicsAreAnswered(t *testing.T) {
 	}), nil)
 }
 
+// TestRefusalsAtTheFront: what is refused before any surface sees it is a page for
+// a person in a browser, a piece of one for a page that asks with script, and the
+// same problem for a program.
+func TestRefusalsAtTheFront(t *testing.T) {
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	for _, c := range []struct {
+		name, accept string
+		script       bool
+		contentType  string
+		begins       string
+	}{
+		{"a browser", browser, false, "text/html; charset=utf-8", "<!doctype html>"},
+		{"script of a page", "text/html", true, "text/html; charset=utf-8", "<h1>"},
+		{"a stream", "text/event-stream", true, "application/problem+json", "{"},
+		{"a program", "application/json", false, "application/problem+json", "{"},
+		{"a program that takes anything", "*/*", false, "application/problem+json", "{"},
+		{"a program that says nothing", "", false, "application/problem+json", "{"},
+		{"a program that would take a page", "application/json, text/html;q=0.1", false, "application/problem+json", "{"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := Front{Logger: slog.New(slog.DiscardHandler), PerAddress: 2}.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/panic" {
+						panic("<boom>")
+					}
+				}))
+				ask := func(path string) *httptest.ResponseRecorder {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+					r.Header.Set("Accept", c.accept)
+					if c.script {
+						r.Header.Set("HX-Request", "true")
+					}
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					return w
+				}
+				fault := ask("/panic")
+				ask("/x")
+				limited := ask("/x")
+				for _, a := range []struct {
+					*httptest.ResponseRecorder
+					status int
+					says   []string
+				}{
+					{limited, http.StatusTooManyRequests, []string{"Too many requests in a short time", "was not looked at", "Try again in 30 seconds."}},
+					{fault, http.StatusInternalServerError, []string{"The fault is on our side", "the reference " + fault.Header().Get("X-Request-Id")}},
+				} {
+					body := a.Body.String()
+					if a.Code != a.status || a.Header().Get("Content-Type") != c.contentType || !strings.HasPrefix(body, c.begins) {
+						t.Errorf("answered %d %s: %s", a.Code, a.Header().Get("Content-Type"), body)
+					}
+					for _, words := range a.says {
+						if !strings.Contains(body, words) {
+							t.Errorf("%q is not said: %s", words, body)
+						}
+					}
+					if strings.Contains(body, "boom") || strings.Contains(body, "<script") || strings.Contains(body, "style") {
+						t.Errorf("it shows or loads what it must not: %s", body)
+					}
+					for name, want := range map[string]string{
+						"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff",
+						"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+					} {
+						if got := a.Header().Get(name); got != want {
+							t.Errorf("%s is %q, want %q", name, got, want)
+						}
+					}
+				}
+				if got := limited.Header().Get("Retry-After"); got != "30" {
+					t.Errorf("Retry-After is %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestRequestLog(t *testing.T) {
 	var log strings.Builder
 	ask(t, Front{Logger: slog.New(slog.NewTextHandler(&log, nil))}, Handler(func(w http.ResponseWriter, r *http.Request) error {

@@ -193,14 +193,19 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 
 // Write answers with the problem.
 func (p *Problem) Write(w http.ResponseWriter) {
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", p.ContentType(""))
-	w.WriteHeader(p.Status)
+	p.head(w, p.ContentType(""))
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(p) // the client is gone
+}
+
+// head begins the answer.
+func (p *Problem) head(w http.ResponseWriter, contentType string) {
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(p.Status)
 }
 
 // Handler is an HTTP handler that may fail; [WriteError] answers for it then.

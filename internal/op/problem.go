@@ -6,22 +6,23 @@ type Problem string
 
 // The problems.
 const (
-	ProblemForbidden     Problem = "forbidden"              // args: operation, tenant, role, capability
-	ProblemNotFound      Problem = "not_found"              // also for what the reader may not see
-	ProblemSessionEnded  Problem = "session_ended"          // args: idle
-	ProblemFormStale     Problem = "form_stale"             //
-	ProblemTooManyStarts Problem = "too_many_starts"        // args: limit, retry_after
-	ProblemKeyReused     Problem = "idempotency_key_reused" // args: fields
-	ProblemFault         Problem = "fault"                  // args: reference
-	ProblemUpdating      Problem = "updating"               // args: minutes
-	ProblemLiveLost      Problem = "live_lost"              // args: last_seen
-	ProblemSignedOut     Problem = "signed_out"             // no sign-in, or one that is no longer in force
-	ProblemField         Problem = "field"                  // args: field, detail, as FieldError has them
-	ProblemTooLarge      Problem = "too_large"              // args: limit, such as "1 MiB"
-	ProblemCursor        Problem = "cursor"                 //
-	ProblemConflict      Problem = "conflict"               // args: detail
-	ProblemUnavailable   Problem = "unavailable"            // args: reference
-	ProblemNoAddress     Problem = "address_missing"        // of this server
+	ProblemForbidden       Problem = "forbidden"              // args: operation, tenant, role, capability
+	ProblemNotFound        Problem = "not_found"              // also for what the reader may not see
+	ProblemSessionEnded    Problem = "session_ended"          // args: idle
+	ProblemFormStale       Problem = "form_stale"             //
+	ProblemTooManyStarts   Problem = "too_many_starts"        // args: limit, retry_after
+	ProblemKeyReused       Problem = "idempotency_key_reused" // args: fields
+	ProblemFault           Problem = "fault"                  // args: reference
+	ProblemUpdating        Problem = "updating"               // args: minutes
+	ProblemLiveLost        Problem = "live_lost"              // args: last_seen
+	ProblemSignedOut       Problem = "signed_out"             // no sign-in, or one that is no longer in force
+	ProblemField           Problem = "field"                  // args: field, detail, as FieldError has them
+	ProblemTooLarge        Problem = "too_large"              // args: limit, such as "1 MiB"
+	ProblemCursor          Problem = "cursor"                 //
+	ProblemConflict        Problem = "conflict"               // args: detail
+	ProblemUnavailable     Problem = "unavailable"            // args: reference
+	ProblemNoAddress       Problem = "address_missing"        // of this server
+	ProblemTooManyRequests Problem = "too_many_requests"      // args: retry_after
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by

@@ -588,6 +588,11 @@ var problems = map[Problem]text{
 		why:   "Consent leads back to this server, and the server does not know the address that browsers reach it at. Nothing was changed.",
 		next:  "Ask whoever runs the server to set --public-url (INTERLOCK_PUBLIC_URL), then try again.",
 	},
+	ProblemTooManyRequests: {
+		title: "Too many requests in a short time",
+		why:   "Your address reached the limit of requests a minute. This one was not looked at.",
+		next:  "Try again in {retry_after}.",
+	},
 }
 
 // preflight are the words of an answer that nobody pressed for: it tells what a

@@ -204,6 +204,7 @@ var additions = []string{
 	"ours/problem field",
 	"ours/problem signed_out",
 	"ours/problem too_large",
+	"ours/problem too_many_requests",
 	"ours/problem unavailable",
 	"ours/unclear",
 	"ours/unknown item",
