@@ -128,9 +128,7 @@ func Explain(err error, requestID string) *Problem {
 	case errors.Is(err, access.ErrUnauthenticated):
 		return NewProblem(op.ProblemSignedOut, nil).with("WWW-Authenticate", `Bearer realm="interlock"`)
 	case errors.As(err, &tries):
-		return newProblem("too_many_tries", http.StatusTooManyRequests, "Too many tries in a short time",
-			"The limit of wrong passwords was reached. This one was not looked at.",
-			"Try again in "+tries.RetryAfter.Round(time.Second).String()+".").RetryAfter(tries.RetryAfter)
+		return NewProblem(op.ProblemTooManyTries, op.Args{"retry_after": tries.RetryAfter.Round(time.Second).String()}).RetryAfter(tries.RetryAfter)
 	case errors.As(err, &field):
 		return NewProblem(op.ProblemField, op.Args{"field": field.Field, "detail": field.Detail}).
 			Naming(Wrong{Field: field.Field, Detail: field.Detail})

@@ -42,7 +42,7 @@ func (p Problem) HTTPStatus() int {
 		return http.StatusUnauthorized
 	case ProblemFormStale, ProblemCursor:
 		return http.StatusBadRequest
-	case ProblemTooManyStarts, ProblemTooManyRequests:
+	case ProblemTooManyStarts, ProblemTooManyRequests, ProblemTooManyTries:
 		return http.StatusTooManyRequests
 	case ProblemKeyReused, ProblemField:
 		return http.StatusUnprocessableEntity

@@ -23,6 +23,7 @@ const (
 	ProblemUnavailable     Problem = "unavailable"            // args: reference
 	ProblemNoAddress       Problem = "address_missing"        // of this server
 	ProblemTooManyRequests Problem = "too_many_requests"      // args: retry_after
+	ProblemTooManyTries    Problem = "too_many_tries"         // of passwords; args: retry_after
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by

@@ -593,6 +593,11 @@ var problems = map[Problem]text{
 		why:   "Your address reached the limit of requests a minute. This one was not looked at.",
 		next:  "Try again in {retry_after}.",
 	},
+	ProblemTooManyTries: {
+		title: "Too many tries in a short time",
+		why:   "The limit of wrong passwords was reached. This one was not looked at.",
+		next:  "Try again in {retry_after}.",
+	},
 }
 
 // preflight are the words of an answer that nobody pressed for: it tells what a

@@ -205,6 +205,7 @@ var additions = []string{
 	"ours/problem signed_out",
 	"ours/problem too_large",
 	"ours/problem too_many_requests",
+	"ours/problem too_many_tries",
 	"ours/problem unavailable",
 	"ours/unclear",
 	"ours/unknown item",
