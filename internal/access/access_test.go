@@ -630,6 +630,38 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
+// TestSessionsHaveNames: a session is called by where it was opened, and what can
+// be no name is none.
+func TestSessionsHaveNames(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		h.member("ana", tenancy.Operator, "[]")
+		for device, want := range map[string]string{
+			"Firefox on Windows":    "Firefox on Windows",
+			"<b>":                   "<b>",
+			strings.Repeat("é", 80): strings.Repeat("é", 80),
+			strings.Repeat("x", 81): "Sign-in",
+			"":                      "Sign-in",
+			" ":                     "Sign-in",
+			"a\x00b":                "Sign-in",
+			"a\nb":                  "Sign-in",
+			"\xff":                  "Sign-in",
+		} {
+			_, s, err := access.SignIn(t.Context(), d, access.Limits{}, access.Credentials{Email: "ana@lattice.example", Password: password, Device: device})
+			if err != nil {
+				t.Fatalf("%.20q: %v", device, err)
+			}
+			tokens, err := access.ListTokens(t.Context(), d, s.Actor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tokens[0].Current || tokens[0].Name != want {
+				t.Errorf("%.20q is called %q", device, tokens[0].Name)
+			}
+		}
+	})
+}
+
 func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)

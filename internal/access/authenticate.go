@@ -103,6 +103,7 @@ type Credentials struct {
 	Password  string
 	Workspace string // id or slug; empty: the first of the person's workspaces by name
 	Remote    string // address of the peer, without its port
+	Device    string // what the session is called in the list of one's own, at most 80 characters; empty or unusable: "Sign-in"
 }
 
 // Session is a session that was opened by a sign-in.
@@ -138,6 +139,10 @@ func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret
 		return "", Session{}, ErrUnauthenticated
 	}
 
+	name := c.Device
+	if CheckName("device", name, maxTokenName) != nil {
+		name = "Sign-in"
+	}
 	column, ref := Ref(c.Workspace)
 	var key string
 	secret, key = newSecret(sessionPrefix)
@@ -158,7 +163,7 @@ func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at)
 			VALUES ($1, $2, 'session', $3, $4, $5, interlock_now(), interlock_now() + $6, $7, interlock_now())`,
-			id, key, workspace, user, "Sign-in", SessionLifetime.Microseconds(), SessionIdle.Microseconds())
+			id, key, workspace, user, name, SessionLifetime.Microseconds(), SessionIdle.Microseconds())
 		return err
 	})
 	if errors.Is(err, ErrUnauthenticated) {

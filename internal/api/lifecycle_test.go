@@ -200,6 +200,14 @@ func TestMembers(t *testing.T) {
 		var s Session
 		w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "li.wen@lattice.example", "password": "correct horse battery"}).want(http.StatusOK, &s)
 		w.ask(s.Token, http.MethodGet, "/tenants/wren", nil).problem(http.StatusNotFound, "not_found")
+		credentials := map[string]string{"email": "li.wen@lattice.example", "password": "correct horse battery"}
+		w.ask("", http.MethodPost, "/sign-in", credentials, "Interlock-Surface", "cli").want(http.StatusOK, &Session{})
+		w.ask("", http.MethodPost, "/sign-in", credentials, "Interlock-Surface", "web").problem(http.StatusUnprocessableEntity, "field")
+		var sessions Page[access.Token]
+		w.ask(s.Token, http.MethodGet, "/tokens", nil).want(http.StatusOK, &sessions)
+		if len(sessions.Items) != 2 || sessions.Items[0].Name != "Command line" || sessions.Items[1].Name != "API" {
+			t.Errorf("sessions are %+v", sessions.Items)
+		}
 
 		one := "/members/" + m.ID
 		w.ask(w.Bearer(w.Owner), http.MethodPatch, one, map[string]any{"all_tenants": true, "denied": []string{"inventory.sync"}}).want(http.StatusOK, &m)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -70,15 +71,20 @@ type Session struct {
 }
 
 func (s *server) signIn(ctx context.Context, in *struct {
-	Body struct {
+	Surface string `header:"Interlock-Surface" enum:"api,cli" doc:"Where you sign in, which names the session among yours; left out: api."`
+	Body    struct {
 		Email     string `json:"email" minLength:"1" maxLength:"254"`
 		Password  string `json:"password" minLength:"1" maxLength:"512"`
 		Workspace string `json:"workspace,omitempty" doc:"Id or name; left out: the first of yours."`
 	} `nameHint:"SignIn"`
 },
 ) (*one[Session], error) {
+	device := "API"
+	if op.Surface(in.Surface) == op.SurfaceCLI {
+		device = "Command line"
+	}
 	secret, session, err := s.door.SignIn(ctx, access.Credentials{
-		Email: in.Body.Email, Password: in.Body.Password, Workspace: in.Body.Workspace, Remote: httpx.Of(ctx).Remote,
+		Email: in.Body.Email, Password: in.Body.Password, Workspace: in.Body.Workspace, Remote: httpx.Of(ctx).Remote, Device: device,
 	})
 	if err != nil {
 		return nil, httpx.SignInError(err)

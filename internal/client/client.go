@@ -25,7 +25,7 @@ import (
 type Options struct {
 	CAFile  string        // PEM of the authority that the server's certificate is from; empty: the system's
 	Timeout time.Duration // of one request; 0: 30 seconds
-	Surface string        // where starts are asked, such as "cli"; empty: the API itself
+	Surface string        // where starts are asked and sessions opened, such as "cli"; empty: the API itself
 }
 
 // Client speaks to one server as one person. It is safe for concurrent use.

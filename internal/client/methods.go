@@ -60,7 +60,7 @@ func (c *Client) SignIn(ctx context.Context, email, password, workspace string) 
 	if workspace != "" {
 		in["workspace"] = workspace
 	}
-	return s, c.do(ctx, call{method: http.MethodPost, path: "/sign-in", in: in, out: &s})
+	return s, c.do(ctx, call{method: http.MethodPost, path: "/sign-in", header: c.asked(), in: in, out: &s})
 }
 
 // SignOut ends the session or token of the client.

@@ -31,11 +31,8 @@ func (c *Client) Start(ctx context.Context, tenant string, r StartRequest) (a op
 	if r.Key == "" {
 		r.Key = rand.Text()
 	}
-	header := http.Header{}
+	header := c.asked()
 	header.Set("Idempotency-Key", r.Key)
-	if c.surface != "" {
-		header.Set("Interlock-Surface", c.surface)
-	}
 	for try := 0; ; try++ {
 		err = c.do(ctx, call{
 			method: http.MethodPost, path: path("/tenants/%s/starts", tenant), header: header, in: r, out: &a,
@@ -53,6 +50,15 @@ func (c *Client) Start(ctx context.Context, tenant string, r StartRequest) (a op
 			return a, err
 		}
 	}
+}
+
+// asked returns headers that tell where something is asked.
+func (c *Client) asked() http.Header {
+	header := http.Header{}
+	if c.surface != "" {
+		header.Set("Interlock-Surface", c.surface)
+	}
+	return header
 }
 
 // passing reports whether err may be gone at the next try.

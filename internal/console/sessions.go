@@ -32,7 +32,7 @@ func (c *Console) signIn(v *visit) error {
 	ctx, next := v.r.Context(), localPath(v.r.PostFormValue("next"))
 	email := v.r.PostFormValue("email")
 	secret, session, err := c.door.SignIn(ctx, access.Credentials{
-		Email: email, Password: v.r.PostFormValue("password"), Remote: httpx.Of(ctx).Remote,
+		Email: email, Password: v.r.PostFormValue("password"), Remote: httpx.Of(ctx).Remote, Device: device(v.r.Header),
 	})
 	var tries *access.LimitError
 	if errors.Is(err, access.ErrUnauthenticated) || errors.As(err, &tries) {

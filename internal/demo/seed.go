@@ -80,7 +80,7 @@ func (s *seeder) people(ctx context.Context, root *vault.Root) error {
 		} else if err := s.workspace(ctx, root, p, user); err != nil {
 			return fmt.Errorf("workspace %s: %w", p.Workspace, err)
 		}
-		_, session, err := access.SignIn(ctx, s.app.DB, access.Limits{}, access.Credentials{Email: p.Email, Password: password, Workspace: p.Workspace, Remote: "demo"})
+		_, session, err := access.SignIn(ctx, s.app.DB, access.Limits{}, access.Credentials{Email: p.Email, Password: password, Workspace: p.Workspace, Remote: "demo", Device: "Demo"})
 		if err != nil {
 			return fmt.Errorf("sign in %s: %w", p.Email, err)
 		}

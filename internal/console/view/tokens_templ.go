@@ -235,9 +235,9 @@ func tokenTable(id, caption string, p TokenPage, list []access.Token) templ.Comp
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var9 string
-					templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(mayDo(t))
+					templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(mayDo(t, p.Now))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/view/tokens.templ`, Line: 95, Col: 34}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/view/tokens.templ`, Line: 95, Col: 41}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 					if templ_7745c5c3_Err != nil {
@@ -339,10 +339,10 @@ func endVerb(t access.Token) string {
 	return "Revoke"
 }
 
-// mayDo tells what a token or session may do.
-func mayDo(t access.Token) string {
+// mayDo tells what a token may do, and of a session when it was opened.
+func mayDo(t access.Token, now time.Time) string {
 	if t.Kind == access.SignInSession {
-		return "Since " + op.Day(t.CreatedAt)
+		return "Signed in " + op.Moment(t.CreatedAt, now)
 	}
 	if len(t.Only) == 0 {
 		return "May do all that you may"
