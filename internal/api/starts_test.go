@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 func TestFourAnswers(t *testing.T) {
@@ -117,6 +118,53 @@ func TestShapeOfAStart(t *testing.T) {
 		}
 		if got := w.Int(`SELECT COUNT(*) FROM start_attempts`); got != 0 {
 			t.Errorf("%d attempts were recorded", got)
+		}
+	})
+}
+
+// TestShownTarget presses as an open page does whose connection is not what it was:
+// the answer tells an edit of the connection from another connection, also when
+// the two presses are a moment apart, and its record says the same.
+func TestShownTarget(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		tenant, first := w.ready("kestrel")
+		second := w.Connection(w.Workspace, tenant, "backup", func(c *tenancy.Connection) { c.Default = false })
+		press := func(shown string, version int64, want string) {
+			t.Helper()
+			r, err := w.server.gate.Start(t.Context(), w.Operator, op.Request{
+				Tenant: tenant, Kind: op.InventorySync, Surface: op.SurfaceWeb, ShownConnection: shown, ShownVersion: version,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := op.Describe(r)
+			if said.Code != "blocked/target_changed" || said.Reasons[0].Detail != want {
+				t.Errorf("%s: %q\nwant %q", said.Code, said.Reasons[0].Detail, want)
+			}
+			var record Attempted
+			w.get(w.Operator, "/attempts/"+said.AttemptID).want(http.StatusOK, &record)
+			if got := record.Answer.Reasons[0].Detail; got != want {
+				t.Errorf("on record it is %q\nwant %q", got, want)
+			}
+		}
+		change := func(connection string, name string) {
+			t.Helper()
+			w.ask(w.Bearer(w.Owner), http.MethodPatch, "/tenants/kestrel/connections/"+connection, map[string]string{"name": name}).want(http.StatusOK)
+		}
+		change(first, "Another app")
+		press(first, 1, "Another app was edited after the page was loaded. Nothing was queued.")
+		press(second, 1, "The page showed backup primary. The start would now use Another app. Nothing was queued.")
+		change(first, "A third app")
+		press(first, 1, "A third app was edited after the page was loaded. Nothing was queued.")
+		change(second, "A third app") // names need not differ
+		press(second, 1, "The page showed another connection. The start would now use A third app. Nothing was queued.")
+		w.post(w.Owner, "/tenants/kestrel/connections/"+second+"/default", nil).want(http.StatusOK)
+		change(first, "The old one")
+		press(first, 3, "The page showed The old one. The start would now use A third app. Nothing was queued.")
+		w.ask(w.Bearer(w.Owner), http.MethodDelete, "/tenants/kestrel/connections/"+first, nil).want(http.StatusNoContent)
+		press(first, 3, "The page showed another connection. The start would now use A third app. Nothing was queued.")
+		if n := w.Int(`SELECT COUNT(*) FROM runs`); n != 0 {
+			t.Errorf("%d runs were started", n)
 		}
 	})
 }

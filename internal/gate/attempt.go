@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/interlock-dev/interlock/internal/db"
@@ -92,18 +93,23 @@ func (p *press) record(ctx context.Context, d *decision) (op.Result, error) {
 	return d.result.Recorded(id), nil
 }
 
-// sameness hashes what makes two refusals identical.
+// sameness hashes what makes two refusals identical: one record stands for both,
+// and has to say what each was answered.
 func (p *press) sameness(d *decision) string {
 	codes := make([]string, 0, len(d.result.Causes()))
 	for _, c := range d.result.Causes() {
-		codes = append(codes, string(c.Code))
+		codes = append(codes, string(c.Code), c.Args["shown_connection"], c.Args["edited"])
+	}
+	version := "" // an edit in between may be a new name
+	if d.target != nil {
+		version = strconv.FormatInt(d.target.Version, 10)
 	}
 	holder := ""
 	if d.holder != nil {
 		holder = d.holder.RunID
 	}
 	h := sha256.Sum256([]byte(strings.Join([]string{
-		p.actor.ID(), string(p.req.Surface), d.print, string(d.result.Outcome()), strings.Join(codes, ","), holder,
+		p.actor.ID(), string(p.req.Surface), d.print, version, string(d.result.Outcome()), strings.Join(codes, "\x01"), holder,
 	}, "\x00")))
 	return hex.EncodeToString(h[:])
 }

@@ -299,11 +299,12 @@ func (p *press) blockers() []op.Cause {
 	causes := p.def.Judge(p.ta.Tenant, catalogue.Target{Connection: c, Count: p.target.Count}, op.Admission, p.now)
 	shown := p.req.ShownConnection
 	if c != nil && shown != "" && (shown != c.ID || p.req.ShownVersion != c.Version) {
-		changed := op.Cause{Code: op.TargetChanged, Phase: op.Admission, Args: op.Args{
-			"shown_connection": p.target.NameOf(shown), "connection": c.Name, "tenant": p.ta.Tenant.Name,
-		}}
-		if shown == c.ID {
+		changed := op.Cause{Code: op.TargetChanged, Phase: op.Admission, Args: op.Args{"connection": c.Name, "tenant": p.ta.Tenant.Name}}
+		switch name := p.target.NameOf(shown); {
+		case shown == c.ID:
 			changed.Args["edited"] = "true"
+		case name != c.Name: // two of one name can't be told apart by it
+			changed.Args["shown_connection"] = name
 		}
 		at := 0 // after the blockers of the connection itself
 		if len(causes) > 0 && causes[0].Code == op.ConnectionDisabled {
