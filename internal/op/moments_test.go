@@ -1,6 +1,7 @@
 package op
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -19,6 +20,21 @@ func TestMoments(t *testing.T) {
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+// TestLiveLost: a page that lost its stream says since when in the form in which it
+// said that it lives, and with the day: it may have been open for long.
+func TestLiveLost(t *testing.T) {
+	heard := time.Date(2026, 11, 23, 9, 3, 31, 500, time.FixedZone("CET", 3600))
+	_, why, _ := ProblemLiveLost.Words(Args{"last_seen": stamp(heard)})
+	if want := "This page last heard from the server at 23 Nov 2026, 08:03:31 UTC."; why != want || !strings.HasSuffix(why, Moment(heard, heard)+".") {
+		t.Errorf("says %q, want %q", why, want)
+	}
+	for _, unknown := range []Args{nil, {"last_seen": "yesterday"}, {"last_seen": stamp(time.Time{})}} {
+		if _, why, _ := ProblemLiveLost.Words(unknown); why != "This page last heard from the server at an unknown time." {
+			t.Errorf("of %v it says %q", unknown, why)
 		}
 	}
 }

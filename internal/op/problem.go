@@ -1,5 +1,10 @@
 package op
 
+import (
+	"strings"
+	"time"
+)
+
 // Problem is a refusal or a limit that is no answer of the gate: the words of an
 // error page, and of a problem document (RFC 9457).
 type Problem string
@@ -34,5 +39,10 @@ func (p Problem) Words(args Args) (title, why, next string) {
 		t = problems[ProblemFault]
 	}
 	f := filler{args: args}.with(Args{"operation_in": lowerFirst(Kind(args["operation"]).Name())})
+	if p == ProblemLiveLost { // its time is told as the line tells it whose place it takes
+		if heard := f.time(args["last_seen"], func(t time.Time) string { return Moment(t, time.Time{}) }); heard != "" {
+			t.why = strings.Replace(t.why, "{last_seen}", heard, 1)
+		}
+	}
 	return f.fill(t.title), f.fill(t.why), f.fill(t.next)
 }
