@@ -177,8 +177,15 @@ type connector struct {
 	dsn string
 }
 
-func (c connector) Connect(context.Context) (driver.Conn, error) { return c.drv.Open(c.dsn) }
-func (c connector) Driver() driver.Driver                        { return c.drv }
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.drv.Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return newPreparing(conn)
+}
+
+func (c connector) Driver() driver.Driver { return c.drv }
 
 func (s *sqlite) name() Engine { return SQLite }
 
