@@ -86,6 +86,19 @@ func (r *reader) next(want string, into any) event {
 	}
 }
 
+// rests waits until the stream has nothing more to tell: it beats.
+func (r *reader) rests() {
+	r.t.Helper()
+	select {
+	case e := <-r.events:
+		if e.name != "" {
+			r.t.Fatalf("the event is %s %s, want a beat", e.name, e.data)
+		}
+	case <-time.After(10 * time.Second):
+		r.t.Fatal("no beat came")
+	}
+}
+
 // closed waits for the end of the stream, with nothing but beats before it.
 func (r *reader) closed() {
 	r.t.Helper()
@@ -106,7 +119,7 @@ func (r *reader) closed() {
 
 func TestFollowARun(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		w.server.poll = time.Hour // nobody looks between two of our statements
+		w.server.poll, w.server.beat = time.Hour, 20*time.Millisecond // nobody looks between two of our statements
 		w.ready("kestrel")
 		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
 		f := w.follow(w.Viewer, ref.Code, "")
@@ -121,6 +134,7 @@ func TestFollowARun(t *testing.T) {
 			t.Errorf("the first state is %+v", run)
 		}
 		f.next("timeline", &line) // that it was accepted
+		f.rests()
 		w.line(ref.ID, "Reading apps")
 		w.item(ref.ID, 1, "mobileApps", op.ItemDone)
 		w.works(ref.ID, 1, 2)
