@@ -222,6 +222,8 @@ func TestStartUpRefuses(t *testing.T) {
 		refused("a file that is no database", "is not an SQLite database", "--database", "sqlite:"+text, "--root-key", w.key)
 		refused("a folder that is not there", "no such file or directory", "--database", "sqlite:/nowhere/interlock.db", "--root-key", w.key)
 		refused("a scheme of another product", "sqlite:", "--database", "mysql://db/interlock", "--root-key", w.key)
+		refused("a proxy that is none", `--trust-proxy: "the proxy" is neither an address nor a CIDR`, "--database", w.database, "--root-key", w.key, "--trust-proxy", "the proxy")
+		refused("a limit below nothing", "--starts-per-minute: -1 is below 0", "--database", w.database, "--root-key", w.key, "--starts-per-minute", "-1")
 		refused("plain HTTP beyond this machine", "reachable from other machines", "--database", w.database, "--root-key", w.key, "--addr", "0.0.0.0:0")
 	})
 }

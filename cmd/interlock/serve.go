@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ func serveCommand() *cobra.Command {
 		addr, public, cert, key string
 		behindProxy             bool
 		workers                 int
+		proxies                 []string
 		simulator               app.Simulator
 		cfg                     app.Config
 	)
@@ -50,6 +52,14 @@ to a proxy of yours that does (--behind-proxy).`,
 			}
 			if err := reachable(addr, cert, key, behindProxy); err != nil {
 				return err
+			}
+			if cfg.Proxies, err = prefixes("--trust-proxy", proxies); err != nil {
+				return err
+			}
+			for flag, n := range map[string]int{"--requests-per-minute": cfg.RequestsPerMinute, "--starts-per-minute": cfg.StartsPerMinute} {
+				if n < 0 {
+					return fmt.Errorf("%s: %d is below 0", flag, n)
+				}
 			}
 			cfg.Root, err = s.root(true)
 			if err != nil {
@@ -87,6 +97,9 @@ to a proxy of yours that does (--behind-proxy).`,
 	f.StringVar(&cert, "tls-cert", os.Getenv("INTERLOCK_TLS_CERT"), "PEM file with the certificate (INTERLOCK_TLS_CERT)")
 	f.StringVar(&key, "tls-key", os.Getenv("INTERLOCK_TLS_KEY"), "PEM file with its private key (INTERLOCK_TLS_KEY)")
 	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP beyond this machine, to a proxy that speaks HTTPS (INTERLOCK_BEHIND_PROXY)")
+	f.StringSliceVar(&proxies, "trust-proxy", list("INTERLOCK_TRUST_PROXIES"), "addresses or CIDRs of your proxies, whose X-Forwarded-For tells who asks (INTERLOCK_TRUST_PROXIES)")
+	f.IntVar(&cfg.RequestsPerMinute, "requests-per-minute", 0, "how often one address may ask; 0: as often as it likes")
+	f.IntVar(&cfg.StartsPerMinute, "starts-per-minute", 0, "how many starts one person may ask for; 0: any number")
 	f.IntVar(&workers, "workers", 32, "runs at a time in this process")
 	f.DurationVar(&cfg.Lease, "lease", time.Minute, "how long a run is held without a heartbeat")
 	f.DurationVar(&cfg.Quarantine, "quarantine", 30*time.Second, "how long a connection stays shut after a lost run's lease")
@@ -115,6 +128,27 @@ func reachable(addr, cert, key string, behindProxy bool) error {
 		return nil
 	}
 	return fmt.Errorf("--addr %s is reachable from other machines: give --tls-cert and --tls-key, or --behind-proxy", addr)
+}
+
+// list is a setting of several values, which commas part.
+func list(name string) []string {
+	return strings.FieldsFunc(os.Getenv(name), func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// prefixes reads addresses and CIDRs that a flag names.
+func prefixes(flag string, values []string) (all []netip.Prefix, err error) {
+	for _, v := range values {
+		p, err := netip.ParsePrefix(v)
+		if err != nil {
+			a, err := netip.ParseAddr(v)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %q is neither an address nor a CIDR such as 10.0.0.0/8", flag, v)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // listen opens the address, with TLS when there is a certificate.

@@ -23,15 +23,9 @@ type Deps struct {
 	Store   *store.Store
 	Gate    *gate.Gate
 	Feed    *httpx.Feed // nil: streams look for changes by themselves only
-	Limits  Limits
+	Budgets httpx.Budgets
 	Proxies []netip.Prefix // whose X-Forwarded-For is believed
 	Logger  *slog.Logger   // nil: the default one
-}
-
-// Limits bound how often the API may be asked. The zero Limits bound nothing.
-type Limits struct {
-	Starts   int // that one person may ask for in a minute; 0: any number
-	Requests int // that one address may send in a minute; 0: any number
 }
 
 // Limits of a request's body: in bytes, and from its header to the end of the answer.
@@ -71,20 +65,17 @@ type server struct {
 // New returns the API.
 func New(d Deps) *API {
 	s := newServer(d)
-	front := httpx.Front{Logger: d.Logger, Proxies: d.Proxies, PerAddress: d.Limits.Requests}
+	front := httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests}
 	return &API{Handler: front.Wrap(s.mux), routes: s.routes}
 }
 
 func newServer(d Deps) *server {
 	s := &server{
-		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(),
+		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(), starts: d.Budgets.Starts,
 		beat: 15 * time.Second, recheck: 3 * time.Second, poll: time.Second, settle: 200 * time.Millisecond,
 	}
 	if s.feed == nil {
 		s.feed = &httpx.Feed{}
-	}
-	if d.Limits.Starts > 0 {
-		s.starts = httpx.NewBudget(d.Limits.Starts)
 	}
 	s.huma = humago.New(s.mux, document())
 	s.serveSelf()

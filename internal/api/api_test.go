@@ -38,10 +38,10 @@ type world struct {
 
 // each runs fn on both engines.
 func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(t, newWorld(t, d, Limits{}, access.Limits{})) })
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(t, newWorld(t, d, httpx.Budgets{}, access.Limits{})) })
 }
 
-func newWorld(t *testing.T, d *db.DB, limits Limits, signIn access.Limits) *world {
+func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limits) *world {
 	t.Helper()
 	seeded := gatetest.New(t, d)
 	w := &world{World: seeded, t: t, feed: &httpx.Feed{}, log: &lockedBuffer{}}
@@ -59,8 +59,8 @@ func newWorld(t *testing.T, d *db.DB, limits Limits, signIn access.Limits) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn), Store: st, Gate: g, Feed: w.feed, Limits: limits})
-	w.http = httptest.NewServer(httpx.Front{Logger: logger, PerAddress: limits.Requests}.Wrap(w.server.mux))
+	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn), Store: st, Gate: g, Feed: w.feed, Budgets: budgets})
+	w.http = httptest.NewServer(httpx.Front{Logger: logger, Requests: budgets.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
 	w.document = readDocument(t, w.http)
 	return w

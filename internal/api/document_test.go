@@ -18,6 +18,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/httpx"
 )
 
 // served is the OpenAPI document as the server gives it out, read without the
@@ -214,7 +215,7 @@ func isA(kind string, v any) bool {
 }
 
 func TestDocument(t *testing.T) {
-	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	d := w.document
 	if v, _ := d.root["openapi"].(string); !strings.HasPrefix(v, "3.1.") {
 		t.Errorf("openapi is %q, want 3.1", v)

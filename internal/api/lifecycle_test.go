@@ -10,6 +10,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -109,7 +110,7 @@ func TestStartAfterAChange(t *testing.T) {
 }
 
 func TestLifecycleShapes(t *testing.T) {
-	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	w.ready("kestrel")
 	one := "/tenants/kestrel/connections/kestrel"
 	for _, c := range []struct{ method, path, body, field string }{

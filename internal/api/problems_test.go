@@ -24,7 +24,7 @@ import (
 
 func TestSignInAndOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newWorld(t, d, Limits{}, access.Limits{PerAddress: 3, Window: time.Hour})
+		w := newWorld(t, d, httpx.Budgets{}, access.Limits{PerAddress: 3, Window: time.Hour})
 		w.post(w.Owner, "/members", map[string]any{"email": "li@lattice.example", "name": "Li", "password": "correct horse battery", "role": "operator"}).want(http.StatusCreated)
 		in := func(password string) answer {
 			return w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "li@lattice.example", "password": password})
@@ -80,7 +80,7 @@ func TestTokens(t *testing.T) {
 // Who is nobody learns nothing, not even which addresses there are. Cookies are
 // no way to sign in.
 func TestSignedOut(t *testing.T) {
-	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	for _, header := range [][]string{
 		nil,
 		{"Cookie", "session=" + w.Bearer(w.Owner)},
@@ -100,7 +100,7 @@ func TestSignedOut(t *testing.T) {
 }
 
 func TestHeadersOfEveryAnswer(t *testing.T) {
-	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	secret := w.Bearer(w.Owner)
 	for _, a := range []answer{
 		w.ask(secret, http.MethodGet, "/me", nil),
@@ -244,7 +244,7 @@ func TestConsentWithoutAnAddress(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{Starts: 2}, access.Limits{})
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{Starts: httpx.NewBudget(2)}, access.Limits{})
 	w.ready("kestrel")
 	sync := map[string]any{"operation": op.InventorySync}
 	w.start(w.Operator, "kestrel", "k1", sync).want(http.StatusAccepted)
@@ -256,7 +256,7 @@ func TestLimits(t *testing.T) {
 	}
 	w.start(w.Second, "kestrel", "k1", sync).want(http.StatusOK) // another person has a budget of their own
 
-	w = newWorld(t, dbtest.New(t, db.SQLite), Limits{Requests: 3}, access.Limits{})
+	w = newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{Requests: httpx.NewBudget(3)}, access.Limits{})
 	var last answer
 	for range 5 {
 		last = w.get(w.Owner, "/me")
@@ -370,7 +370,7 @@ func TestHostileText(t *testing.T) {
 
 // The framework's words become the end of a sentence that begins with the field.
 func TestWordsOfTheFramework(t *testing.T) {
-	w := newWorld(t, dbtest.New(t, db.SQLite), Limits{}, access.Limits{})
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	for query, want := range map[string]string{
 		"/runs?limit=0":         "The field limit must be at least 1.",
 		"/runs?limit=999":       "The field limit must be at most 200.",

@@ -52,8 +52,9 @@ type Config struct {
 	StallAfter time.Duration
 	MaxWait    time.Duration // the longest wait inside a run for a provider that asks to slow down
 
-	SignIn access.Limits // zero: no limits on guessing
-	API    api.Limits    // zero: no limits on request rates
+	SignIn            access.Limits // zero: no limits on guessing
+	RequestsPerMinute int           // of an address; 0: any number
+	StartsPerMinute   int           // of a person; 0: any number
 	// Demo returns who can sign in to a demo, for its sign-in page; nil: it is none.
 	Demo func() []DemoUser
 	// Proxies are whose X-Forwarded-For is believed; none by default.
@@ -133,16 +134,17 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		return nil, err
 	}
 	door := httpx.NewDoor(d, cfg.SignIn)
+	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute)}
 	programs := api.New(api.Deps{
-		Door: door, Store: st, Gate: g, Feed: feed, Limits: cfg.API, Proxies: cfg.Proxies, Logger: cfg.Logger,
+		Door: door, Store: st, Gate: g, Feed: feed, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
 	handler := http.NewServeMux()
 	for _, path := range []string{"/api/", "/healthz", "/readyz"} {
 		handler.Handle(path, programs)
 	}
 	handler.Handle("/", console.New(console.Deps{
-		Door: door, Store: st, Gate: g, Feed: feed, Starts: cfg.API.Starts, Requests: cfg.API.Requests,
-		Proxies: cfg.Proxies, Demo: cfg.Demo, Logger: cfg.Logger,
+		Door: door, Store: st, Gate: g, Feed: feed, Budgets: budgets, Proxies: cfg.Proxies,
+		Demo: cfg.Demo, Logger: cfg.Logger,
 	}))
 	return &App{
 		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger,

@@ -25,15 +25,14 @@ import (
 
 // Deps are what the console stands on.
 type Deps struct {
-	Door     *httpx.Door
-	Store    *store.Store
-	Gate     *gate.Gate
-	Feed     *httpx.Feed // nil: pages look for changes by themselves only
-	Starts   int         // that one person may ask for in a minute; 0: any number
-	Requests int         // that one address may send in a minute; 0: any number
-	Proxies  []netip.Prefix
-	Demo     func() []view.DemoUser // who can sign in to a demo; nil: it is none
-	Logger   *slog.Logger           // nil: the default one
+	Door    *httpx.Door
+	Store   *store.Store
+	Gate    *gate.Gate
+	Feed    *httpx.Feed // nil: pages look for changes by themselves only
+	Budgets httpx.Budgets
+	Proxies []netip.Prefix
+	Demo    func() []view.DemoUser // who can sign in to a demo; nil: it is none
+	Logger  *slog.Logger           // nil: the default one
 }
 
 // maxForm is the limit of a form, in bytes.
@@ -61,7 +60,7 @@ type Console struct {
 // New returns the console.
 func New(d Deps) *Console {
 	c := &Console{
-		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, demo: d.Demo, mux: http.NewServeMux(),
+		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, demo: d.Demo, mux: http.NewServeMux(), starts: d.Budgets.Starts,
 		beat: 15 * time.Second, recheck: 2500 * time.Millisecond, settle: 500 * time.Millisecond,
 	}
 	if c.feed == nil {
@@ -69,9 +68,6 @@ func New(d Deps) *Console {
 	}
 	if c.demo == nil {
 		c.demo = func() []view.DemoUser { return nil }
-	}
-	if d.Starts > 0 {
-		c.starts = httpx.NewBudget(d.Starts)
 	}
 	c.serveSessions()
 	c.serveTenants()
@@ -90,7 +86,7 @@ func New(d Deps) *Console {
 		}
 	})
 	c.mux.HandleFunc("/", c.notFound)
-	c.Handler = httpx.Front{Logger: d.Logger, Proxies: d.Proxies, PerAddress: d.Requests}.Wrap(guarded(c.mux))
+	c.Handler = httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests}.Wrap(guarded(c.mux))
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -438,7 +439,7 @@ func TestFault(t *testing.T) {
 
 // TestTooManyStarts: a limit is told as one, and queues nothing.
 func TestTooManyStarts(t *testing.T) {
-	w := onOne(t, Deps{Starts: 1})
+	w := onOne(t, Deps{Budgets: httpx.Budgets{Starts: httpx.NewBudget(1)}})
 	w.ready("kestrel", nil)
 	ana := w.browser(w.Operator)
 	page := ana.get(kestrel)

@@ -16,12 +16,23 @@ type Budget struct {
 	keys map[string]*rate.Limiter
 }
 
+// Budgets bound how often a server may be asked, by whichever of its surfaces. A
+// nil one bounds nothing.
+type Budgets struct {
+	Requests *Budget // of an address
+	Starts   *Budget // of a person
+}
+
 // maxKeys bounds the memory of a budget; keys that have their whole budget again
 // are forgotten first.
 const maxKeys = 10_000
 
-// NewBudget returns a budget of perMinute, which must be above 0, for each key.
+// NewBudget returns a budget of perMinute for each key; nil for any number, which
+// is 0.
 func NewBudget(perMinute int) *Budget {
+	if perMinute == 0 {
+		return nil
+	}
 	return &Budget{perMinute: perMinute, keys: make(map[string]*rate.Limiter)}
 }
 

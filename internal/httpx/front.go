@@ -28,8 +28,8 @@ type Front struct {
 	// Proxies are whose X-Forwarded-For is believed. None: the address is the one
 	// that the connection came from.
 	Proxies []netip.Prefix
-	// PerAddress is how many requests an address may send in a minute. 0: any number.
-	PerAddress int
+	// Requests bounds how often an address may ask. nil: it doesn't.
+	Requests *Budget
 }
 
 // Exchange is what is known of one request while it is answered.
@@ -61,10 +61,6 @@ func Of(ctx context.Context) *Exchange {
 
 // Wrap returns next behind f.
 func (f Front) Wrap(next http.Handler) http.Handler {
-	var budget *Budget
-	if f.PerAddress > 0 {
-		budget = NewBudget(f.PerAddress)
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		x := &Exchange{ID: requestID(r), Remote: f.remote(r), log: f.Logger}
@@ -81,8 +77,8 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 				slog.String("route", x.Route), slog.Int("status", out.status), slog.Int64("bytes", out.bytes),
 				slog.Duration("took", time.Since(began)), slog.String("remote", x.Remote), slog.String("actor", x.Actor))
 		}()
-		if budget != nil {
-			if wait := budget.Spend(x.Remote); wait > 0 {
+		if f.Requests != nil {
+			if wait := f.Requests.Spend(x.Remote); wait > 0 {
 				wait = (wait + time.Second - 1).Truncate(time.Second) // what is said and Retry-After are the same
 				NewProblem(op.ProblemTooManyRequests, op.Args{"retry_after": wait.String()}).RetryAfter(wait).answer(out, r)
 				return

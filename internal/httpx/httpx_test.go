@@ -176,7 +176,7 @@ func TestRefusalsAtTheFront(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := Front{Logger: slog.New(slog.DiscardHandler), PerAddress: 2}.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				h := Front{Logger: slog.New(slog.DiscardHandler), Requests: NewBudget(2)}.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 					if r.URL.Path == "/panic" {
 						panic("<boom>")
 					}

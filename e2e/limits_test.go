@@ -1,0 +1,70 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// TestLimits: who asks too often is told when to come back, by whichever surface
+// they ask; people behind a proxy that is trusted have a budget each, and nobody
+// gets another one by claiming to be behind one.
+func TestLimits(t *testing.T) {
+	w := newWorld(t, db.SQLite)
+	n := w.start("--trust-proxy", "127.0.0.1", "--requests-per-minute", "40")
+	from := func(path, forwarded string) (status int, text, retry string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", forwarded)
+		r.Header.Set("Accept", "text/html")
+		resp, err := (&http.Client{}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body), resp.Header.Get("Retry-After")
+	}
+	for i := range 40 {
+		path := []string{"/sign-in", "/api/v1/openapi.json"}[i%2] // one budget for both
+		if status, _, _ := from(path, "192.0.2.1"); status != http.StatusOK {
+			t.Fatalf("request %d: %d", i+1, status)
+		}
+	}
+	status, text, retry := from("/sign-in", "192.0.2.1")
+	if status != http.StatusTooManyRequests || retry == "" || !strings.Contains(text, "<h1>Too many requests") {
+		t.Errorf("request 41: %d, Retry-After %q: %s", status, retry, text)
+	}
+	if status, _, _ := from("/sign-in", "192.0.2.2"); status != http.StatusOK {
+		t.Errorf("someone else behind the same proxy: %d", status)
+	}
+	// The last hop is the one that the proxy wrote.
+	if status, _, _ := from("/sign-in", "198.51.100.7, 192.0.2.1"); status != http.StatusTooManyRequests {
+		t.Errorf("who claims to come from elsewhere: %d", status)
+	}
+}
+
+// TestStartLimit: starts are counted for a person.
+func TestStartLimit(t *testing.T) {
+	w := newWorld(t, db.SQLite)
+	n := w.start("--starts-per-minute", "1")
+	n.readyTenants("kestrel") // by a verification, which is the one
+	p, err := rawStart(t.Context(), n.url, w.owner.token, "kestrel", key(), map[string]any{"operation": op.InventorySync})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.status != http.StatusTooManyRequests || p.problem.Code != "too_many_starts" {
+		t.Errorf("the second start of a minute: %d %+v %+v", p.status, p.problem, p.answer)
+	}
+}
