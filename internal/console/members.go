@@ -66,29 +66,12 @@ func (c *Console) memberList(v *visit, form view.Form) (page, error) {
 	if l.Members, err = c.store.Members(v.r.Context(), v.actor); err != nil {
 		return page{}, err
 	}
-	tenants, err := v.allTenants()
+	tenants, err := v.tenantOptions()
 	if err != nil {
 		return page{}, err
 	}
 	l.New.Action, l.New.Fields = op.MembersPath(v.workspace()), append(view.AccountFields(), view.MembershipFields(tenants)...)
 	return page{frame: frame, body: view.MembersPage(l)}, nil
-}
-
-// allTenants are the tenants of the workspace to choose from.
-func (v *visit) allTenants() (options []view.Option, err error) {
-	f := store.TenantFilter{Limit: maxTenantChoices}
-	for {
-		tenants, next, err := v.console.store.Tenants(v.r.Context(), v.scope, f)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range tenants {
-			options = append(options, view.Option{Value: t.Slug, Text: t.Name})
-		}
-		if f.Cursor = next; next == "" {
-			return options, nil
-		}
-	}
 }
 
 // membershipOf reads what a form says that a member sees and may do.
@@ -129,7 +112,7 @@ func (c *Console) memberPage(v *visit, refusal *httpx.Problem) (page, error) {
 	}
 	frame.Crumbs = append(v.crumbs()[:1], view.Link{Text: "Members", Href: op.MembersPath(v.workspace())})
 	frame.Lead = m.Email
-	tenants, err := v.allTenants()
+	tenants, err := v.tenantOptions()
 	if err != nil {
 		return page{}, err
 	}

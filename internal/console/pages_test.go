@@ -301,6 +301,22 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// TestFilterByAnyTenant: lists can be narrowed to each of many tenants, and say so.
+func TestFilterByAnyTenant(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		for i := range 205 {
+			w.Tenant(w.Workspace, fmt.Sprintf("t-%03d", i), fmt.Sprintf("Tenant %03d", i))
+		}
+		ana := w.browser(w.Operator)
+		for _, path := range []string{"/w/lattice/operations", "/w/lattice/operations/attempts"} {
+			page := ana.get(path + "?tenant=t-204").want(http.StatusOK)
+			if got := page.page.Find("#f-tenant option[selected]").AttrOr("value", "all of them"); got != "t-204" {
+				t.Errorf("%s of one tenant says that it shows %s", path, got)
+			}
+		}
+	})
+}
+
 // TestRunList (M1, M3): runs of all tenants that someone sees, told apart at a glance.
 func TestRunList(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

@@ -20,9 +20,6 @@ func (c *Console) serveRuns() {
 	c.serve(Route{Method: http.MethodPost, Path: op.RunReleaseRoute, Object: Run, Needs: tenancy.ReleaseConnections}, c.release)
 }
 
-// maxTenantChoices bounds the list of tenants to filter by.
-const maxTenantChoices = 200
-
 func (c *Console) runs(v *visit) (page, error) {
 	ctx := v.r.Context()
 	frame, err := v.frame("Operations", view.Operations)
@@ -59,9 +56,9 @@ func (c *Console) runs(v *visit) (page, error) {
 	return page{frame: frame, body: view.RunsPage(list), parts: view.RunListParts(list), watch: httpx.AnyRun}, nil
 }
 
-// tenantOptions are the tenants to filter a list by.
+// tenantOptions are the tenants to choose from.
 func (v *visit) tenantOptions() (options []view.Option, err error) {
-	tenants, _, err := v.console.store.Tenants(v.r.Context(), v.scope, store.TenantFilter{Limit: maxTenantChoices})
+	tenants, err := v.console.store.TenantNames(v.r.Context(), v.scope)
 	for _, t := range tenants {
 		options = append(options, view.Option{Value: t.Slug, Text: t.Name})
 	}
@@ -88,7 +85,7 @@ func (c *Console) runPage(v *visit) (page, error) {
 		}
 	}
 	frame.Title = r.Operation.Name() + ", run " + r.Code
-	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Operations", Href: op.OperationsPath(v.workspace())}}
+	frame.Crumbs = v.monitoring()
 	frame.Lead = "Run " + r.Code + " · " + r.Tenant.Name
 	p := view.RunPage{
 		Run: r, Now: frame.Now, Show: v.r.URL.Query().Get("show"), First: v.firstPage(),

@@ -116,6 +116,17 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 	return views, next, err
 }
 
+// TenantNames returns every tenant in the scope, by name: to choose among them.
+func (s *Store) TenantNames(ctx context.Context, scope access.Scope) ([]op.Tenant, error) {
+	return read(ctx, s, "names of tenants", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
+		q := new(query)
+		q.add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE ` + scope.Where(q.bind, "t.workspace_id", "t.id") + ` ORDER BY t.name_key, t.id`)
+		return all(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
+			return t, row.Scan(&t.ID, &t.Slug, &t.Name)
+		})
+	})
+}
+
 // Tenant returns the tenant that an actor was let into.
 func (s *Store) Tenant(ctx context.Context, ta access.TenantAccess) (TenantView, error) {
 	return read(ctx, s, "tenant", func(ctx context.Context, tx db.Tx) (TenantView, error) {

@@ -73,6 +73,20 @@ func TestTenants(t *testing.T) {
 			}
 		}
 
+		for want, who := range map[string]access.Actor{"bare kestrel marlow tern-bay are": w.mei, "kestrel": w.ana, "harbour": w.olga} {
+			names, err := w.TenantNames(ctx, w.scope(who))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, n := range names {
+				got = append(got, n.Slug)
+			}
+			if !slices.Equal(got, strings.Fields(want)) {
+				t.Errorf("names for %s: %q, want %q", who.Name(), got, want)
+			}
+		}
+
 		v, err := w.Tenant(ctx, w.access(w.ana, "kestrel"))
 		if err != nil || v.Connections != 2 || v.Default == nil || v.Default.ID != c.ID || v.Default.Name != "first" ||
 			v.Active == nil || v.Active.ID != active.ID || v.Active.Href != "/w/lattice/operations/"+active.Code || v.Latest == nil || v.Latest.ID != active.ID {
