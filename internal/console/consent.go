@@ -45,14 +45,14 @@ func (c *Console) askConsent(v *visit) error {
 func (c *Console) consentAnswered(v *visit) error {
 	q := v.r.URL.Query()
 	to, err := c.store.CompleteConsent(v.r.Context(), q.Get("state"), q.Get("tenant"), q.Get("error"))
-	var elsewhere *op.FieldError
+	var foreign *op.FieldError
 	title, why, next := "Consent was answered", "The provider reports that the application was approved.",
 		"Whoever looks after the connection verifies it now: only a sign-in shows what was granted."
 	switch {
 	case errors.Is(err, op.ErrNotFound): // the same as for every address that is not in use
 		c.notFound(v.w, v.r)
 		return nil
-	case errors.As(err, &elsewhere):
+	case errors.As(err, &foreign):
 		title, why, next = "Consent came from another directory", "The administrator who approved belongs to another directory than the connection. No consent was noted.",
 			"It takes an administrator of the connection’s own directory."
 	case errors.Is(err, op.ErrConflict):

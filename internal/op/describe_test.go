@@ -263,3 +263,27 @@ func TestBehind(t *testing.T) {
 		}
 	}
 }
+
+// TestWork: what came of a run, in what its operation counts.
+func TestWork(t *testing.T) {
+	for _, tt := range []struct {
+		kind Kind
+		c    Counts
+		want string
+	}{
+		{InventorySync, Counts{}, "None"},
+		{InventorySync, Counts{Total: 35}, "0 of 35 types"},
+		{InventorySync, Counts{Done: 1, Total: 35}, "1 of 35 types"},
+		{InventorySync, Counts{Done: 35, Total: 35}, "35 types"},
+		{ConnectionVerify, Counts{Done: 12, Failed: 1, Total: 13}, "12 of 13 checks"},
+		{DirectoryGroupsSync, Counts{Done: 803, Total: 1284}, "803 of 1,284 groups"},
+		{DirectoryGroupsSync, Counts{Done: 1, Total: 1}, "1 group"},
+		{DirectoryGroupsSync, Counts{Done: 1}, "1 group"},
+		{DirectoryGroupsSync, Counts{Done: 2000}, "2,000 groups"},
+		{"of.a.later.version", Counts{Done: 1, Total: 2}, "1 of 2 items"},
+	} {
+		if got := tt.kind.Work(tt.c); got != tt.want {
+			t.Errorf("%s %+v: %q, want %q", tt.kind, tt.c, got, tt.want)
+		}
+	}
+}

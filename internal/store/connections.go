@@ -240,9 +240,6 @@ func (s *Store) scanView(row db.Row, at time.Time) (v ConnectionView, nameKey st
 	return v, nameKey, nil
 }
 
-// expiresSoon is how long before its end a credential asks for care.
-const expiresSoon = 14 * 24 * time.Hour
-
 // Readiness is the state of a tenant at a glance: what would become of work on
 // connection c, its default or nil when it has none among its count of
 // connections; and the causes when it is blocked.
@@ -260,7 +257,7 @@ func (s *Store) Readiness(t tenancy.Tenant, c *tenancy.Connection, count int, at
 	if causes := s.opts.Judge(t, c, count, at); len(causes) > 0 {
 		return tenancy.NotReady, causes
 	}
-	if c != nil && c.CredentialExpiresAt != nil && c.CredentialExpiresAt.Sub(at) < expiresSoon {
+	if c != nil && c.CredentialExpiresAt != nil && c.CredentialExpiresAt.Sub(at) < tenancy.ExpiresSoon {
 		return tenancy.NeedsCare, nil
 	}
 	return tenancy.ReadyToStart, nil

@@ -66,6 +66,9 @@ func (k CredentialKind) Words() string {
 	return "client secret"
 }
 
+// ExpiresSoon is how long before its end a credential asks for care.
+const ExpiresSoon = 14 * 24 * time.Hour
+
 // CredentialState is what is known of a saved credential.
 type CredentialState string
 

@@ -1,5 +1,6 @@
 // What pages can't do without script: tell that live updates have stopped, close
-// notices, and show that a form is on its way. Every page is whole without it.
+// notices, show what is on its way, and keep the current tab in sight. Every page
+// is whole without it.
 (() => {
   const silence = 45_000; // ms without a word from the server
   let timer;

@@ -135,7 +135,7 @@ func cant(kinds []string, what string) string {
 	return strings.Join(kinds, ", ") + " can't " + what + " without it."
 }
 
-// beyond are the granted permissions that no operation has to have.
+// beyond are the granted permissions that no operation uses.
 func (p ConnectionPage) beyond() (names []string) {
 	list, _ := p.needs()
 	for _, name := range p.Connection.Permissions {

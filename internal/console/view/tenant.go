@@ -125,7 +125,7 @@ func (r Report) credential() (look, string) {
 		return care, kind + ", expired on " + op.Day(*c.CredentialExpiresAt) + "."
 	}
 	text := kind + ", expires on " + op.Day(*c.CredentialExpiresAt) + "."
-	if left < 14*24*time.Hour {
+	if left < tenancy.ExpiresSoon {
 		return care, text
 	}
 	return fine, text
