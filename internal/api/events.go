@@ -82,7 +82,7 @@ func (f *follower) resume(id string) {
 func (f *follower) id() string { return fmt.Sprintf("%d.%d", f.line, f.since.UnixMicro()) }
 
 func (f *follower) tell(ctx context.Context) error {
-	changed, stop := f.feed.Watch(f.visit.run.ID)
+	changed, stop := f.feed.Watch(op.Change{Workspace: f.visit.actor.WorkspaceID(), Run: f.visit.run.ID})
 	defer stop()
 	beat, recheck, poll := time.NewTicker(f.beat), time.NewTicker(f.recheck), time.NewTicker(f.poll)
 	defer beat.Stop()

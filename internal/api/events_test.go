@@ -156,7 +156,7 @@ func TestFollowARun(t *testing.T) {
 		if item.Key != "managedDevices" {
 			t.Errorf("who came back is told of %s first", item.Key)
 		}
-		w.feed.Changed(ref.ID)
+		w.feed.Changed(op.Change{Run: ref.ID})
 		f.next("item", &item)
 
 		w.item(ref.ID, 1, "mobileApps", op.ItemFailed) // a line that is written again

@@ -165,7 +165,7 @@ func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 			_, err = tx.Exec(ctx, `UPDATE runs SET state = 'finished', outcome = $2, done = 7, total = 9, failed = 2, began_at = interlock_now(), ended_at = interlock_now() WHERE id = $1`, run, args[1])
 			return err
 		})
-		w.feed.Changed(run)
+		w.feed.Changed(op.Change{Run: run})
 	}
 	if len(args) == 2 {
 		end()

@@ -2,7 +2,6 @@ package console
 
 import (
 	"github.com/interlock-dev/interlock/internal/console/view"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -38,7 +37,7 @@ func (c *Console) attempts(v *visit) (page, error) {
 	if l.Tenants, err = v.tenantOptions(); err != nil {
 		return page{}, err
 	}
-	return page{frame: frame, body: view.AttemptsPage(l), parts: view.AttemptParts(l), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.AttemptsPage(l), parts: view.AttemptParts(l)}, nil
 }
 
 // attempted is a press with its answer, as the reader may see it.

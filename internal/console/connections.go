@@ -98,7 +98,7 @@ func (c *Console) connections(v *visit) (page, error) {
 	if l.Mends && len(l.Rows) > 0 {
 		frame.Actions = view.AddConnection(v.workspace(), t.Slug)
 	}
-	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l), about: op.Change{Tenant: t.ID}}, nil
 }
 
 func (c *Console) allConnections(v *visit) (page, error) {
@@ -112,7 +112,7 @@ func (c *Console) allConnections(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l)}, nil
 }
 
 // connectionList lists the connections in a scope, with the starts on them.
@@ -176,7 +176,7 @@ func (c *Console) connectionDetail(v *visit, refusal *httpx.Problem) (page, erro
 		return page{}, err
 	}
 	p.Done, p.Refusal = v.connectionsDone(), refusal
-	return page{frame: frame, body: view.ConnectionDetail(p), parts: view.ConnectionParts(p), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.ConnectionDetail(p), parts: view.ConnectionParts(p), about: op.Change{Tenant: p.Tenant.ID}}, nil
 }
 
 // connectionPage begins a page about the connection of the path. purpose is what

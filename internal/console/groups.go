@@ -3,7 +3,6 @@ package console
 import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/view"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -53,7 +52,7 @@ func (c *Console) groups(v *visit) (page, error) {
 		return page{}, err
 	}
 	frame.Actions = view.SyncNow(l.Sync, l.Lacks)
-	return page{frame: frame, body: view.GroupsPage(l), parts: view.GroupParts(l), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.GroupsPage(l), parts: view.GroupParts(l), about: op.Change{Tenant: t.ID}}, nil
 }
 
 // whyStale tells why the last try to read a dataset kept the older rows; empty

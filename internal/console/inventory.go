@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/interlock-dev/interlock/internal/console/view"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -45,5 +44,5 @@ func (c *Console) inventory(v *visit) (page, error) {
 		return page{}, err
 	}
 	frame.Actions = view.SyncNow(l.Sync, l.Lacks)
-	return page{frame: frame, body: view.InventoryPage(l), parts: view.InventoryParts(l), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.InventoryPage(l), parts: view.InventoryParts(l), about: op.Change{Tenant: t.ID}}, nil
 }

@@ -26,7 +26,7 @@ type page struct {
 	body   templ.Component
 	parts  []view.Part
 	status string          // read aloud when it changes
-	watch  string          // id of the run that it is about; [httpx.AnyRun]: a list
+	about  op.Change       // what it shows: a run, a tenant, or anything of the workspace
 	panel  templ.Component // how it opens beside another page; nil: it does not
 }
 
@@ -75,7 +75,7 @@ func (v *visit) stream(build func(*visit) (page, error)) error {
 	if err != nil {
 		return nil // the reader is gone
 	}
-	changed, stop := v.console.feed.Watch(p.watch)
+	changed, stop := v.console.feed.Watch(op.Change{Workspace: v.actor.WorkspaceID(), Tenant: p.about.Tenant, Run: p.about.Run})
 	defer stop()
 	recheck := time.NewTicker(v.console.recheck)
 	defer recheck.Stop()
@@ -172,7 +172,7 @@ func (s *streaming) notices(v *visit, p page, b *bytes.Buffer) error {
 		return err
 	}
 	for _, n := range slices.Backward(list) {
-		if n.Run.ID == p.watch {
+		if n.Run.ID == p.about.Run {
 			continue
 		}
 		r := v.described(n.Run)

@@ -134,7 +134,7 @@ func TestRunLives(t *testing.T) {
 		}
 
 		w.working(run, 1, 4)
-		w.feed.Changed(run)
+		w.feed.Changed(op.Change{Run: run})
 		page := s.until("#run-state", "Running")
 		if got := page.Find(`[hx-target="#announce"]`).Text(); got != "Inventory sync is running" {
 			t.Errorf("read aloud: %q", got)
@@ -169,7 +169,7 @@ func TestListLives(t *testing.T) {
 		ana.until("#run-list", "Run "+code)
 		mei.until("#count-active", "1")
 		w.working(run, 1, 2)
-		w.feed.Changed(run)
+		w.feed.Changed(op.Change{Run: run})
 		if page := ana.until("#run-"+code, "Running"); page.Find(`[hx-target="#run-list"]`).Length() != 0 {
 			t.Error("the whole list is sent for one run of it")
 		}

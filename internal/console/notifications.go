@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/interlock-dev/interlock/internal/console/view"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -48,7 +47,7 @@ func (c *Console) notifications(v *visit) (page, error) {
 	}
 	frame.Actions = view.ReadAll(v.workspace())
 	frame.Lead = "You see the end of runs that you started. Others do not see yours."
-	return page{frame: frame, body: view.NotificationsPage(inbox), parts: view.InboxParts(inbox), watch: httpx.AnyRun, panel: view.Panel(inbox)}, nil
+	return page{frame: frame, body: view.NotificationsPage(inbox), parts: view.InboxParts(inbox), panel: view.Panel(inbox)}, nil
 }
 
 func (c *Console) readNotifications(v *visit) error {

@@ -43,7 +43,7 @@ func (w *world) ended(run string, outcome op.RunOutcome, cause string) {
 	w.Exec(`UPDATE runs SET state = 'finished', outcome = $2, cause = $3, ended_at = interlock_now() WHERE id = $1`, run, string(outcome), cause)
 	w.Exec(`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at)
 		SELECT $2, workspace_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`, run, access.NewID())
-	w.feed.Changed(run)
+	w.feed.Changed(op.Change{Run: run})
 }
 
 func (a answer) column(selector string) (texts []string) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/view"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -53,7 +52,7 @@ func (c *Console) runs(v *visit) (page, error) {
 	if list.Tenants, err = v.tenantOptions(); err != nil {
 		return page{}, err
 	}
-	return page{frame: frame, body: view.RunsPage(list), parts: view.RunListParts(list), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.RunsPage(list), parts: view.RunListParts(list)}, nil
 }
 
 // tenantOptions are the tenants to choose from.
@@ -116,7 +115,7 @@ func (c *Console) runPage(v *visit) (page, error) {
 		}
 	}
 	frame.State, frame.Actions = view.RunState(r), view.RunActions(p)
-	return page{frame: frame, body: view.RunDetail(p), parts: view.RunParts(p), status: r.Words.Title, watch: r.ID}, nil
+	return page{frame: frame, body: view.RunDetail(p), parts: view.RunParts(p), status: r.Words.Title, about: op.Change{Tenant: r.Tenant.ID, Run: r.ID}}, nil
 }
 
 // items are what became of the items of a run: a page of all, or all that failed.

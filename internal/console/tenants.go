@@ -55,7 +55,7 @@ func (c *Console) tenants(v *visit) (page, error) {
 		}
 		list.Rows = append(list.Rows, row)
 	}
-	return page{frame: frame, body: view.TenantsPage(list), parts: view.TenantListParts(list), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.TenantsPage(list), parts: view.TenantListParts(list)}, nil
 }
 
 func (c *Console) newTenant(v *visit) (page, error) { return c.tenantNew(v, nil) }
@@ -112,7 +112,7 @@ func (c *Console) tenant(v *visit) (page, error) {
 	for _, r := range runs {
 		p.Recent = append(p.Recent, v.described(r))
 	}
-	return page{frame: frame, body: view.TenantOverview(p), parts: view.TenantParts(p), watch: httpx.AnyRun}, nil
+	return page{frame: frame, body: view.TenantOverview(p), parts: view.TenantParts(p), about: op.Change{Tenant: ta.Tenant.ID}}, nil
 }
 
 // crumbs lead from the tenants of the workspace to a page of one of them.

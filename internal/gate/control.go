@@ -65,6 +65,7 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 	do func(context.Context, db.Tx, *ledger.Claim) error,
 ) (string, error) {
 	var id string
+	var changed op.Change
 	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		var tenant string
 		err := tx.QueryRow(ctx, `SELECT id, tenant_id FROM runs WHERE workspace_id = $1 AND (id = $2 OR code = $3)`,
@@ -84,6 +85,7 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 			return fmt.Errorf("the run has ended: %w", op.ErrConflict)
 		}
 		before := c.State
+		changed = c.Change()
 		if err := do(ctx, tx, c); errors.Is(err, ledger.ErrFenced) {
 			return fmt.Errorf("the run changed at the same moment: %w", op.ErrConflict)
 		} else if err != nil {
@@ -99,7 +101,7 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 	if err != nil {
 		return "", err
 	}
-	g.cfg.Changed(id)
+	g.cfg.Changed(changed)
 	return id, nil
 }
 

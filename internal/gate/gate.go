@@ -38,7 +38,7 @@ type Config struct {
 	// does not free a slot, or a clock that jumps would kill a healthy run.
 	Silent func(run string, fence, heartbeat int64) bool
 	// Changed is called after a commit that changed a run. nil: nobody listens.
-	Changed func(run string)
+	Changed func(op.Change)
 }
 
 // Gate decides starts. It is safe for concurrent use.
@@ -61,7 +61,7 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Gate, error) {
 		cfg.Silent = func(string, int64, int64) bool { return false }
 	}
 	if cfg.Changed == nil {
-		cfg.Changed = func(string) {}
+		cfg.Changed = func(op.Change) {}
 	}
 	q, err := queue.New(d, queue.Config{Logger: cfg.Logger})
 	if err != nil {
@@ -112,9 +112,9 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 	ids := [2]string{newID(), newID()} // attempt, run: the same in every try
 	var decided *decision              // a decided blocked stays, whatever a retry would see
 	var res op.Result
-	var changed string
+	var changed op.Change
 	write := func(ctx context.Context, tx db.Tx) error {
-		changed = ""
+		changed = op.Change{}
 		p := press{gate: g, tx: tx, actor: actor, req: req, def: def, canonical: canonical, attempt: ids[0], run: ids[1]}
 		if err := p.open(ctx); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 			return nil
 		}
 		if decided.result.Outcome() == op.Accepted {
-			changed = p.run
+			changed = op.Change{Workspace: p.ta.Workspace.ID, Tenant: p.ta.Tenant.ID, Run: p.run}
 		}
 		res, err = p.record(ctx, decided)
 		return err
@@ -145,7 +145,7 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 	if err != nil {
 		return op.Result{}, err
 	}
-	if changed != "" {
+	if changed.Run != "" {
 		g.cfg.Changed(changed)
 	}
 	return res, nil

@@ -1,51 +1,78 @@
 package httpx
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
 
-// Feed tells those who watch a run in this process that it changed. What another
-// process changes it does not know: watchers look by themselves too, now and
-// then. The zero Feed is ready; it is safe for concurrent use.
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// Feed tells the streams of this process what changed. The zero Feed is ready; it
+// is safe for concurrent use.
 type Feed struct {
+	count atomic.Uint64 // of changes so far
+
 	mu       sync.Mutex
-	watchers map[string]map[chan struct{}]bool // by run id
+	watchers map[string]map[*watcher]bool // by workspace
 }
 
-// AnyRun stands for every run, for those who watch a list.
-const AnyRun = ""
+type watcher struct {
+	of op.Change
+	c  chan struct{}
+}
 
-// Changed wakes whoever watches the run with that id.
-func (f *Feed) Changed(run string) {
+// Changed wakes whoever watches what changed. It comes after the commit.
+func (f *Feed) Changed(c op.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, watched := range []string{run, AnyRun} {
-		for c := range f.watchers[watched] {
-			select {
-			case c <- struct{}{}:
-			default: // it has not looked since the last change, and will see this one too
+	f.count.Add(1)
+	for workspace, watchers := range f.watchers {
+		if c.Workspace != "" && c.Workspace != workspace {
+			continue
+		}
+		for w := range watchers {
+			if overlap(c.Tenant, w.of.Tenant) && overlap(c.Run, w.of.Run) {
+				w.wake()
 			}
 		}
 	}
 }
 
-// Watch returns a channel that receives after the run with that id changed, or
-// after any did with [AnyRun], and a function that ends the watch.
-func (f *Feed) Watch(run string) (changed <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
+// overlap reports whether two ids, of which an empty one stands for any, can be
+// of the same thing.
+func overlap(a, b string) bool { return a == "" || b == "" || a == b }
+
+func (w *watcher) wake() {
+	select {
+	case w.c <- struct{}{}:
+	default: // it has not looked since the last change, and will see this one too
+	}
+}
+
+// Count is how many changes there were so far. What is read after Count was is
+// at least as new as these.
+func (f *Feed) Count() uint64 { return f.count.Load() }
+
+// Watch returns a channel that receives after something changed in of, and a
+// function that ends the watch. of names a workspace, and a tenant or a run of it
+// or neither.
+func (f *Feed) Watch(of op.Change) (changed <-chan struct{}, stop func()) {
+	w := &watcher{of, make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.watchers == nil {
-		f.watchers = make(map[string]map[chan struct{}]bool)
+		f.watchers = make(map[string]map[*watcher]bool)
 	}
-	if f.watchers[run] == nil {
-		f.watchers[run] = make(map[chan struct{}]bool)
+	if f.watchers[of.Workspace] == nil {
+		f.watchers[of.Workspace] = make(map[*watcher]bool)
 	}
-	f.watchers[run][c] = true
-	return c, func() {
+	f.watchers[of.Workspace][w] = true
+	return w.c, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.watchers[run], c)
-		if len(f.watchers[run]) == 0 {
-			delete(f.watchers, run)
+		delete(f.watchers[of.Workspace], w)
+		if len(f.watchers[of.Workspace]) == 0 {
+			delete(f.watchers, of.Workspace)
 		}
 	}
 }

@@ -298,32 +298,6 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-func TestFeed(t *testing.T) {
-	var f Feed
-	f.Changed("r-1") // nobody listens
-	one, stop := f.Watch("r-1")
-	two, stopTwo := f.Watch("r-1")
-	other, stopOther := f.Watch("r-2")
-	defer stopOther()
-	f.Changed("r-1")
-	f.Changed("r-1") // nobody waits for a reader that has not looked yet
-	<-one
-	<-two
-	select {
-	case <-other:
-		t.Error("another run's reader was woken")
-	case <-one:
-		t.Error("two changes before a look are two looks")
-	default:
-	}
-	stop()
-	stopTwo()
-	f.Changed("r-1")
-	if len(f.watchers) != 1 {
-		t.Errorf("%d runs are watched", len(f.watchers))
-	}
-}
-
 func TestStream(t *testing.T) {
 	w := httptest.NewRecorder()
 	s, err := OpenStream(w)

@@ -210,6 +210,10 @@ type RunRef struct {
 	Href          string     `json:"href"`
 }
 
+// Change says where something changed: in a run, in a tenant beyond its runs, or
+// in a workspace beyond its tenants. What is empty may be any.
+type Change struct{ Workspace, Tenant, Run string } // ids
+
 // Counts are the items of a run.
 type Counts struct {
 	Done   int64 `json:"done"`

@@ -389,7 +389,7 @@ func (r report) Progress(ctx context.Context, c op.Counts) error {
 	err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		return ledger.Progress(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, c)
 	})
-	r.x.w.cfg.Changed(r.x.claim.RunID)
+	r.x.w.cfg.Changed(r.x.claim.Change())
 	return err
 }
 
@@ -400,7 +400,7 @@ func (r report) Item(ctx context.Context, it op.Item) error {
 	err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		return ledger.Item(ctx, tx, r.x.claim.RunID, it)
 	})
-	r.x.w.cfg.Changed(r.x.claim.RunID)
+	r.x.w.cfg.Changed(r.x.claim.Change())
 	return err
 }
 
@@ -411,9 +411,11 @@ func (r report) NotReached(items []op.Item) {
 }
 
 func (r report) Event(ctx context.Context, text string) error {
-	return r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		return ledger.Event(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, op.EventStep, text)
 	})
+	r.x.w.cfg.Changed(r.x.claim.Change())
+	return err
 }
 
 // credential opens what the connection signs in with, or tells why it can't be.

@@ -98,7 +98,7 @@ func (w *Worker) round(ctx context.Context) error {
 		case err != nil:
 			w.cfg.Logger.WarnContext(ctx, "could not tend a slot", "run", c.RunID, "error", err)
 		case changed:
-			w.cfg.Changed(c.RunID)
+			w.cfg.Changed(c.Change())
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ type Config struct {
 	// Connect makes the client that a run speaks to its provider with.
 	Connect func(Connect) (provider.Client, error)
 	// Changed is called after a commit that changed a run. nil: nobody listens.
-	Changed func(run string)
+	Changed func(op.Change)
 }
 
 // Connect is what a provider client is made of.
@@ -91,7 +91,7 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 		cfg.Logger = slog.Default()
 	}
 	if cfg.Changed == nil {
-		cfg.Changed = func(string) {}
+		cfg.Changed = func(op.Change) {}
 	}
 	if cfg.Connect == nil {
 		return nil, errors.New("worker: Config.Connect is not set")
@@ -154,21 +154,21 @@ func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) {
 		log.ErrorContext(ctx, "could not claim the run", "error", err)
 		return
 	}
-	w.cfg.Changed(args.RunID)
 	if x == nil {
 		return
 	}
 	x.log = log
 	x.work(ctx)
-	w.cfg.Changed(args.RunID)
+	w.cfg.Changed(x.claim.Change())
 }
 
 // claim begins the run, or ends it when it may not begin any more. A nil
 // execution means that there is nothing to do.
 func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execution, error) {
 	var x *execution
+	var changed op.Change
 	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		x = nil
+		x, changed = nil, op.Change{}
 		c, err := ledger.OfRun(ctx, tx, args.RunID)
 		if err != nil {
 			return err
@@ -176,6 +176,7 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 		if c == nil || c.Fence != args.Fence || c.State != op.Queued {
 			return queue.Complete(ctx, tx, job) // sent anew meanwhile, cancelled, or taken
 		}
+		changed = c.Change()
 		def, err := catalogue.Lookup(c.Operation)
 		if err != nil {
 			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: &op.Cause{Code: op.InternalFault, Phase: op.Execution}})
@@ -193,5 +194,8 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 		x = &execution{w: w, def: def, claim: c, job: job, pinned: pinned, items: map[string]op.Item{}}
 		return nil
 	})
+	if err == nil && changed.Run != "" {
+		w.cfg.Changed(changed)
+	}
 	return x, err
 }

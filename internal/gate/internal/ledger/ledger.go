@@ -137,6 +137,11 @@ type Claim struct {
 	CancelNote   string
 }
 
+// Change says that something of the run changed.
+func (c *Claim) Change() op.Change {
+	return op.Change{Workspace: c.Workspace, Tenant: c.Tenant, Run: c.RunID}
+}
+
 const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, c.heartbeat, c.boot_id, c.job_id, c.sent_at, interlock_now(),
 	COALESCE(r.workspace_id, ''), COALESCE(r.tenant_id, ''), COALESCE(r.code, ''), COALESCE(r.operation, ''), COALESCE(r.surface, ''),
 	COALESCE(r.state, ''), COALESCE(r.parameters, 'null'), COALESCE(r.target, '{}'), COALESCE(r.initiator_id, ''), COALESCE(r.initiator, ''),
