@@ -116,6 +116,30 @@ func httpClients(files []file) (found []finding) {
 	return found
 }
 
+// TestFilesAreReplacedWhole: what is written in place is cut off by a power cut,
+// and read so ever after. SQLite's own file and its lock are written in place by
+// their nature.
+func TestFilesAreReplacedWhole(t *testing.T) { holds(t, wholeFiles) }
+
+func wholeFiles(files []file) (found []finding) {
+	for _, f := range files {
+		if f.test() || f.in("internal/durable", "internal/db/...") {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "os" && slices.Contains([]string{"WriteFile", "Create", "CreateTemp", "OpenFile", "Rename"}, s.Sel.Name) {
+				found = append(found, f.finding(s, "internal/durable writes files"))
+			}
+			return true
+		})
+	}
+	return found
+}
+
 // TestOperationsNameACapability (A3): of the one registry.
 func TestOperationsNameACapability(t *testing.T) {
 	if len(catalogue.All()) == 0 {

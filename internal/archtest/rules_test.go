@@ -49,6 +49,9 @@ func TestRulesSee(t *testing.T) {
 		{"a home-made HTTP client", httpClients, "internal/store/a.go", `package store; import "net/http"; var c = &http.Client{}`, "internal/outbound makes HTTP clients"},
 		{"a home-made transport", httpClients, "internal/store/a.go", `package store; import "net/http"; var c = http.Transport{}`, "internal/outbound makes HTTP clients"},
 
+		{"a file written in place", wholeFiles, "internal/demo/a.go", `package demo; import "os"; func f() error { return os.WriteFile("x", nil, 0o600) }`, "internal/durable writes files"},
+		{"a file opened for writing", wholeFiles, "cmd/interlock/a.go", `package main; import "os"; func f() { os.OpenFile("x", os.O_CREATE, 0o600) }`, "internal/durable writes files"},
+
 		{"a copied sentence", words, "internal/api/a.go", `package api; const s = "Sorry: your run " + code + " started it on the far moon."`, `"started it on the far moon" is said by`},
 		{"a sentence of one's own", words, "internal/api/a.go", `package api; const s = "Something else altogether."`, ""},
 		{"a link of one's own", links, "internal/api/a.go", `package api; func f(w string) string { return "/w/" + w + "/operations" }`, "internal/op/links.go builds"},

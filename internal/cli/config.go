@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/durable"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -45,7 +46,7 @@ func loadConfig() (config, error) {
 	}
 	var c config
 	if err := json.Unmarshal(b, &c); err != nil {
-		return config{}, fmt.Errorf("saved login in %s: %w", path, err)
+		return config{}, fmt.Errorf("saved login in %s is damaged: remove the file and log in again: %w", path, err)
 	}
 	return c, nil
 }
@@ -63,17 +64,8 @@ func (c config) save() (path string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("save the login: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".config-*") // 0600
-	if err != nil {
+	if err := durable.WriteFile(path, append(b, '\n'), 0o600); err != nil {
 		return "", fmt.Errorf("save the login: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return "", errors.Join(fmt.Errorf("save the login: %w", err), os.Remove(f.Name()))
 	}
 	return path, nil
 }

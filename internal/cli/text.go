@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -110,10 +109,7 @@ func (p page) fix(f *op.Fix) {
 	if f == nil || f.Href == "" {
 		return
 	}
-	if address, err := url.JoinPath(p.base, f.Href); err == nil && p.base != "" {
-		f.Href = address
-	}
-	p.line("      %s: %s", f.Label, f.Href)
+	p.line("      %s: %s", f.Label, p.base+f.Href) // it is escaped already: a join would escape its # and ?
 }
 
 // run writes a run in its own words.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/app"
+	"github.com/interlock-dev/interlock/internal/durable"
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/vault"
@@ -113,7 +114,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := recall(d.file("demo.json"))
+	k, err := d.recall(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 		return nil, err
 	}
 	if cfg.Database == "" {
-		cfg.Database = "sqlite:" + d.file("interlock.db")
+		cfg.Database = "sqlite:" + d.file(database)
 	}
 	d.app, err = app.New(ctx, app.Config{
 		Database: cfg.Database, Root: root, Logger: cfg.Logger, PublicURL: d.url(),
@@ -137,7 +138,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if err := seed(ctx, d.app, root, &k); err != nil {
 		return nil, fmt.Errorf("seed the demo: %w", err)
 	}
-	if err := remember(d.file("demo.json"), k); err != nil {
+	if err := d.remember(k); err != nil {
 		return nil, err
 	}
 	if err := d.app.Start(ctx); err != nil {
@@ -196,29 +197,51 @@ func rootKey(path string) (*vault.Root, error) {
 	return root, err
 }
 
-func recall(path string) (k kept, err error) {
+// recall reads what the demo in the folder remembers, or begins a new demo. It is
+// written down before anything else is made, still without people: a demo that is
+// found so was cut off while it was made, and is made anew.
+func (d *Demo) recall(cfg Config) (k kept, err error) {
+	path := d.file(memory)
 	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return kept{Salt: rand.Text(), Control: rand.Text()}, nil
-	} else if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(d.file(database)); err == nil && cfg.Database == "" {
+			return k, fmt.Errorf("demo folder: %s has a database and no %s beside it: it is no demo's. Give another --data-dir", d.folder, memory)
+		}
+		k = kept{Salt: rand.Text(), Control: rand.Text()}
+		return k, d.remember(k)
+	case err != nil:
 		return k, fmt.Errorf("demo folder: %w", err)
 	}
-	if err := json.Unmarshal(b, &k); err != nil {
-		return k, fmt.Errorf("demo folder: %s: %w", path, err)
+	if err := json.Unmarshal(b, &k); err != nil || k.Salt == "" {
+		return k, fmt.Errorf("demo folder: %s is damaged, as after a power cut: remove the folder %s, or give another --data-dir", path, d.folder)
+	}
+	if len(k.Users) == 0 && cfg.Database == "" {
+		for _, ending := range []string{"", "-wal", "-shm"} {
+			if err := os.Remove(d.file(database + ending)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return k, fmt.Errorf("demo folder: %w", err)
+			}
+		}
 	}
 	return k, nil
 }
 
-func remember(path string, k kept) error {
+func (d *Demo) remember(k kept) error {
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return fmt.Errorf("demo folder: %w", err)
 	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := durable.WriteFile(d.file(memory), b, 0o600); err != nil {
 		return fmt.Errorf("demo folder: %w", err)
 	}
 	return nil
 }
+
+// Files in a demo's folder.
+const (
+	memory   = "demo.json"
+	database = "interlock.db"
+)
 
 // keepBusy has a long sync running: its tenant's answers come slowly. After a
 // restart the one of before is lost, and another one begins.

@@ -29,7 +29,7 @@ func seed(ctx context.Context, a *app.App, root *vault.Root, k *kept) error {
 		return err
 	}
 	if accounts > 0 && len(k.Users) == 0 {
-		return errors.New("the database has accounts that are not this demo's: give another one, or the folder that belongs to it")
+		return errors.New("the database has accounts that are not this demo's, or its first start was cut off: give an empty database, or the folder that belongs to it")
 	}
 	s := &seeder{app: a, kept: k, owners: map[string]access.Actor{}}
 	if accounts == 0 {

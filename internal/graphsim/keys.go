@@ -24,6 +24,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/interlock-dev/interlock/internal/durable"
 )
 
 // keyring holds what must outlive a restart so that clients of a demo go on working:
@@ -68,7 +70,7 @@ func loadKeyring(dir string) (*keyring, error) {
 	}
 	k, err := parseKeyring(ca, keys)
 	if err != nil {
-		return nil, fmt.Errorf("graphsim: keys in %s: %w", dir, err)
+		return nil, fmt.Errorf("graphsim: the keys in %s are damaged: remove that folder, and new ones are made: %w", dir, err)
 	}
 	return k, nil
 }
@@ -145,10 +147,10 @@ func (k *keyring) save(dir string) error {
 		return fmt.Errorf("graphsim: state folder: %w", err)
 	}
 	// The CA comes first: a crash between the two leaves no keys file, and the next start makes both anew.
-	if err := os.WriteFile(filepath.Join(dir, caCertFile), k.caPEM, 0o644); err != nil { // a public certificate
+	if err := durable.WriteFile(filepath.Join(dir, caCertFile), k.caPEM, 0o644); err != nil { // a public certificate
 		return fmt.Errorf("graphsim: write CA: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, keysFile), keys, 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, keysFile), keys, 0o600); err != nil {
 		return fmt.Errorf("graphsim: write keys: %w", err)
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/durable"
 )
 
 // Config says how a simulator listens and what it holds. The zero Config is a
@@ -192,7 +193,7 @@ func (s *Server) CAFile() string {
 }
 
 // WriteCA writes the CA certificate to path, for clients that take a file.
-func (s *Server) WriteCA(path string) error { return os.WriteFile(path, s.keys.caPEM, 0o644) }
+func (s *Server) WriteCA(path string) error { return durable.WriteFile(path, s.keys.caPEM, 0o644) }
 
 // now is the simulator's clock.
 func (s *Server) now() time.Time { return s.cfg.Now().Add(time.Duration(s.offset.Load())).UTC() }

@@ -7,13 +7,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/interlock-dev/interlock/internal/durable"
 )
 
 // rootSize is the size of a root key in bytes: AES-256.
@@ -111,29 +111,14 @@ func LoadRoot(path string) (*Root, error) {
 
 // CreateRoot writes a new root key to a file that must not exist yet, for its
 // owner only. Without this file the stored credentials can never be opened again.
-func CreateRoot(path string) (_ *Root, err error) {
+func CreateRoot(path string) (*Root, error) {
 	text := newKey()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// A power cut must not leave data behind that no key opens, nor half a key.
+	err := durable.CreateFile(path, []byte("# Root key of Interlock. Keep a copy elsewhere: credentials can't be opened without it.\n"+text+"\n"), 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("root key file: %w", err)
 	}
-	_, err = f.WriteString("# Root key of Interlock. Keep a copy elsewhere: credentials can't be opened without it.\n" + text + "\n")
-	// A power cut must not leave data behind that no key opens.
-	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path))); err != nil {
-		return nil, errors.Join(fmt.Errorf("root key file: %w", err), os.Remove(path))
-	}
 	return ParseRoot(text)
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) { // some file systems can't
-		return errors.Join(err, f.Close())
-	}
-	return f.Close()
 }
 
 // ID names the key that wraps, safe to show.

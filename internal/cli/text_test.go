@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// A printed link leads where the link on the page leads: its fragment and query
+// stay, and what was escaped is not escaped again.
+func TestPrintedLinks(t *testing.T) {
+	for _, href := range []string{
+		"/w/lattice/operations/K7QM2X#items",
+		"/w/lattice/tenants/kestrel/connections/primary#start",
+		"/w/lattice/operations?state=queued&tenant=kestrel#top",
+		op.ConnectionPath("büro", "köln & söhne", "a/b?c#d"),
+		op.RunPath("lattice", "100%"),
+	} {
+		for _, base := range []string{"https://interlock.example", "https://it.example/interlock", "http://[::1]:8080"} {
+			var out strings.Builder
+			page{w: &out, width: width, base: base}.fix(&op.Fix{Label: "Open", Href: href})
+			_, printed, _ := strings.Cut(strings.TrimSpace(out.String()), ": ")
+			if printed != base+href {
+				t.Errorf("%s below %s is printed as %s", href, base, printed)
+			}
+			got, err := url.Parse(printed)
+			want, wanted := url.Parse(href)
+			if err != nil || wanted != nil {
+				t.Fatal(err, wanted)
+			}
+			if got.Fragment != want.Fragment || got.RawQuery != want.RawQuery || !strings.HasSuffix(got.Path, want.Path) {
+				t.Errorf("%s leads to path %q, query %q, fragment %q", printed, got.Path, got.RawQuery, got.Fragment)
+			}
+		}
+	}
+}
