@@ -30,9 +30,9 @@ func TestConsentLeadsBack(t *testing.T) {
 			back       string // empty: to where it listens
 		}{
 			{"on this machine", "127.0.0.1:0", nil, false, ""},
-			{"on every address", "0.0.0.0:0", []string{"--behind-proxy"}, true, ""},
-			{"behind a proxy on this machine", "127.0.0.1:0", []string{"--behind-proxy"}, true, ""},
-			{"behind a proxy with a name", "0.0.0.0:0", []string{"--behind-proxy", "--public-url", "https://interlock.example/"}, false, "https://interlock.example/"},
+			{"on every address", "0.0.0.0:0", []string{"--behind-proxy", "--trust-proxy", "10.0.0.5"}, true, ""},
+			{"behind a proxy on this machine", "127.0.0.1:0", []string{"--behind-proxy", "--trust-proxy", "127.0.0.1"}, true, ""},
+			{"behind a proxy with a name", "0.0.0.0:0", []string{"--behind-proxy", "--trust-proxy", "10.0.0.5", "--public-url", "https://interlock.example/"}, false, "https://interlock.example/"},
 		} {
 			n := w.launchAt(c.addr, c.args...)
 			var line struct{ Addr string }

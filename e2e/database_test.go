@@ -223,6 +223,11 @@ func TestStartUpRefuses(t *testing.T) {
 		refused("a folder that is not there", "no such file or directory", "--database", "sqlite:/nowhere/interlock.db", "--root-key", w.key)
 		refused("a scheme of another product", "sqlite:", "--database", "mysql://db/interlock", "--root-key", w.key)
 		refused("a proxy that is none", `--trust-proxy: "the proxy" is neither an address nor a CIDR`, "--database", w.database, "--root-key", w.key, "--trust-proxy", "the proxy")
+		refused("a proxy that is everybody", `"0.0.0.0/0" is every address`, "--database", w.database, "--root-key", w.key, "--trust-proxy", "0.0.0.0/0")
+		refused("a proxy that is not named", "set --trust-proxy", "--database", w.database, "--root-key", w.key, "--behind-proxy")
+		for _, far := range []string{"https://sim.example:8443", "https://192.0.2.7", "http://[2001:db8::1]:80", "https://localhost.example", "sim"} {
+			refused("a simulator elsewhere", "simulator: ", "--database", w.database, "--root-key", w.key, "--simulator", far)
+		}
 		refused("a limit below nothing", "--starts-per-minute: -1 is below 0", "--database", w.database, "--root-key", w.key, "--starts-per-minute", "-1")
 		refused("plain HTTP beyond this machine", "reachable from other machines", "--database", w.database, "--root-key", w.key, "--addr", "0.0.0.0:0")
 	})

@@ -39,10 +39,10 @@ the first owner with "interlock bootstrap" while the server is stopped, or again
 PostgreSQL at any time.
 
 Beyond this machine the server speaks HTTPS (--tls-cert, --tls-key), or plain HTTP
-to a proxy of yours that does (--behind-proxy).`,
+to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 		Example: `  interlock serve
   interlock serve --addr :8443 --tls-cert cert.pem --tls-key key.pem
-  interlock serve --database postgres://interlock@db/interlock --behind-proxy --addr :8080`,
+  interlock serve --database postgres://interlock@db/interlock --behind-proxy --trust-proxy 10.0.0.5 --addr :8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -55,6 +55,10 @@ to a proxy of yours that does (--behind-proxy).`,
 			}
 			if cfg.Proxies, err = prefixes("--trust-proxy", proxies); err != nil {
 				return err
+			}
+			if behindProxy && len(cfg.Proxies) == 0 {
+				return errors.New("--behind-proxy: set --trust-proxy (INTERLOCK_TRUST_PROXIES) to the address of your proxy, such as 10.0.0.5 or 10.0.0.0/8. " +
+					"Without it everybody behind the proxy shares one address, and ten wrong passwords of a stranger lock everybody out")
 			}
 			for flag, n := range map[string]int{"--requests-per-minute": cfg.RequestsPerMinute, "--starts-per-minute": cfg.StartsPerMinute} {
 				if n < 0 {
@@ -85,6 +89,9 @@ to a proxy of yours that does (--behind-proxy).`,
 			if err := a.Start(ctx); err != nil {
 				return errors.Join(err, ln.Close(), a.Close())
 			}
+			if cfg.Simulator != nil {
+				log.WarnContext(ctx, "a simulator stands in for Microsoft's clouds: nothing reaches a real tenant", "simulator", cfg.Simulator.URL)
+			}
 			log.InfoContext(ctx, "Interlock is ready", "url", cmp.Or(cfg.PublicURL, "not known"), "addr", ln.Addr().String(), "engine", a.DB.Engine())
 			err = a.Serve(ctx, ln)
 			return errors.Join(err, a.Close())
@@ -96,7 +103,7 @@ to a proxy of yours that does (--behind-proxy).`,
 	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach this server, when not at --addr: needed to ask for admin consent (INTERLOCK_PUBLIC_URL)")
 	f.StringVar(&cert, "tls-cert", os.Getenv("INTERLOCK_TLS_CERT"), "PEM file with the certificate (INTERLOCK_TLS_CERT)")
 	f.StringVar(&key, "tls-key", os.Getenv("INTERLOCK_TLS_KEY"), "PEM file with its private key (INTERLOCK_TLS_KEY)")
-	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP beyond this machine, to a proxy that speaks HTTPS (INTERLOCK_BEHIND_PROXY)")
+	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP beyond this machine, to a proxy that speaks HTTPS; needs --trust-proxy (INTERLOCK_BEHIND_PROXY)")
 	f.StringSliceVar(&proxies, "trust-proxy", list("INTERLOCK_TRUST_PROXIES"), "addresses or CIDRs of your proxies, whose X-Forwarded-For tells who asks (INTERLOCK_TRUST_PROXIES)")
 	f.IntVar(&cfg.RequestsPerMinute, "requests-per-minute", 0, "how often one address may ask; 0: as often as it likes")
 	f.IntVar(&cfg.StartsPerMinute, "starts-per-minute", 0, "how many starts one person may ask for; 0: any number")
@@ -108,7 +115,7 @@ to a proxy of yours that does (--behind-proxy).`,
 	f.DurationVar(&cfg.Backoff, "backoff", 15*time.Second, "wait before a run that failed for a passing reason begins again; doubles each time")
 	f.DurationVar(&cfg.MaxWait, "max-wait", 20*time.Second, "longest wait inside a run for a provider that names a time to come back; beyond it the run goes back in line")
 	f.DurationVar(&cfg.StallAfter, "stall-after", 10*time.Minute, "a living run without progress for so long is shown as stalled")
-	f.StringVar(&simulator.URL, "simulator", os.Getenv("INTERLOCK_SIMULATOR"), `use a simulator ("interlock sim") in place of Microsoft's clouds (INTERLOCK_SIMULATOR)`)
+	f.StringVar(&simulator.URL, "simulator", os.Getenv("INTERLOCK_SIMULATOR"), `use a simulator ("interlock sim") on this machine in place of Microsoft's clouds; every page says so (INTERLOCK_SIMULATOR)`)
 	f.StringVar(&simulator.CAFile, "simulator-ca", os.Getenv("INTERLOCK_SIMULATOR_CA"), "PEM file with the simulator's certificate authority (INTERLOCK_SIMULATOR_CA)")
 	return cmd
 }
@@ -144,7 +151,11 @@ func prefixes(flag string, values []string) (all []netip.Prefix, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %q is neither an address nor a CIDR such as 10.0.0.0/8", flag, v)
 			}
+			a = a.Unmap()
 			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		if p.Bits() == 0 {
+			return nil, fmt.Errorf("%s: %q is every address: anybody could then claim to be anybody. Name your proxies only", flag, v)
 		}
 		all = append(all, p.Masked())
 	}

@@ -719,6 +719,45 @@ func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 	})
 }
 
+// TestLimitsCountIPv6ByNetwork: one subscriber has 2^64 addresses, and no more
+// guesses for it.
+func TestLimitsCountIPv6ByNetwork(t *testing.T) {
+	for _, tt := range []struct{ remote, want string }{
+		{"192.0.2.1", "192.0.2.1"},
+		{"::ffff:192.0.2.1", "192.0.2.1"},
+		{"2001:db8:1:2::1", "2001:db8:1:2::/64"},
+		{"2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"},
+		{"2001:db8:1:3::1", "2001:db8:1:3::/64"},
+		{"fe80::1%eth0", "fe80::/64"},
+		{"demo", "demo"},
+		{"", ""},
+	} {
+		if got := access.Network(tt.remote); got != tt.want {
+			t.Errorf("%q counts as %q, want %q", tt.remote, got, tt.want)
+		}
+	}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		newHouse(t, d)
+		limits := access.Limits{PerAccount: 100, PerAddress: 3, Window: 15 * time.Minute}
+		try := func(pass, remote string) error {
+			_, _, err := access.SignIn(t.Context(), d, limits, access.Credentials{Email: "mei@lattice.example", Password: pass, Remote: remote})
+			return err
+		}
+		for i := range 3 {
+			if err := try("a wrong password", fmt.Sprintf("2001:db8::%x:1", i)); !bare(err) {
+				t.Fatal(err)
+			}
+		}
+		var limit *access.LimitError
+		if err := try(password, "2001:db8::abcd:1"); !errors.As(err, &limit) {
+			t.Errorf("another address of the /64 has a budget of its own: %v", err)
+		}
+		if err := try(password, "2001:db8:0:1::1"); err != nil {
+			t.Errorf("the neighbour suffers: %v", err)
+		}
+	})
+}
+
 func TestChangePassword(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
@@ -12,7 +13,7 @@ import (
 
 // Limits bound the guessing of passwords. The zero Limits bound nothing.
 //
-// Three budgets are kept. Wrong passwords from one address count for that
+// Addresses are those of [Network]. Three budgets are kept. Wrong passwords from one address count for that
 // address, whatever accounts they try. Wrong passwords for one account count for
 // that account, whatever addresses they come from. An address from which an
 // account has signed in before has a budget of its own for that account: whoever
@@ -36,6 +37,21 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many tries: come again in %s", e.RetryAfter.Round(time.Second))
 }
 
+// Network returns the address that limits count for a peer's address. It is the
+// address itself, or for IPv6 its /64: whoever has one address of a /64 has all of
+// them (docs: RFC 6177, RFC 4291 section 2.5.4). IPv4 inside IPv6 is IPv4. What is
+// no address stays as it is.
+func Network(remote string) string {
+	a, err := netip.ParseAddr(remote)
+	if err != nil {
+		return remote
+	}
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a.String()
+	}
+	return netip.PrefixFrom(a, 64).Masked().String()
+}
+
 // spending is what one try was charged.
 type spending struct {
 	subjects []string
@@ -51,6 +67,7 @@ func subject(kind, value string) string {
 // can't all pass; a try that proves right is given back.
 func (l Limits) charge(ctx context.Context, d *db.DB, email, remote string) (*spending, error) {
 	s := &spending{}
+	remote = Network(remote)
 	if l.Window <= 0 || l.PerAccount <= 0 && l.PerAddress <= 0 {
 		return s, nil
 	}

@@ -70,6 +70,23 @@ type Simulator struct {
 	CAFile string // PEM of the authority that its certificate is from
 }
 
+// check refuses a simulator on another machine: real client secrets would be sent
+// to whoever listens there.
+func (s *Simulator) check() error {
+	if s == nil {
+		return nil
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("simulator: %q is not the address of one, such as https://127.0.0.1:8443", s.URL)
+	}
+	host := u.Hostname()
+	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.Unmap().IsLoopback()) {
+		return fmt.Errorf("simulator: %s is not on this machine. Run \"interlock sim\" here and give its loopback address", host)
+	}
+	return nil
+}
+
 // App is a whole Interlock without its listener.
 type App struct {
 	DB     *db.DB
@@ -102,6 +119,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		return nil, err
 	}
 	feed := &httpx.Feed{}
+	if err := cfg.Simulator.check(); err != nil {
+		return nil, err
+	}
 	connect, err := connector(cfg)
 	if err != nil {
 		return nil, err
@@ -144,7 +164,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	handler.Handle("/", console.New(console.Deps{
 		Door: door, Store: st, Gate: g, Feed: feed, Budgets: budgets, Proxies: cfg.Proxies,
-		Demo: cfg.Demo, Logger: cfg.Logger,
+		Demo: cfg.Demo, Simulated: cfg.Simulator != nil, Logger: cfg.Logger,
 	}))
 	return &App{
 		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger,

@@ -33,6 +33,8 @@ type Deps struct {
 	Proxies []netip.Prefix
 	Demo    func() []view.DemoUser // who can sign in to a demo; nil: it is none
 	Logger  *slog.Logger           // nil: the default one
+
+	Simulated bool // a simulator stands in for the provider, which every page says
 }
 
 // maxForm is the limit of a form, in bytes.
@@ -86,7 +88,11 @@ func New(d Deps) *Console {
 		}
 	})
 	c.mux.HandleFunc("/", c.notFound)
-	c.Handler = httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests}.Wrap(guarded(c.mux))
+	pages := guarded(c.mux)
+	if d.Simulated {
+		pages = simulated(pages)
+	}
+	c.Handler = httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests}.Wrap(pages)
 	return c
 }
 
@@ -107,6 +113,13 @@ func guarded(next http.Handler) http.Handler {
 		// can't be told from another site's.
 		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
+	})
+}
+
+// simulated makes every page say that a simulator stands in for the provider.
+func simulated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(view.Simulated(r.Context())))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/console/view"
+	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -103,6 +104,25 @@ func TestDemoPeople(t *testing.T) {
 	stranger.press(page, ".checks form").leads("/w/lattice/tenants")
 	if onOne(t, Deps{}).stranger().get("/sign-in").page.Find(".checks").Length() != 0 {
 		t.Error("a server that is no demo tells of people")
+	}
+}
+
+// TestSimulatorIsNamed: a page of a server that works with a simulator says so,
+// whatever page it is; no page of another server does.
+func TestSimulatorIsNamed(t *testing.T) {
+	for _, simulated := range []bool{true, false} {
+		w := onOne(t, Deps{Simulated: simulated})
+		w.ready("kestrel", nil)
+		owner := w.browser(w.Owner)
+		for path, b := range map[string]*browser{
+			"/sign-in": w.stranger(), "/nowhere": w.stranger(), "/workspaces": owner, "/w/lattice/tenants": owner,
+			"/w/lattice/tenants/kestrel": owner, "/w/lattice/tenants/none": owner, "/w/lattice/operations": owner, "/w/lattice/members": owner,
+		} {
+			said := strings.TrimSpace(b.get(path).page.Find("body > aside.simulated").Text())
+			if (said == op.Simulated) != simulated {
+				t.Errorf("%s, with a simulator: %t: says %q", path, simulated, said)
+			}
+		}
 	}
 }
 

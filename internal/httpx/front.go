@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -28,7 +29,7 @@ type Front struct {
 	// Proxies are whose X-Forwarded-For is believed. None: the address is the one
 	// that the connection came from.
 	Proxies []netip.Prefix
-	// Requests bounds how often an address may ask. nil: it doesn't.
+	// Requests bounds how often an address, as [access.Network] counts it, may ask. nil: it doesn't.
 	Requests *Budget
 }
 
@@ -78,7 +79,7 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 				slog.Duration("took", time.Since(began)), slog.String("remote", x.Remote), slog.String("actor", x.Actor))
 		}()
 		if f.Requests != nil {
-			if wait := f.Requests.Spend(x.Remote); wait > 0 {
+			if wait := f.Requests.Spend(access.Network(x.Remote)); wait > 0 {
 				wait = (wait + time.Second - 1).Truncate(time.Second) // what is said and Retry-After are the same
 				NewProblem(op.ProblemTooManyRequests, op.Args{"retry_after": wait.String()}).RetryAfter(wait).answer(out, r)
 				return
@@ -133,6 +134,9 @@ func (f Front) remote(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		host = a.Unmap().String()
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {

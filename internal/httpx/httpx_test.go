@@ -118,12 +118,37 @@ func TestClientAddress(t *testing.T) {
 		{proxies, "[::1]:1234", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{proxies, "10.0.0.1:1234", []string{"nonsense"}, "10.0.0.1"},
 		{proxies, "10.0.0.1:1234", nil, "10.0.0.1"},
+		{nil, "[::ffff:203.0.113.9]:1234", nil, "203.0.113.9"},
+		{proxies, "[::ffff:10.0.0.1]:1234", []string{"198.51.100.1"}, "198.51.100.1"},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		r.RemoteAddr = c.remote
 		r.Header["X-Forwarded-For"] = c.forward
 		if got := (Front{Proxies: c.trusted}).remote(r); got != c.want {
 			t.Errorf("%s with %v is %s, want %s", c.remote, c.forward, got, c.want)
+		}
+	}
+}
+
+// TestRequestsCountIPv6ByNetwork: another address of the same /64 is no new caller.
+func TestRequestsCountIPv6ByNetwork(t *testing.T) {
+	h := Front{Logger: slog.New(slog.DiscardHandler), Requests: NewBudget(1)}.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, c := range []struct {
+		remote string
+		want   int
+	}{
+		{"[2001:db8::1]:1234", http.StatusOK},
+		{"[2001:db8::2]:1234", http.StatusTooManyRequests},
+		{"[2001:db8:0:1::1]:1234", http.StatusOK},
+		{"192.0.2.1:1234", http.StatusOK},
+		{"[::ffff:192.0.2.1]:1234", http.StatusTooManyRequests},
+		{"192.0.2.2:1234", http.StatusOK},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.RemoteAddr = c.remote
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != c.want {
+			t.Errorf("%s is answered %d, want %d", c.remote, w.Code, c.want)
 		}
 	}
 }

@@ -39,6 +39,9 @@ func (t text) over(o text) text {
 	}
 }
 
+// Simulated stands on every page of a server whose provider is simulated.
+const Simulated = "Simulated Microsoft 365. Nothing here reaches a real tenant."
+
 const (
 	// ask stands in for an action that the reader may not take.
 	ask = "Ask {who}."

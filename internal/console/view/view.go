@@ -4,6 +4,7 @@
 package view
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -30,6 +31,16 @@ type Frame struct {
 	Live    string          // address of the page's stream; empty: it has none
 	Now     time.Time
 }
+
+type simulatedKey struct{}
+
+// Simulated returns a context whose pages say that a simulator stands in for the
+// provider.
+func Simulated(ctx context.Context) context.Context {
+	return context.WithValue(ctx, simulatedKey{}, true)
+}
+
+func isSimulated(ctx context.Context) bool { return ctx.Value(simulatedKey{}) != nil }
 
 // Part is a piece of a page that lives: a stream replaces the element with its id
 // whenever the piece looks different than before.
