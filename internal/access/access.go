@@ -65,6 +65,9 @@ func (a Actor) Role() tenancy.Role { return a.role }
 // for showing; [Authorize] reads it anew.
 func (a Actor) Grants() tenancy.Grants { return a.grants }
 
+// ExpiresAt returns when the secret that proved the person ends at the latest.
+func (a Actor) ExpiresAt() time.Time { return a.expires }
+
 // TokenID returns the id of the token or session that proved the person.
 func (a Actor) TokenID() string { return a.token }
 

@@ -161,8 +161,8 @@ func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret
 		if err := spent.refund(ctx, tx); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at)
-			VALUES ($1, $2, 'session', $3, $4, $5, interlock_now(), interlock_now() + $6, $7, interlock_now())`,
+		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at, proved_at)
+			VALUES ($1, $2, 'session', $3, $4, $5, interlock_now(), interlock_now() + $6, $7, interlock_now(), interlock_now())`,
 			id, key, workspace, user, name, SessionLifetime.Microseconds(), SessionIdle.Microseconds())
 		return err
 	})

@@ -69,8 +69,8 @@ func Switch(ctx context.Context, d *db.DB, a Actor, ref string) (secret string, 
 		} else if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at)
-			SELECT $1, $2, k.kind, $3, k.user_id, k.name, interlock_now(), k.expires_at, k.idle_micros, interlock_now() FROM tokens k WHERE k.id = $4`,
+		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at, proved_at)
+			SELECT $1, $2, k.kind, $3, k.user_id, k.name, interlock_now(), k.expires_at, k.idle_micros, interlock_now(), k.proved_at FROM tokens k WHERE k.id = $4`,
 			id, hash, workspace, a.token)
 		if err != nil {
 			return err

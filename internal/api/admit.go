@@ -44,11 +44,14 @@ func (v *visit) mayMend() bool { return v.actor.Grants().Has(tenancy.ManageConne
 
 // admit lets a request in to the object of its route, before anything of its
 // input is looked at: the order is sign-in (401), object (404), capability (403),
-// and only then the shape of the request (422).
+// fresh sign-in (403), and only then the shape of the request (422).
 func (s *server) admit(route Route) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(hc)
 		v, err := s.enter(r, route)
+		if err == nil && route.asksFresh() {
+			err = s.door.Fresh(r.Context(), v.actor)
+		}
 		if err != nil {
 			refuse(r.Context(), err).Write(w)
 			return

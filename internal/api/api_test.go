@@ -27,12 +27,11 @@ import (
 // world is the API on a seeded database, without a worker: runs stay in line.
 type world struct {
 	*gatetest.World
-	t      *testing.T
-	server *server
-	http   *httptest.Server
-	log    *lockedBuffer
-	feed   *httpx.Feed
-
+	t        *testing.T
+	server   *server
+	http     *httptest.Server
+	log      *lockedBuffer
+	feed     *httpx.Feed
 	document *served // what answers are held against
 }
 
@@ -45,6 +44,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 	t.Helper()
 	seeded := gatetest.New(t, d)
 	w := &world{World: seeded, t: t, feed: &httpx.Feed{}, log: &lockedBuffer{}}
+	w.SignIn()
 	logger := slog.New(slog.NewTextHandler(w.log, nil))
 	var g *gate.Gate
 	st := store.New(d, seeded.Root, store.Options{
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn), Store: st, Gate: g, Feed: w.feed, Budgets: budgets})
+	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn, access.NewFactors(seeded.Root)), Store: st, Gate: g, Feed: w.feed, Budgets: budgets})
 	w.http = httptest.NewServer(httpx.Front{Logger: logger, Requests: budgets.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
 	w.document = readDocument(t, w.http)

@@ -24,6 +24,7 @@ type who struct {
 	name   string
 	secret string
 	in     bool   // signed in
+	fresh  bool   // a session of someone who proved lately who they are
 	space  string // id of the workspace
 	grants map[tenancy.Capability]bool
 	sees   map[string]bool // slugs of tenants
@@ -82,12 +83,12 @@ func newMatrix(t *testing.T, w *world) *matrix {
 
 	all := map[string]bool{"kestrel": true, "wren": true}
 	add := func(name, secret string, grants map[tenancy.Capability]bool, sees map[string]bool) {
-		m.actors = append(m.actors, who{name, secret, true, w.Workspace, grants, sees})
+		m.actors = append(m.actors, who{name, secret, true, true, w.Workspace, grants, sees})
 	}
 	add("owner", w.Bearer(w.Owner), grantsOf(tenancy.Owner), all)
 	add("operator", w.Bearer(w.Operator), grantsOf(tenancy.Operator), all)
 	add("viewer", w.Bearer(w.Viewer), grantsOf(tenancy.Viewer), all)
-	m.actors = append(m.actors, who{"member of another workspace", w.Bearer(w.Outsider), true, w.Other, grantsOf(tenancy.Owner), map[string]bool{"farside": true}})
+	m.actors = append(m.actors, who{"member of another workspace", w.Bearer(w.Outsider), true, true, w.Other, grantsOf(tenancy.Owner), map[string]bool{"farside": true}})
 
 	member := func(role tenancy.Role, denied tenancy.Capability) access.Actor {
 		a := w.Member(string(role), strings.ToLower(rand.Text())+"@lattice.example", role)
@@ -107,6 +108,15 @@ func newMatrix(t *testing.T, w *world) *matrix {
 	add("operator of another tenant", w.Bearer(limited), grantsOf(tenancy.Operator), map[string]bool{"wren": true})
 	narrow := []tenancy.Capability{tenancy.View, tenancy.SyncInventory}
 	add("token of narrower scope", w.Token(w.Workspace, w.Owner.ID(), narrow), map[tenancy.Capability]bool{tenancy.View: true, tenancy.SyncInventory: true}, all)
+
+	stale := member(tenancy.Owner, "")
+	w.SignIn()
+	add("owner's token", w.Token(w.Workspace, w.Owner.ID(), nil), grantsOf(tenancy.Owner), all)
+	w.Exec(`UPDATE tokens SET proved_at = interlock_now() - $2 WHERE user_id = $1`, stale.ID(), access.FreshFor.Microseconds())
+	add("owner who signed in long ago", w.Bearer(stale), grantsOf(tenancy.Owner), all)
+	for i := range m.actors {
+		m.actors[i].fresh = !slices.Contains([]string{"owner's token", "owner who signed in long ago", "token of narrower scope"}, m.actors[i].name)
+	}
 
 	gone := func(name string, sql string) {
 		a := member(tenancy.Owner, "")
@@ -152,8 +162,17 @@ func expected(a who, r Route, seen bool) int {
 		return http.StatusForbidden
 	case r.Object == Workspace && needs == "" && !a.has(tenancy.View):
 		return http.StatusForbidden
+	case !a.fresh && sensitive(r):
+		return http.StatusForbidden
 	}
 	return 0
+}
+
+// sensitive are the routes that ask for a fresh sign-in.
+func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
+
+var sensitiveIDs = []string{
+	"add-member", "change-member", "disable-member", "enable-member", "release-run", "remove-member", "rotate-credential",
 }
 
 // harmless is a request that gets past the door and changes nothing: it has a

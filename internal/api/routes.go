@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -55,6 +56,11 @@ const ByOperation tenancy.Capability = "(of the operation)"
 // Pattern returns method and path as the router has them.
 func (r Route) Pattern() string { return r.Method + " " + Base + r.Path }
 
+// asksFresh reports whether the route asks for a fresh sign-in.
+func (r Route) asksFresh() bool {
+	return r.Method != http.MethodGet && r.Object != Public && access.AsksFresh(r.Needs, r.Path)
+}
+
 // serve puts a row into the table and its handler behind it.
 func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, error)) {
 	s.routes = append(s.routes, r)
@@ -81,6 +87,9 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 		o.Description = "Needs the capability of the operation."
 	default:
 		o.Description = "Needs the capability “" + r.Needs.Words() + "” (`" + string(r.Needs) + "`)."
+	}
+	if r.asksFresh() {
+		o.Description = strings.TrimSpace(o.Description + " Needs a session with a sign-in from the last 15 minutes; see confirm-session. API tokens can't do this.")
 	}
 	huma.Register(s.huma, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)

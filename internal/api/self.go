@@ -21,6 +21,10 @@ func (s *server) serveSelf() {
 		Summary: "End the session or token that the request came with",
 	}, s.signOut)
 	serve(s, Route{
+		ID: "confirm-session", Method: http.MethodPost, Path: "/me/confirm", Object: Self,
+		Summary: "Prove again who you are; the answer has a new secret for the session, and the old one is over",
+	}, s.confirm)
+	serve(s, Route{
 		ID: "get-me", Method: http.MethodGet, Path: "/me", Object: Self,
 		Summary: "Who you are, where, and what you may do",
 	}, s.me)
@@ -90,6 +94,20 @@ func (s *server) signIn(ctx context.Context, in *struct {
 		return nil, httpx.SignInError(err)
 	}
 	return &one[Session]{Body: Session{Token: secret, ExpiresAt: session.ExpiresAt, Person: person(session.Actor)}}, nil
+}
+
+func (s *server) confirm(ctx context.Context, in *struct {
+	Body struct {
+		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true"`
+	} `nameHint:"Confirm"`
+},
+) (*one[Session], error) {
+	a := at(ctx).actor
+	secret, err := s.door.Confirm(ctx, a, access.Proof{Password: in.Body.Password, Remote: httpx.Of(ctx).Remote})
+	if err != nil {
+		return nil, err
+	}
+	return &one[Session]{Body: Session{Token: secret, ExpiresAt: a.ExpiresAt(), Person: person(a)}}, nil
 }
 
 func (s *server) signOut(ctx context.Context, _ *none) (*none, error) {

@@ -35,7 +35,7 @@ var rooms = []room{
 	{"internal/catalogue", []string{"internal/op", "internal/provider", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
 	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
 
-	{"internal/access", []string{"internal/db", "internal/op", "internal/tenancy"}, "who may see what is decided before anything else is known"},
+	{"internal/access", []string{"internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 
 	{"internal/gate/internal/ledger", []string{"internal/db", "internal/op"}, "SQL that moves runs: callers have decided already"},

@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 					}
 					return nil
 				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits, "stale": w.stale},
 			})
 		}
 	})
@@ -96,7 +96,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}), Store: st, Gate: g, Feed: w.feed, Logger: logger}))
+	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root)), Store: st, Gate: g, Feed: w.feed, Logger: logger}))
 	t.Cleanup(s.Close)
 	w.url = s.URL
 
@@ -136,7 +136,20 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = st.AddMember(t.Context(), w.Owner, access.NewUser{Email: "mei@lattice.example", Name: "Mei Second", Password: "correct horse battery"},
+		store.Membership{Role: tenancy.Owner, AllTenants: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return w
+}
+
+// stale makes the sessions of someone look as if they were opened long ago: stale EMAIL.
+func (w *world) stale(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stale EMAIL")
+	}
+	w.Exec(`UPDATE tokens SET proved_at = 1 WHERE user_id = (SELECT id FROM users WHERE email = $1)`, args[0])
 }
 
 // ends makes the run of a tenant look as if a worker had ended it, at once or

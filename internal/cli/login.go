@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 func (a *app) login() *cobra.Command {
@@ -85,21 +86,71 @@ func (a *app) signIn(ctx context.Context, in *bufio.Reader, conf config, email, 
 			return "", err
 		}
 	}
-	_, _ = fmt.Fprint(a.Err, "Password: ")
-	var password string
-	if f, ok := terminal(a.In); ok {
-		var b []byte
-		b, err = term.ReadPassword(int(f.Fd()))
-		password = string(b)
-		_, _ = fmt.Fprintln(a.Err)
-	} else {
-		password, err = line(in)
-	}
+	password, err := a.hiddenLine(in, "Password: ")
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", err
 	}
 	s, err := cl.SignIn(ctx, email, password, workspace)
 	return s.Token, err
+}
+
+// hiddenLine asks for a line that does not show on a terminal.
+func (a *app) hiddenLine(in *bufio.Reader, prompt string) (text string, err error) {
+	_, _ = fmt.Fprint(a.Err, prompt)
+	if f, ok := terminal(a.In); ok {
+		var b []byte
+		b, err = term.ReadPassword(int(f.Fd()))
+		text = string(b)
+		_, _ = fmt.Fprintln(a.Err)
+	} else {
+		text, err = line(in)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the answer to %q: %w", strings.TrimSuffix(prompt, ": "), err)
+	}
+	return text, nil
+}
+
+// fresh does what may ask for a fresh sign-in. Someone who is logged in with a
+// session is asked to prove who they are, and it is done then; the new secret of the
+// session is saved.
+func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client) error) error {
+	conf, err := a.where()
+	if err != nil {
+		return err
+	}
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	if a.json() { // what came last is shown, once
+		var body []byte
+		ctx = client.Verbatim(ctx, func(b []byte) { body = b })
+		defer func() { _, _ = a.Out.Write(body) }()
+	}
+	err = do(ctx, cl)
+	var p *client.Problem
+	saved, unread := loadConfig()
+	if !errors.As(err, &p) || p.Code != string(op.ProblemNotFresh) || unread != nil || saved.Token != conf.Token {
+		return err
+	}
+	_, _ = fmt.Fprintln(a.Err, p.Title+". "+p.Detail)
+	password, err := a.hiddenLine(bufio.NewReader(a.In), "Password: ")
+	if err != nil {
+		return err
+	}
+	s, err := cl.Confirm(ctx, password)
+	if err != nil {
+		return err
+	}
+	saved.Token, conf.Token = s.Token, s.Token
+	if _, err := saved.save(); err != nil {
+		return err
+	}
+	if cl, err = conf.client(); err != nil {
+		return err
+	}
+	return do(ctx, cl)
 }
 
 // line reads one line without its end.

@@ -296,23 +296,24 @@ func (a *app) release() *cobra.Command {
 		Short: "Take the connection away from a run that makes no progress",
 		Long: `Take the connection away from a run that makes no progress. Its worker can change nothing
 more; the connection is free as soon as a call that is under way must have ended. Who did
-it and why is shown with the run.`,
+it and why is shown with the run.
+
+It needs a sign-in from the last 15 minutes, so log in with interlock login: an API
+token can't do it. You are asked for your password when your sign-in is older.`,
 		Example: `  interlock release K7QM2X --note "The worker's machine is gone"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := need("note", note); err != nil {
 				return err
 			}
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			r, err := cl.Release(a.verbatim(c.Context()), args[0], note)
-			if err != nil || a.json() {
-				return err
-			}
-			a.page(a.Err).run(r)
-			return nil
+			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				r, err := cl.Release(ctx, args[0], note)
+				if err != nil || a.json() {
+					return err
+				}
+				a.page(a.Err).run(r)
+				return nil
+			})
 		},
 	}
 	c.Flags().StringVar(&note, "note", "", "why, 3 to 300 characters")

@@ -63,6 +63,12 @@ func (c *Client) SignIn(ctx context.Context, email, password, workspace string) 
 	return s, c.do(ctx, call{method: http.MethodPost, path: "/sign-in", header: c.asked(), in: in, out: &s})
 }
 
+// Confirm proves again who the person behind a session is, and returns the session
+// with its new secret: the one that the client has is over.
+func (c *Client) Confirm(ctx context.Context, password string) (s Session, err error) {
+	return s, c.do(ctx, call{method: http.MethodPost, path: "/me/confirm", in: map[string]string{"password": password}, out: &s})
+}
+
 // SignOut ends the session or token of the client.
 func (c *Client) SignOut(ctx context.Context) error {
 	return c.do(ctx, call{method: http.MethodPost, path: "/sign-out"})

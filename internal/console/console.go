@@ -156,15 +156,7 @@ func (v *visit) goTo(path string) error {
 func (v *visit) htmx() bool { return v.r.Header.Get("HX-Request") == "true" }
 
 // form reads the form of the request.
-func (v *visit) form() error {
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
-	err := v.r.ParseForm()
-	var large *http.MaxBytesError
-	if err == nil || errors.As(err, &large) {
-		return err
-	}
-	return badForm("form", "can't be read")
-}
+func (v *visit) form() error { return v.formUpTo(maxForm) }
 
 // recovered turns a panic of a handler into an error, which has a page and is logged.
 func recovered(err *error) {

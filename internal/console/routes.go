@@ -58,6 +58,9 @@ func (v *visit) answer(handle func(*visit) error) (err error) {
 	if err := v.enter(); err != nil {
 		return err
 	}
+	if answered, err := v.fresh(); answered || err != nil {
+		return err
+	}
 	return handle(v)
 }
 

@@ -2,9 +2,6 @@ package console
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"log/slog"
 	"net/http"
@@ -66,7 +63,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 	if w.gate, err = gate.New(d, w.store, gate.Config{Logger: slog.New(slog.DiscardHandler), Changed: w.feed.Changed}); err != nil {
 		t.Fatal(err)
 	}
-	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}), w.store, w.gate, w.feed
+	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root)), w.store, w.gate, w.feed
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -79,23 +76,17 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 	return w
 }
 
+// limit bounds the guessing of passwords from here on.
+func (w *world) limit(l access.Limits) {
+	w.console.door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root))
+}
+
 // ready adds a tenant with one connection that is ready for every operation, as
 // changed by edit.
 func (w *world) ready(slug string, edit func(*tenancy.Connection)) (tenant, connection string) {
 	w.t.Helper()
 	tenant = w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:])
 	return tenant, w.Connection(w.Workspace, tenant, slug, edit)
-}
-
-// session opens a session for someone and returns its secret.
-func (w *world) session(a access.Actor) string {
-	w.t.Helper()
-	secret := "ils_" + rand.Text()
-	sum := sha256.Sum256([]byte(secret))
-	w.Exec(`INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at)
-		VALUES ($1, $2, 'session', $3, $4, 'Sign-in', interlock_now(), interlock_now() + 3600000000, 3600000000, interlock_now())`,
-		access.NewID(), hex.EncodeToString(sum[:]), a.WorkspaceID(), a.ID())
-	return secret
 }
 
 // browser is someone's browser. The zero secret is nobody's.
@@ -107,7 +98,7 @@ type browser struct {
 
 func (w *world) browser(a access.Actor) *browser {
 	w.t.Helper()
-	return &browser{w: w, secret: w.session(a)}
+	return &browser{w: w, secret: w.Session(a)}
 }
 
 func (w *world) stranger() *browser { return &browser{w: w} }

@@ -14,13 +14,16 @@ import (
 // Door is where people come in: it knows who asks, and what they may see. With
 // it the surfaces need no database of their own.
 type Door struct {
-	db     *db.DB
-	limits access.Limits
+	db      *db.DB
+	limits  access.Limits
+	factors *access.Factors
 }
 
 // NewDoor returns the door to what is stored in d; limits bound the guessing of
 // passwords.
-func NewDoor(d *db.DB, limits access.Limits) *Door { return &Door{db: d, limits: limits} }
+func NewDoor(d *db.DB, limits access.Limits, factors *access.Factors) *Door {
+	return &Door{db: d, limits: limits, factors: factors}
+}
 
 // Bearer returns the bearer secret of a request; empty when there is none.
 func Bearer(r *http.Request) string {

@@ -127,6 +127,10 @@ func Explain(err error, requestID string) *Problem {
 		return (&Forbidden{}).problem()
 	case errors.Is(err, access.ErrUnauthenticated):
 		return NewProblem(op.ProblemSignedOut, nil).with("WWW-Authenticate", `Bearer realm="interlock"`)
+	case errors.Is(err, access.ErrNotFresh):
+		return NewProblem(op.ProblemNotFresh, nil)
+	case errors.Is(err, access.ErrNoSession):
+		return NewProblem(op.ProblemSessionOnly, nil)
 	case errors.As(err, &tries):
 		return NewProblem(op.ProblemTooManyTries, op.Args{"retry_after": tries.RetryAfter.Round(time.Second).String()}).RetryAfter(tries.RetryAfter)
 	case errors.As(err, &field):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -94,4 +95,25 @@ func (d *Door) Workspaces(ctx context.Context, a access.Actor) (places []access.
 // [access.Switch].
 func (d *Door) Switch(ctx context.Context, a access.Actor, workspace string) (secret string, err error) {
 	return access.Switch(ctx, d.db, a, workspace)
+}
+
+// Fresh lets a make a change that asks for a fresh sign-in; see
+// [access.RequireFresh].
+func (d *Door) Fresh(ctx context.Context, a access.Actor) error {
+	return d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error { return access.RequireFresh(ctx, tx, a) })
+}
+
+// Confirm makes the session of a fresh; see [access.Confirm].
+func (d *Door) Confirm(ctx context.Context, a access.Actor, p access.Proof) (secret string, err error) {
+	return access.Confirm(ctx, d.db, d.limits, a, p)
+}
+
+// Keep seals a form while its sender proves who they are; see [access.Factors.Keep].
+func (d *Door) Keep(a access.Actor, path string, values url.Values) (string, error) {
+	return d.factors.Keep(a, path, values)
+}
+
+// Kept returns what Keep sealed.
+func (d *Door) Kept(a access.Actor, path, sealed string) (url.Values, error) {
+	return d.factors.Kept(a, path, sealed)
 }

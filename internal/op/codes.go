@@ -34,7 +34,7 @@ func (o Outcome) ExitCode() int {
 // HTTPStatus returns the status that carries the problem: 500 when it is unknown.
 func (p Problem) HTTPStatus() int {
 	switch p {
-	case ProblemForbidden:
+	case ProblemForbidden, ProblemNotFresh, ProblemSessionOnly:
 		return http.StatusForbidden
 	case ProblemNotFound:
 		return http.StatusNotFound

@@ -29,6 +29,8 @@ const (
 	ProblemNoAddress       Problem = "address_missing"        // of this server
 	ProblemTooManyRequests Problem = "too_many_requests"      // args: retry_after
 	ProblemTooManyTries    Problem = "too_many_tries"         // of passwords; args: retry_after
+	ProblemNotFresh        Problem = "fresh_sign_in_required" //
+	ProblemSessionOnly     Problem = "session_required"       // a token asked for what only a session may
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by

@@ -601,6 +601,16 @@ var problems = map[Problem]text{
 		why:   "The limit of wrong passwords was reached. This one was not looked at.",
 		next:  "Try again in {retry_after}.",
 	},
+	ProblemNotFresh: {
+		title: "Confirm that it's you",
+		why:   "This change needs a sign-in from the last 15 minutes. Nothing was changed.",
+		next:  "Prove who you are, then send the request again.",
+	},
+	ProblemSessionOnly: {
+		title: "API tokens can't make this change",
+		why:   "This change needs a person who signed in during the last 15 minutes. Nothing was changed.",
+		next:  "Sign in with your own account, then send the request again.",
+	},
 }
 
 // preflight are the words of an answer that nobody pressed for: it tells what a

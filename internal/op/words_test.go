@@ -202,6 +202,8 @@ var additions = []string{
 	"ours/problem conflict",
 	"ours/problem cursor",
 	"ours/problem field",
+	"ours/problem fresh_sign_in_required",
+	"ours/problem session_required",
 	"ours/problem signed_out",
 	"ours/problem too_large",
 	"ours/problem too_many_requests",

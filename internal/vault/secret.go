@@ -15,7 +15,7 @@ type Secret struct{ reveal func() string }
 func NewSecret(s string) Secret { return Secret{func() string { return s }} }
 
 // Reveal returns the value. Only the client of a provider may call it, to send
-// it where it belongs.
+// it where it belongs, and package access, for what people prove themselves with.
 func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""

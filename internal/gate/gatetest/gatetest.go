@@ -109,6 +109,25 @@ func (w *World) Token(workspace, user string, only []tenancy.Capability) string 
 	return secret
 }
 
+// Session opens a session for someone made by New or Member, who signed in just now,
+// and returns its secret.
+func (w *World) Session(a access.Actor) string {
+	w.t.Helper()
+	secret := "ils_" + rand.Text()
+	sum := sha256.Sum256([]byte(secret))
+	w.Exec(`INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at, proved_at)
+		VALUES ($1, $2, 'session', $3, $4, 'Sign-in', interlock_now(), interlock_now() + 31536000000000, 3600000000, interlock_now(), interlock_now())`,
+		access.NewID(), hex.EncodeToString(sum[:]), a.WorkspaceID(), a.ID())
+	return secret
+}
+
+// SignIn makes sessions of the tokens that [World.Bearer] tells: their people signed
+// in just now.
+func (w *World) SignIn() {
+	w.t.Helper()
+	w.Exec(`UPDATE tokens SET kind = 'session', proved_at = interlock_now() WHERE name = 'test' AND only_caps = '[]'`)
+}
+
 // Bearer returns the secret of someone made by New or Member.
 func (w *World) Bearer(a access.Actor) string { return w.tokens[a.ID()] }
 

@@ -1,0 +1,177 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// FreshFor is how long a sign-in counts as fresh: what could lock others out, give
+// rights away or take work away from its worker asks for one.
+const FreshFor = 15 * time.Minute
+
+var (
+	// ErrNotFresh is returned for what asks for a fresh sign-in, to a session whose
+	// person proved who they are longer ago than [FreshFor].
+	ErrNotFresh = errors.New("the sign-in is not fresh")
+	// ErrNoSession is returned for the same to an API token: a token never has a
+	// person behind it.
+	ErrNoSession = errors.New("an API token can't do this")
+)
+
+// What asks for a fresh sign-in, on every surface: each change that needs one of the
+// capabilities, and each whose address has one of the words for a segment. This is
+// the one table: a surface asks [AsksFresh] of all of its routes.
+var (
+	freshCapabilities = []tenancy.Capability{tenancy.ManageMembers, tenancy.ReleaseConnections}
+	freshSegments     = []string{
+		"credential", "factors", "invitations", "password", "policy",
+	}
+)
+
+// AsksFresh reports whether a change asks for a fresh sign-in, by the capability that
+// it needs and the pattern of its address.
+func AsksFresh(needs tenancy.Capability, pattern string) bool {
+	if slices.Contains(freshCapabilities, needs) {
+		return true
+	}
+	for segment := range strings.SplitSeq(pattern, "/") {
+		if slices.Contains(freshSegments, segment) {
+			return true
+		}
+	}
+	return false
+}
+
+// RequireFresh returns nil when the person behind a proved who they are within
+// [FreshFor], by the database's clock; else [ErrNotFresh] or [ErrNoSession].
+func RequireFresh(ctx context.Context, tx db.Tx, a Actor) error {
+	if a.kind != SignInSession {
+		return ErrNoSession
+	}
+	var fresh bool
+	err := tx.QueryRow(ctx, `SELECT proved_at > interlock_now() - $2 FROM tokens
+		WHERE id = $1 AND revoked_at IS NULL AND expires_at > interlock_now()`, a.token, FreshFor.Microseconds()).Scan(&fresh)
+	if errors.Is(err, db.ErrNoRows) {
+		return ErrUnauthenticated
+	} else if err != nil {
+		return fmt.Errorf("look at the sign-in: %w", err)
+	}
+	if !fresh {
+		return ErrNotFresh
+	}
+	return nil
+}
+
+// Proof is what someone shows to prove again who they are.
+type Proof struct {
+	Password string
+	Remote   string // address of the peer, without its port
+}
+
+// Confirm makes the session of a fresh and returns its new secret: the one that a
+// came with is over. A wrong proof is an [*op.FieldError]; tries count as sign-ins
+// do. An API token can't be confirmed: [ErrNoSession].
+func Confirm(ctx context.Context, d *db.DB, limits Limits, a Actor, p Proof) (secret string, err error) {
+	if !a.SignedIn() {
+		return "", ErrNoSession
+	}
+	if len(p.Password) > maxPassword {
+		return "", wrongPassword
+	}
+	spent, err := limits.charge(ctx, d, a.email, p.Remote)
+	if err != nil {
+		return "", err
+	}
+	var hash string
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		return tx.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1`, a.id).Scan(&hash)
+	})
+	if err != nil {
+		return "", fmt.Errorf("confirm: %w", err)
+	}
+	if ok, err := passwordMatches(ctx, p.Password, hash); err != nil {
+		return "", fmt.Errorf("confirm: %w", err)
+	} else if !ok {
+		return "", wrongPassword
+	}
+	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		if secret, err = renew(ctx, tx, a); err != nil {
+			return err
+		}
+		return spent.refund(ctx, tx)
+	})
+	if err != nil {
+		return "", fmt.Errorf("confirm: %w", err)
+	}
+	return secret, nil
+}
+
+var wrongPassword = &op.FieldError{Field: "password", Detail: "is not your password"}
+
+// renew gives the session of a a new secret, and notes that its person proved now
+// who they are.
+func renew(ctx context.Context, tx db.Tx, a Actor) (secret string, err error) {
+	secret, hash := newSecret(sessionPrefix)
+	n, err := tx.Exec(ctx, `UPDATE tokens SET hash = $2, proved_at = interlock_now(), last_used_at = interlock_now()
+		WHERE id = $1 AND kind = 'session' AND revoked_at IS NULL AND expires_at > interlock_now()`, a.token, hash)
+	if err != nil {
+		return "", err
+	}
+	if n == 0 {
+		return "", ErrUnauthenticated
+	}
+	return secret, nil
+}
+
+// A form that asks for a fresh sign-in is kept by its page while the person proves
+// who they are, sealed: it may hold a secret that no page shows.
+
+// keepFor is how long a kept form can be sent.
+const keepFor = 15 * time.Minute
+
+type keptForm struct {
+	Until  time.Time  `json:"until"`
+	Values url.Values `json:"values"`
+}
+
+func formPlace(a Actor, path string) vault.Place {
+	return vault.Place{Owner: a.token, Field: "form", Version: path}
+}
+
+// Keep seals the values of a form that a sent to path.
+func (f *Factors) Keep(a Actor, path string, values url.Values) (string, error) {
+	text, err := json.Marshal(keptForm{time.Now().Add(keepFor), values})
+	if err != nil {
+		return "", fmt.Errorf("keep a form: %w", err)
+	}
+	sealed, err := f.root.Seal(vault.NewSecret(string(text)), formPlace(a, path))
+	if err != nil {
+		return "", fmt.Errorf("keep a form: %w", err)
+	}
+	return sealed, nil
+}
+
+// Kept returns the values that [Factors.Keep] sealed. What was kept for another
+// session or path, or too long ago, is an [*op.FieldError].
+func (f *Factors) Kept(a Actor, path, sealed string) (url.Values, error) {
+	var kept keptForm
+	secret, err := f.root.Unseal(sealed, formPlace(a, path))
+	if err != nil || json.Unmarshal([]byte(secret.Reveal()), &kept) != nil {
+		return nil, &op.FieldError{Field: "form", Detail: "is not one that was kept for this page"}
+	}
+	if time.Now().After(kept.Until) {
+		return nil, &op.FieldError{Field: "form", Detail: "was kept for too long"}
+	}
+	return kept.Values, nil
+}
