@@ -1,12 +1,10 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,6 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/strictjson"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -148,18 +147,16 @@ func askedFor(r *http.Request) (op.Kind, error) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return op.Kind(r.URL.Query().Get("operation")), nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	body, err := whole(r)
 	if err != nil {
-		return "", &op.FieldError{Field: "body", Detail: "did not arrive completely"}
+		return "", err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	var named struct {
-		Operation op.Kind `json:"operation"`
-	}
-	if json.Unmarshal(body, &named) != nil {
+	var named map[string]json.RawMessage // its names are compared case by case, unlike those of a struct
+	var kind op.Kind
+	if strictjson.Check("body", body) != nil || json.Unmarshal(body, &named) != nil || json.Unmarshal(named["operation"], &kind) != nil {
 		return "", nil
 	}
-	return named.Operation, nil
+	return kind, nil
 }
 
 // workspace lets v in to all that they see in their workspace.

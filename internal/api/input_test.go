@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -109,6 +111,116 @@ func (m *matrix) bodies(o map[string]any) (out []string) {
 		}
 	}
 	return append(out, strings.Repeat("[", 100_000))
+}
+
+// TestBodiesHaveOneMeaning sends to every route that changes something what two
+// readers could understand differently. Each is refused, and the field is named.
+func TestBodiesHaveOneMeaning(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		m := newMatrix(t, w)
+		routes := 0
+		for _, r := range m.server.routes {
+			if r.Method == http.MethodGet {
+				continue
+			}
+			routes++
+			send := func(body, field, says string) {
+				t.Helper()
+				a := m.ask(w.Bearer(w.Owner), r.Method, m.places[0].at(r.Path), body, "Idempotency-Key", "k")
+				p := a.problem(http.StatusUnprocessableEntity, "field")
+				if !slices.ContainsFunc(p.Errors, func(e httpx.Wrong) bool { return e.Field == field && strings.Contains(e.Detail, says) }) {
+					t.Errorf("%s, %.60s: %v, want that %s %s", r.ID, body, p.Errors, field, says)
+				}
+			}
+			name, rest := "", "" // one of the properties, and all of them
+			for n, v := range m.right(r) {
+				text, err := json.Marshal(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				send(`{`+m.without(r, n)+strconv.Quote(n)+`:`+string(text)+`,`+strconv.Quote(n)+`:`+string(text)+`}`, n, "is given twice")
+				odd := strings.ToUpper(n[:1]) + n[1:]
+				send(`{`+m.without(r, "")+strconv.Quote(odd)+`:`+string(text)+`}`, odd, "is not known here")
+				name, rest = n, m.without(r, "")
+			}
+			send(`{`+rest+`"colour":"red"}`, "colour", "is not known here")
+			send(`{`+rest+`"colour":{"deep":[{"x":1,"x":2}]}}`, "colour.deep[0].x", "is given twice")
+			send("\xef\xbb\xbf{}", "body", "byte order mark")
+			send(`{"colour":"`+"\xff"+`"}`, "body", "UTF-8")
+			send(`{} {}`, "body", "something behind")
+			send(`{"a":`, "body", "cut off")
+			send(`{a:1}`, "body", "not valid JSON")
+			if name != "" {
+				send(`[]`, "body", "must be an object")
+			} else {
+				send(`[]`, "body", "must be empty")
+				send(`"x"`, "body", "must be empty")
+			}
+			m.ask(w.Bearer(w.Owner), r.Method, m.places[0].at(r.Path), `{"a":"`+strings.Repeat("x", maxBody)+`"}`, "Idempotency-Key", "k").
+				problem(http.StatusRequestEntityTooLarge, "too_large")
+		}
+		if routes < 15 {
+			t.Errorf("%d routes were asked", routes)
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM tokens WHERE revoked_at IS NOT NULL`); n != 1 { // one of the matrix
+			t.Errorf("%d tokens were revoked by what was refused", n)
+		}
+	})
+}
+
+// right are the properties of a route's body, each with a value that it takes.
+func (m *matrix) right(r Route) map[string]any {
+	request, _ := m.document.operation(r.Method, Base+r.Path)["requestBody"].(map[string]any)
+	if request == nil {
+		return nil
+	}
+	schema := request["content"].(map[string]any)["application/json"].(map[string]any)["schema"].(map[string]any)
+	if ref, ok := schema["$ref"].(string); ok {
+		schema = m.document.resolve(ref)
+	}
+	out := make(map[string]any)
+	for name, p := range schema["properties"].(map[string]any) {
+		p := p.(map[string]any)
+		if ref, ok := p["$ref"].(string); ok {
+			p = m.document.resolve(ref)
+		}
+		kind, _ := p["type"].(string)
+		if several, ok := p["type"].([]any); ok {
+			kind, _ = several[0].(string)
+		}
+		switch values, _ := p["enum"].([]any); {
+		case len(values) > 0:
+			out[name] = values[0]
+		case p["format"] == "date-time":
+			out[name] = "2027-01-01T00:00:00Z"
+		case kind == "string":
+			out[name] = "a value that is long enough"
+		case kind == "boolean":
+			out[name] = true
+		case kind == "integer":
+			out[name] = p["minimum"]
+		case kind == "array":
+			out[name] = []any{}
+		default:
+			out[name] = map[string]any{}
+		}
+	}
+	return out
+}
+
+// without is a route's right body from behind its brace, but for one property.
+func (m *matrix) without(r Route, name string) string {
+	var b strings.Builder
+	for n, v := range m.right(r) {
+		if n != name {
+			text, err := json.Marshal(v)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			b.WriteString(strconv.Quote(n) + ":" + string(text) + ",")
+		}
+	}
+	return b.String()
 }
 
 func TestContentTypes(t *testing.T) {

@@ -30,7 +30,10 @@ func refuse(ctx context.Context, err error) *httpx.Problem {
 
 // docs: the framework asks this variable, and nothing of an API's configuration,
 // for what it answers to a request of the wrong shape.
-func init() { huma.NewErrorWithContext = misshapen }
+func init() {
+	huma.NewErrorWithContext = misshapen
+	huma.ValidateStrictCasing = true // "Operation" is not "operation"
+}
 
 // misshapen turns what the framework has to say about a request into a problem
 // that names the fields. Their values are left out: they may be secrets.

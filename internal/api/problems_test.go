@@ -389,7 +389,7 @@ func TestWordsOfTheFramework(t *testing.T) {
 		`{"operation":5}`: "The field operation must be text.",
 		`{}`:              "The field operation is missing.",
 		`[]`:              "The field body must be an object.",
-		`{`:               "The field body is not valid JSON: unexpected end of JSON input.",
+		`{`:               "The field body is cut off: the JSON is not complete.",
 		``:                "The field body is missing.",
 	} {
 		if p := w.start(w.Operator, "kestrel", "k", body).problem(http.StatusUnprocessableEntity, "field"); !strings.HasPrefix(p.Detail, want) {

@@ -72,7 +72,7 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 		Tags:          []string{strings.Split(r.Path, "/")[1]},
 		DefaultStatus: r.Success,
 		Responses:     r.refusals(),
-		Middlewares:   huma.Middlewares{s.admit(r)},
+		Middlewares:   huma.Middlewares{s.admit(r), strict(takesBody[I]())},
 		MaxBodyBytes:  maxBody,
 		// The framework's own limit of 5 s goes on when the body has arrived, and takes
 		// the context of whatever waits longer than that, as for a locked database.

@@ -23,6 +23,7 @@ var rooms = []room{
 	{"internal/db", nil, "the door to the database knows nothing of what is stored behind it"},
 	{"internal/durable", nil, "writes files and knows nothing of what is in them"},
 	{"internal/vault", []string{"internal/durable"}, "what can open secrets sees nothing but secrets"},
+	{"internal/strictjson", []string{"internal/op"}, "reads JSON of whatever it is about"},
 	{"internal/outbound", nil, "the only maker of HTTP clients judges addresses, not what is said there"},
 	{"internal/graphsim", []string{"internal/durable"}, "an independent simulator: were it to share code with the client, both could be wrong alike"},
 
@@ -32,7 +33,7 @@ var rooms = []room{
 
 	{"internal/provider", []string{"internal/op", "internal/tenancy"}, "the port: an operation sees a provider through it and never learns which"},
 	{"internal/provider/graph", []string{"internal/op", "internal/outbound", "internal/provider", "internal/tenancy", "internal/vault"}, "one provider's client: no database and no gate, so it can't decide anything"},
-	{"internal/catalogue", []string{"internal/op", "internal/provider", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
+	{"internal/catalogue", []string{"internal/op", "internal/provider", "internal/strictjson", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
 	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
 
 	{"internal/access", []string{"internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
@@ -48,7 +49,7 @@ var rooms = []room{
 	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
 
 	{"internal/httpx", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy"}, "who asks, and how errors of the rooms below are answered: it starts nothing and stores nothing"},
-	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
+	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/strictjson", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
 	{"internal/console/assets", nil, "files and their addresses"},
 	{"internal/console/view", []string{"internal/access", "internal/catalogue", "internal/console/assets", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "draws what it is given: neither gate nor database"},
 	{"internal/console", []string{"internal/access", "internal/catalogue", "internal/console/assets", "internal/console/view", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/strictjson"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -219,21 +220,22 @@ func decodeStrict(raw json.RawMessage, in any) error {
 	if raw[0] != '{' {
 		return &op.FieldError{Field: "parameters", Detail: "must be an object"}
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(in); err != nil {
+	if err := strictjson.Check("parameters", raw); err != nil {
+		var field *op.FieldError
+		if errors.As(err, &field) && field.Field != "parameters" {
+			field.Field = "parameters." + field.Field
+		}
+		return err
+	}
+	if name := strictjson.Unknown(raw, in); name != "" {
+		return &op.FieldError{Field: "parameters." + name, Detail: "is not a parameter of this operation"}
+	}
+	if err := json.Unmarshal(raw, in); err != nil {
 		var te *json.UnmarshalTypeError
 		if errors.As(err, &te) && te.Field != "" {
 			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be " + jsonWords(te.Type) + ", not a " + te.Value}
 		}
-		const unknown = "json: unknown field "
-		if s := err.Error(); len(s) > len(unknown) && s[:len(unknown)] == unknown {
-			return &op.FieldError{Field: "parameters." + s[len(unknown)+1:len(s)-1], Detail: "is not a parameter of this operation"}
-		}
 		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON"}
-	}
-	if dec.More() {
-		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON: something follows the object"}
 	}
 	return nil
 }

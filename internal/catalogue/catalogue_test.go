@@ -50,14 +50,17 @@ func TestCanonical(t *testing.T) {
 		{op.ConnectionVerify, `{}`, `{}`},
 		{op.ConnectionVerify, `{"deep":true}`, `parameters.deep: is not a parameter`},
 		{op.ConnectionVerify, `[]`, `parameters: must be an object`},
-		{op.ConnectionVerify, `{} {}`, `parameters: is not valid JSON`},
-		{op.ConnectionVerify, `{`, `parameters: is not valid JSON`},
+		{op.ConnectionVerify, `{} {}`, `parameters: has something behind the JSON value`},
+		{op.ConnectionVerify, `{`, `parameters: is cut off`},
 
 		{op.DirectoryGroupsSync, `{}`, `{"full":false}`},
 		{op.DirectoryGroupsSync, `{"full":null}`, `{"full":false}`},
 		{op.DirectoryGroupsSync, `{"full":true}`, `{"full":true}`},
 		{op.DirectoryGroupsSync, `{"full":"yes"}`, `parameters.full: must be true or false, not a string`},
 		{op.DirectoryGroupsSync, `{"full":true,"since":1}`, `parameters.since: is not a parameter`},
+
+		{op.DirectoryGroupsSync, `{"Full":true}`, `parameters.Full: is not a parameter`},
+		{op.DirectoryGroupsSync, `{"full":true,"full":false}`, `parameters.full: is given twice`},
 
 		{op.InventorySync, `{}`, `{"types":["all"]}`},
 		{op.InventorySync, `{"types":null}`, `{"types":["all"]}`},
