@@ -39,7 +39,7 @@ var rooms = []room{
 	{"internal/access", []string{"internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 
-	{"internal/gate/internal/ledger", []string{"internal/db", "internal/op"}, "SQL that moves runs: callers have decided already"},
+	{"internal/gate/internal/ledger", []string{"internal/db", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
 	{"internal/gate/internal/queue", []string{"internal/db"}, "the courier carries a run id and a fence and knows nothing of runs"},
 	{"internal/notify", []string{"internal/db", "internal/op"}, "one row in the finishing transaction: no surface and no network"},
 	{"internal/gate/internal/ending", []string{"internal/access", "internal/db", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/notify", "internal/op"}, "the one way a run ends, whoever ends it"},

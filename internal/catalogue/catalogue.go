@@ -74,6 +74,7 @@ type Definition struct {
 	Parameters  any
 	QueueLimit  time.Duration // how long it may wait in the queue
 	RunLimit    time.Duration // how long it may work, from its first begin
+	CallLimit   time.Duration // how long one call at the provider may take; less than a lease
 	RetrySafe   bool          // a try that was cut off can be made again from the start
 	MaxDispatch int           // how often it is handed to a worker at most
 	// Run does the work. Its error is classified; nil means that the items say how it

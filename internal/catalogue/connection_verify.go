@@ -31,6 +31,7 @@ var connectionVerify = &Definition{
 	Parameters:  struct{}{},
 	QueueLimit:  2 * time.Hour,
 	RunLimit:    10 * time.Minute,
+	CallLimit:   15 * time.Second,
 	RetrySafe:   true,
 	MaxDispatch: 3,
 	Run:         verifyConnection,

@@ -26,6 +26,7 @@ var directoryGroupsSync = &Definition{
 	Parameters:  GroupsSyncParameters{},
 	QueueLimit:  2 * time.Hour,
 	RunLimit:    time.Hour,
+	CallLimit:   30 * time.Second,
 	RetrySafe:   true,
 	MaxDispatch: 3,
 	Run:         syncGroups,

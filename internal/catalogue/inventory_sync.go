@@ -28,6 +28,7 @@ var inventorySync = &Definition{
 	Parameters:  InventorySyncParameters{},
 	QueueLimit:  2 * time.Hour,
 	RunLimit:    time.Hour,
+	CallLimit:   30 * time.Second,
 	RetrySafe:   true,
 	MaxDispatch: 3,
 	Run:         syncInventory,

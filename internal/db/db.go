@@ -78,6 +78,7 @@ type DB struct {
 	boot   string
 	cfg    Config
 	faults atomic.Pointer[Faults]
+	steps  atomic.Pointer[Steps]
 }
 
 // engine is what the two databases do differently.
@@ -218,14 +219,14 @@ func (d *DB) run(ctx context.Context, write bool, fn func(context.Context, Tx) e
 // try runs fn once. again says that the database, not fn, was the obstacle and
 // that nothing was committed.
 func (d *DB) try(ctx context.Context, write bool, fn func(context.Context, Tx) error) (again bool, err error) {
-	faults := d.faults.Load()
-	inner, err := begin(ctx, d.engine, write, faults)
+	h := d.hooks()
+	inner, err := begin(ctx, d.engine, write, h)
 	if err != nil {
 		return ctx.Err() == nil && IsUnavailable(err), fmt.Errorf("begin: %w", err)
 	}
 	defer inner.rollback() // does nothing after a commit
 
-	t := &guarded{txn: inner, write: write, faults: faults}
+	t := &guarded{txn: inner, write: write, hooks: h}
 	err = fn(ctx, t)
 	if t.failed != nil {
 		if err == nil {
@@ -239,7 +240,7 @@ func (d *DB) try(ctx context.Context, write bool, fn func(context.Context, Tx) e
 	if err := ctx.Err(); err != nil {
 		return false, err // nobody waits for it: rather nothing than perhaps
 	}
-	err = commit(ctx, inner, write, faults)
+	err = commit(ctx, inner, write, h)
 	return retryable(err), err
 }
 

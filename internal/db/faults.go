@@ -140,8 +140,8 @@ func (f *Faults) before(p Point) (after, instead error) {
 	return nil, &hit
 }
 
-func begin(ctx context.Context, e engine, write bool, faults *Faults) (txn, error) {
-	after, err := faults.before(Point{Op: OpBegin, Write: write})
+func begin(ctx context.Context, e engine, write bool, h hooks) (txn, error) {
+	after, err := h.before(ctx, Point{Op: OpBegin, Write: write})
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +153,8 @@ func begin(ctx context.Context, e engine, write bool, faults *Faults) (txn, erro
 	return t, err
 }
 
-func commit(ctx context.Context, t txn, write bool, faults *Faults) error {
-	after, err := faults.before(Point{Op: OpCommit, Write: write})
+func commit(ctx context.Context, t txn, write bool, h hooks) error {
+	after, err := h.before(ctx, Point{Op: OpCommit, Write: write})
 	if err == nil {
 		if err = t.commit(ctx); err == nil {
 			err = after

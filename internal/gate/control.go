@@ -16,9 +16,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Cancel stops a run: at once while it is in line, after its current step while
-// it works. It returns the run's id. Asking again while it is stopping changes
-// nothing; a finished run is [op.ErrConflict].
+// Cancel stops a run: at once while it is in line, within two seconds while it
+// works. It returns the run's id. Asking again while it is stopping changes
+// nothing; a finished run is [op.ErrConflict], an [*op.EarlierError] when a person
+// had stopped it.
 func (g *Gate) Cancel(ctx context.Context, actor access.Actor, runRef string) (string, error) {
 	return g.control(ctx, actor, runRef, tenancy.CancelRuns, "run.cancelled", nil, func(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 		switch c.State {
@@ -41,7 +42,8 @@ const (
 // Release takes a run away from its worker, which then can change nothing more.
 // The connection stays held until a call that the worker may have under way has
 // ended (its lease) plus the quarantine; then the run ends as lost, released by
-// the actor. A run in line is cancelled instead. note says why and is shown.
+// the actor. A run in line is cancelled instead. note says why and is shown. Of two
+// releases the first counts; the second is an [*op.EarlierError].
 func (g *Gate) Release(ctx context.Context, actor access.Actor, runRef, note string) (string, error) {
 	note = strings.TrimSpace(note)
 	if n := utf8.RuneCountInString(note); n < minNote || n > maxNote {
@@ -56,6 +58,9 @@ func (g *Gate) Release(ctx context.Context, actor access.Actor, runRef, note str
 			if c.State == op.Queued {
 				return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunCancelled, By: by.Name, Note: note})
 			}
+			if c.Released() && c.CancelAt != nil {
+				return &op.EarlierError{Released: true, By: c.CancelBy, At: *c.CancelAt}
+			}
 			return ledger.Evict(ctx, tx, c, by, note)
 		})
 }
@@ -66,7 +71,7 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 ) (string, error) {
 	var id string
 	var changed op.Change
-	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err := ledger.Write(ctx, g.db, func(ctx context.Context, tx db.Tx) error {
 		var tenant string
 		err := tx.QueryRow(ctx, `SELECT id, tenant_id FROM runs WHERE workspace_id = $1 AND (id = $2 OR code = $3)`,
 			actor.WorkspaceID(), runRef, strings.ToUpper(runRef)).Scan(&id, &tenant)
@@ -82,12 +87,12 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 			return err
 		}
 		if c == nil || c.State == "" {
-			return fmt.Errorf("the run has ended: %w", op.ErrConflict)
+			return ended(ctx, tx, id)
 		}
 		before := c.State
 		changed = c.Change()
 		if err := do(ctx, tx, c); errors.Is(err, ledger.ErrFenced) {
-			return fmt.Errorf("the run changed at the same moment: %w", op.ErrConflict)
+			return ledger.ErrMoved // it has another worker by now, or none: judge again
 		} else if err != nil {
 			return err
 		}
@@ -98,11 +103,28 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 			Actor: op.Person{ID: actor.ID(), Name: actor.Name()}, Action: action, Object: id, Data: data,
 		})
 	})
-	if err != nil {
+	if errors.Is(err, ledger.ErrMoved) {
+		return "", fmt.Errorf("the run changed at the same moment: %w", op.ErrConflict)
+	} else if err != nil {
 		return "", err
 	}
 	g.cfg.Changed(changed)
 	return id, nil
+}
+
+// ended says that a run has ended already and, where a person had stopped it, who
+// and when.
+func ended(ctx context.Context, tx db.Tx, run string) error {
+	var by, outcome string
+	var at *int64
+	err := tx.QueryRow(ctx, `SELECT cancel_by, cancel_at, outcome FROM runs WHERE id = $1`, run).Scan(&by, &at, &outcome)
+	if err != nil {
+		return fmt.Errorf("find the run: %w", err)
+	}
+	if o := op.RunOutcome(outcome); by != "" && at != nil && (o == op.RunCancelled || o == op.RunLost) {
+		return &op.EarlierError{Released: o == op.RunLost, By: by, At: db.Time(*at)}
+	}
+	return fmt.Errorf("the run has ended: %w", op.ErrConflict)
 }
 
 // StopConnection stops the run that works on a connection, in the transaction
@@ -114,8 +136,8 @@ func (g *Gate) StopConnection(ctx context.Context, tx db.Tx, connection string, 
 		return err
 	}
 	err = ledger.Cancelling(ctx, tx, c, by.Name, why)
-	if errors.Is(err, ledger.ErrFenced) {
-		return nil // it ended, or went back in line, at the same moment
+	if errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrMoved) {
+		return nil // it ended or was cancelled at the same moment: it can't begin or go back in line, for that takes the row that the caller holds
 	}
 	return err
 }

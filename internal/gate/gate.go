@@ -113,8 +113,9 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 	var decided *decision              // a decided blocked stays, whatever a retry would see
 	var res op.Result
 	var changed op.Change
+	var broken *ledger.Claim
 	write := func(ctx context.Context, tx db.Tx) error {
-		changed = op.Change{}
+		changed, broken = op.Change{}, nil
 		p := press{gate: g, tx: tx, actor: actor, req: req, def: def, canonical: canonical, attempt: ids[0], run: ids[1]}
 		if err := p.open(ctx); err != nil {
 			return err
@@ -133,22 +134,68 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 		if decided.result.Outcome() == op.Accepted {
 			changed = op.Change{Workspace: p.ta.Workspace.ID, Tenant: p.ta.Tenant.ID, Run: p.run}
 		}
+		broken = decided.broken
 		res, err = p.record(ctx, decided)
 		return err
 	}
 	for range maxRounds {
-		if err = g.db.Write(ctx, write); !errors.Is(err, errKeyTaken) {
-			break
+		err = g.db.Write(ctx, write)
+		var expired *expiredError
+		switch {
+		case errors.As(err, &expired):
+			if err := g.reap(ctx, expired.holder); err != nil {
+				return op.Result{}, err
+			}
+			continue
+		case errors.Is(err, errKeyTaken):
+			decided = nil // by the next try the other press with this key has its answer
+			continue
 		}
-		decided = nil // by the next try the other press with this key has its answer
+		break
 	}
 	if err != nil {
 		return op.Result{}, err
+	}
+	if broken != nil {
+		g.heal(ctx, broken)
 	}
 	if changed.Run != "" {
 		g.cfg.Changed(changed)
 	}
 	return res, nil
+}
+
+// expiredError ends a start's transaction because the scope's holder is gone. It
+// is reaped in a transaction of its own: the end of a run takes the audit trail's
+// head, and a start that went on from there would take every other lock after it.
+type expiredError struct{ holder *ledger.Claim }
+
+func (e *expiredError) Error() string { return "the holder's lease and quarantine have passed" }
+
+// reap ends the run of an expired holder, unless it lives after all or someone
+// else was quicker.
+func (g *Gate) reap(ctx context.Context, c *ledger.Claim) error {
+	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Lost(ctx, tx, c) })
+	if errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrMoved) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	g.cfg.Changed(c.Change())
+	return nil
+}
+
+// heal removes a slot that no living run holds. When it fails the next round of
+// the house does it.
+func (g *Gate) heal(ctx context.Context, c *ledger.Claim) {
+	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Healed(ctx, tx, c) })
+	switch {
+	case errors.Is(err, ledger.ErrFenced):
+	case err != nil:
+		g.cfg.Logger.WarnContext(ctx, "could not free a connection that no living run holds", "connection", c.Scope, "error", err)
+	default:
+		g.cfg.Logger.ErrorContext(ctx, "a connection was held by no living run; freed it", "connection", c.Scope, "run", c.RunID)
+	}
 }
 
 // Preflight returns what Start would answer now, and writes nothing. An accepted
@@ -216,6 +263,7 @@ type decision struct {
 	replayed bool // the first answer stands; no new attempt
 	joined   bool // the press is pinned to its key
 	holder   *ledger.Claim
+	broken   *ledger.Claim // a slot without a living run, to be healed
 	print    string
 	target   *op.Target
 	facts    string
@@ -254,17 +302,7 @@ func (p *press) decide(ctx context.Context) (*decision, error) {
 			return p.blocked(causes, holder), nil
 		}
 		if holder != nil {
-			d, again, err := p.held(ctx, holder)
-			if err != nil {
-				return nil, err
-			}
-			if !again {
-				return d, nil
-			}
-			if p.dry { // an expired slot: a start would free it and go on
-				return p.decision(op.ReadyResult(p.facts()), nil), nil
-			}
-			continue
+			return p.held(holder)
 		}
 		if p.dry {
 			return p.decision(op.ReadyResult(p.facts()), nil), nil
@@ -392,7 +430,7 @@ func (p *press) ref(c *ledger.Claim) op.RunRef {
 // expiring reports that nobody works on the run any more: its lease has run out,
 // or someone released it.
 func (p *press) expiring(c *ledger.Claim) bool {
-	return c.Lease != nil && (c.Lease.Before(p.now) || c.BootID == "")
+	return c.Lease != nil && c.Lease.Before(p.now) || c.Released()
 }
 
 // holder reads the slot of the target's scope; nil when it is free.
@@ -403,37 +441,29 @@ func (p *press) holder(ctx context.Context) (*ledger.Claim, error) {
 	return ledger.OfScope(ctx, p.tx, p.target.Connection.ID)
 }
 
-// held answers a start on a scope that is taken. again means that the slot was
-// freed just now.
-func (p *press) held(ctx context.Context, c *ledger.Claim) (d *decision, again bool, err error) {
-	busy := func(code op.Reason, args op.Args) (*decision, bool, error) {
+// held answers a start on a scope that is taken, or returns an [*expiredError].
+func (p *press) held(c *ledger.Claim) (*decision, error) {
+	busy := func(code op.Reason, args op.Args) (*decision, error) {
 		if args == nil {
 			args = op.Args{}
 		}
 		args["connection"], args["tenant"] = p.target.Connection.Name, p.ta.Tenant.Name
-		return p.decision(op.BusyResult(p.facts(), op.Cause{Code: code, Phase: op.Admission, Args: args}, p.visible(c)), c), false, nil
+		return p.decision(op.BusyResult(p.facts(), op.Cause{Code: code, Phase: op.Admission, Args: args}, p.visible(c)), c), nil
 	}
 	if c.State == "" { // a slot without a living run: fail closed, and heal
-		if !p.dry {
-			if err := p.heal(ctx, c); err != nil {
-				return nil, false, err
-			}
-		}
-		facts := p.facts()
-		why := op.Cause{Code: op.ScopeInconsistent, Phase: op.Admission, Args: op.Args{
+		d := p.decision(op.BusyResult(p.facts(), op.Cause{Code: op.ScopeInconsistent, Phase: op.Admission, Args: op.Args{
 			"connection": p.target.Connection.Name, "tenant": p.ta.Tenant.Name, "reference": p.req.RequestID,
-		}}
-		return p.decision(op.BusyResult(facts, why, nil), nil), false, nil
+		}}, nil), nil)
+		d.broken = c
+		return d, nil
 	}
 	if p.expiring(c) {
 		release := c.Lease.Add(p.gate.cfg.Quarantine)
 		if release.Before(p.now) && p.gate.cfg.Silent(c.RunID, c.Fence, c.Heartbeat) {
-			if !p.dry {
-				if err := ending.Lost(ctx, p.tx, c); err != nil && !errors.Is(err, ledger.ErrFenced) {
-					return nil, false, err
-				}
+			if p.dry { // a start would free it and go on
+				return p.decision(op.ReadyResult(p.facts()), nil), nil
 			}
-			return nil, true, nil
+			return nil, &expiredError{c}
 		}
 		return busy(op.ScopeQuarantined, op.Args{"release_at": release.UTC().Format(time.RFC3339)})
 	}
@@ -444,7 +474,7 @@ func (p *press) held(ctx context.Context, c *ledger.Claim) (d *decision, again b
 		if ref := p.visible(c); ref != nil {
 			d := p.decision(op.DedupedResult(p.facts(), *ref), c)
 			d.joined = true
-			return d, false, nil
+			return d, nil
 		}
 		// Joining a run that one may not open would tell of it.
 		return busy(op.OtherOperationActive, nil)
@@ -454,16 +484,6 @@ func (p *press) held(ctx context.Context, c *ledger.Claim) (d *decision, again b
 		return busy(op.SameOperationDifferentParameters, op.Args{"differences": differences(p.canonical, c.Parameters)})
 	}
 	return busy(op.OtherOperationActive, nil)
-}
-
-// heal removes a slot that no living run holds, and says so in the audit trail.
-func (p *press) heal(ctx context.Context, c *ledger.Claim) error {
-	healed, err := ledger.Heal(ctx, p.tx, c)
-	if err != nil || !healed {
-		return err
-	}
-	p.gate.cfg.Logger.ErrorContext(ctx, "a connection was held by no living run; freed it", "connection", c.Scope, "run", c.RunID)
-	return p.audit(ctx, "scope.healed", c.Scope, map[string]string{"run": c.RunID})
 }
 
 // admit takes the scope. A nil decision means that the world has moved: decide again.

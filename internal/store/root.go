@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
 )
 
 // Workspaces returns every workspace. It is for whoever runs the server, not for
@@ -38,4 +40,20 @@ func (s *Store) CheckRoot(ctx context.Context) (int, error) {
 		}
 	}
 	return len(wrapped), nil
+}
+
+// HoldsKey returns a [*vault.WrongKeyError] when the workspace's data key was
+// wrapped by a root key that this process does not have. It compares the ids of the
+// keys: whether a credential can be read is for the nodes that hold the key to say.
+func (s *Store) HoldsKey(ctx context.Context, tx db.Tx, workspaceID string) error {
+	var wrapped string
+	if err := tx.QueryRow(ctx, `SELECT keyset FROM workspaces WHERE id = $1`, workspaceID).Scan(&wrapped); err != nil {
+		return fmt.Errorf("key of the workspace: %w", err)
+	}
+	_, err := s.openKeyset(wrapped)
+	var wrong *vault.WrongKeyError
+	if errors.As(err, &wrong) {
+		return wrong
+	}
+	return nil
 }

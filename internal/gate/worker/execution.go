@@ -51,7 +51,9 @@ func (x *execution) work(ctx context.Context) {
 	x.cancel = cancel
 	var beats sync.WaitGroup
 	beats.Go(func() { x.beat(run) })
+	x.w.attend(x, true)
 	err := x.operate(run)
+	x.w.attend(x, false)
 	if cause := context.Cause(run); err != nil && cause != nil {
 		err = cause // what the operation says then is only an echo
 	}
@@ -164,13 +166,22 @@ func (x *execution) beat(ctx context.Context) {
 			continue
 		}
 		last = time.Now()
-		if stop := x.stopped(c); stop != nil && (x.def.RetrySafe || !errors.Is(stop, errStopping)) {
-			// An operation that only reads is stopped in the middle of a call; one that
-			// writes finishes its item and stops at the next call (see before).
-			x.cancel(stop)
+		if x.heed(c) {
 			return
 		}
 	}
+}
+
+// heed ends the execution when c, the run's slot as it is now, says so. An
+// operation that only reads is stopped in the middle of a call; one that writes
+// finishes its item and stops at the next call (see before).
+func (x *execution) heed(c *ledger.Claim) bool {
+	stop := x.stopped(c)
+	if stop == nil || errors.Is(stop, errStopping) && !x.def.RetrySafe {
+		return false
+	}
+	x.cancel(stop)
+	return true
 }
 
 func (x *execution) renew(ctx context.Context) (c *ledger.Claim, err error) {
@@ -196,7 +207,7 @@ func (x *execution) stopped(c *ledger.Claim) error {
 
 // before looks at the run right before a provider call, since the provider can't
 // check our fence: no call begins for a run that is not ours, and none outlasts
-// the lease. It is read again each time because a suspended machine stops our
+// the lease, the run's limit or the operation's limit for a call. It is read again each time because a suspended machine stops our
 // clock, not the lease.
 func (x *execution) before(ctx context.Context) (time.Time, error) {
 	if err := context.Cause(ctx); err != nil {
@@ -222,7 +233,7 @@ func (x *execution) before(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 	}
-	left := c.Lease.Sub(c.Now) - x.w.cfg.CallMargin
+	left := min(c.Lease.Sub(c.Now)-x.w.cfg.CallMargin, x.def.CallLimit)
 	if c.RunUntil != nil {
 		left = min(left, c.RunUntil.Sub(c.Now))
 	}
@@ -238,7 +249,7 @@ func (x *execution) finish(ctx context.Context, err error) {
 	}
 	giveUp := time.Now().Add(x.w.cfg.Lease)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		werr := x.w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return x.settle(ctx, tx, err) })
+		werr := ledger.Write(ctx, x.w.db, func(ctx context.Context, tx db.Tx) error { return x.settle(ctx, tx, err) })
 		switch {
 		case werr == nil:
 			return
@@ -387,7 +398,7 @@ type report struct{ x *execution }
 
 func (r report) Progress(ctx context.Context, c op.Counts) error {
 	err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return ledger.Progress(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, c)
+		return ledger.Progress(ctx, tx, r.x.claim.RunID, c)
 	})
 	r.x.w.cfg.Changed(r.x.claim.Change())
 	return err
@@ -427,6 +438,10 @@ func (x *execution) credential(ctx context.Context) (secret vault.Secret, none o
 		secret, err = x.w.store.Credential(ctx, tx, access.ForRun(x.claim.Workspace, x.claim.Tenant), x.pinned.Connection)
 		return err
 	})
+	var wrong *vault.WrongKeyError
+	if errors.As(err, &wrong) { // the key was changed since the run began: for another node to read
+		return secret, "", wrong
+	}
 	if errors.Is(err, store.ErrUnreadable) {
 		x.log.ErrorContext(ctx, "a credential can't be read", "connection", x.claim.Scope, "error", err)
 		return secret, op.CredentialUnreadable, nil

@@ -3,10 +3,10 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
-	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
@@ -17,9 +17,8 @@ import (
 // watch remembers since when, on this process's own monotonic clock, each slot's
 // heartbeat counter has not moved. A clock that jumps can't fool it.
 type watch struct {
-	mu    sync.Mutex
-	lease time.Duration
-	seen  map[string]sight // by run
+	mu   sync.Mutex
+	seen map[string]sight // by run
 }
 
 type sight struct {
@@ -27,9 +26,7 @@ type sight struct {
 	since            time.Time
 }
 
-func newWatch(lease time.Duration) *watch {
-	return &watch{lease: lease, seen: map[string]sight{}}
-}
+func newWatch() *watch { return &watch{seen: map[string]sight{}} }
 
 // look takes note of all slots, and forgets those that are gone.
 func (w *watch) look(claims []*ledger.Claim, now time.Time) {
@@ -60,69 +57,125 @@ func (w *watch) silent(run string, fence, heartbeat int64) time.Duration {
 // sweepEvery is how often old records are looked for.
 const sweepEvery = time.Hour
 
-// keepHouse looks through the slots until ctx ends.
+// stopEvery is how often a node that works looks whether it has to stop a run: a
+// person who cancels waits for that long and for the current read.
+const stopEvery = time.Second
+
+// keepHouse begins the rounds, which go on until ctx ends. None waits for another:
+// a dead worker's connection is free in time however long the line is.
 func (w *Worker) keepHouse(ctx context.Context) {
-	reap := time.NewTicker(w.cfg.ReapEvery)
-	defer reap.Stop()
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-sweep.C:
-			if err := w.sweep(ctx); err != nil {
-				w.cfg.Logger.WarnContext(ctx, "could not sweep old records", "error", err)
+	every := func(interval time.Duration, what string, do func(context.Context) error) {
+		w.house.Go(func() {
+			tick := time.NewTicker(interval)
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+				if err := do(ctx); err != nil && ctx.Err() == nil {
+					w.cfg.Logger.WarnContext(ctx, "a round of the house failed", "round", what, "error", err)
+				}
 			}
-			continue
-		case <-reap.C:
+		})
+	}
+	every(w.cfg.ReapEvery, "slots with a worker", w.reapRound)
+	every(w.cfg.ReapEvery, "runs in line", w.spare(w.lineRound))
+	every(stopEvery, "runs to stop", w.stopRound)
+	every(sweepEvery, "old records", w.sweep)
+}
+
+// share is the part of the time that looks through a long line may take: one in it.
+const share = 50
+
+// spare leaves out looks until the last one has taken no more than its share.
+func (w *Worker) spare(look func(context.Context) error) func(context.Context) error {
+	var due time.Time
+	return func(ctx context.Context) error {
+		begin := time.Now()
+		if begin.Before(due) {
+			return nil
 		}
-		if err := w.round(ctx); err != nil {
-			w.cfg.Logger.WarnContext(ctx, "could not look through the slots", "error", err)
-		}
+		err := look(ctx)
+		due = begin.Add(share * time.Since(begin))
+		return err
 	}
 }
 
-// round looks through all slots once.
-func (w *Worker) round(ctx context.Context) error {
-	claims, err := w.slots(ctx)
+// reapRound looks through the slots with a worker.
+func (w *Worker) reapRound(ctx context.Context) error {
+	claims, err := w.leased(ctx)
 	if err != nil {
 		return err
 	}
 	w.watch.look(claims, time.Now())
 	for _, c := range claims {
-		changed, err := w.tend(ctx, c)
-		switch {
-		case errors.Is(err, ledger.ErrFenced):
-			// It moved on by itself, or another node was quicker.
-		case err != nil:
-			w.cfg.Logger.WarnContext(ctx, "could not tend a slot", "run", c.RunID, "error", err)
-		case changed:
-			w.cfg.Changed(c.Change())
-		}
+		w.tend(ctx, c, func() (bool, error) {
+			if c.State == "" {
+				return true, w.heal(ctx, c)
+			}
+			return w.reap(ctx, c)
+		})
 	}
 	return nil
 }
 
-func (w *Worker) slots(ctx context.Context) (claims []*ledger.Claim, err error) {
+// lineBatch bounds how many runs in line one round cares for.
+const lineBatch = 500
+
+// lineRound looks through the slots in line, and cares for those that need it.
+func (w *Worker) lineRound(ctx context.Context) error {
+	var astray []ledger.Astray
+	err := w.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+		astray, err = ledger.AllAstray(ctx, tx, lineBatch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var taken []*ledger.Claim
+	for _, a := range astray {
+		if a.Taken {
+			taken = append(taken, a.Claim)
+		}
+	}
+	w.taken.look(taken, time.Now())
+	for _, a := range astray {
+		w.tend(ctx, a.Claim, func() (bool, error) {
+			switch {
+			case a.State == "":
+				return true, w.heal(ctx, a.Claim)
+			case a.Now.After(a.QueueUntil):
+				return true, w.expire(ctx, a.Claim)
+			case a.Taken && w.taken.silent(a.RunID, a.Fence, a.Heartbeat) < w.cfg.Lease:
+				return false, nil // its worker is about to begin it
+			}
+			return true, w.resend(ctx, a.Claim)
+		})
+	}
+	return nil
+}
+
+// tend does one thing for one slot, and says what became of it.
+func (w *Worker) tend(ctx context.Context, c *ledger.Claim, do func() (changed bool, err error)) {
+	changed, err := do()
+	switch {
+	case errors.Is(err, ledger.ErrFenced), errors.Is(err, ledger.ErrMoved):
+		// It moved on by itself, or another node was quicker.
+	case err != nil:
+		w.cfg.Logger.WarnContext(ctx, "could not tend a slot", "run", c.RunID, "error", err)
+	case changed:
+		w.cfg.Changed(c.Change())
+	}
+}
+
+func (w *Worker) leased(ctx context.Context) (claims []*ledger.Claim, err error) {
 	err = w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		claims, err = ledger.All(ctx, tx)
+		claims, err = ledger.Leased(ctx, tx)
 		return err
 	})
 	return claims, err
-}
-
-// tend does what one slot needs, if anything.
-func (w *Worker) tend(ctx context.Context, c *ledger.Claim) (changed bool, err error) {
-	switch {
-	case c.State == "":
-		return w.heal(ctx, c)
-	case c.Lease != nil:
-		return w.reap(ctx, c)
-	case c.Now.After(c.QueueUntil):
-		return w.expire(ctx, c)
-	}
-	return w.reconcile(ctx, c)
 }
 
 // reap ends a run whose worker is gone. Two clocks have to agree: database time
@@ -135,93 +188,102 @@ func (w *Worker) reap(ctx context.Context, c *ledger.Claim) (bool, error) {
 	if !(expired && silent >= w.cfg.Lease) && silent < 2*w.cfg.Lease+w.cfg.Quarantine {
 		return false, nil
 	}
-	return w.move(ctx, c, func(ctx context.Context, tx db.Tx, now *ledger.Claim) error {
-		if now.Heartbeat != c.Heartbeat || now.Lease == nil {
-			return ledger.ErrFenced // it lives after all
-		}
+	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Lost(ctx, tx, c) })
+	if err == nil {
 		w.cfg.Logger.WarnContext(ctx, "a worker is gone; its run is lost", "run", c.RunID, "operation", c.Operation, "silent", silent)
-		return ending.Lost(ctx, tx, now)
-	})
-}
-
-// expire ends a run that waited in line for too long.
-func (w *Worker) expire(ctx context.Context, c *ledger.Claim) (bool, error) {
-	def, err := catalogue.Lookup(c.Operation)
-	if err != nil {
-		return false, err
 	}
-	return w.move(ctx, c, func(ctx context.Context, tx db.Tx, now *ledger.Claim) error {
-		code, args := expired(now, def)
-		return ending.Run(ctx, tx, now, ledger.End{Outcome: op.RunBlocked, Cause: &op.Cause{Code: code, Phase: op.Execution, Args: args}})
-	})
-}
-
-// reconcile sends a run in line anew when no job will begin it: its job is
-// settled or lost, or was taken by a worker that did not begin it within a lease.
-func (w *Worker) reconcile(ctx context.Context, c *ledger.Claim) (bool, error) {
-	var life queue.Life
-	err := w.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-		life, err = queue.LifeOf(ctx, tx, c.JobID)
-		return err
-	})
-	if err != nil {
-		return false, err
-	}
-	if life == queue.Waiting || life == queue.Taken && w.watch.silent(c.RunID, c.Fence, c.Heartbeat) < w.cfg.Lease {
-		return false, nil
-	}
-	return w.move(ctx, c, w.resend)
-}
-
-func (w *Worker) resend(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
-	def, err := catalogue.Lookup(c.Operation)
-	if err != nil {
-		return err
-	}
-	var wait time.Duration
-	if c.WaitingUntil != nil {
-		wait = max(0, c.WaitingUntil.Sub(c.Now))
-	}
-	if err := queue.Discard(ctx, tx, c.JobID); err != nil {
-		return err
-	}
-	fence, err := ledger.Requeue(ctx, tx, c, wait, def.QueueLimit, "")
-	if err != nil {
-		return err
-	}
-	if err := w.send(ctx, tx, c, fence, wait); err != nil {
-		return err
-	}
-	w.cfg.Logger.WarnContext(ctx, "the job of a run in line was lost; sent it anew", "run", c.RunID, "fence", fence)
-	return ledger.Event(ctx, tx, c.RunID, fence, op.EventResent, "")
-}
-
-// move reads the slot again and changes it, in one transaction.
-func (w *Worker) move(ctx context.Context, c *ledger.Claim, do func(context.Context, db.Tx, *ledger.Claim) error) (bool, error) {
-	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		now, err := ledger.OfRun(ctx, tx, c.RunID)
-		if err != nil {
-			return err
-		}
-		if now == nil || now.Fence != c.Fence || now.State != c.State {
-			return ledger.ErrFenced
-		}
-		return do(ctx, tx, now)
-	})
 	return err == nil, err
 }
 
-// heal frees a scope that no living run holds.
-func (w *Worker) heal(ctx context.Context, c *ledger.Claim) (bool, error) {
-	var healed bool
-	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-		healed, err = ledger.Heal(ctx, tx, c)
-		return err
+// expire ends a run that waited in line for too long.
+func (w *Worker) expire(ctx context.Context, c *ledger.Claim) error {
+	code, args := expired(c)
+	return w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunBlocked, Cause: &op.Cause{Code: code, Phase: op.Execution, Args: args}})
 	})
-	if healed {
+}
+
+// maxResends bounds how many jobs in a row a run in line may lose before it ends
+// by our own fault: something keeps every worker from beginning it.
+const maxResends = 8
+
+// resend sends a run in line anew, which no job will begin: its job is settled or
+// lost, or was taken by a worker that did not begin it within a lease.
+func (w *Worker) resend(ctx context.Context, c *ledger.Claim) error {
+	if c.Resends >= maxResends {
+		return w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: &op.Cause{
+				Code: op.InternalFault, Phase: op.Execution, Args: op.Args{"connection": c.Target.Short, "reference": c.Code},
+			}})
+		})
+	}
+	var wait time.Duration
+	if c.Resends > 0 {
+		wait = min(time.Second<<c.Resends, time.Minute)
+	}
+	if c.WaitingUntil != nil {
+		wait = max(wait, c.WaitingUntil.Sub(c.Now))
+	}
+	var fence int64
+	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+		if fence, err = ledger.Resend(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := w.send(ctx, tx, c, fence, wait); err != nil {
+			return err
+		}
+		if err := queue.Discard(ctx, tx, c.JobID); err != nil {
+			return err
+		}
+		return ledger.Event(ctx, tx, c.RunID, fence, op.EventResent, "")
+	})
+	if err == nil {
+		w.cfg.Logger.WarnContext(ctx, "the job of a run in line was lost; sent it anew", "run", c.RunID, "fence", fence, "resends", c.Resends+1)
+	}
+	return err
+}
+
+// heal frees a scope that no living run holds.
+func (w *Worker) heal(ctx context.Context, c *ledger.Claim) error {
+	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Healed(ctx, tx, c) })
+	if err == nil {
 		w.cfg.Logger.ErrorContext(ctx, "a connection was held by no living run; freed it", "connection", c.Scope, "run", c.RunID)
 	}
-	return healed, err
+	return err
+}
+
+// attend notes that this process works on a run, or does no more.
+func (w *Worker) attend(x *execution, works bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if works {
+		w.working[x.claim.RunID] = x
+	} else {
+		delete(w.working, x.claim.RunID)
+	}
+}
+
+// stopRound ends the executions whose run was cancelled, released or reaped, here
+// or through another node, without waiting for their next heartbeat.
+func (w *Worker) stopRound(ctx context.Context) error {
+	w.mu.Lock()
+	mine := maps.Clone(w.working)
+	w.mu.Unlock()
+	if len(mine) == 0 {
+		return nil
+	}
+	claims, err := w.leased(ctx)
+	if err != nil {
+		return err
+	}
+	slots := make(map[string]*ledger.Claim, len(claims))
+	for _, c := range claims {
+		slots[c.RunID] = c
+	}
+	for run, x := range mine {
+		x.heed(slots[run])
+	}
+	return nil
 }
 
 // recover sets right what an earlier process left behind, where this process is
@@ -242,26 +304,23 @@ func (w *Worker) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	claims, err := w.slots(ctx)
+	claims, err := w.leased(ctx)
 	if err != nil {
 		return err
 	}
 	for _, c := range claims {
-		var err error
 		switch {
 		case c.State == "":
-			_, err = w.heal(ctx, c)
-		case c.Lease != nil && c.BootID != w.db.BootID():
-			_, err = w.move(ctx, c, func(ctx context.Context, tx db.Tx, now *ledger.Claim) error {
-				w.cfg.Logger.WarnContext(ctx, "a run of an earlier process is lost", "run", now.RunID, "operation", now.Operation)
-				return ending.Lost(ctx, tx, now)
-			})
-		case c.Lease == nil:
-			_, err = w.reconcile(ctx, c)
+			err = w.heal(ctx, c)
+		case c.BootID != w.db.BootID():
+			err = w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Lost(ctx, tx, c) })
+			if err == nil {
+				w.cfg.Logger.WarnContext(ctx, "a run of an earlier process is lost", "run", c.RunID, "operation", c.Operation)
+			}
 		}
-		if err != nil && !errors.Is(err, ledger.ErrFenced) {
+		if err != nil && !errors.Is(err, ledger.ErrFenced) && !errors.Is(err, ledger.ErrMoved) {
 			return err
 		}
 	}
-	return nil
+	return w.lineRound(ctx)
 }

@@ -26,7 +26,7 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 		return store.Pinned{}, &op.Cause{Code: code, Phase: op.Execution, Args: args}, nil
 	}
 	if c.Now.After(c.QueueUntil) {
-		code, args := expired(c, def)
+		code, args := expired(c)
 		return no(code, args)
 	}
 	may, err := access.StillMay(ctx, tx, c.Workspace, c.Initiator.ID, c.Tenant, def.Capability)
@@ -56,8 +56,10 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 }
 
 // expired is why a run that waited too long does not begin.
-func expired(c *ledger.Claim, def *catalogue.Definition) (op.Reason, op.Args) {
-	return op.ExpiredInQueue, op.Args{
-		"waited": c.Now.Sub(c.AcceptedAt).String(), "limit": def.QueueLimit.String(), "connection": c.Target.Short,
+func expired(c *ledger.Claim) (op.Reason, op.Args) {
+	args := op.Args{"waited": c.Now.Sub(c.AcceptedAt).String(), "connection": c.Target.Short, "limit": c.QueueUntil.Sub(c.AcceptedAt).String()}
+	if def, err := catalogue.Lookup(c.Operation); err == nil { // else accepted by a newer node
+		args["limit"] = def.QueueLimit.String()
 	}
+	return op.ExpiredInQueue, args
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
 )
 
 // settle turns what the operation came back with into the run's next state, in
@@ -108,6 +109,10 @@ func (x *execution) again(c *ledger.Claim, err error) (wait time.Duration, why o
 	}
 	if errors.Is(err, errDraining) {
 		return 0, "", true // our stop is not a try of the run's
+	}
+	var wrong *vault.WrongKeyError
+	if errors.As(err, &wrong) {
+		return elsewhere, "", true // nor is a key that another node has
 	}
 	var pe *provider.Error
 	temporary := errors.As(err, &pe) && pe.Temporary || db.IsUnavailable(err)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ type Config struct {
 	Heartbeat  time.Duration // how often the lease is renewed; a quarter of Lease
 	Quarantine time.Duration // how long a scope stays shut after its lease; 30 s
 	CallMargin time.Duration // a provider call ends this long before the lease; 5 s, or a quarter of a short lease
-	ReapEvery  time.Duration // how often slots are looked through; 5 s
+	ReapEvery  time.Duration // how often slots are looked through, at most every Quarantine; 5 s
 	Backoff    time.Duration // before the second dispatch of a run when the provider named no time; doubles; 15 s
 	Workers    int           // runs at a time in this process; 32
 	Drain      time.Duration // how long Stop waits for runs that can't be cut off; 30 s
@@ -62,12 +63,17 @@ type Worker struct {
 	db    *db.DB
 	store *store.Store
 	queue *queue.Queue
-	watch *watch
+	watch *watch // of slots with a worker
+	taken *watch // of slots in line whose job was taken
 	cfg   Config
 
+	rarely   rarely
 	draining chan struct{}
 	stop     context.CancelFunc
 	house    sync.WaitGroup
+
+	mu      sync.Mutex
+	working map[string]*execution // by run
 }
 
 // New returns a worker on d. It does nothing before Start.
@@ -82,6 +88,7 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 	orElse(&cfg.Quarantine, 30*time.Second)
 	orElse(&cfg.CallMargin, min(5*time.Second, cfg.Lease/4))
 	orElse(&cfg.ReapEvery, 5*time.Second)
+	cfg.ReapEvery = min(cfg.ReapEvery, cfg.Quarantine) // or a silence would be noticed later than it ends
 	orElse(&cfg.Backoff, 15*time.Second)
 	orElse(&cfg.Drain, 30*time.Second)
 	if cfg.Workers == 0 {
@@ -96,7 +103,7 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 	if cfg.Connect == nil {
 		return nil, errors.New("worker: Config.Connect is not set")
 	}
-	w := &Worker{db: d, store: st, cfg: cfg, watch: newWatch(cfg.Lease), draining: make(chan struct{})}
+	w := &Worker{db: d, store: st, cfg: cfg, watch: newWatch(), taken: newWatch(), working: map[string]*execution{}, draining: make(chan struct{})}
 	q, err := queue.New(d, queue.Config{Handle: w.handle, Workers: cfg.Workers, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -122,7 +129,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		w.stop()
 		return fmt.Errorf("start the queue: %w", err)
 	}
-	w.house.Go(func() { w.keepHouse(ctx) })
+	w.keepHouse(ctx)
 	return nil
 }
 
@@ -138,36 +145,58 @@ func (w *Worker) Stop(ctx context.Context) error {
 	return err
 }
 
-// handle is one delivery of one run.
-func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) {
+// elsewhere is how long a job waits that another node has to take, and stopNow one
+// that was taken while this process stops.
+const (
+	elsewhere = 5 * time.Second
+	stopNow   = time.Second
+)
+
+// handle is one delivery of one run. again above zero puts its job back.
+func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) (again time.Duration) {
 	log := w.cfg.Logger.With("run", args.RunID, "fence", args.Fence)
 	select {
 	case <-w.draining:
-		// Taken in the last moment: another process's reconciler, or the recovery of
-		// the next one, sends it anew.
-		return
+		return stopNow
 	default:
 	}
 	x, err := w.claim(ctx, job, args)
-	if err != nil {
+	var not *notHereError
+	switch {
+	case errors.As(err, &not):
+		if w.rarely.say(not.what) {
+			log.WarnContext(ctx, "left runs in line for another node", "reason", not)
+		}
+		// Not all at once and not in step, so that another node comes to take it.
+		return elsewhere + rand.N(elsewhere)
+	case err != nil:
 		// The run stays in line without a job; the reconciler sends it anew.
 		log.ErrorContext(ctx, "could not claim the run", "error", err)
-		return
-	}
-	if x == nil {
-		return
+		return 0
+	case x == nil:
+		return 0
 	}
 	x.log = log
 	x.work(ctx)
 	w.cfg.Changed(x.claim.Change())
+	return 0
 }
 
+// notHereError says that another node has to do a run.
+type notHereError struct {
+	what string // of which one word in a while is enough
+	err  error
+}
+
+func (e *notHereError) Error() string { return e.err.Error() }
+
 // claim begins the run, or ends it when it may not begin any more. A nil
-// execution means that there is nothing to do.
+// execution means that there is nothing to do. What this node can't judge, for want
+// of the operation or the key, is a [*notHereError] and stays in line.
 func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execution, error) {
 	var x *execution
 	var changed op.Change
-	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err := ledger.Write(ctx, w.db, func(ctx context.Context, tx db.Tx) error {
 		x, changed = nil, op.Change{}
 		c, err := ledger.OfRun(ctx, tx, args.RunID)
 		if err != nil {
@@ -176,11 +205,18 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 		if c == nil || c.Fence != args.Fence || c.State != op.Queued {
 			return queue.Complete(ctx, tx, job) // sent anew meanwhile, cancelled, or taken
 		}
-		changed = c.Change()
 		def, err := catalogue.Lookup(c.Operation)
-		if err != nil {
-			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: &op.Cause{Code: op.InternalFault, Phase: op.Execution}})
+		if err != nil { // a newer node accepted it
+			return &notHereError{string(c.Operation), fmt.Errorf("this version does not know the operation %s", c.Operation)}
 		}
+		if err := w.store.HoldsKey(ctx, tx, c.Workspace); err != nil {
+			var wrong *vault.WrongKeyError
+			if errors.As(err, &wrong) {
+				return &notHereError{c.Workspace, err}
+			}
+			return err
+		}
+		changed = c.Change()
 		pinned, why, err := w.recheck(ctx, tx, c, def)
 		if err != nil {
 			return err
@@ -188,7 +224,7 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 		if why != nil {
 			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunBlocked, Cause: why})
 		}
-		if err := ledger.Begin(ctx, tx, c.RunID, c.Fence, w.cfg.Lease, def.RunLimit, w.db.BootID()); err != nil {
+		if err := ledger.Begin(ctx, tx, c, pinned.Connection.Rev, w.cfg.Lease, def.RunLimit, w.db.BootID()); err != nil {
 			return err
 		}
 		x = &execution{w: w, def: def, claim: c, job: job, pinned: pinned, items: map[string]op.Item{}}
@@ -198,4 +234,23 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 		w.cfg.Changed(changed)
 	}
 	return x, err
+}
+
+// rarely lets each thing be said once in a minute.
+type rarely struct {
+	mu   sync.Mutex
+	said map[string]time.Time
+}
+
+func (r *rarely) say(what string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at, ok := r.said[what]; ok && time.Since(at) < time.Minute {
+		return false
+	}
+	if r.said == nil {
+		r.said = map[string]time.Time{}
+	}
+	r.said[what] = time.Now()
+	return true
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Run ends the run that holds c. It returns [ledger.ErrFenced] when c is not how
-// things are any more.
+// Run ends the run that holds c. It returns [ledger.ErrFenced] or
+// [ledger.ErrMoved] when c is not how things are any more.
 func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
-	if err := ledger.Finish(ctx, tx, c.RunID, c.Fence, e); err != nil {
+	if err := ledger.Finish(ctx, tx, c, e); err != nil {
 		return err
 	}
 	if c.JobID != 0 {
@@ -38,8 +38,21 @@ func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 	return access.Audit(ctx, tx, c.Workspace, access.Entry{Action: "run.finished", Object: c.RunID, Data: data})
 }
 
-// Lost ends a run whose worker is gone. What it was released by, if someone did,
-// is on the run already.
+// Lost ends a run whose worker is gone: its heartbeat has not moved since c was
+// read. Who released it, if someone did, is on the run already.
 func Lost(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
+	if err := ledger.Still(ctx, tx, c); err != nil {
+		return err
+	}
 	return Run(ctx, tx, c, ledger.End{Outcome: op.RunLost})
+}
+
+// Healed frees a scope that no living run holds. It returns [ledger.ErrFenced]
+// when there is nothing to heal any more.
+func Healed(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
+	workspace, err := ledger.Heal(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	return access.Audit(ctx, tx, workspace, access.Entry{Action: "scope.healed", Object: c.Scope, Data: map[string]string{"run": c.RunID}})
 }

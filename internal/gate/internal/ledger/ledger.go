@@ -1,7 +1,11 @@
 // Package ledger holds the SQL that creates runs and moves their state. Every
-// move is a compare-and-set on the run's fence, and a scope's slot (a row of
-// run_claims) exists exactly while its run is not finished. Times are compared
-// in database time only.
+// move is a compare-and-set on what was judged: the fence of the slot, the state
+// of the run and, where readiness was judged, the revision of the connection. A
+// scope's slot (a row of run_claims) exists exactly while its run is not finished.
+// Times are compared in database time only.
+//
+// Locks are taken in one order: connection, slot, run, job, and the head of the
+// audit trail last.
 package ledger
 
 import (
@@ -14,12 +18,32 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// ErrFenced is returned when the run has moved on: another fence holds the
-// scope, or nobody does. Whoever receives it may change nothing any more.
-var ErrFenced = errors.New("ledger: the run has another fence or is finished")
+var (
+	// ErrFenced is returned when the run has moved on: another fence holds the
+	// scope, or nobody does. Whoever receives it may change nothing any more.
+	ErrFenced = errors.New("ledger: the run has another fence or is finished")
+	// ErrMoved is returned when the fence is the same and what was judged is not: the
+	// state of the run, or the revision of the connection. Judge again ([Write] does).
+	ErrMoved = errors.New("ledger: the run or its connection changed since it was judged")
+)
+
+// maxRounds bounds how often one change is judged again.
+const maxRounds = 8
+
+// Write runs fn in a transaction, and again while what it judged had changed by
+// the time it wrote. fn reads what it judges inside.
+func Write(ctx context.Context, d *db.DB, fn func(context.Context, db.Tx) error) (err error) {
+	for range maxRounds {
+		if err = d.Write(ctx, fn); !errors.Is(err, ErrMoved) {
+			break
+		}
+	}
+	return err
+}
 
 // New is a run that the gate wants to admit.
 type New struct {
@@ -111,6 +135,7 @@ type Claim struct {
 	BootID      string
 	JobID       int64
 	SentAt      time.Time
+	Resends     int64     // jobs in a row that were lost before a worker began
 	Now         time.Time // database time of the read
 
 	// Of the run; State is empty when there is none, which should never be.
@@ -135,33 +160,42 @@ type Claim struct {
 	CancelBy     string
 	CancelReason op.Reason
 	CancelNote   string
+	CancelAt     *time.Time
 }
+
+// Released reports whether the run was taken away from its worker by someone: its
+// slot is held until the lease and the quarantine have passed.
+func (c *Claim) Released() bool { return c.Lease != nil && c.BootID == "" }
 
 // Change says that something of the run changed.
 func (c *Claim) Change() op.Change {
 	return op.Change{Workspace: c.Workspace, Tenant: c.Tenant, Run: c.RunID}
 }
 
-const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, c.heartbeat, c.boot_id, c.job_id, c.sent_at, interlock_now(),
+const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, c.heartbeat, c.boot_id, c.job_id, c.sent_at, c.resends, interlock_now(),
 	COALESCE(r.workspace_id, ''), COALESCE(r.tenant_id, ''), COALESCE(r.code, ''), COALESCE(r.operation, ''), COALESCE(r.surface, ''),
 	COALESCE(r.state, ''), COALESCE(r.parameters, 'null'), COALESCE(r.target, '{}'), COALESCE(r.initiator_id, ''), COALESCE(r.initiator, ''),
 	COALESCE(r.dispatch, 0), COALESCE(r.done, 0), COALESCE(r.failed, 0), COALESCE(r.total, 0), COALESCE(r.accepted_at, 0), COALESCE(r.queue_until, 0),
-	r.began_at, r.run_until, r.seen_at, r.progress_at, r.waiting_until,
-	COALESCE(r.cancel_by, ''), COALESCE(r.cancel_reason, ''), COALESCE(r.cancel_note, '')
-	FROM run_claims c LEFT JOIN runs r ON r.id = c.run_id AND r.state <> 'finished'`
+	r.began_at, r.run_until, r.seen_at, r.progress_at, r.waiting_until, r.cancel_at,
+	COALESCE(r.cancel_by, ''), COALESCE(r.cancel_reason, ''), COALESCE(r.cancel_note, '')`
 
-func scanClaim(row db.Row) (*Claim, error) {
+const claimTables = ` FROM run_claims c LEFT JOIN runs r ON r.id = c.run_id AND r.state <> 'finished'`
+
+// scanClaim reads claimColumns, and what comes behind them into more.
+func scanClaim(row db.Row, more ...any) (*Claim, error) {
 	var (
-		c                                       Claim
-		lease, began, until, seen, prog, waitTo *int64
-		sent, now, accepted, queueUntil         int64
-		operation, surface, state, reason       string
-		parameters, target                      string
+		c                                               Claim
+		lease, began, until, seen, prog, waitTo, cancel *int64
+		sent, now, accepted, queueUntil                 int64
+		operation, surface, state, reason               string
+		parameters, target                              string
 	)
-	err := row.Scan(&c.Scope, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &now,
+	err := row.Scan(append([]any{
+		&c.Scope, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &c.Resends, &now,
 		&c.Workspace, &c.Tenant, &c.Code, &operation, &surface, &state, &parameters, &target, &c.Initiator.ID, &c.Initiator.Name,
 		&c.Dispatch, &c.Counts.Done, &c.Counts.Failed, &c.Counts.Total, &accepted, &queueUntil,
-		&began, &until, &seen, &prog, &waitTo, &c.CancelBy, &reason, &c.CancelNote)
+		&began, &until, &seen, &prog, &waitTo, &cancel, &c.CancelBy, &reason, &c.CancelNote,
+	}, more...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +207,7 @@ func scanClaim(row db.Row) (*Claim, error) {
 	c.SentAt, c.Now, c.AcceptedAt, c.QueueUntil = db.Time(sent), db.Time(now), db.Time(accepted), db.Time(queueUntil)
 	c.Lease, c.BeganAt, c.RunUntil = maybe(lease), maybe(began), maybe(until)
 	c.SeenAt, c.ProgressAt, c.WaitingUntil = maybe(seen), maybe(prog), maybe(waitTo)
+	c.CancelAt = maybe(cancel)
 	return &c, nil
 }
 
@@ -186,13 +221,13 @@ func maybe(micros *int64) *time.Time {
 
 // OfScope returns the slot of a scope; nil when it is free.
 func OfScope(ctx context.Context, tx db.Tx, scope string) (*Claim, error) {
-	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+` WHERE c.scope = $1`, scope))
+	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.scope = $1`, scope))
 }
 
 // OfRun returns the slot that a run holds; nil when it holds none, because it is
 // finished or never was.
 func OfRun(ctx context.Context, tx db.Tx, run string) (*Claim, error) {
-	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+` WHERE c.run_id = $1`, run))
+	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.run_id = $1`, run))
 }
 
 func one(row db.Row) (*Claim, error) {
@@ -205,10 +240,40 @@ func one(row db.Row) (*Claim, error) {
 	return c, nil
 }
 
-// All returns every slot, a few rows for each busy tenant. It is what reaper and
-// reconciler look through.
-func All(ctx context.Context, tx db.Tx) ([]*Claim, error) {
-	rows, err := tx.Query(ctx, `SELECT `+claimColumns+` ORDER BY c.scope`)
+// Leased returns the slots with a worker: a few for each node, however many runs
+// are in line.
+func Leased(ctx context.Context, tx db.Tx) ([]*Claim, error) {
+	return list(tx.Query(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.lease_until IS NOT NULL ORDER BY c.scope`))
+}
+
+// Astray is a slot in line that needs care.
+type Astray struct {
+	*Claim
+	Taken bool // its job was taken by a worker that has not begun the run yet
+}
+
+// AllAstray returns up to limit of the slots in line that no job will begin in
+// time, in one statement: the run is missing, has waited for too long, or its job
+// was taken, settled or lost.
+func AllAstray(ctx context.Context, tx db.Tx, limit int) (all []Astray, err error) {
+	rows, err := tx.Query(ctx, `SELECT `+claimColumns+`, COALESCE(`+queue.IsTaken+`, FALSE)`+claimTables+` LEFT JOIN river_job j ON j.id = c.job_id
+		WHERE c.lease_until IS NULL AND (r.id IS NULL OR r.queue_until < (SELECT interlock_now()) OR j.id IS NULL OR NOT `+queue.IsWaiting+`)
+		LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("look through the line: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a Astray
+		if a.Claim, err = scanClaim(rows, &a.Taken); err != nil {
+			return nil, fmt.Errorf("look through the line: %w", err)
+		}
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}
+
+func list(rows db.Rows, err error) ([]*Claim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the slots: %w", err)
 	}
@@ -229,22 +294,27 @@ func Sent(ctx context.Context, tx db.Tx, run string, fence, job int64) error {
 	return fenced(tx.Exec(ctx, `UPDATE run_claims SET job_id = $3, sent_at = interlock_now() WHERE run_id = $1 AND fence = $2`, run, fence, job))
 }
 
-// Begin moves a run from queued to running and starts its lease. limit bounds
-// the whole of its work, over all its dispatches.
-func Begin(ctx context.Context, tx db.Tx, run string, fence int64, lease, limit time.Duration, boot string) error {
-	// The slot first, here and everywhere: one order of locks.
-	err := fenced(tx.Exec(ctx, `UPDATE run_claims SET lease_until = interlock_now() + $3, heartbeat = heartbeat + 1, boot_id = $4
-		WHERE run_id = $1 AND fence = $2`, run, fence, lease.Microseconds(), boot))
+// Begin moves the run that holds c from queued to running and starts its lease,
+// provided that its connection still has the revision that was judged: whoever
+// closes the connection from now on finds a run at work, and stops it. limit
+// bounds the whole of its work, over all its dispatches.
+func Begin(ctx context.Context, tx db.Tx, c *Claim, rev int64, lease, limit time.Duration, boot string) error {
+	err := moved(tx.Exec(ctx, `UPDATE connections SET rev = rev WHERE id = $1 AND rev = $2 AND deleted_at IS NULL`, c.Scope, rev))
 	if err != nil {
 		return err
 	}
-	err = fenced(tx.Exec(ctx, `UPDATE runs SET state = 'running', began_at = COALESCE(began_at, interlock_now()),
-		run_until = COALESCE(run_until, interlock_now() + $3), seen_at = interlock_now(), progress_at = interlock_now(),
-		waiting_until = NULL, waiting_for = '' WHERE id = $1 AND fence = $2 AND state = 'queued'`, run, fence, limit.Microseconds()))
+	err = fenced(tx.Exec(ctx, `UPDATE run_claims SET lease_until = interlock_now() + $3, heartbeat = heartbeat + 1, boot_id = $4, resends = 0
+		WHERE run_id = $1 AND fence = $2`, c.RunID, c.Fence, lease.Microseconds(), boot))
 	if err != nil {
 		return err
 	}
-	return Event(ctx, tx, run, fence, op.EventBegan, "")
+	err = moved(tx.Exec(ctx, `UPDATE runs SET state = 'running', began_at = COALESCE(began_at, interlock_now()),
+		run_until = COALESCE(run_until, interlock_now() + $2), seen_at = interlock_now(), progress_at = interlock_now(),
+		waiting_until = NULL, waiting_for = '' WHERE id = $1 AND state = 'queued'`, c.RunID, limit.Microseconds()))
+	if err != nil {
+		return err
+	}
+	return Event(ctx, tx, c.RunID, c.Fence, op.EventBegan, "")
 }
 
 // Beat renews the lease and returns the slot as it is now.
@@ -254,7 +324,7 @@ func Beat(ctx context.Context, tx db.Tx, run string, fence int64, lease time.Dur
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE runs SET seen_at = interlock_now() WHERE id = $1 AND fence = $2`, run, fence); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE runs SET seen_at = interlock_now() WHERE id = $1`, run); err != nil {
 		return nil, fmt.Errorf("note the heartbeat: %w", err)
 	}
 	return OfRun(ctx, tx, run)
@@ -266,10 +336,17 @@ func Guard(ctx context.Context, tx db.Tx, run string, fence int64) error {
 	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND fence = $2`, run, fence))
 }
 
+// Still locks the slot like [Guard], provided that its heartbeat has not moved
+// since c was read: a worker that was silent may have come back.
+func Still(ctx context.Context, tx db.Tx, c *Claim) error {
+	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND fence = $2 AND heartbeat = $3`, c.RunID, c.Fence, c.Heartbeat))
+}
+
 // Progress replaces the counts. The caller holds the Guard.
-func Progress(ctx context.Context, tx db.Tx, run string, fence int64, c op.Counts) error {
-	return fenced(tx.Exec(ctx, `UPDATE runs SET done = $3, failed = $4, total = $5, progress_at = interlock_now()
-		WHERE id = $1 AND fence = $2 AND state <> 'finished'`, run, fence, c.Done, c.Failed, c.Total))
+func Progress(ctx context.Context, tx db.Tx, run string, c op.Counts) error {
+	_, err := tx.Exec(ctx, `UPDATE runs SET done = $2, failed = $3, total = $4, progress_at = interlock_now() WHERE id = $1`,
+		run, c.Done, c.Failed, c.Total)
+	return err
 }
 
 // Item writes or replaces one line of the results. The caller holds the Guard.
@@ -307,10 +384,11 @@ func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind op.Event
 	return nil
 }
 
-// Requeue hands a run back to the queue with a new fence, to begin again not
-// before wait has passed. The slot stays taken.
+// Requeue hands the running run that holds c back to the queue with a new fence,
+// to begin again not before wait has passed. It may wait in line anew. The slot
+// stays taken.
 func Requeue(ctx context.Context, tx db.Tx, c *Claim, wait, queueLimit time.Duration, why op.Reason) (fence int64, err error) {
-	if fence, err = nextFence(ctx, tx, c); err != nil {
+	if fence, err = toQueue(ctx, tx, c, 0); err != nil {
 		return 0, err
 	}
 	var until *int64
@@ -318,55 +396,68 @@ func Requeue(ctx context.Context, tx db.Tx, c *Claim, wait, queueLimit time.Dura
 		at := c.Now.Add(wait).UnixMicro()
 		until = &at
 	}
-	err = fenced(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $3, dispatch = dispatch + 1,
-		queue_until = interlock_now() + $4, waiting_until = $5, waiting_for = $6
-		WHERE id = $1 AND fence = $2 AND state IN ('queued', 'running')`,
-		c.RunID, c.Fence, fence, (wait + queueLimit).Microseconds(), until, string(why)))
-	return fence, err
+	return fence, moved(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $2, dispatch = dispatch + 1,
+		queue_until = interlock_now() + $3, waiting_until = $4, waiting_for = $5 WHERE id = $1 AND state = 'running'`,
+		c.RunID, fence, (wait + queueLimit).Microseconds(), until, string(why)))
 }
 
-// Evict takes the run away from its worker at once: a new fence that nobody
-// carries. The slot stays taken until the lease has run out, because a call of
-// the old worker may still be under way until then.
+// Resend gives the run in line that holds c a new fence, for a job in the place of
+// one that was lost. The run has waited all the while: its time limit in the queue
+// and what it waits for stay, and it is no further try of the operation's.
+func Resend(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error) {
+	if fence, err = toQueue(ctx, tx, c, c.Resends+1); err != nil {
+		return 0, err
+	}
+	return fence, moved(tx.Exec(ctx, `UPDATE runs SET fence = $2 WHERE id = $1 AND state = 'queued'`, c.RunID, fence))
+}
+
+// toQueue moves the slot to a new fence without a worker.
+func toQueue(ctx context.Context, tx db.Tx, c *Claim, resends int64) (fence int64, err error) {
+	if fence, err = nextFence(ctx, tx, c); err != nil {
+		return 0, err
+	}
+	return fence, fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = $3, lease_until = NULL, boot_id = '', job_id = 0,
+		sent_at = interlock_now(), resends = $4 WHERE run_id = $1 AND fence = $2`, c.RunID, c.Fence, fence, resends))
+}
+
+// Evict takes the run that holds c away from its worker at once: a new fence that
+// nobody carries. The slot stays taken until the lease has run out, because a call
+// of the old worker may still be under way until then.
 func Evict(ctx context.Context, tx db.Tx, c *Claim, by op.Person, note string) error {
-	fence, err := nextFenceKeepLease(ctx, tx, c)
+	fence, err := nextFence(ctx, tx, c)
 	if err != nil {
 		return err
 	}
-	err = fenced(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', fence = $3, cancel_by = $4, cancel_note = $5
-		WHERE id = $1 AND fence = $2 AND state IN ('running', 'cancelling')`, c.RunID, c.Fence, fence, by.Name, note))
+	err = fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = $3, boot_id = '' WHERE run_id = $1 AND fence = $2`, c.RunID, c.Fence, fence))
+	if err != nil {
+		return err
+	}
+	err = moved(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', fence = $2, cancel_by = $3, cancel_note = $4, cancel_at = interlock_now()
+		WHERE id = $1 AND state = $5`, c.RunID, fence, by.Name, note, string(c.State)))
 	if err != nil {
 		return err
 	}
 	return Event(ctx, tx, c.RunID, fence, op.EventReleased, by.Name)
 }
 
-func nextFence(ctx context.Context, tx db.Tx, c *Claim) (int64, error) {
-	return moveFence(ctx, tx, c, `UPDATE run_claims SET fence = $3, lease_until = NULL, boot_id = '', job_id = 0, sent_at = interlock_now() WHERE run_id = $1 AND fence = $2`)
-}
-
-func nextFenceKeepLease(ctx context.Context, tx db.Tx, c *Claim) (int64, error) {
-	return moveFence(ctx, tx, c, `UPDATE run_claims SET fence = $3, boot_id = '' WHERE run_id = $1 AND fence = $2`)
-}
-
-// moveFence locks the connection before the slot, as Admit does.
-func moveFence(ctx context.Context, tx db.Tx, c *Claim, move string) (fence int64, err error) {
+// nextFence draws a fence. It locks the connection before the slot, as Admit does.
+func nextFence(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error) {
 	err = tx.QueryRow(ctx, `UPDATE connections SET fence = fence + 1 WHERE id = $1 RETURNING fence`, c.Scope).Scan(&fence)
 	if err != nil {
 		return 0, fmt.Errorf("draw a fence: %w", err)
 	}
-	return fence, fenced(tx.Exec(ctx, move, c.RunID, c.Fence, fence))
+	return fence, nil
 }
 
-// Cancelling moves a running run to cancelling; its worker sees it at its next
-// step. by is a person's name; reason is set when a change of the connection
-// stops the run.
+// Cancelling moves the running run that holds c to cancelling; its worker sees it
+// at its next step. by is a person's name; reason is set when a change of the
+// connection stops the run.
 func Cancelling(ctx context.Context, tx db.Tx, c *Claim, by string, reason op.Reason) error {
 	if err := Guard(ctx, tx, c.RunID, c.Fence); err != nil {
 		return err
 	}
-	err := fenced(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', cancel_by = $3, cancel_reason = $4
-		WHERE id = $1 AND fence = $2 AND state = 'running'`, c.RunID, c.Fence, by, string(reason)))
+	err := moved(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', cancel_by = $2, cancel_reason = $3, cancel_at = interlock_now()
+		WHERE id = $1 AND state = 'running'`, c.RunID, by, string(reason)))
 	if err != nil {
 		return err
 	}
@@ -381,38 +472,45 @@ type End struct {
 	Note    string
 }
 
-// Finish ends a run and frees its scope.
-func Finish(ctx context.Context, tx db.Tx, run string, fence int64, e End) error {
-	if err := fenced(tx.Exec(ctx, `DELETE FROM run_claims WHERE run_id = $1 AND fence = $2`, run, fence)); err != nil {
+// Finish ends the run that holds c and frees its scope.
+func Finish(ctx context.Context, tx db.Tx, c *Claim, e End) error {
+	if err := fenced(tx.Exec(ctx, `DELETE FROM run_claims WHERE run_id = $1 AND fence = $2`, c.RunID, c.Fence)); err != nil {
 		return err
 	}
 	cause := ""
 	if e.Cause != nil {
 		b, err := json.Marshal(e.Cause)
 		if err != nil {
-			return fmt.Errorf("cause of run %s: %w", run, err)
+			return fmt.Errorf("cause of run %s: %w", c.RunID, err)
 		}
 		cause = string(b)
 	}
-	err := fenced(tx.Exec(ctx, `UPDATE runs SET state = 'finished', outcome = $3, cause = $4, ended_at = interlock_now(),
-		waiting_until = NULL, waiting_for = '', cancel_by = CASE WHEN CAST($5 AS TEXT) = '' THEN cancel_by ELSE CAST($5 AS TEXT) END,
-		cancel_note = CASE WHEN CAST($6 AS TEXT) = '' THEN cancel_note ELSE CAST($6 AS TEXT) END
-		WHERE id = $1 AND fence = $2 AND state <> 'finished'`, run, fence, string(e.Outcome), cause, e.By, e.Note))
+	by := ""
+	if e.By != "" {
+		by = `, cancel_by = $5, cancel_note = $6, cancel_at = interlock_now()`
+	}
+	args := []any{c.RunID, string(c.State), string(e.Outcome), cause}
+	if e.By != "" {
+		args = append(args, e.By, e.Note)
+	}
+	err := moved(tx.Exec(ctx, `UPDATE runs SET state = 'finished', outcome = $3, cause = $4, ended_at = interlock_now(),
+		waiting_until = NULL, waiting_for = ''`+by+` WHERE id = $1 AND state = $2`, args...))
 	if err != nil {
 		return err
 	}
-	return Event(ctx, tx, run, fence, op.EventEnded, string(e.Outcome))
+	return Event(ctx, tx, c.RunID, c.Fence, op.EventEnded, string(e.Outcome))
 }
 
-// Heal removes a slot whose run is missing or finished. It reports whether there
-// was one to remove.
-func Heal(ctx context.Context, tx db.Tx, c *Claim) (bool, error) {
-	n, err := tx.Exec(ctx, `DELETE FROM run_claims WHERE scope = $1 AND run_id = $2
-		AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = $2 AND runs.state <> 'finished')`, c.Scope, c.RunID)
+// Heal removes a slot whose run is missing or finished, and returns the workspace
+// of its connection.
+func Heal(ctx context.Context, tx db.Tx, c *Claim) (workspace string, err error) {
+	err = fenced(tx.Exec(ctx, `DELETE FROM run_claims WHERE scope = $1 AND run_id = $2
+		AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = $2 AND runs.state <> 'finished')`, c.Scope, c.RunID))
 	if err != nil {
-		return false, fmt.Errorf("heal the slot: %w", err)
+		return "", err
 	}
-	return n == 1, nil
+	err = tx.QueryRow(ctx, `SELECT workspace_id FROM connections WHERE id = $1`, c.Scope).Scan(&workspace)
+	return workspace, err
 }
 
 // fenced turns "no row was changed" into [ErrFenced].
@@ -424,4 +522,12 @@ func fenced(rows int64, err error) error {
 		return ErrFenced
 	}
 	return nil
+}
+
+// moved turns "no row was changed" into [ErrMoved].
+func moved(rows int64, err error) error {
+	if err == nil && rows == 0 {
+		return ErrMoved
+	}
+	return err
 }

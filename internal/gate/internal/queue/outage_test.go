@@ -71,7 +71,7 @@ func TestOutage(t *testing.T) {
 		l := newLog()
 		q, err := New(d, Config{
 			Workers: 1, Logger: slog.New(l),
-			Handle: func(_ context.Context, _ int64, args Args) { worked <- args },
+			Handle: func(_ context.Context, _ int64, args Args) time.Duration { worked <- args; return 0 },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,6 @@ package queue
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -33,8 +32,9 @@ type Args struct {
 func (Args) Kind() string { return "run" }
 
 // Handler works on one run. It never returns an error: how the run ended is in
-// our rows, and there is nothing that River could try again.
-type Handler func(ctx context.Context, jobID int64, args Args)
+// our rows, and there is nothing that River could try again. again above zero puts
+// the job back for that long, for this or another node to take.
+type Handler func(ctx context.Context, jobID int64, args Args) (again time.Duration)
 
 // Config says how a queue works. The zero Config only inserts.
 type Config struct {
@@ -124,7 +124,9 @@ type worker struct {
 
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, job *river.Job[Args]) error {
-	w.handle(ctx, job.ID, job.Args)
+	if again := w.handle(ctx, job.ID, job.Args); again > 0 {
+		return river.JobSnooze(again) // counts as no attempt
+	}
 	return nil
 }
 
@@ -165,35 +167,11 @@ func settle(ctx context.Context, tx db.Tx, job int64, state string) error {
 	return nil
 }
 
-// Life is what the queue knows of a job.
-type Life int
-
-// The lives of a job.
+// The states of a job, as the conditions of statements that join river_job j.
 const (
-	Gone    Life = iota // settled, or there is no such job
-	Waiting             // will be taken
-	Taken               // was taken by a worker, here or elsewhere
+	IsWaiting = `CAST(j.state AS TEXT) IN ('available', 'pending', 'retryable', 'scheduled')` // will be taken
+	IsTaken   = `CAST(j.state AS TEXT) = 'running'`                                           // was taken by a worker, here or elsewhere
 )
-
-// LifeOf tells whether a job can still begin its run.
-func LifeOf(ctx context.Context, tx db.Tx, job int64) (Life, error) {
-	var state string
-	err := tx.QueryRow(ctx, `SELECT CAST(state AS TEXT) FROM river_job WHERE id = $1`, job).Scan(&state)
-	switch {
-	case errors.Is(err, db.ErrNoRows):
-		return Gone, nil
-	case err != nil:
-		return Gone, fmt.Errorf("look up job %d: %w", job, err)
-	}
-	switch rivertype.JobState(state) {
-	case rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateScheduled:
-		return Waiting, nil
-	case rivertype.JobStateRunning:
-		return Taken, nil
-	case rivertype.JobStateCancelled, rivertype.JobStateCompleted, rivertype.JobStateDiscarded:
-	}
-	return Gone, nil
-}
 
 // DiscardTaken settles every job that a worker had taken. It is for the start of
 // a process that is alone on its database: nobody can be working on them.
