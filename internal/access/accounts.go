@@ -189,6 +189,9 @@ func ChangePassword(ctx context.Context, d *db.DB, limits Limits, a Actor, remot
 func EndTokens(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 	_, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now()
 		WHERE user_id = $1 AND ($2 = '' OR workspace_id = $2) AND revoked_at IS NULL`, userID, workspaceID)
+	if err == nil && workspaceID == "" { // nor does a sign-in that waits for a second factor go on
+		_, err = tx.Exec(ctx, `DELETE FROM ceremonies WHERE user_id = $1`, userID)
+	}
 	if err != nil {
 		return fmt.Errorf("end tokens: %w", err)
 	}

@@ -115,7 +115,8 @@ type Session struct {
 // SignIn opens a session and returns its bearer secret, which is told this once.
 // Whatever is wrong with the credentials, the error is [ErrUnauthenticated], and
 // unknown accounts cost the same work as known ones. When the limits are used up
-// it is a [*LimitError] and the password is not looked at.
+// it is a [*LimitError] and the password is not looked at. Who has a second factor
+// gets a [*SecondFactorError]: [Factors.FinishSignIn] goes on from there.
 func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret string, s Session, err error) {
 	email := strings.ToLower(strings.TrimSpace(c.Email))
 	if CheckName("email", email, maxEmail) != nil || len(c.Password) > maxPassword {
@@ -139,43 +140,73 @@ func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret
 		return "", Session{}, ErrUnauthenticated
 	}
 
-	name := c.Device
-	if CheckName("device", name, maxTokenName) != nil {
-		name = "Sign-in"
-	}
-	column, ref := Ref(c.Workspace)
-	var key string
-	secret, key = newSecret(sessionPrefix)
-	id := NewID()
+	who := entrant{User: user, Hash: hash, Workspace: c.Workspace, Device: c.Device}
+	var second *SecondFactorError
 	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		var workspace string
-		err := tx.QueryRow(ctx, `SELECT w.id FROM members m JOIN workspaces w ON w.id = m.workspace_id
-			JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL AND u.password_hash = $2
-			WHERE m.user_id = $1 AND ($3 OR w.`+column+` = $4) ORDER BY w.name, w.id LIMIT 1`,
-			user, hash, c.Workspace == "", ref).Scan(&workspace)
-		if errors.Is(err, db.ErrNoRows) {
-			return ErrUnauthenticated
-		} else if err != nil {
+		second = nil
+		if has, err := hasFactor(ctx, tx, user); err != nil {
+			return err
+		} else if has {
+			if second, err = who.wait(ctx, tx); err != nil {
+				return err
+			}
+			return spent.giveBack(ctx, tx)
+		}
+		if secret, err = who.open(ctx, tx); err != nil {
 			return err
 		}
-		if err := spent.refund(ctx, tx); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at, proved_at)
-			VALUES ($1, $2, 'session', $3, $4, $5, interlock_now(), interlock_now() + $6, $7, interlock_now(), interlock_now())`,
-			id, key, workspace, user, name, SessionLifetime.Microseconds(), SessionIdle.Microseconds())
-		return err
+		return spent.refund(ctx, tx)
 	})
-	if errors.Is(err, ErrUnauthenticated) {
-		return "", Session{}, err
-	} else if err != nil {
+	switch {
+	case errors.Is(err, ErrUnauthenticated):
+		return "", Session{}, ErrUnauthenticated
+	case err != nil:
 		return "", Session{}, fmt.Errorf("sign in: %w", err)
+	case second != nil:
+		return "", Session{}, second
 	}
-	if s.Actor, err = Authenticate(ctx, d, secret); err != nil {
+	return opened(ctx, d, secret)
+}
+
+// opened returns a session that was opened just now.
+func opened(ctx context.Context, d *db.DB, secret string) (string, Session, error) {
+	a, err := Authenticate(ctx, d, secret)
+	if err != nil {
 		return "", Session{}, err
 	}
-	s.ExpiresAt = s.Actor.expires
-	return secret, s, nil
+	return secret, Session{Actor: a, ExpiresAt: a.expires}, nil
+}
+
+// entrant is someone who proved who they are, as far as was asked yet.
+type entrant struct {
+	User      string `json:"user"`
+	Hash      string `json:"hash"` // of their password then
+	Workspace string `json:"workspace"`
+	Device    string `json:"device"`
+}
+
+// open opens the session. [ErrUnauthenticated] when there is no such workspace of
+// theirs, or their account or password changed meanwhile.
+func (e entrant) open(ctx context.Context, tx db.Tx) (secret string, err error) {
+	if CheckName("device", e.Device, maxTokenName) != nil {
+		e.Device = "Sign-in"
+	}
+	column, ref := Ref(e.Workspace)
+	var workspace string
+	err = tx.QueryRow(ctx, `SELECT w.id FROM members m JOIN workspaces w ON w.id = m.workspace_id
+		JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL AND u.password_hash = $2
+		WHERE m.user_id = $1 AND ($3 OR w.`+column+` = $4) ORDER BY w.name, w.id LIMIT 1`,
+		e.User, e.Hash, e.Workspace == "", ref).Scan(&workspace)
+	if errors.Is(err, db.ErrNoRows) {
+		return "", ErrUnauthenticated
+	} else if err != nil {
+		return "", err
+	}
+	secret, hash := newSecret(sessionPrefix)
+	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at, proved_at)
+		VALUES ($1, $2, 'session', $3, $4, $5, interlock_now(), interlock_now() + $6, $7, interlock_now(), interlock_now())`,
+		NewID(), hash, workspace, e.User, e.Device, SessionLifetime.Microseconds(), SessionIdle.Microseconds())
+	return secret, err
 }
 
 // SignOut ends the session or token that a was proved by. Its secret is no good

@@ -91,27 +91,33 @@ const visible = `t.workspace_id = m.workspace_id AND (m.all_tenants OR EXISTS (S
 // there. Rights are read anew, so that what was taken away a moment ago is gone.
 // A tenant that a may not see is [op.ErrNotFound], by the very statement that
 // finds no row for one that does not exist; lacking need in a visible tenant is
-// [op.ErrForbidden].
+// [op.ErrForbidden]. Who lacks the second factor that the workspace requires gets
+// [ErrFactorRequired] for each tenant that they see, here and from
+// [AuthorizeWorkspace].
 func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.Capability) (TenantAccess, error) {
 	column, value := Ref(ref)
 	var (
 		ta                 TenantAccess
 		role, denied, only string
 		status             string
+		lacking            bool
 		archived           *int64
 		created            int64
 	)
 	t, w := &ta.Tenant, &ta.Workspace
 	err := tx.QueryRow(ctx, `SELECT w.id, w.slug, w.name, m.role, m.denied, k.only_caps,
-		t.id, t.slug, t.name, t.domain, t.directory_id, t.status, t.onboarding_step, t.owner_name, t.archived_at, t.created_at`+
+		t.id, t.slug, t.name, t.domain, t.directory_id, t.status, t.onboarding_step, t.owner_name, t.archived_at, t.created_at, `+lacksFactor+
 		member+` JOIN tenants t ON `+visible+` WHERE m.workspace_id = $1 AND m.user_id = $2 AND t.`+column+` = $4`,
 		a.workspace.ID, a.id, a.token, value).
 		Scan(&w.ID, &w.Slug, &w.Name, &role, &denied, &only,
-			&t.ID, &t.Slug, &t.Name, &t.Domain, &t.DirectoryID, &status, &t.OnboardingStep, &t.Owner, &archived, &created)
+			&t.ID, &t.Slug, &t.Name, &t.Domain, &t.DirectoryID, &status, &t.OnboardingStep, &t.Owner, &archived, &created, &lacking)
 	if errors.Is(err, db.ErrNoRows) {
 		return TenantAccess{}, op.ErrNotFound
 	} else if err != nil {
 		return TenantAccess{}, fmt.Errorf("authorize: %w", err)
+	}
+	if lacking {
+		return TenantAccess{}, ErrFactorRequired
 	}
 	t.WorkspaceID, t.Status, t.CreatedAt = w.ID, tenancy.TenantStatus(status), db.Time(created)
 	if archived != nil {
@@ -133,13 +139,16 @@ func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.
 // is no member any more gets [op.ErrNotFound], who lacks need [op.ErrForbidden].
 func AuthorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Capability) (Scope, error) {
 	var role, denied, only string
-	var everything bool
-	err := tx.QueryRow(ctx, `SELECT m.role, m.denied, k.only_caps, m.all_tenants`+member+` WHERE m.workspace_id = $1 AND m.user_id = $2`,
-		a.workspace.ID, a.id, a.token).Scan(&role, &denied, &only, &everything)
+	var everything, lacking bool
+	err := tx.QueryRow(ctx, `SELECT m.role, m.denied, k.only_caps, m.all_tenants, `+lacksFactor+member+` WHERE m.workspace_id = $1 AND m.user_id = $2`,
+		a.workspace.ID, a.id, a.token).Scan(&role, &denied, &only, &everything, &lacking)
 	if errors.Is(err, db.ErrNoRows) {
 		return Scope{}, op.ErrNotFound
 	} else if err != nil {
 		return Scope{}, fmt.Errorf("authorize: %w", err)
+	}
+	if lacking {
+		return Scope{}, ErrFactorRequired
 	}
 	g, err := grants(role, denied, only)
 	if err != nil {

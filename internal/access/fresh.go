@@ -73,39 +73,73 @@ func RequireFresh(ctx context.Context, tx db.Tx, a Actor) error {
 	return nil
 }
 
-// Proof is what someone shows to prove again who they are.
+// Proof is what someone shows to prove who they are. Who has a second factor proves
+// it by a code or a passkey, who has none by the password.
 type Proof struct {
 	Password string
+	Code     string // of an authenticator app, or a recovery code
+	Passkey  string // answer of a browser to [Factors.AskConfirm] or [Factors.AskPasskey]
 	Remote   string // address of the peer, without its port
+}
+
+// ConfirmKinds returns which second factors a confirms with; none: with the password.
+func ConfirmKinds(ctx context.Context, tx db.Tx, a Actor) ([]FactorKind, error) {
+	return factorKinds(ctx, tx, a.id)
+}
+
+// AskConfirm returns what the browser of a is asked that confirms by a passkey. The
+// passkey has to verify its person.
+func (f *Factors) AskConfirm(ctx context.Context, d *db.DB, a Actor) (options json.RawMessage, err error) {
+	if !a.SignedIn() {
+		return nil, ErrNoSession
+	}
+	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		c := ceremony{id: ofSession(confirmCeremony, a), kind: confirmCeremony, user: a.id}
+		if options, c.data.Question, err = f.ask(ctx, tx, a.id, true); err != nil {
+			return err
+		}
+		return c.begin(ctx, tx)
+	})
+	return options, err
 }
 
 // Confirm makes the session of a fresh and returns its new secret: the one that a
 // came with is over. A wrong proof is an [*op.FieldError]; tries count as sign-ins
 // do. An API token can't be confirmed: [ErrNoSession].
-func Confirm(ctx context.Context, d *db.DB, limits Limits, a Actor, p Proof) (secret string, err error) {
+func (f *Factors) Confirm(ctx context.Context, d *db.DB, limits Limits, a Actor, p Proof) (secret string, err error) {
 	if !a.SignedIn() {
 		return "", ErrNoSession
-	}
-	if len(p.Password) > maxPassword {
-		return "", wrongPassword
 	}
 	spent, err := limits.charge(ctx, d, a.email, p.Remote)
 	if err != nil {
 		return "", err
 	}
 	var hash string
+	var second bool
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		return tx.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1`, a.id).Scan(&hash)
+		return tx.QueryRow(ctx, `SELECT password_hash, EXISTS (SELECT 1 FROM factors f WHERE f.user_id = u.id)
+			FROM users u WHERE id = $1`, a.id).Scan(&hash, &second)
 	})
 	if err != nil {
 		return "", fmt.Errorf("confirm: %w", err)
 	}
-	if ok, err := passwordMatches(ctx, p.Password, hash); err != nil {
-		return "", fmt.Errorf("confirm: %w", err)
-	} else if !ok {
-		return "", wrongPassword
+	if !second {
+		if len(p.Password) > maxPassword {
+			return "", wrongPassword
+		}
+		if ok, err := passwordMatches(ctx, p.Password, hash); err != nil {
+			return "", fmt.Errorf("confirm: %w", err)
+		} else if !ok {
+			return "", wrongPassword
+		}
 	}
+	var wrong error
 	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		if second {
+			if wrong, err = f.checkConfirm(ctx, tx, a, p); err != nil || wrong != nil {
+				return err
+			}
+		}
 		if secret, err = renew(ctx, tx, a); err != nil {
 			return err
 		}
@@ -114,10 +148,24 @@ func Confirm(ctx context.Context, d *db.DB, limits Limits, a Actor, p Proof) (se
 	if err != nil {
 		return "", fmt.Errorf("confirm: %w", err)
 	}
-	return secret, nil
+	return secret, wrong
 }
 
-var wrongPassword = &op.FieldError{Field: "password", Detail: "is not your password"}
+func (f *Factors) checkConfirm(ctx context.Context, tx db.Tx, a Actor, p Proof) (wrong, err error) {
+	if p.Passkey == "" {
+		return f.check(ctx, tx, a.id, "", p)
+	}
+	c, err := try(ctx, tx, confirmCeremony, ofSession(confirmCeremony, a))
+	if errors.Is(err, errOver) {
+		return wrongPasskey, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if err := c.end(ctx, tx); err != nil {
+		return nil, err
+	}
+	return f.check(ctx, tx, a.id, c.data.Question, p)
+}
 
 // renew gives the session of a a new secret, and notes that its person proved now
 // who they are.

@@ -115,15 +115,20 @@ func (l Limits) charge(ctx context.Context, d *db.DB, email, remote string) (*sp
 	return s, nil
 }
 
-// refund gives a try back that was right, and remembers where it came from.
-func (s *spending) refund(ctx context.Context, tx db.Tx) error {
+// giveBack gives a try back that was right as far as it went.
+func (s *spending) giveBack(ctx context.Context, tx db.Tx) error {
 	for _, subject := range s.subjects {
 		if _, err := tx.Exec(ctx, `UPDATE sign_in_budget SET failures = failures - 1 WHERE subject = $1 AND failures > 0`, subject); err != nil {
 			return err
 		}
 	}
-	if s.usual == "" {
-		return nil
+	return nil
+}
+
+// refund gives a try back that was right, and remembers where it came from.
+func (s *spending) refund(ctx context.Context, tx db.Tx) error {
+	if err := s.giveBack(ctx, tx); err != nil || s.usual == "" {
+		return err
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO sign_in_budget (subject, failures, since) VALUES ($1, 0, interlock_now())
 		ON CONFLICT (subject) DO UPDATE SET since = interlock_now()`, s.usual)

@@ -59,7 +59,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn, access.NewFactors(seeded.Root)), Store: st, Gate: g, Feed: w.feed, Budgets: budgets})
+	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn, access.NewFactors(seeded.Root, "https://interlock.example")), Store: st, Gate: g, Feed: w.feed, Budgets: budgets})
 	w.http = httptest.NewServer(httpx.Front{Logger: logger, Requests: budgets.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
 	w.document = readDocument(t, w.http)

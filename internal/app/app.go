@@ -153,7 +153,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	door := httpx.NewDoor(d, cfg.SignIn, access.NewFactors(cfg.Root))
+	door := httpx.NewDoor(d, cfg.SignIn, access.NewFactors(cfg.Root, cfg.PublicURL))
 	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute)}
 	programs := api.New(api.Deps{
 		Door: door, Store: st, Gate: g, Feed: feed, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,

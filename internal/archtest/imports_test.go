@@ -36,7 +36,8 @@ var rooms = []room{
 	{"internal/catalogue", []string{"internal/op", "internal/provider", "internal/strictjson", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
 	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
 
-	{"internal/access", []string{"internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
+	{"internal/factor", nil, "how second factors work: it stores nothing and knows nobody"},
+	{"internal/access", []string{"internal/db", "internal/factor", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 
 	{"internal/gate/internal/ledger", []string{"internal/db", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
@@ -106,6 +107,10 @@ var dependencies = []dependency{
 	{"github.com/riverqueue/river", []string{"internal/db", "internal/gate/..."}, false, "whoever can reach the queue can start work around the gate"},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/vault"}, false, "cryptography in one room"},
 	{"github.com/alexedwards/argon2id", []string{"internal/access"}, false, "passwords in one room"},
+	{"github.com/pquerna/otp", []string{"internal/factor"}, true, "second factors in one room; tests have an authenticator app of their own"},
+	{"github.com/go-webauthn/webauthn", []string{"internal/factor"}, false, "second factors in one room"},
+	{"github.com/boombuler/barcode", []string{"internal/factor"}, false, "second factors in one room"},
+	{"github.com/descope/virtualwebauthn", nil, true, "tests have a passkey of their own"},
 	{"github.com/Azure/azure-sdk-for-go/sdk/azcore", []string{"internal/provider/graph"}, true, "only one provider's client knows its SDK"},
 	{"github.com/Azure/azure-sdk-for-go/sdk/azidentity", []string{"internal/provider/graph"}, false, "only one provider's client knows its SDK"},
 	{"golang.org/x/time", []string{"internal/access", "internal/httpx", "internal/provider/graph"}, false, "rates of calls, in and out"},

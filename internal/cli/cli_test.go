@@ -96,7 +96,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root)), Store: st, Gate: g, Feed: w.feed, Logger: logger}))
+	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "")), Store: st, Gate: g, Feed: w.feed, Logger: logger}))
 	t.Cleanup(s.Close)
 	w.url = s.URL
 

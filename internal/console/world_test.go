@@ -63,7 +63,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 	if w.gate, err = gate.New(d, w.store, gate.Config{Logger: slog.New(slog.DiscardHandler), Changed: w.feed.Changed}); err != nil {
 		t.Fatal(err)
 	}
-	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root)), w.store, w.gate, w.feed
+	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "https://interlock.example")), w.store, w.gate, w.feed
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -78,7 +78,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 
 // limit bounds the guessing of passwords from here on.
 func (w *world) limit(l access.Limits) {
-	w.console.door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root))
+	w.console.door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, "https://interlock.example"))
 }
 
 // ready adds a tenant with one connection that is ready for every operation, as

@@ -114,6 +114,7 @@ func Explain(err error, requestID string) *Problem {
 		forbidden *Forbidden
 		field     *op.FieldError
 		tries     *access.LimitError
+		second    *access.SecondFactorError
 		large     *http.MaxBytesError
 	)
 	switch {
@@ -129,6 +130,14 @@ func Explain(err error, requestID string) *Problem {
 		return NewProblem(op.ProblemSignedOut, nil).with("WWW-Authenticate", `Bearer realm="interlock"`)
 	case errors.Is(err, access.ErrNotFresh):
 		return NewProblem(op.ProblemNotFresh, nil)
+	case errors.Is(err, access.ErrFactorRequired):
+		return NewProblem(op.ProblemFactorMissing, nil)
+	case errors.As(err, &second):
+		return NewProblem(op.ProblemSecondFactor, nil).with("WWW-Authenticate", `Bearer realm="interlock"`)
+	case errors.Is(err, access.ErrSignInOver):
+		return NewProblem(op.ProblemSignInOver, nil).with("WWW-Authenticate", `Bearer realm="interlock"`)
+	case errors.Is(err, access.ErrNoPasskeys):
+		return NewProblem(op.ProblemNoPasskeys, nil)
 	case errors.Is(err, access.ErrNoSession):
 		return NewProblem(op.ProblemSessionOnly, nil)
 	case errors.As(err, &tries):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -18,25 +17,27 @@ const sessionCookie = "__Host-interlock"
 // SetSession gives the browser the secret of a session. It ends with the browser,
 // or earlier with the session.
 func SetSession(w http.ResponseWriter, secret string) {
-	http.SetCookie(w, cookie(secret, 0))
+	http.SetCookie(w, cookie(sessionCookie, secret, 0))
 }
 
 // ForgetSession takes the session's secret away from the browser.
 func ForgetSession(w http.ResponseWriter) {
-	http.SetCookie(w, cookie("", -1))
+	http.SetCookie(w, cookie(sessionCookie, "", -1))
 }
 
-func cookie(secret string, maxAge int) *http.Cookie {
+func cookie(name, secret string, maxAge int) *http.Cookie {
 	return &http.Cookie{
-		Name: sessionCookie, Value: secret, Path: "/", MaxAge: maxAge,
+		Name: name, Value: secret, Path: "/", MaxAge: maxAge,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, // Lax: links in mails lead in
 	}
 }
 
 // SessionSecret returns the secret of the session that a request carries; empty
 // when it carries none.
-func SessionSecret(r *http.Request) string {
-	c, err := r.Cookie(sessionCookie)
+func SessionSecret(r *http.Request) string { return cookieValue(r, sessionCookie) }
+
+func cookieValue(r *http.Request, name string) string {
+	c, err := r.Cookie(name)
 	if err != nil {
 		return ""
 	}
@@ -95,25 +96,4 @@ func (d *Door) Workspaces(ctx context.Context, a access.Actor) (places []access.
 // [access.Switch].
 func (d *Door) Switch(ctx context.Context, a access.Actor, workspace string) (secret string, err error) {
 	return access.Switch(ctx, d.db, a, workspace)
-}
-
-// Fresh lets a make a change that asks for a fresh sign-in; see
-// [access.RequireFresh].
-func (d *Door) Fresh(ctx context.Context, a access.Actor) error {
-	return d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error { return access.RequireFresh(ctx, tx, a) })
-}
-
-// Confirm makes the session of a fresh; see [access.Confirm].
-func (d *Door) Confirm(ctx context.Context, a access.Actor, p access.Proof) (secret string, err error) {
-	return access.Confirm(ctx, d.db, d.limits, a, p)
-}
-
-// Keep seals a form while its sender proves who they are; see [access.Factors.Keep].
-func (d *Door) Keep(a access.Actor, path string, values url.Values) (string, error) {
-	return d.factors.Keep(a, path, values)
-}
-
-// Kept returns what Keep sealed.
-func (d *Door) Kept(a access.Actor, path, sealed string) (url.Values, error) {
-	return d.factors.Kept(a, path, sealed)
 }

@@ -34,11 +34,11 @@ func (o Outcome) ExitCode() int {
 // HTTPStatus returns the status that carries the problem: 500 when it is unknown.
 func (p Problem) HTTPStatus() int {
 	switch p {
-	case ProblemForbidden, ProblemNotFresh, ProblemSessionOnly:
+	case ProblemForbidden, ProblemNotFresh, ProblemSessionOnly, ProblemFactorMissing:
 		return http.StatusForbidden
 	case ProblemNotFound:
 		return http.StatusNotFound
-	case ProblemSessionEnded, ProblemSignedOut:
+	case ProblemSessionEnded, ProblemSignedOut, ProblemSecondFactor, ProblemSignInOver:
 		return http.StatusUnauthorized
 	case ProblemFormStale, ProblemCursor:
 		return http.StatusBadRequest
@@ -48,7 +48,7 @@ func (p Problem) HTTPStatus() int {
 		return http.StatusUnprocessableEntity
 	case ProblemTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case ProblemConflict, ProblemNoAddress:
+	case ProblemConflict, ProblemNoAddress, ProblemNoPasskeys:
 		return http.StatusConflict
 	case ProblemUpdating, ProblemUnavailable, ProblemLiveLost:
 		return http.StatusServiceUnavailable

@@ -31,6 +31,10 @@ const (
 	ProblemTooManyTries    Problem = "too_many_tries"         // of passwords; args: retry_after
 	ProblemNotFresh        Problem = "fresh_sign_in_required" //
 	ProblemSessionOnly     Problem = "session_required"       // a token asked for what only a session may
+	ProblemSecondFactor    Problem = "second_factor_required" // the password was right
+	ProblemFactorMissing   Problem = "second_factor_missing"  // a workspace requires one
+	ProblemSignInOver      Problem = "sign_in_over"           // it took too long, or too many tries
+	ProblemNoPasskeys      Problem = "passkeys_unavailable"   // of this server
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by

@@ -606,6 +606,26 @@ var problems = map[Problem]text{
 		why:   "This change needs a sign-in from the last 15 minutes. Nothing was changed.",
 		next:  "Prove who you are, then send the request again.",
 	},
+	ProblemSecondFactor: {
+		title: "Enter your second factor",
+		why:   "The password is right. This account also needs a code.",
+		next:  "Send the sign-in again with a code from your authenticator app, or with a recovery code.",
+	},
+	ProblemFactorMissing: {
+		title: "Add a second factor first",
+		why:   "This workspace requires a second factor, and you don't have one yet. Nothing was changed.",
+		next:  "Add an authenticator app or a passkey on your Security page.",
+	},
+	ProblemSignInOver: {
+		title: "Start signing in again",
+		why:   "The second factor took more than 10 minutes or 5 tries. You are not signed in.",
+		next:  "Enter your email and password again.",
+	},
+	ProblemNoPasskeys: {
+		title: "Passkeys aren't available here",
+		why:   "Passkeys need the server's public address: a name that starts with https://, or localhost. Nothing was changed.",
+		next:  "Use an authenticator app, or ask whoever runs the server to set --public-url (INTERLOCK_PUBLIC_URL).",
+	},
 	ProblemSessionOnly: {
 		title: "API tokens can't make this change",
 		why:   "This change needs a person who signed in during the last 15 minutes. Nothing was changed.",
