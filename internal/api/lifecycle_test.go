@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -265,19 +266,28 @@ func TestAuditPages(t *testing.T) {
 func TestData(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		tenant, connection := w.ready("kestrel")
-		dataset := func(name string, rows ...string) {
-			w.Exec(`INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, next, as_of, row_count, run_id) VALUES ($1, $2, $3, $4, 1, 2, interlock_now(), $5, 'r')`,
-				connection, name, w.Workspace, tenant, len(rows))
-			for _, row := range rows {
-				parent, id, _ := strings.Cut(row, "/")
-				w.Exec(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES ($1, $2, 1, $3, $4, $4, $4, '#microsoft.graph.group', '', '{"id":"x"}')`,
-					connection, name, parent, id)
+		generation := 0
+		dataset := func(name string, ids ...string) {
+			generation++
+			w.Exec(`INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, as_of, row_count, run_id) VALUES ($1, $2, $3, $4, $5, interlock_now(), $6, 'r')`,
+				connection, name, w.Workspace, tenant, generation, len(ids))
+			for _, id := range ids {
+				w.Exec(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES ($1, $2, $3, '', $4, $4, $4, '#microsoft.graph.group', '', '{"id":"x"}')`,
+					connection, name, generation, id)
 			}
 		}
-		dataset("groups", "/g-1", "/g-2", "/g-3")
-		dataset("group_members", "g-1/ana", "g-1/tom", "g-2/ana")
-		dataset("inventory/mobileApps", "/app-1")
-		dataset("inventory/managedDevices", "/device-1", "/device-2")
+		dataset("groups", "g-1", "g-2", "g-3")
+		w.Write(func(ctx context.Context, tx db.Tx) error {
+			if _, err := tx.Exec(ctx, `INSERT INTO generations (id, connection_id, dataset) VALUES ($1, $2, 'groups')`, generation, connection); err != nil {
+				return err
+			}
+			return store.PutGroupMembers(ctx, tx, int64(generation), []store.GroupMember{
+				{Group: "g-1", Member: "ana", Type: "#microsoft.graph.user"}, {Group: "g-1", Member: "g-2", Type: "#microsoft.graph.group"},
+				{Group: "g-2", Member: "ana", Type: "#microsoft.graph.user"},
+			})
+		})
+		dataset("inventory/mobileApps", "app-1")
+		dataset("inventory/managedDevices", "device-1", "device-2")
 		w.Exec(`UPDATE datasets SET stale_reason = 'provider_throttled' WHERE name = 'inventory/mobileApps'`)
 
 		var groups Page[store.Record]
@@ -323,8 +333,26 @@ func TestData(t *testing.T) {
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-2").want(http.StatusOK, &g)
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-9").problem(http.StatusNotFound, "not_found")
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?connection=kestrel").want(http.StatusOK, &groups)
-		if len(groups.Items) != 2 {
+		if len(groups.Items) != 2 || groups.Items[0].ID != "ana" || groups.Items[0].Name != "" || groups.Items[1].Name != "g-2" || groups.Items[1].Parent != "g-1" ||
+			string(groups.Items[0].Data) != `{"@odata.type":"#microsoft.graph.user","id":"ana"}` {
 			t.Errorf("members are %+v", groups)
+		}
+		for query, want := range map[string]string{"limit=1": "ana", "q=G-": "g-2", "q=ana": "ana", "q=an": ""} {
+			var found Page[store.Record]
+			w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?"+query).want(http.StatusOK, &found)
+			var got []string
+			for _, m := range found.Items {
+				got = append(got, m.ID)
+			}
+			if strings.Join(got, ",") != want || (found.Next != nil) != (query == "limit=1") {
+				t.Errorf("members of %s: %q", query, got)
+			}
+			if found.Next != nil {
+				w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?limit=1&cursor="+*found.Next).want(http.StatusOK, &found)
+				if len(found.Items) != 1 || found.Items[0].ID != "g-2" || found.Next != nil {
+					t.Errorf("the second page is %+v", found)
+				}
+			}
 		}
 		w.get(w.Viewer, "/tenants/kestrel/groups?connection=elsewhere").problem(http.StatusNotFound, "not_found")
 		var objects Page[store.InventoryRecord]

@@ -113,34 +113,58 @@ type Report interface {
 
 // Row is one object of a dataset.
 type Row struct {
-	ID         string          // unique in dataset and parent
-	Parent     string          // id of what it belongs to, for members of a group; else empty
+	ID         string          // unique in its dataset
 	Name       string          //
 	Type       string          // of a group, a [tenancy.GroupType]; else the @odata.type
 	ModifiedAt string          // as the provider wrote it; may be empty
 	Data       json.RawMessage // byte-faithful
 }
 
-// Round is one pass over a dataset: rows are staged out of sight of readers and
-// take the place of the old ones at Commit, all at once. A round that is never
-// committed changes nothing that readers see.
+// Member is an object in a group.
+type Member struct {
+	Group, ID string
+	Type      string // the @odata.type; may be empty
+}
+
+// Round is one pass over a dataset. The rows of a full round are written out of
+// sight of readers and take the place of the old ones at Commit, all at once; one
+// that is never committed changes nothing that readers see.
+//
+// An incremental round changes the rows that readers see, in small steps, and
+// takes the token away until Commit sets the next one: after a round that was cut
+// off there is no token to go on from. So it begins only when it has read what it
+// needs.
+//
+// Rows and members may come in any number; they are written in transactions that
+// hold up nobody.
 type Round interface {
+	// Put writes rows. The same row put again replaces the earlier one.
 	Put(ctx context.Context, rows []Row) error
-	// Remove takes away the rows of parent with these ids, and every row whose
-	// Parent is one of the ids. Calls take effect in their order: a row that is Put
-	// after it was removed stays. Ids that are not there are no error.
-	Remove(ctx context.Context, parent string, ids []string) error
-	// Commit shows the round to readers, with the token to go on from next time
-	// (empty: none) and returns how many rows there are now.
-	Commit(ctx context.Context, delta string) (int64, error)
+	// Remove takes away rows, and the members of those that are groups. Ids that are
+	// not there are no error.
+	Remove(ctx context.Context, ids []string) error
+	// PutMembers writes members of groups. One that is there already stays.
+	PutMembers(ctx context.Context, members []Member) error
+	// RemoveMembers takes members away. Those that are not there are no error.
+	RemoveMembers(ctx context.Context, members []Member) error
+	// Commit shows the round to readers and returns the dataset as it is then.
+	Commit(ctx context.Context, end Committed) (Dataset, error)
+}
+
+// Committed is how a round ends.
+type Committed struct {
+	Delta      string // token to go on from next time; empty: none
+	Unreadable int64  // objects of the round that could not be kept
 }
 
 // Dataset is what is known of one dataset of a connection.
 type Dataset struct {
-	AsOf    time.Time // of the last commit; zero when there never was one
-	Count   int64
-	Delta   string    // token to go on from; empty: read everything
-	DeltaAt time.Time // when that token was given out
+	AsOf       time.Time // of the last commit; zero when there never was one
+	Count      int64     // rows, without the members of groups
+	Members    int64     // of groups
+	Unreadable int64     // objects that came and could not be kept, since the last full round
+	Delta      string    // token to go on from; empty: read everything
+	DeltaAt    time.Time // when that token was given out
 }
 
 // Data is where an operation keeps what it read.
@@ -190,11 +214,9 @@ type Facts struct {
 	Permissions *[]string // roles of the token
 }
 
-// Dataset names that package store's readers know. An operation may have more.
-const (
-	Groups       = "groups"
-	GroupMembers = "group_members"
-)
+// Groups is the dataset of the directory's groups and their members. Package
+// store's readers know it by that name.
+const Groups = "groups"
 
 // definitions by kind, in the order in which surfaces list them.
 var all = []*Definition{connectionVerify, inventorySync, directoryGroupsSync}

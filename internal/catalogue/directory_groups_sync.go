@@ -1,11 +1,13 @@
 package catalogue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,86 +52,67 @@ func canonicalGroupsSync(raw json.RawMessage) (json.RawMessage, error) {
 const firstDelta = "/v1.0/groups/delta?$select=displayName,description,groupTypes,membershipRule,securityEnabled,mailEnabled,members"
 
 // syncGroups reads all groups, or what changed since the last round. When the
-// provider no longer knows the round to go on from, everything is read anew in
-// the same run; readers see the old rows until the new ones are complete.
-//
-// Groups and members are two datasets, committed one after the other, members
-// first, and both carry the token of the round they came from. A crash between
-// the two commits leaves unequal tokens. The next run then reads everything: to
-// go on from the older token over the newer members could miss a member that
-// came and went in between.
+// provider does not go on from there, everything is read anew in the same run;
+// readers see the old rows until the new ones are complete.
 func syncGroups(ctx context.Context, env *Env) error {
 	var p GroupsSyncParameters
 	if err := json.Unmarshal(env.Parameters, &p); err != nil {
 		return fmt.Errorf("parameters: %w", err)
 	}
-	from, err := deltaToken(ctx, env.Data)
+	known, err := env.Data.Dataset(ctx, Groups)
 	if err != nil {
 		return err
 	}
-	if p.Full {
-		from = ""
-	}
-	if from != "" {
-		err := readGroups(ctx, env, from)
-		if !lostTrack(err) {
+	if known.Delta != "" && !p.Full {
+		err := readGroups(ctx, env, known.Delta)
+		if !lostTrack(err, false) {
 			return err
 		}
-		if err := env.Report.Event(ctx, "The last sync is too old to go on from"); err != nil {
+		if err := env.Report.Event(ctx, "The provider can't go on from the last sync"); err != nil {
 			return err
 		}
 	}
 	err = readGroups(ctx, env, "")
-	if lostTrack(err) { // a reset in the middle of a full round; once more, and then it is the provider's fault
+	if lostTrack(err, true) { // a reset in the middle of a full round; once more, and then it is the provider's fault
 		err = readGroups(ctx, env, "")
 	}
 	return err
 }
 
-// deltaToken returns the token to go on from, or "" to read everything.
-func deltaToken(ctx context.Context, data Data) (string, error) {
-	groups, err := data.Dataset(ctx, Groups)
-	if err != nil {
-		return "", err
+// lostTrack reports whether the provider can't go on from where the round stood.
+// A round that goes on from an earlier one is not given up for the code of a
+// refusal: docs name several, and observed: any 400 can be one. A link that leads
+// to another host was given out before the provider moved.
+func lostTrack(err error, full bool) bool {
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		return false
 	}
-	members, err := data.Dataset(ctx, GroupMembers)
-	if err != nil {
-		return "", err
-	}
-	if groups.Delta != members.Delta {
-		return "", nil
-	}
-	return groups.Delta, nil
+	refused := pe.Status == http.StatusBadRequest || pe.Status == http.StatusGone
+	return pe.Resync || errors.Is(pe, provider.ErrForeignLink) || !full && refused
 }
 
-// lostTrack reports whether the provider can't go on from where the round stood.
-// A link that leads to another host was given out before the provider moved.
-func lostTrack(err error) bool {
-	var pe *provider.Error
-	return errors.As(err, &pe) && (pe.Resync || errors.Is(pe, provider.ErrForeignLink))
-}
+// Changes are held until there are this many, each group and each member being
+// one. Of a full round that is about a page. An incremental round should be known
+// to its end before it changes what readers see: one that is cut off after that
+// means a full one next time.
+const (
+	heldOfFull        = 5_000
+	heldOfIncremental = 100_000
+)
+
+// progressEvery is how often a round tells how far it is.
+const progressEvery = time.Second
 
 // readGroups makes one round: incremental from a token, full without one.
 func readGroups(ctx context.Context, env *Env, from string) error {
-	full := from == ""
+	r := newGroupsRound(env, from == "")
 	first, event := from, "Reading the changes since the last sync"
-	if full {
+	if r.full {
 		first, event = firstDelta, "Reading all groups and members"
 	}
 	if err := env.Report.Event(ctx, event); err != nil {
 		return err
-	}
-	members, err := env.Data.Begin(ctx, GroupMembers, full)
-	if err != nil {
-		return err
-	}
-	groups, err := env.Data.Begin(ctx, Groups, full)
-	if err != nil {
-		return err
-	}
-	r := &groupsRound{
-		env: env, full: full, groups: groups, members: members,
-		seen: make(map[string]bool), gone: make(map[string]bool), left: make(map[membership]bool),
 	}
 	token := ""
 	for page, err := range provider.Walk(ctx, env.Provider, first) {
@@ -147,138 +130,199 @@ func readGroups(ctx context.Context, env *Env, from string) error {
 	return r.commit(ctx, token)
 }
 
-// groupsRound is one delta round on its way into the two datasets. docs: the same
+// groupsRound is one delta round on its way into the dataset. docs: the same
 // group comes several times when its members fill more than a page, any page may
 // come again, and objects are in no order. So the rule is that what came last
 // counts, and reading a page twice changes nothing.
 type groupsRound struct {
-	env             *Env
-	full            bool
-	groups, members Round
-	seen            map[string]bool     // groups that came with their properties
-	gone            map[string]bool     // groups that were reported removed
-	left            map[membership]bool // members that were reported removed
-	memberChanges   int
+	env           *Env
+	full          bool
+	round         Round             // once it has begun
+	seen          map[string]bool   // groups that came with their properties
+	gone          map[string]bool   // groups that were reported removed
+	left          map[memberOf]bool // members that were reported removed
+	memberChanges int               //
+	flaws         flaws             // of groups and members
+	told          time.Time         // when progress was told last
+	held          groupChanges      // not written yet
 }
 
-type membership struct{ group, member string }
+type memberOf struct{ group, member string }
 
-// groupsPage is what one page comes to, each key with its last state. A group
-// that is gone takes its members along; what came after that is in puts.
-type groupsPage struct {
-	gone    []string
+// groupChanges are changes that were not written yet, each group and member with
+// its last state. A group that is gone takes its members along; what came after
+// that is in the other two.
+type groupChanges struct {
+	gone    map[string]bool
 	groups  map[string]Row
-	members map[membership]*Row // nil: removed
+	members map[string]map[string]memberState // by group and id
+	count   int                               // of what came, at least as many as there are
+}
+
+type memberState struct {
+	of      string // the @odata.type
+	removed bool
+}
+
+func newGroupChanges() groupChanges {
+	return groupChanges{gone: make(map[string]bool), groups: make(map[string]Row), members: make(map[string]map[string]memberState)}
+}
+
+func newGroupsRound(env *Env, full bool) *groupsRound {
+	return &groupsRound{
+		env: env, full: full, held: newGroupChanges(), told: env.Now(),
+		seen: make(map[string]bool), gone: make(map[string]bool), left: make(map[memberOf]bool),
+	}
 }
 
 func (r *groupsRound) read(ctx context.Context, items []json.RawMessage) error {
-	page := groupsPage{groups: make(map[string]Row), members: make(map[membership]*Row)}
+	hold := heldOfIncremental
+	if r.full {
+		hold = heldOfFull
+	}
 	for _, raw := range items {
-		g, err := parseGroup(raw)
-		if err != nil {
-			return err
-		}
-		if g.removed {
-			r.remove(&page, g.row.ID)
+		r.take(raw)
+		if r.held.count < hold {
 			continue
 		}
-		// An object that has nothing but members tells of them alone. It must not
-		// take the place of the properties that are known already.
-		if g.described || r.full && !r.seen[g.row.ID] {
-			page.groups[g.row.ID] = g.row
-			r.seen[g.row.ID] = true
-			delete(r.gone, g.row.ID)
+		if err := r.write(ctx); err != nil {
+			return err
 		}
-		for _, m := range g.members {
-			key := membership{g.row.ID, m.row.ID}
-			r.memberChanges++
-			if m.removed {
-				page.members[key] = nil
-				r.left[key] = true
-				continue
-			}
-			m.row.Parent = g.row.ID
-			page.members[key] = &m.row
+		if err := r.progress(ctx); err != nil {
+			return err
+		}
+	}
+	return r.progress(ctx)
+}
+
+// progress tells how many groups have come, now and then.
+func (r *groupsRound) progress(ctx context.Context) error {
+	if now := r.env.Now(); now.Sub(r.told) >= progressEvery {
+		r.told = now
+		return r.env.Report.Progress(ctx, op.Counts{Done: int64(len(r.seen))})
+	}
+	return nil
+}
+
+// take holds what one object of the round says.
+func (r *groupsRound) take(raw json.RawMessage) {
+	g, flaw := parseGroup(raw)
+	if g.removed && !flaw.lost() {
+		r.remove(g.row.ID)
+		return
+	}
+	r.flaws.add("Group", g.row.ID, g.row.Name, flaw)
+	if flaw.lost() {
+		return
+	}
+	// An object that has nothing but members tells of them alone. It must not
+	// take the place of the properties that are known already.
+	if g.described || r.full && !r.seen[g.row.ID] {
+		r.held.groups[g.row.ID] = g.row
+		r.seen[g.row.ID] = true
+		delete(r.gone, g.row.ID)
+	}
+	for _, flaw := range g.flaws {
+		r.flaws.add("Member of "+cmp.Or(g.row.Name, g.row.ID), "", "", flaw)
+	}
+	r.held.count += 1 + len(g.members)
+	members := r.held.members[g.row.ID]
+	if members == nil && len(g.members) > 0 {
+		members = make(map[string]memberState, len(g.members))
+		r.held.members[g.row.ID] = members
+	}
+	for _, m := range g.members {
+		r.memberChanges++
+		members[m.id] = memberState{of: m.of, removed: m.removed}
+		if key := (memberOf{g.row.ID, m.id}); m.removed {
+			r.left[key] = true
+		} else if len(r.left) > 0 {
 			delete(r.left, key)
 		}
 	}
-	if err := r.write(ctx, page); err != nil {
-		return err
-	}
-	return r.env.Report.Progress(ctx, op.Counts{Done: int64(len(r.seen))})
 }
 
-// remove takes a group off the page. docs: reason "changed" is a soft-deleted
-// group, "deleted" one that is gone for good; either way it is no longer there,
-// and a restored one comes back as new.
-func (r *groupsRound) remove(page *groupsPage, id string) {
-	page.gone = append(page.gone, id)
-	delete(page.groups, id)
-	for key := range page.members {
-		if key.group == id {
-			delete(page.members, key)
-		}
-	}
+// remove takes a group off. docs: reason "changed" is a soft-deleted group,
+// "deleted" one that is gone for good; either way it is no longer there, and a
+// restored one comes back as new.
+func (r *groupsRound) remove(id string) {
+	r.held.count++
+	r.held.gone[id] = true
+	delete(r.held.groups, id)
+	delete(r.held.members, id)
 	delete(r.seen, id)
 	r.gone[id] = true
 }
 
-func (r *groupsRound) write(ctx context.Context, page groupsPage) error {
-	if len(page.gone) > 0 {
-		if err := r.members.Remove(ctx, "", page.gone); err != nil {
+// write writes what is held. The round begins with it.
+func (r *groupsRound) write(ctx context.Context) error {
+	if r.round == nil {
+		round, err := r.env.Data.Begin(ctx, Groups, r.full)
+		if err != nil {
 			return err
 		}
-		if err := r.groups.Remove(ctx, "", page.gone); err != nil {
+		r.round = round
+	}
+	held := r.held
+	r.held = newGroupChanges()
+	if len(held.gone) > 0 {
+		if err := r.round.Remove(ctx, slices.Sorted(maps.Keys(held.gone))); err != nil {
 			return err
 		}
 	}
-	if len(page.groups) > 0 {
-		if err := r.groups.Put(ctx, slices.Collect(maps.Values(page.groups))); err != nil {
+	if len(held.groups) > 0 {
+		if err := r.round.Put(ctx, slices.Collect(maps.Values(held.groups))); err != nil {
 			return err
 		}
 	}
-	var stay []Row
-	leave := make(map[string][]string)
-	for key, row := range page.members {
-		if row == nil {
-			leave[key.group] = append(leave[key.group], key.member)
-		} else {
-			stay = append(stay, *row)
+	var stay, leave []Member
+	for group, members := range held.members {
+		for id, state := range members {
+			m := Member{Group: group, ID: id, Type: state.of}
+			if state.removed {
+				leave = append(leave, m)
+			} else {
+				stay = append(stay, m)
+			}
 		}
 	}
-	for group, ids := range leave {
-		if err := r.members.Remove(ctx, group, ids); err != nil {
+	if len(leave) > 0 {
+		if err := r.round.RemoveMembers(ctx, leave); err != nil {
 			return err
 		}
 	}
 	if len(stay) == 0 {
 		return nil
 	}
-	return r.members.Put(ctx, stay)
+	return r.round.PutMembers(ctx, stay)
 }
 
 // commit shows the round to readers and reports what came.
 func (r *groupsRound) commit(ctx context.Context, token string) error {
-	members, err := r.members.Commit(ctx, token)
+	if r.full && len(r.seen) == 0 && r.flaws.lost > 0 {
+		return r.flaws.first() // nothing can be read: the old rows are worth more
+	}
+	if err := r.write(ctx); err != nil {
+		return err
+	}
+	now, err := r.round.Commit(ctx, Committed{Delta: token, Unreadable: r.flaws.lost})
 	if err != nil {
 		return err
 	}
-	groups, err := r.groups.Commit(ctx, token)
-	if err != nil {
-		return err
-	}
-	for _, item := range []op.Item{
-		r.item("groups", "Groups", groups, len(r.seen)+len(r.gone), len(r.gone)),
-		r.item("members", "Members", members, r.memberChanges, len(r.left)),
-	} {
+	items := append([]op.Item{
+		r.item("groups", "Groups", now.Count, len(r.seen)+len(r.gone), len(r.gone)),
+		r.item("members", "Members", now.Members, r.memberChanges, len(r.left)),
+	}, r.flaws.items(r.env, "object")...)
+	for _, item := range items {
 		if err := r.env.Report.Item(ctx, item); err != nil {
 			return err
 		}
 	}
-	return r.env.Report.Progress(ctx, op.Counts{Done: groups, Total: groups})
+	lost := r.flaws.lost
+	return r.env.Report.Progress(ctx, op.Counts{Done: now.Count, Failed: lost, Total: now.Count + lost})
 }
 
-// item is the line of one dataset: how many rows are known now, all of them as of
+// item is the line of groups or members: how many are known now, all of them as of
 // this round, and how many the round took away.
 func (r *groupsRound) item(key, name string, rows int64, changes, removed int) op.Item {
 	item := op.Item{
@@ -295,51 +339,79 @@ func (r *groupsRound) item(key, name string, rows int64, changes, removed int) o
 	return item
 }
 
-// deltaObject is a group or a member as a delta round tells of it.
-type deltaObject struct {
+// deltaGroup is a group as a delta round tells of it.
+type deltaGroup struct {
 	row       Row
 	removed   bool
 	described bool // it came with properties
-	members   []deltaObject
+	members   []deltaMember
+	flaws     []flaw // of its members
+}
+
+type deltaMember struct {
+	id, of  string
+	removed bool
 }
 
 // parseGroup reads one object of a round. The row keeps its properties as the
-// provider wrote them, without the members: those are rows of their own.
-func parseGroup(raw json.RawMessage) (deltaObject, error) {
+// provider wrote them, without the members.
+func parseGroup(raw json.RawMessage) (g deltaGroup, wrong flaw) {
 	var properties object
 	if err := json.Unmarshal(raw, &properties); err != nil {
-		return deltaObject{}, unreadable("a group", err)
+		return g, flaw{reason: op.ObjectMalformed}
 	}
 	members := properties.take("members@delta")
-	g, err := parseDelta(properties)
-	if err != nil {
-		return g, err
+	g.removed = properties.take("@removed") != nil
+	for _, p := range properties {
+		g.described = g.described || p.name != "id" && !strings.HasPrefix(p.name, "@odata.")
+	}
+	if g.row, wrong = newRow(properties.raw()); wrong.lost() {
+		return g, wrong
+	}
+	if !g.described {
+		wrong = flaw{} // it has no name to tell
 	}
 	g.row.Type = string(groupType(g.row.Data))
-	if members == nil {
-		return g, nil
+	if members != nil {
+		g.members, g.flaws = parseMembers(members)
 	}
-	var list []object
-	if err := json.Unmarshal(members, &list); err != nil {
-		return deltaObject{}, unreadable("the members of a group", err)
-	}
-	g.members = make([]deltaObject, len(list))
-	for i, properties := range list {
-		if g.members[i], err = parseDelta(properties); err != nil {
-			return deltaObject{}, err
-		}
-	}
-	return g, nil
+	return g, wrong
 }
 
-func parseDelta(properties object) (deltaObject, error) {
-	d := deltaObject{removed: properties.take("@removed") != nil}
-	for _, p := range properties {
-		d.described = d.described || p.name != "id" && !strings.HasPrefix(p.name, "@odata.")
+// parseMembers reads the members of a group. There are many, and nearly all of
+// them are as documented: only when the whole can't be read is each looked at.
+func parseMembers(raw json.RawMessage) (members []deltaMember, wrong []flaw) {
+	type member struct {
+		ID      string          `json:"id"`
+		Type    string          `json:"@odata.type"`
+		Removed json.RawMessage `json:"@removed"`
 	}
-	var err error
-	d.row, err = newRow(properties.raw())
-	return d, err
+	var list []member
+	if json.Unmarshal(raw, &list) != nil {
+		var each []json.RawMessage
+		if json.Unmarshal(raw, &each) != nil {
+			return nil, []flaw{{reason: op.ObjectMalformed}}
+		}
+		list = list[:0]
+		for _, raw := range each {
+			var m member
+			if json.Unmarshal(raw, &m) != nil { // such as a number for an id
+				_, flaw := newRow(raw)
+				wrong = append(wrong, flaw)
+				continue
+			}
+			list = append(list, m)
+		}
+	}
+	members = make([]deltaMember, 0, len(list))
+	for _, m := range list {
+		if !usableID(m.ID) {
+			wrong = append(wrong, flaw{reason: op.ObjectWithoutID})
+			continue
+		}
+		members = append(members, deltaMember{id: m.ID, of: clean(m.Type), removed: m.Removed != nil})
+	}
+	return members, wrong
 }
 
 // groupType tells the type of a group from its properties, as far as they can be

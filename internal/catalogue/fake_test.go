@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,8 +35,17 @@ type fake struct {
 	calls    []string
 }
 
+// calling guards calls: an operation may make several at once.
+var calling sync.Mutex
+
+func (f *fake) called(what string) {
+	calling.Lock()
+	defer calling.Unlock()
+	f.calls = append(f.calls, what)
+}
+
 func (f *fake) Discover(ctx context.Context) error {
-	f.calls = append(f.calls, "discover")
+	f.called("discover")
 	if f.discover != nil {
 		return f.discover()
 	}
@@ -43,7 +53,7 @@ func (f *fake) Discover(ctx context.Context) error {
 }
 
 func (f *fake) Token(ctx context.Context) (provider.Token, error) {
-	f.calls = append(f.calls, "token")
+	f.called("token")
 	if f.token != nil {
 		return f.token()
 	}
@@ -51,7 +61,7 @@ func (f *fake) Token(ctx context.Context) (provider.Token, error) {
 }
 
 func (f *fake) Get(ctx context.Context, path string) (json.RawMessage, error) {
-	f.calls = append(f.calls, path)
+	f.called(path)
 	if f.get != nil {
 		body, err := f.get(path)
 		return json.RawMessage(body), err
@@ -60,7 +70,7 @@ func (f *fake) Get(ctx context.Context, path string) (json.RawMessage, error) {
 }
 
 func (f *fake) Page(ctx context.Context, next string) (provider.Page, error) {
-	f.calls = append(f.calls, next)
+	f.called(next)
 	if err := ctx.Err(); err != nil {
 		return provider.Page{}, err
 	}
@@ -121,6 +131,7 @@ type report struct {
 	left   int // calls until the run loses its connection; negative: never
 
 	refused int // calls after that
+	mu      sync.Mutex
 }
 
 func (r *report) spend() error {
@@ -133,11 +144,15 @@ func (r *report) spend() error {
 }
 
 func (r *report) Progress(ctx context.Context, c op.Counts) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.counts = c
 	return errors.Join(ctx.Err(), r.spend())
 }
 
 func (r *report) Item(ctx context.Context, item op.Item) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	i := slices.IndexFunc(r.items, func(old op.Item) bool { return old.Key == item.Key })
 	if i < 0 {
 		r.items = append(r.items, item)
@@ -150,6 +165,8 @@ func (r *report) Item(ctx context.Context, item op.Item) error {
 func (r *report) NotReached(items []op.Item) { r.items = append(r.items, items...) }
 
 func (r *report) Event(ctx context.Context, text string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.events = append(r.events, text)
 	return errors.Join(ctx.Err(), r.spend())
 }

@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
@@ -88,11 +92,17 @@ func canonicalInventorySync(raw json.RawMessage) (json.RawMessage, error) {
 // dataset is where the rows of a type are kept.
 func (t inventoryType) dataset() string { return "inventory/" + t.key }
 
-// syncInventory reads type by type. A type is replaced only when all of its pages
-// came; one that failed keeps its old rows, with the reason, and the others go
-// on. What refuses the connection as a whole ends the run, and so do two types in
-// a row that the provider answers with a fault of its own: it is down then. A
-// later try of the same run does not read again what an earlier one finished.
+// typesAtOnce is how many types are read at the same time. The lanes of the
+// provider's client allow as many calls to Intune. Measured on 35 lists of 100 ms:
+// one at a time 3.7 s, four 1.1 s, eight 0.7 s.
+const typesAtOnce = 4
+
+// syncInventory reads several types at once and settles them in their order. A
+// type is replaced only when all of its pages came; one that failed keeps its old
+// rows, with the reason, and the others go on. What refuses the connection as a
+// whole ends the run, and so do two types in a row that the provider answers with
+// a fault of its own: it is down then. A later try of the same run does not read
+// again what an earlier one finished.
 func syncInventory(ctx context.Context, env *Env) error {
 	types, err := chosenTypes(env.Parameters)
 	if err != nil {
@@ -102,9 +112,17 @@ func syncInventory(ctx context.Context, env *Env) error {
 	if err := env.Report.Progress(ctx, s.counts); err != nil {
 		return err
 	}
+	reading, stop := context.WithCancel(ctx)
+	readings, wait := s.readAll(reading, types)
+	defer wait()
+	defer stop()
 	faults := 0
 	for i, t := range types {
-		rows, err := s.read(ctx, t)
+		r := <-readings[i]
+		if r.panicked != nil {
+			panic(r.panicked)
+		}
+		dataset, err := s.finish(ctx, r)
 		if provider.Classify(err) == op.ProviderUnreachable {
 			faults++
 		} else {
@@ -113,7 +131,7 @@ func syncInventory(ctx context.Context, env *Env) error {
 		if err != nil && (endsRun(err) || faults == 2) {
 			return s.stop(ctx, types[i:], err)
 		}
-		if lost := s.report(ctx, t, rows, err); lost != nil {
+		if lost := s.report(ctx, t, r, dataset, err); lost != nil {
 			return lost
 		}
 		if s.counts.Total == 0 {
@@ -142,58 +160,150 @@ func chosenTypes(canonical json.RawMessage) ([]inventoryType, error) {
 }
 
 type inventorySyncRun struct {
-	env    *Env
-	counts op.Counts
+	env      *Env
+	counts   op.Counts
+	noIntune atomic.Pointer[provider.Error] // once the provider has said so
 }
 
-// read replaces the rows of one type and returns how many there are.
-func (s *inventorySyncRun) read(ctx context.Context, t inventoryType) (int64, error) {
-	known, err := s.env.Data.Dataset(ctx, t.dataset())
-	if err != nil {
-		return 0, err
+// reading is one type on its way: its rows are staged, or it failed.
+type reading struct {
+	known    Dataset
+	round    Round // nil: nothing had to be read, or it could not begin
+	flaws    flaws
+	err      error
+	panicked any // with its stack
+}
+
+// readAll begins to read the types, in their order and a few at once. Each result
+// comes through the channel of its type. wait returns when nothing is read any
+// more, which is soon after the end of ctx.
+func (s *inventorySyncRun) readAll(ctx context.Context, types []inventoryType) (results []chan reading, wait func()) {
+	results = make([]chan reading, len(types))
+	for i := range results {
+		results[i] = make(chan reading, 1)
 	}
-	if began := s.env.Run.BeganAt; began != nil && known.AsOf.After(*began) {
-		return known.Count, nil
-	}
-	if err := s.env.Report.Event(ctx, "Reading "+t.name); err != nil {
-		return 0, err
-	}
-	round, err := s.env.Data.Begin(ctx, t.dataset(), true)
-	if err != nil {
-		return 0, err
-	}
-	for page, err := range provider.Walk(ctx, s.env.Provider, t.path) {
-		if err != nil {
-			return 0, err
-		}
-		rows := make([]Row, len(page.Items))
-		for i, raw := range page.Items {
-			if rows[i], err = newRow(raw); err != nil {
-				return 0, err
+	few, ctx := errgroup.WithContext(ctx)
+	few.SetLimit(typesAtOnce)
+	var all errgroup.Group
+	all.Go(func() error {
+		for i, t := range types {
+			begun := s.begin(ctx, t) // here, so that the timeline is in order
+			few.Go(func() error {
+				r := begun
+				defer func() {
+					if p := recover(); p != nil { // for whoever settles the type
+						r.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+					}
+					results[i] <- r
+				}()
+				s.read(ctx, t, &r)
+				if !r.over() {
+					return nil
+				}
+				if ctx.Err() != nil {
+					r.err = context.Cause(ctx) // what ended the first of them
+				}
+				return r.err // ends the others
+			})
+			if begun.over() {
+				for _, rest := range results[i+1:] {
+					rest <- reading{err: begun.err}
+				}
+				break
 			}
 		}
-		if err := round.Put(ctx, rows); err != nil {
-			return 0, err
+		return few.Wait()
+	})
+	return results, func() { _ = all.Wait() } // errors are in the results
+}
+
+// over reports whether the run itself has ended.
+func (r *reading) over() bool {
+	var pe *provider.Error
+	return r.err != nil && !errors.As(r.err, &pe)
+}
+
+// begin starts the round of one type, unless an earlier try of the run has read it.
+func (s *inventorySyncRun) begin(ctx context.Context, t inventoryType) (r reading) {
+	if r.known, r.err = s.env.Data.Dataset(ctx, t.dataset()); r.err != nil {
+		return r
+	}
+	if began := s.env.Run.BeganAt; began != nil && r.known.AsOf.After(*began) {
+		return r
+	}
+	if r.err = s.env.Report.Event(ctx, "Reading "+t.name); r.err == nil {
+		r.round, r.err = s.env.Data.Begin(ctx, t.dataset(), true)
+	}
+	return r
+}
+
+// read stages the rows of one type. Where the tenant has no Intune, its other
+// parts are not asked for.
+func (s *inventorySyncRun) read(ctx context.Context, t inventoryType, r *reading) {
+	if r.round == nil {
+		return
+	}
+	if missing := s.noIntune.Load(); missing != nil && t.area.intune {
+		r.err = missing
+		return
+	}
+	came := make(map[string]bool)
+	for page, err := range provider.Walk(ctx, s.env.Provider, t.path) {
+		var pe *provider.Error
+		if t.area.intune && unlicensed(err) && errors.As(err, &pe) {
+			s.noIntune.Store(pe)
+		}
+		if r.err = err; err != nil {
+			return
+		}
+		rows := make([]Row, 0, len(page.Items))
+		for _, raw := range page.Items {
+			row, flaw := newRow(raw)
+			r.flaws.add("Object of "+t.name, row.ID, row.Name, flaw)
+			if flaw.lost() {
+				continue
+			}
+			if came[row.ID] {
+				r.flaws.add("Object of "+t.name, row.ID, row.Name, twice)
+			}
+			came[row.ID] = true
+			rows = append(rows, row)
+		}
+		if r.err = r.round.Put(ctx, rows); r.err != nil {
+			return
 		}
 	}
-	return round.Commit(ctx, "")
+	if len(came) == 0 {
+		r.err = r.flaws.first() // nothing can be read: the old rows are worth more
+	}
+}
+
+// finish shows what was read of one type and returns what is known of it now.
+func (s *inventorySyncRun) finish(ctx context.Context, r reading) (Dataset, error) {
+	if r.err != nil || r.round == nil {
+		return r.known, r.err
+	}
+	return r.round.Commit(ctx, Committed{Unreadable: r.flaws.lost})
 }
 
 // report writes the line of one type, and keeps the old rows of one that failed.
-func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, rows int64, failure error) error {
-	item := op.Item{Key: t.key, Name: t.name, Result: op.ItemDone, Counts: op.Counts{Done: rows, Total: rows}, At: s.env.Now()}
+func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, r reading, now Dataset, failure error) error {
+	item := op.Item{Key: t.key, Name: t.name, Result: op.ItemDone, Counts: op.Counts{Done: now.Count, Total: now.Count}, At: s.env.Now()}
 	switch {
+	case failure == nil && now.Unreadable > 0:
+		s.counts.Failed++
+		incomplete(&item, s.env, now.Unreadable)
 	case failure == nil:
 		s.counts.Done++
+		if now.Count == 0 {
+			item.Args = op.Args{"objects": "0"} // to be told from an item that counts nothing
+		}
 	case unlicensed(failure):
 		item.Result = op.ItemSkipped // there is nothing to read, so it is not one of the items
 		s.counts.Total--
 	default:
 		item.Result = op.ItemFailed
 		s.counts.Failed++
-	}
-	if failure == nil && rows == 0 {
-		item.Args = op.Args{"objects": "0"} // to be told from an item that counts nothing
 	}
 	if failure != nil {
 		item.Counts = op.Counts{}
@@ -202,8 +312,10 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, rows int
 			return err
 		}
 	}
-	if err := s.env.Report.Item(ctx, item); err != nil {
-		return err
+	for _, item := range append([]op.Item{item}, r.flaws.items(s.env, t.key)...) {
+		if err := s.env.Report.Item(ctx, item); err != nil {
+			return err
+		}
 	}
 	return s.env.Report.Progress(ctx, s.counts)
 }

@@ -21,33 +21,54 @@ const (
 )
 
 // newRow reads what a row is found by from an object of the provider, and keeps
-// the object as it came. Names are in different properties by type.
-func newRow(raw json.RawMessage) (Row, error) {
+// the object as it came. Names are in different properties by type. What is wrong
+// with an object that can be kept is told all the same.
+func newRow(raw json.RawMessage) (Row, flaw) {
 	var o struct {
-		ID          string `json:"id"`
-		Type        string `json:"@odata.type"`
-		DisplayName string `json:"displayName"`
-		Name        string `json:"name"`
-		DeviceName  string `json:"deviceName"`
-		FileName    string `json:"fileName"`
-		Modified    string `json:"lastModifiedDateTime"`
-		Changed     string `json:"modifiedDateTime"`
-		Synced      string `json:"lastSyncDateTime"`
+		ID          text `json:"id"`
+		Type        text `json:"@odata.type"`
+		DisplayName text `json:"displayName"`
+		Name        text `json:"name"`
+		DeviceName  text `json:"deviceName"`
+		FileName    text `json:"fileName"`
+		Modified    text `json:"lastModifiedDateTime"`
+		Changed     text `json:"modifiedDateTime"`
+		Synced      text `json:"lastSyncDateTime"`
 	}
-	if err := json.Unmarshal(raw, &o); err != nil {
-		return Row{}, unreadable("an object", err)
+	if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) || json.Unmarshal(raw, &o) != nil {
+		return Row{}, flaw{reason: op.ObjectMalformed}
 	}
-	if o.ID == "" || len(o.ID) > maxID || o.ID != clean(o.ID) {
-		return Row{}, unreadable("an object", fmt.Errorf("its id is %.40q", o.ID))
+	id := string(o.ID)
+	if !usableID(id) {
+		return Row{}, flaw{reason: op.ObjectWithoutID}
 	}
-	return Row{
-		ID:         o.ID,
-		Name:       clean(cmp.Or(o.DisplayName, o.Name, o.DeviceName, o.FileName)),
-		Type:       clean(o.Type),
-		ModifiedAt: clean(cmp.Or(o.Modified, o.Changed, o.Synced)),
+	row := Row{
+		ID:         id,
+		Name:       clean(string(cmp.Or(o.DisplayName, o.Name, o.DeviceName, o.FileName))),
+		Type:       clean(string(o.Type)),
+		ModifiedAt: clean(string(cmp.Or(o.Modified, o.Changed, o.Synced))),
 		Data:       raw,
-	}, nil
+	}
+	if row.Name == "" {
+		return row, flaw{reason: op.ObjectWithoutName}
+	}
+	return row, flaw{}
 }
+
+// text is a text of the provider; anything else in its place is read as none.
+type text string
+
+// UnmarshalJSON never fails.
+func (t *text) UnmarshalJSON(raw []byte) error {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		*t = text(s)
+	}
+	return nil
+}
+
+// usableID reports whether a row can be found by an id.
+func usableID(id string) bool { return id != "" && len(id) <= maxID && id == clean(id) }
 
 // unreadable is the error of an object that is not of the shape the provider
 // documents.

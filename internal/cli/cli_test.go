@@ -120,7 +120,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 		if err != nil {
 			return err
 		}
-		_, err = store.CommitRound(ctx, tx, key, round, "")
+		_, err = store.CommitRound(ctx, tx, key, round, store.Committed{})
 		return err
 	})
 	bare := w.Tenant(w.Workspace, "harbour", "Harbour")

@@ -74,8 +74,9 @@ func TestHostileData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.read(tenant, connection, catalogue.Groups, row("", "g1", hostile, string(properties)), row("", hostile, "", `{}`))
-	w.read(tenant, connection, catalogue.GroupMembers, row("g1", "u1", hostile, `{}`))
+	strange := row("g1", "s1", "", "")
+	strange.Type = hostile
+	w.read(tenant, connection, catalogue.Groups, row("", "g1", hostile, string(properties)), row("", hostile, "", `{}`), row("g1", hostile, "", ""), strange)
 	w.read(tenant, connection, "inventory/"+hostile, row("", "a1", hostile, `{}`))
 	w.Exec(`UPDATE tenants SET name = $1, domain = $1, owner_name = $1`, hostile)
 	w.Exec(`UPDATE users SET name = $1 WHERE id = $2`, hostile, w.Second.ID())

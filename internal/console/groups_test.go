@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,8 @@ import (
 
 const groups = kestrel + "/groups"
 
-// read puts rows into a dataset of a connection, as a run does.
+// read puts rows into a dataset of a connection, as a run does. Rows with a parent
+// are members of it.
 func (w *world) read(tenant, connection, dataset string, rows ...store.Record) {
 	w.t.Helper()
 	key := store.DatasetKey{Workspace: w.Workspace, Tenant: tenant, Connection: connection, Name: dataset, Run: access.NewID()}
@@ -28,10 +30,20 @@ func (w *world) read(tenant, connection, dataset string, rows ...store.Record) {
 		if err != nil {
 			return err
 		}
-		if err := store.PutRows(ctx, tx, key, g, rows); err != nil {
+		objects := slices.DeleteFunc(slices.Clone(rows), func(r store.Record) bool { return r.Parent != "" })
+		if err := store.PutRows(ctx, tx, key, g, objects); err != nil {
 			return err
 		}
-		_, err = store.CommitRound(ctx, tx, key, g, "")
+		var members []store.GroupMember
+		for _, r := range rows {
+			if r.Parent != "" {
+				members = append(members, store.GroupMember{Group: r.Parent, Member: r.ID, Type: r.Type})
+			}
+		}
+		if err := store.PutGroupMembers(ctx, tx, g, members); err != nil {
+			return err
+		}
+		_, err = store.CommitRound(ctx, tx, key, g, store.Committed{})
 		return err
 	})
 }
@@ -53,8 +65,9 @@ func TestGroups(t *testing.T) {
 		for i := range 59 {
 			rows = append(rows, ofType(tenancy.SecurityGroup, row("", fmt.Sprintf("g%02d", i), fmt.Sprintf("Team %02d", i), `{}`)))
 		}
-		w.read(tenant, connection, catalogue.Groups, rows...)
-		w.read(tenant, connection, catalogue.GroupMembers, row("g-drivers", "u1", "Ana", `{}`), row("g-drivers", "u2", "", `{}`), row("g00", "u1", "Ana", `{}`))
+		nested := row("g-drivers", "g01", "", "")
+		nested.Type = "#microsoft.graph.group"
+		w.read(tenant, connection, catalogue.Groups, append(rows, nested, row("g-drivers", "u2", "", ""), row("g00", "u1", "", ""))...)
 
 		first := jonas.get(groups).want(http.StatusOK)
 		first.says(".asof", "60 groups, as of")
@@ -74,7 +87,11 @@ func TestGroups(t *testing.T) {
 		one := jonas.get(groups + "/g-drivers").want(http.StatusOK)
 		one.says("h1", "Drivers")
 		one.says(".facts", `user.department -eq "Depot"`)
-		one.says("#members", "Ana u1")
+		one.says("#members tr:first-child", "Team 01 g01Group")
+		one.says("#members tr:last-child", "u2 User")
+		jonas.get(groups+"/g-drivers?q=team").says("#members", "Team 01")
+		jonas.get(groups+"/g-drivers?q=u2").says("#members", "u2")
+		jonas.get(groups+"/g-drivers?q=u").says("main", "No members match")
 		if n := one.page.Find("#members tr").Length(); n != 2 {
 			t.Errorf("%d members", n)
 		}

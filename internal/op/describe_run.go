@@ -225,7 +225,7 @@ func (r ItemResult) Label() string {
 
 // Label returns how the item ended, in words.
 func (i Item) Label() string {
-	if i.Reason == ItemNotReached {
+	if i.Reason == ItemNotReached || i.Reason == ListIncomplete {
 		return items[i.Reason].reason
 	}
 	return i.Result.Label()
@@ -234,9 +234,10 @@ func (i Item) Label() string {
 // DescribeItem returns i with its Detail: why it ended as it did, or what it brought.
 func DescribeItem(i Item) Item {
 	f := filler{i.Args, i.At}.with(Args{
-		"code":  string(i.Reason),
-		"done":  number(i.Counts.Done),
-		"total": number(max(i.Counts.Total, i.Counts.Done)),
+		"code":   string(i.Reason),
+		"done":   number(i.Counts.Done),
+		"failed": number(i.Counts.Failed),
+		"total":  number(max(i.Counts.Total, i.Counts.Done)),
 	})
 	switch t, ok := items[i.Reason]; {
 	case ok:

@@ -178,7 +178,7 @@ func TestGolden(t *testing.T) {
 			fmt.Fprintf(&b, "Item  %s\n\n", DescribeItem(Item{Reason: Reason(code), Args: facts(), At: at}).Detail)
 		}
 	}
-	for _, code := range []Reason{ItemRefused, ItemNotReached} {
+	for _, code := range []Reason{ItemRefused, ItemNotReached, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ListIncomplete} {
 		fmt.Fprintf(&b, "== item [%s]\n%s\n\n", code, DescribeItem(Item{Reason: code, Args: facts(), At: at}).Detail)
 	}
 	for _, p := range constants(t, "Problem") {

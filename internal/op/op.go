@@ -156,6 +156,15 @@ const (
 const (
 	ItemRefused    Reason = "item_refused"
 	ItemNotReached Reason = "item_not_reached"
+
+	// Of one object that is not as the provider documents it. The first two could
+	// not be kept.
+	ObjectMalformed   Reason = "object_malformed"
+	ObjectWithoutID   Reason = "object_without_id"
+	ObjectWithoutName Reason = "object_without_name"
+	ObjectTwice       Reason = "object_twice"
+	// Of a list of which some objects could not be kept.
+	ListIncomplete Reason = "list_incomplete"
 )
 
 // Args are the facts that a reason's sentence is filled with, by placeholder

@@ -505,6 +505,26 @@ var items = map[Reason]text{
 		reason: "Not reached",
 		why:    "The run ended before this item.",
 	},
+	ObjectMalformed: {
+		reason: "Unreadable object",
+		why:    "{provider} sent something that is not an object. It could not be kept.",
+	},
+	ObjectWithoutID: {
+		reason: "Object without an ID",
+		why:    "{provider} sent this object without a usable ID. It could not be kept.",
+	},
+	ObjectWithoutName: {
+		reason: "Object without a name",
+		why:    "{provider} sent this object without a usable name. It is kept and listed by its ID.",
+	},
+	ObjectTwice: {
+		reason: "Object sent twice",
+		why:    "{provider} sent this object more than once. The last copy is kept.",
+	},
+	ListIncomplete: {
+		reason: "Incomplete",
+		why:    "{failed} of {total} objects could not be read. The others are up to date.",
+	},
 }
 
 // problems are the refusals and limits that are no answer of the gate.

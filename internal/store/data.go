@@ -16,16 +16,15 @@ import (
 
 // Names of the datasets that readers know.
 const (
-	groups       = "groups"
-	groupMembers = "group_members"
-	inventory    = "inventory/" // and the type
+	groups    = "groups"
+	inventory = "inventory/" // and the type
 )
 
 // DataFilter narrows what was read from a tenant's directory. The zero filter
 // shows the first page of what came through the default connection.
 type DataFilter struct {
 	Connection string // id or slug; empty: the tenant's default
-	Query      string // part of the name
+	Query      string // part of the name; of members: of a nested group's name, or a whole id
 	Type       string // of inventory, such as "deviceConfigurations", or one of [tenancy.GroupTypes]; empty: every type
 	Cursor     string
 	Limit      int // 1 to 200; 0: 50
@@ -45,7 +44,7 @@ func (s *Store) Groups(ctx context.Context, ta access.TenantAccess, f DataFilter
 	if f.Type != "" && types == nil {
 		return nil, "", &op.FieldError{Field: "type", Detail: "must be one of " + listed(tenancy.GroupTypes())}
 	}
-	return s.records(ctx, ta, f, groups, "", types...)
+	return s.records(ctx, ta, f, types...)
 }
 
 // listed is a list as sentences have it.
@@ -57,13 +56,44 @@ func listed[T ~string](values []T) string {
 	return strings.Join(names, ", ")
 }
 
-// GroupMembers lists the members of a group by name; [op.ErrNotFound] when there
-// is no such group.
+// GroupMembers lists the members of a group by id; [op.ErrNotFound] when there is
+// no such group. The directory tells no names of members; one that is a group
+// itself has the name that it was read with.
 func (s *Store) GroupMembers(ctx context.Context, ta access.TenantAccess, group string, f DataFilter) ([]Record, string, error) {
+	limit, key, err := f.check("members", 1)
+	if err != nil {
+		return nil, "", err
+	}
 	if _, err := s.Group(ctx, ta, f.Connection, group); err != nil {
 		return nil, "", err
 	}
-	return s.records(ctx, ta, f, groupMembers, group)
+	after := []byte{}
+	if key != nil {
+		after = rowKey(key[0])
+	}
+	list, err := read(ctx, s, "list group members", func(ctx context.Context, tx db.Tx) ([]Record, error) {
+		c, err := s.source(ctx, tx, ta, f.Connection)
+		if err != nil || c == nil {
+			return nil, err
+		}
+		g, err := generationOf(ctx, tx, c, groups)
+		if err != nil {
+			return nil, err
+		}
+		names := groupNames{c.ID, g}
+		if f.Query != "" {
+			return searchMembers(ctx, tx, names, g, group, f.Query, after, limit+1)
+		}
+		return memberPage(ctx, tx, names, g, group, after, limit+1)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range list {
+		list[i].Parent = group
+	}
+	list, next := cut(list, limit, func(r Record) string { return cursor("members", r.ID) })
+	return list, next, nil
 }
 
 // Group returns one directory group.
@@ -80,27 +110,27 @@ func (s *Store) Group(ctx context.Context, ta access.TenantAccess, connection, g
 		if err != nil {
 			return Record{}, err
 		}
-		return one(ctx, tx, recordsQuery(c, groups, g, "").add(` AND r.id = %s`, group), scanRecord)
+		return one(ctx, tx, recordsQuery(c, groups, g).add(` AND r.id = %s`, group), scanRecord)
 	})
 }
 
-// records lists a dataset by name; types narrow it to groups of these types.
-func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilter, dataset, parent string, types ...tenancy.GroupType) ([]Record, string, error) {
-	limit, key, err := f.check(dataset, 2)
+// records lists groups by name; types narrow them.
+func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilter, types ...tenancy.GroupType) ([]Record, string, error) {
+	limit, key, err := f.check(groups, 2)
 	if err != nil {
 		return nil, "", err
 	}
-	list, err := read(ctx, s, "list "+dataset, func(ctx context.Context, tx db.Tx) ([]Record, error) {
+	list, err := read(ctx, s, "list groups", func(ctx context.Context, tx db.Tx) ([]Record, error) {
 		c, err := s.source(ctx, tx, ta, f.Connection)
 		if err != nil {
 			return nil, err
 		}
-		g, err := generationOf(ctx, tx, c, dataset)
+		g, err := generationOf(ctx, tx, c, groups)
 		if err != nil {
 			return nil, err
 		}
 		if len(types) == 0 {
-			return all(ctx, tx, recordsQuery(c, dataset, g, parent).page(f.Query, key, limit+1), scanRecord)
+			return all(ctx, tx, recordsQuery(c, groups, g).page(f.Query, key, limit+1), scanRecord)
 		}
 		// Each type is one range of an index, in the order of names.
 		var list []Record
@@ -119,7 +149,7 @@ func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilte
 	if err != nil {
 		return nil, "", err
 	}
-	list, next := cut(list, limit, func(r Record) string { return cursor(dataset, nameKey(r.Name), r.ID) })
+	list, next := cut(list, limit, func(r Record) string { return cursor(groups, nameKey(r.Name), r.ID) })
 	return list, next, nil
 }
 
@@ -153,7 +183,7 @@ func (s *Store) Inventory(ctx context.Context, ta access.TenantAccess, f DataFil
 			if err != nil {
 				return nil, err
 			}
-			rows, err := all(ctx, tx, recordsQuery(c, d.Name, g, "").page(f.Query, place, limit+1-len(list)), scanRecord)
+			rows, err := all(ctx, tx, recordsQuery(c, d.Name, g).page(f.Query, place, limit+1-len(list)), scanRecord)
 			if err != nil {
 				return nil, err
 			}
@@ -215,9 +245,9 @@ func generationOf(ctx context.Context, tx db.Tx, c *tenancy.Connection, dataset 
 	return g, err
 }
 
-// recordsQuery asks for the rows of a dataset, or of a parent in it.
-func recordsQuery(c *tenancy.Connection, dataset string, generation int64, parent string) *query {
-	return rowsQuery(c, generation).add(` AND r.dataset = %s AND r.parent = %s`, dataset, parent)
+// recordsQuery asks for the rows of a dataset.
+func recordsQuery(c *tenancy.Connection, dataset string, generation int64) *query {
+	return rowsQuery(c, generation).add(` AND r.dataset = %s AND r.parent = ''`, dataset)
 }
 
 // groupsQuery asks for the groups of one type. Their index holds groups only: a

@@ -15,31 +15,15 @@ func (s *Store) GroupSizes(ctx context.Context, ta access.TenantAccess, connecti
 		if err != nil || c == nil || len(ids) == 0 {
 			return nil, err
 		}
-		g, err := generationOf(ctx, tx, c, groupMembers)
+		g, err := generationOf(ctx, tx, c, groups)
 		if err != nil {
 			return nil, err
 		}
-		q := new(query)
-		q.add(`SELECT r.parent, COUNT(*) FROM records r WHERE r.connection_id = %s AND r.dataset = %s AND r.generation = %s AND r.parent IN (`,
-			c.ID, groupMembers, g)
-		for i, id := range ids {
-			if i > 0 {
-				q.add(`, `)
-			}
-			q.add(`%s`, id)
-		}
-		type size struct {
-			group   string
-			members int64
-		}
-		list, err := all(ctx, tx, q.add(`) GROUP BY r.parent`), func(row db.Row) (z size, err error) {
-			err = row.Scan(&z.group, &z.members)
-			return z, err
-		})
-		sizes := make(map[string]int64, len(list))
+		list, err := sizes(ctx, tx, g, ids)
+		of := make(map[string]int64, len(list))
 		for _, z := range list {
-			sizes[z.group] = z.members
+			of[rowID(z.group)] = z.members
 		}
-		return sizes, err
+		return of, err
 	})
 }

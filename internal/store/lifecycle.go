@@ -351,12 +351,13 @@ func (s *Store) DeleteConnection(ctx context.Context, a access.Actor, tenantRef,
 			`DELETE FROM credentials WHERE connection_id = $1`,
 			`DELETE FROM consent_requests WHERE connection_id = $1`,
 			`DELETE FROM verification_reports WHERE connection_id = $1`,
-			// Generation 0 has no rows, so that the sweep takes all the others.
-			`UPDATE datasets SET generation = 0, next = next + 1, delta = '', unswept = TRUE WHERE connection_id = $1`,
 		} {
 			if _, err := tx.Exec(ctx, sql, c.ID); err != nil {
 				return nil, err
 			}
+		}
+		if err := dropData(ctx, tx, c.ID); err != nil {
+			return nil, err
 		}
 		set.add(`, deleted_at = interlock_now(), enabled = FALSE, is_default = FALSE, disabled_by = %s, disabled_at = interlock_now(),
 			credential = '', credential_state = '', credential_expires_at = NULL`, a.Name())

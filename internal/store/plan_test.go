@@ -49,7 +49,7 @@ func TestNoListReadsTheHistory(t *testing.T) {
 		}
 		for _, tt := range []list{
 			groups("first page", "records_name", func(c *tenancy.Connection) *query {
-				return recordsQuery(c, "groups", 1, "").page("", nil, defaultLimit)
+				return recordsQuery(c, "groups", 1).page("", nil, defaultLimit)
 			}),
 			groups("of a type that is rare", "records_group_type", func(c *tenancy.Connection) *query {
 				return groupsQuery(c, 1, tenancy.DistributionGroup).page("", nil, defaultLimit)

@@ -48,14 +48,43 @@ func (s shelf) put(g int64, rows ...store.Record) {
 	s.write(func(ctx context.Context, tx db.Tx) error { return store.PutRows(ctx, tx, s.key, g, rows) })
 }
 
-func (s shelf) remove(g int64, parent string, ids ...string) {
+func (s shelf) remove(g int64, ids ...string) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) error { return store.RemoveRows(ctx, tx, s.key, g, parent, ids) })
+	for len(ids) > 0 {
+		s.write(func(ctx context.Context, tx db.Tx) error {
+			done, err := store.RemoveRows(ctx, tx, s.key, g, ids)
+			ids = ids[done:]
+			return err
+		})
+	}
+}
+
+func (s shelf) members(g int64, group string, ids ...string) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) error {
+		return store.PutGroupMembers(ctx, tx, g, ofGroup(group, ids))
+	})
+}
+
+func (s shelf) without(g int64, group string, ids ...string) {
+	s.t.Helper()
+	s.write(func(ctx context.Context, tx db.Tx) error {
+		return store.RemoveGroupMembers(ctx, tx, g, ofGroup(group, ids))
+	})
+}
+
+func ofGroup(group string, ids []string) []store.GroupMember {
+	list := make([]store.GroupMember, len(ids))
+	for i, id := range ids {
+		list[i] = store.GroupMember{Group: group, Member: id, Type: "#microsoft.graph.user"}
+	}
+	return list
 }
 
 func (s shelf) commit(g int64, delta string) (n int64, err error) {
 	err = s.d.Write(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
-		n, err = store.CommitRound(ctx, tx, s.key, g, delta)
+		d, err := store.CommitRound(ctx, tx, s.key, g, store.Committed{Delta: delta})
+		n = d.Count
 		return err
 	})
 	return n, err
@@ -79,17 +108,17 @@ func (s shelf) sweep() (n int64) {
 	return n
 }
 
-func row(parent, id string) store.Record {
-	return store.Record{Parent: parent, ID: id, Name: "Name " + id, Type: "#t", Data: json.RawMessage(`{"id":"` + id + `"}`)}
+func row(id string) store.Record {
+	return store.Record{ID: id, Name: "Name " + id, Type: "#t", Data: json.RawMessage(`{"id":"` + id + `"}`)}
 }
 
-// names returns "parent/id name" of the rows that readers see.
+// names returns "id name" of the rows that readers see.
 func (s shelf) names() []string {
 	s.t.Helper()
 	var list []string
 	s.write(func(ctx context.Context, tx db.Tx) error {
 		list = nil
-		rows, err := tx.Query(ctx, `SELECT r.parent, r.id, r.name FROM records r JOIN datasets d
+		rows, err := tx.Query(ctx, `SELECT r.id, r.name FROM records r JOIN datasets d
 			ON d.connection_id = r.connection_id AND d.name = r.dataset AND d.generation = r.generation
 			WHERE d.connection_id = $1 AND d.name = $2`, s.key.Connection, s.key.Name)
 		if err != nil {
@@ -97,11 +126,11 @@ func (s shelf) names() []string {
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var parent, id, name string
-			if err := rows.Scan(&parent, &id, &name); err != nil {
+			var id, name string
+			if err := rows.Scan(&id, &name); err != nil {
 				return err
 			}
-			list = append(list, parent+"/"+id+" "+name)
+			list = append(list, id+" "+name)
 		}
 		return rows.Err()
 	})
@@ -126,13 +155,13 @@ func TestRounds(t *testing.T) {
 
 		s.begin(true)       // and given up
 		g := s.begin(false) // there is nothing to change, so it is full
-		s.put(g, row("", "a"), row("", "b"))
-		s.put(g, row("", "b"), row("", "c"), row("", "c")) // again, and twice in one call
+		s.put(g, row("a"), row("b"))
+		s.put(g, row("b"), row("c"), row("c")) // again, and twice in one call
 		sees()
 		if n, err := s.commit(g, "delta-1"); n != 3 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		sees("/a Name a", "/b Name b", "/c Name c")
+		sees("a Name a", "b Name b", "c Name c")
 		if n := w.count(`SELECT COUNT(*) FROM datasets WHERE generation = 0`); n != 0 {
 			t.Error("generation 0 holds rows")
 		}
@@ -143,34 +172,43 @@ func TestRounds(t *testing.T) {
 		wantErr(t, err, op.ErrConflict)
 
 		g = s.begin(false)
-		s.remove(g, "", "a", "never there")
-		s.put(g, store.Record{ID: "b", Name: "B2"}, row("", "d"))
-		s.remove(g, "", "c")
-		s.put(g, row("", "c")) // there again
-		sees("/a Name a", "/b Name b", "/c Name c")
+		s.remove(g, "a", "never there")
+		s.put(g, store.Record{ID: "b", Name: "B2"}, row("d"))
+		s.remove(g, "c")
+		s.put(g, row("c")) // there again
+		sees("b B2", "c Name c", "d Name d")
+		if got := s.dataset(); got.Delta != "" || !got.DeltaAt.IsZero() || got.AsOf.IsZero() {
+			t.Errorf("a round that changes rows in place leaves %+v", got)
+		}
 		if n, err := s.commit(g, "delta-2"); n != 3 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		sees("/b B2", "/c Name c", "/d Name d")
+		sees("b B2", "c Name c", "d Name d")
 
 		abandoned := s.begin(true)
-		s.put(abandoned, row("", "zombie"))
+		s.put(abandoned, row("zombie"))
 		s.write(func(ctx context.Context, tx db.Tx) error {
 			return store.MarkStale(ctx, tx, s.key, op.ProviderThrottled)
 		})
 		if got := s.dataset(); got.Stale != op.ProviderThrottled || got.Count != 3 {
 			t.Errorf("%+v", got)
 		}
-		sees("/b B2", "/c Name c", "/d Name d")
+		sees("b B2", "c Name c", "d Name d")
 		g = s.begin(true)
-		s.put(g, row("", "x"))
+		s.put(g, row("x"))
 		_, err = s.commit(abandoned, "")
 		wantErr(t, err, op.ErrConflict)
-		s.sweep() // must leave the round in progress alone
+		err = d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
+			return store.PutRows(ctx, tx, s.key, abandoned, []store.Record{row("zombie 2")})
+		})
+		wantErr(t, err, op.ErrConflict)
+		if n := s.sweep(); n != 1 { // and leaves the round in progress alone
+			t.Errorf("swept %d rows, want the zombie", n)
+		}
 		if n, err := s.commit(g, ""); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		sees("/x Name x")
+		sees("x Name x")
 		if got := s.dataset(); got.Stale != "" || got.Delta != "" || !got.DeltaAt.IsZero() {
 			t.Errorf("%+v", got)
 		}
@@ -180,14 +218,17 @@ func TestRounds(t *testing.T) {
 		if n := w.count(`SELECT COUNT(*) FROM records`); n != 1 {
 			t.Errorf("%d rows are left, want 1", n)
 		}
-		if n := w.count(`SELECT COUNT(*) FROM datasets WHERE unswept`); n != 0 {
-			t.Error("the sweep would look here again")
+		if n := w.count(`SELECT COUNT(*) FROM generations`); n != 1 {
+			t.Errorf("%d generations are left, want 1", n)
 		}
 		if err := w.DeleteConnection(t.Context(), w.mei, "kestrel", "first"); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.sweep(); n != 1 {
 			t.Errorf("swept %d rows of a removed connection, want 1", n)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM generations`); n != 0 {
+			t.Errorf("%d generations of a removed connection are left", n)
 		}
 	})
 }
@@ -205,14 +246,14 @@ func TestHostileRows(t *testing.T) {
 		)
 		var many []store.Record
 		for i := range 1700 {
-			many = append(many, row("", fmt.Sprint(i)))
+			many = append(many, row(fmt.Sprint(i)))
 		}
 		s.put(g, many...)
 		if n, err := s.commit(g, ""); n != 1703 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 		err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
-			return store.PutRows(ctx, tx, s.key, g, []store.Record{row("", strings.Repeat("x", 513))})
+			return store.PutRows(ctx, tx, s.key, g, []store.Record{row(strings.Repeat("x", 513))})
 		})
 		if err == nil || !strings.Contains(err.Error(), "512") {
 			t.Errorf("a long id: %v", err)
@@ -227,7 +268,60 @@ func TestHostileRows(t *testing.T) {
 	})
 }
 
-// TestRoundsAreLikeAMap draws rounds and compares what readers see with a map.
+// TestSweepGoesInSmallSteps: whatever was retired, one transaction deletes few rows.
+func TestSweepGoesInSmallSteps(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		w.connection(w.mei, "kestrel", "first")
+		s := w.shelf("first", "groups")
+		fill := func() {
+			g := s.begin(true)
+			for i := range 30 {
+				s.put(g, row(fmt.Sprint("small-", i)))
+				s.members(g, fmt.Sprint("small-", i), "1", "2", "3")
+			}
+			var many []string
+			for i := range 250 {
+				many = append(many, fmt.Sprint(i))
+			}
+			s.members(g, "large", many...)
+			if _, err := s.commit(g, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fill()
+		fill()
+		steps := 0
+		for before := w.count(`SELECT COUNT(*) FROM memberships`) + w.count(`SELECT COUNT(*) FROM records`); ; steps++ {
+			var n int64
+			w.write(func(ctx context.Context, tx db.Tx) (err error) {
+				n, err = store.SweepGenerations(ctx, tx, 50)
+				return err
+			})
+			after := w.count(`SELECT COUNT(*) FROM memberships`) + w.count(`SELECT COUNT(*) FROM records`)
+			if before-after > 50 || before-after != n {
+				t.Errorf("step %d deleted %d rows and says %d, want at most 50", steps, before-after, n)
+			}
+			if before = after; n < 50 {
+				break
+			}
+		}
+		if steps < 7 { // 30 groups, 340 members
+			t.Errorf("%d steps", steps)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM memberships`); n != 340 {
+			t.Errorf("%d members are left, want those that readers see", n)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM group_sizes`); n != 31 {
+			t.Errorf("%d sizes are left", n)
+		}
+		if got := s.dataset(); got.Count != 30 || got.Members != 340 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestRoundsAreLikeAMap draws rounds and compares what readers see with maps.
 func TestRoundsAreLikeAMap(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
@@ -236,48 +330,81 @@ func TestRoundsAreLikeAMap(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			example++
 			s := w.shelf("first", fmt.Sprintf("set-%d", example))
-			parents := rapid.SampledFrom([]string{"", "", "a", "b"})
-			ids := rapid.SampledFrom([]string{"a", "b", "c"})
-			shown := map[[2]string]string{}
-			for range rapid.IntRange(1, 4).Draw(rt, "rounds") {
+			ids := rapid.SampledFrom([]string{"a", "b", "8c4e0d2a-6a3f-4f53-9a1e-0c9d5b7e91d2"})
+			type state struct {
+				rows    map[string]string
+				members map[[2]string]bool
+			}
+			clone := func(s state) state { return state{maps.Clone(s.rows), maps.Clone(s.members)} }
+			shown := state{map[string]string{}, map[[2]string]bool{}}
+			committed, token := false, ""
+			for round := range rapid.IntRange(1, 4).Draw(rt, "rounds") {
 				full := rapid.Bool().Draw(rt, "full")
 				g := s.begin(full)
-				staged := map[[2]string]string{}
-				if !full {
-					staged = maps.Clone(shown)
+				inPlace := !full && committed
+				staged := state{map[string]string{}, map[[2]string]bool{}}
+				if inPlace {
+					staged, token = clone(shown), ""
 				}
-				for i := range rapid.IntRange(0, 6).Draw(rt, "steps") {
-					parent, id := parents.Draw(rt, "parent"), ids.Draw(rt, "id")
-					if rapid.Bool().Draw(rt, "put") {
-						name := fmt.Sprint(i)
-						s.put(g, store.Record{Parent: parent, ID: id, Name: name, Data: json.RawMessage("{}")})
-						staged[[2]string{parent, id}] = name
-						continue
-					}
-					s.remove(g, parent, id)
-					delete(staged, [2]string{parent, id})
-					if parent == "" {
-						maps.DeleteFunc(staged, func(k [2]string, _ string) bool { return k[0] == id })
+				for i := range rapid.IntRange(0, 8).Draw(rt, "steps") {
+					id, group := ids.Draw(rt, "id"), ids.Draw(rt, "group")
+					switch rapid.IntRange(0, 3).Draw(rt, "step") {
+					case 0:
+						s.put(g, store.Record{ID: id, Name: fmt.Sprint(i), Data: json.RawMessage("{}")})
+						staged.rows[id] = fmt.Sprint(i)
+					case 1:
+						s.remove(g, id)
+						delete(staged.rows, id)
+						maps.DeleteFunc(staged.members, func(k [2]string, _ bool) bool { return k[0] == id })
+					case 2:
+						s.members(g, group, id)
+						staged.members[[2]string{group, id}] = true
+					case 3:
+						s.without(g, group, id)
+						delete(staged.members, [2]string{group, id})
 					}
 				}
 				if rapid.Bool().Draw(rt, "sweep") {
 					s.sweep()
 				}
-				if rapid.Bool().Draw(rt, "commit") {
-					n, err := s.commit(g, "")
-					if err != nil || int(n) != len(staged) {
-						rt.Fatalf("commit: %d, %v; want %d", n, err, len(staged))
-					}
+				if inPlace {
 					shown = staged
 				}
-				var want []string
-				for k, name := range shown {
-					want = append(want, k[0]+"/"+k[1]+" "+name)
+				if rapid.Bool().Draw(rt, "commit") {
+					token = fmt.Sprint("t", round)
+					n, err := s.commit(g, token)
+					if err != nil || int(n) != len(staged.rows) {
+						rt.Fatalf("commit: %d, %v; want %d", n, err, len(staged.rows))
+					}
+					shown, committed = staged, true
+					if got := s.dataset(); int(got.Members) != len(staged.members) {
+						rt.Fatalf("%d members, want %d", got.Members, len(staged.members))
+					}
+				}
+				want := []string{}
+				for id, name := range shown.rows {
+					want = append(want, id+" "+name)
 				}
 				slices.Sort(want)
 				if got := s.names(); !slices.Equal(got, want) {
 					rt.Fatalf("readers see %q, want %q", got, want)
 				}
+				var members int
+				w.write(func(ctx context.Context, tx db.Tx) error {
+					return tx.QueryRow(ctx, `SELECT COUNT(*) FROM memberships m JOIN datasets d ON d.generation = m.generation
+						WHERE d.connection_id = $1 AND d.name = $2`, s.key.Connection, s.key.Name).Scan(&members)
+				})
+				if members != len(shown.members) {
+					rt.Fatalf("readers see %d members, want %v", members, shown.members)
+				}
+				if got := s.dataset().Delta; got != token {
+					rt.Fatalf("token %q, want %q", got, token)
+				}
+			}
+			// Sizes are those of the members, whatever came in between.
+			if n := w.count(`SELECT COUNT(*) FROM group_sizes s WHERE s.members <> (SELECT COUNT(*) FROM memberships m
+				WHERE m.generation = s.generation AND m.group_id = s.group_id)`); n != 0 {
+				rt.Fatalf("%d groups have another size than they have members", n)
 			}
 		})
 	})
@@ -303,8 +430,14 @@ func TestDataReaders(t *testing.T) {
 		named := func(id, name string) store.Record {
 			return store.Record{ID: id, Name: name, Data: json.RawMessage(`{}`)}
 		}
-		fill("first", "groups", named("3", "Drivers"), named("1", "drivers"), named("2", "Board"), named("4", "Écoute"))
-		fill("first", "group_members", store.Record{Parent: "1", ID: "u1", Name: "Ana", Data: json.RawMessage(`{}`)}, store.Record{Parent: "2", ID: "u2", Name: "Bo", Data: json.RawMessage(`{}`)})
+		s := w.shelf("first", "groups")
+		g := s.begin(true)
+		s.put(g, named("3", "Drivers"), named("1", "drivers"), named("2", "Board"), named("4", "Écoute"))
+		s.members(g, "1", "u1")
+		s.members(g, "2", "u2")
+		if _, err := s.commit(g, ""); err != nil {
+			t.Fatal(err)
+		}
 		fill("first", "inventory/apps", named("p1", "App"), named("p2", "Zip"))
 		fill("first", "inventory/devices", named("d1", "Laptop"), named("d2", "Apple"))
 		fill("second", "groups", named("9", "Other"))
@@ -377,7 +510,7 @@ func TestDataReaders(t *testing.T) {
 			t.Errorf("not a type: %+v, %v", list, err)
 		}
 		sets, err := w.Datasets(ctx, ta, "")
-		if err != nil || len(sets) != 4 || sets[2].Name != "inventory/apps" || sets[2].Count != 2 {
+		if err != nil || len(sets) != 3 || sets[1].Name != "inventory/apps" || sets[1].Count != 2 {
 			t.Errorf("%+v, %v", sets, err)
 		}
 

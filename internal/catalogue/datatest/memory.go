@@ -29,11 +29,14 @@ var _ catalogue.Data = (*Memory)(nil)
 
 type set struct {
 	catalogue.Dataset
-	rows  map[key]catalogue.Row
-	stale op.Reason
+	rows    map[string]catalogue.Row
+	members map[key]string // type
+	stale   op.Reason
 }
 
-type key struct{ parent, id string }
+func newSet() *set { return &set{rows: make(map[string]catalogue.Row), members: make(map[key]string)} }
+
+type key struct{ group, member string }
 
 func (m *Memory) now() time.Time {
 	if m.Now != nil {
@@ -47,7 +50,7 @@ func (m *Memory) set(name string) *set {
 		m.sets = make(map[string]*set)
 	}
 	if m.sets[name] == nil {
-		m.sets[name] = &set{rows: make(map[key]catalogue.Row)}
+		m.sets[name] = newSet()
 	}
 	return m.sets[name]
 }
@@ -63,11 +66,12 @@ func (m *Memory) Dataset(ctx context.Context, name string) (catalogue.Dataset, e
 func (m *Memory) Begin(ctx context.Context, name string, full bool) (catalogue.Round, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := &round{memory: m, name: name, rows: make(map[key]catalogue.Row)}
-	if !full {
-		maps.Copy(r.rows, m.set(name).rows)
+	shown := m.set(name)
+	if full || shown.AsOf.IsZero() {
+		return &round{memory: m, name: name, into: newSet()}, ctx.Err()
 	}
-	return r, ctx.Err()
+	shown.Delta, shown.DeltaAt = "", time.Time{}
+	return &round{memory: m, name: name, into: shown}, ctx.Err()
 }
 
 // Stale implements [catalogue.Data].
@@ -86,13 +90,24 @@ func (m *Memory) Learn(ctx context.Context, f catalogue.Facts) error {
 	return ctx.Err()
 }
 
-// Rows returns what readers of the dataset see, by parent and id.
+// Rows returns what readers of the dataset see, by id.
 func (m *Memory) Rows(_ context.Context, name string) ([]catalogue.Row, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.SortedFunc(maps.Values(m.set(name).rows), func(a, b catalogue.Row) int {
-		return cmp.Or(cmp.Compare(a.Parent, b.Parent), cmp.Compare(a.ID, b.ID))
-	}), nil
+	return slices.SortedFunc(maps.Values(m.set(name).rows), func(a, b catalogue.Row) int { return cmp.Compare(a.ID, b.ID) }), nil
+}
+
+// Members returns the members of groups that readers of the dataset see, by group
+// and id.
+func (m *Memory) Members(_ context.Context, name string) ([]catalogue.Member, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []catalogue.Member
+	for k, of := range m.set(name).members {
+		list = append(list, catalogue.Member{Group: k.group, ID: k.member, Type: of})
+	}
+	slices.SortFunc(list, func(a, b catalogue.Member) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.ID, b.ID)) })
+	return list, nil
 }
 
 // StaleReason returns why the dataset's last try kept the old rows; empty when it
@@ -113,40 +128,69 @@ func (m *Memory) Learnt() []catalogue.Facts {
 type round struct {
 	memory *Memory
 	name   string
-	rows   map[key]catalogue.Row
+	into   *set
+}
+
+// do changes the round's rows.
+func (r *round) do(ctx context.Context, fn func()) error {
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	fn()
+	return ctx.Err()
 }
 
 func (r *round) Put(ctx context.Context, rows []catalogue.Row) error {
-	for _, row := range rows {
-		r.rows[key{row.Parent, row.ID}] = row
-	}
-	return ctx.Err()
+	return r.do(ctx, func() {
+		for _, row := range rows {
+			r.into.rows[row.ID] = row
+		}
+	})
 }
 
-func (r *round) Remove(ctx context.Context, parent string, ids []string) error {
-	for _, id := range ids {
-		delete(r.rows, key{parent, id})
-		for k := range r.rows {
-			if k.parent == id {
-				delete(r.rows, k)
+func (r *round) Remove(ctx context.Context, ids []string) error {
+	return r.do(ctx, func() {
+		for _, id := range ids {
+			delete(r.into.rows, id)
+			maps.DeleteFunc(r.into.members, func(k key, _ string) bool { return k.group == id })
+		}
+	})
+}
+
+func (r *round) PutMembers(ctx context.Context, members []catalogue.Member) error {
+	return r.do(ctx, func() {
+		for _, m := range members {
+			if _, ok := r.into.members[key{m.Group, m.ID}]; !ok {
+				r.into.members[key{m.Group, m.ID}] = m.Type
 			}
 		}
-	}
-	return ctx.Err()
+	})
 }
 
-func (r *round) Commit(ctx context.Context, delta string) (int64, error) {
+func (r *round) RemoveMembers(ctx context.Context, members []catalogue.Member) error {
+	return r.do(ctx, func() {
+		for _, m := range members {
+			delete(r.into.members, key{m.Group, m.ID})
+		}
+	})
+}
+
+func (r *round) Commit(ctx context.Context, end catalogue.Committed) (catalogue.Dataset, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return catalogue.Dataset{}, err
 	}
 	r.memory.mu.Lock()
 	defer r.memory.mu.Unlock()
 	now := r.memory.now()
-	s := r.memory.set(r.name)
-	s.rows, s.stale = maps.Clone(r.rows), ""
-	s.Dataset = catalogue.Dataset{AsOf: now, Count: int64(len(r.rows)), Delta: delta}
-	if delta != "" {
-		s.DeltaAt = now
+	unreadable := end.Unreadable
+	if r.memory.sets[r.name] == r.into {
+		unreadable += r.into.Unreadable
 	}
-	return s.Count, nil
+	r.memory.sets[r.name], r.into.stale = r.into, ""
+	r.into.Dataset = catalogue.Dataset{
+		AsOf: now, Count: int64(len(r.into.rows)), Members: int64(len(r.into.members)), Unreadable: unreadable, Delta: end.Delta,
+	}
+	if end.Delta != "" {
+		r.into.DeltaAt = now
+	}
+	return r.into.Dataset, nil
 }

@@ -1,10 +1,13 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
@@ -20,7 +23,7 @@ type readable struct{ data }
 // Rows implements datatest.Store.
 func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row, err error) {
 	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT r.id, r.parent, r.name, r.type, r.modified_at, r.data FROM datasets d
+		rows, err := tx.Query(ctx, `SELECT r.id, r.name, r.type, r.modified_at, r.data FROM datasets d
 			JOIN records r ON r.connection_id = d.connection_id AND r.dataset = d.name AND r.generation = d.generation
 			WHERE d.connection_id = $1 AND d.name = $2`, r.x.claim.Scope, dataset)
 		if err != nil {
@@ -30,7 +33,7 @@ func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row
 		for rows.Next() {
 			var row catalogue.Row
 			var text string
-			if err := rows.Scan(&row.ID, &row.Parent, &row.Name, &row.Type, &row.ModifiedAt, &text); err != nil {
+			if err := rows.Scan(&row.ID, &row.Name, &row.Type, &row.ModifiedAt, &text); err != nil {
 				return err
 			}
 			row.Data = json.RawMessage(text)
@@ -39,6 +42,38 @@ func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row
 		return rows.Err()
 	})
 	return all, err
+}
+
+// Members implements datatest.Store. It reads the rows as they are laid out.
+func (r readable) Members(ctx context.Context, dataset string) (list []catalogue.Member, err error) {
+	id := func(key []byte) string {
+		if len(key) == 16 {
+			return uuid.UUID(key).String()
+		}
+		return string(bytes.TrimRight(key, "\x00"))
+	}
+	types := map[string]string{"u": "user", "d": "device", "g": "group", "s": "servicePrincipal", "c": "orgContact"}
+	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT m.group_id, m.member_id, m.type FROM datasets d JOIN memberships m ON m.generation = d.generation
+			WHERE d.connection_id = $1 AND d.name = $2 ORDER BY m.group_id, m.member_id`, r.x.claim.Scope, dataset)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var group, member []byte
+			var of string
+			if err := rows.Scan(&group, &member, &of); err != nil {
+				return err
+			}
+			if types[of] != "" {
+				of = "#microsoft.graph." + types[of]
+			}
+			list = append(list, catalogue.Member{Group: id(group), ID: id(member), Type: of})
+		}
+		return rows.Err()
+	})
+	return list, err
 }
 
 // What operations keep goes through the run's fence into the store; together they

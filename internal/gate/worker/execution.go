@@ -311,7 +311,7 @@ func (x *execution) dataset(name string) store.DatasetKey {
 func (d data) Dataset(ctx context.Context, name string) (out catalogue.Dataset, err error) {
 	err = d.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		ds, err := store.DatasetOf(ctx, tx, d.x.dataset(name))
-		out = catalogue.Dataset{AsOf: ds.AsOf, Count: ds.Count, Delta: ds.Delta, DeltaAt: ds.DeltaAt}
+		out = known(ds)
 		return err
 	})
 	return out, err
@@ -369,28 +369,74 @@ type round struct {
 	generation int64
 }
 
+// known is a dataset as operations see it.
+func known(d store.Dataset) catalogue.Dataset {
+	return catalogue.Dataset{
+		AsOf: d.AsOf, Count: d.Count, Members: d.Members, Unreadable: d.Unreadable, Delta: d.Delta, DeltaAt: d.DeltaAt,
+	}
+}
+
 func (r *round) Put(ctx context.Context, rows []catalogue.Row) error {
 	out := make([]store.Record, len(rows))
 	for i, row := range rows {
-		out[i] = store.Record{ID: row.ID, Parent: row.Parent, Name: row.Name, Type: row.Type, ModifiedAt: row.ModifiedAt, Data: row.Data}
+		out[i] = store.Record{ID: row.ID, Name: row.Name, Type: row.Type, ModifiedAt: row.ModifiedAt, Data: row.Data}
 	}
-	return r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return store.PutRows(ctx, tx, r.key, r.generation, out)
-	})
+	for batch := range store.Batches(out) {
+		err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
+			return store.PutRows(ctx, tx, r.key, r.generation, batch)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (r *round) Remove(ctx context.Context, parent string, ids []string) error {
-	return r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return store.RemoveRows(ctx, tx, r.key, r.generation, parent, ids)
-	})
+func (r *round) Remove(ctx context.Context, ids []string) error {
+	for len(ids) > 0 {
+		var done int
+		err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+			done, err = store.RemoveRows(ctx, tx, r.key, r.generation, ids)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		ids = ids[done:]
+	}
+	return nil
 }
 
-func (r *round) Commit(ctx context.Context, delta string) (n int64, err error) {
+func (r *round) PutMembers(ctx context.Context, members []catalogue.Member) error {
+	return r.members(ctx, members, store.PutGroupMembers)
+}
+
+func (r *round) RemoveMembers(ctx context.Context, members []catalogue.Member) error {
+	return r.members(ctx, members, store.RemoveGroupMembers)
+}
+
+// members does something with members of groups, batch by batch.
+func (r *round) members(ctx context.Context, members []catalogue.Member, do func(context.Context, db.Tx, int64, []store.GroupMember) error) error {
+	list := make([]store.GroupMember, len(members))
+	for i, m := range members {
+		list[i] = store.GroupMember{Group: m.Group, Member: m.ID, Type: m.Type}
+	}
+	for batch := range store.GroupMemberBatches(list) {
+		err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error { return do(ctx, tx, r.generation, batch) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) Commit(ctx context.Context, end catalogue.Committed) (out catalogue.Dataset, err error) {
 	err = r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		n, err = store.CommitRound(ctx, tx, r.key, r.generation, delta)
+		d, err := store.CommitRound(ctx, tx, r.key, r.generation, store.Committed{Delta: end.Delta, Unreadable: end.Unreadable})
+		out = known(d)
 		return err
 	})
-	return n, err
+	return out, err
 }
 
 // report tells readers what the run is doing, each write under its fence.

@@ -79,6 +79,9 @@ func (x *execution) fromItems() ledger.End {
 		switch it.Result {
 		case op.ItemDone, op.ItemUnchanged:
 			good++
+			if it.Counts.Failed > 0 { // a part of it is missing
+				bad = append(bad, it)
+			}
 		case op.ItemFailed, op.ItemUnknown:
 			bad = append(bad, it)
 		case op.ItemSkipped, op.ItemPending:

@@ -1,0 +1,79 @@
+package catalogue
+
+import (
+	"cmp"
+	"strconv"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// flaw is what is wrong with one object of the provider; the zero flaw is nothing.
+type flaw struct{ reason op.Reason }
+
+// lost reports whether the object can't be kept. One without a name can: it is
+// found by its id.
+func (f flaw) lost() bool { return f.reason == op.ObjectMalformed || f.reason == op.ObjectWithoutID }
+
+// twice is an object that came more than once in one list. The last one is kept.
+var twice = flaw{reason: op.ObjectTwice}
+
+// maxFlaws is how many objects of a list are told one by one.
+const maxFlaws = 20
+
+// flaws are the objects of a list that are not as the provider documents them.
+// The others are kept: a list with one of them is worth more than none.
+type flaws struct {
+	lost   int64 // objects that could not be kept
+	listed []flawed
+}
+
+type flawed struct {
+	name string
+	flaw
+}
+
+// add notes what is wrong with an object: what it is, and its id and name as far
+// as they are known.
+func (f *flaws) add(what, id, name string, wrong flaw) {
+	if wrong == (flaw{}) {
+		return
+	}
+	if wrong.lost() {
+		f.lost++
+	}
+	if len(f.listed) < maxFlaws {
+		if known := cmp.Or(name, id); known != "" {
+			what += " " + known
+		}
+		f.listed = append(f.listed, flawed{what, wrong})
+	}
+}
+
+// items are the lines of the objects. Those that could not be kept have failed.
+func (f *flaws) items(env *Env, key string) []op.Item {
+	items := make([]op.Item, len(f.listed))
+	for i, o := range f.listed {
+		items[i] = op.Item{Key: key + "/" + strconv.Itoa(i+1), Name: o.name, Result: op.ItemDone, Reason: o.reason, Args: names(env), At: env.Now()}
+		if o.lost() {
+			items[i].Result = op.ItemFailed
+		}
+	}
+	return items
+}
+
+// first is the error of a list of which nothing could be kept.
+func (f *flaws) first() error {
+	for _, o := range f.listed {
+		if o.lost() {
+			return &provider.Error{Reason: op.ProviderRejected, Message: "none of the objects that came can be read"}
+		}
+	}
+	return nil
+}
+
+// incomplete marks the line of a list of which some objects could not be kept.
+func incomplete(item *op.Item, env *Env, lost int64) {
+	item.Reason, item.Args = op.ListIncomplete, names(env)
+	item.Counts.Failed, item.Counts.Total = lost, item.Counts.Done+lost
+}

@@ -1,0 +1,419 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/db"
+)
+
+// GroupMember is an object in a group. Type is the member's, as the provider wrote
+// it; an object does not change its type.
+type GroupMember struct {
+	Group, Member string
+	Type          string
+}
+
+// A tenant has twenty times as many memberships as groups, so their rows are as
+// small as they can be: two ids of 16 bytes, and a letter.
+
+// guidBytes is the length of a key that is a GUID; other keys are longer.
+const guidBytes = 16
+
+// rowKey is an id as its row has it: the bytes of a GUID, else the text, filled up
+// with NUL bytes so that it can't be taken for one. Bytes are in the order of ids.
+func rowKey(id string) []byte {
+	if len(id) == 36 {
+		if u, err := uuid.Parse(id); err == nil && u.String() == id {
+			return u[:]
+		}
+	}
+	key := []byte(storable(id))
+	return append(key, make([]byte, max(0, guidBytes+1-len(key)))...)
+}
+
+// rowID is the id of a key.
+func rowID(key []byte) string {
+	if len(key) == guidBytes {
+		return uuid.UUID(key).String()
+	}
+	return string(bytes.TrimRight(key, "\x00"))
+}
+
+// nested is the letter of a group in a group.
+const nested = "g"
+
+// graphType is what types of Microsoft Graph begin with.
+const graphType = "#microsoft.graph."
+
+// typeLetters are the types that members have. docs: "List group members".
+var typeLetters = map[string]string{
+	graphType + "user":             "u",
+	graphType + "device":           "d",
+	graphType + "group":            nested,
+	graphType + "servicePrincipal": "s",
+	graphType + "orgContact":       "c",
+}
+
+func letterOf(of string) string { return cmp.Or(typeLetters[of], storable(of)) }
+
+func typeOf(letter string) string {
+	for of, l := range typeLetters {
+		if l == letter {
+			return of
+		}
+	}
+	return letter
+}
+
+// GroupMemberBatches cuts memberships into parts that one transaction each can write or
+// remove: a removal takes two statements for each group.
+func GroupMemberBatches(list []GroupMember) iter.Seq[[]GroupMember] {
+	const groups = 50
+	return func(yield func([]GroupMember) bool) {
+		list = slices.Clone(list)
+		slices.SortFunc(list, func(a, b GroupMember) int {
+			return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Member, b.Member))
+		})
+		from, seen := 0, 0
+		for i := range list {
+			if i == from || list[i].Group != list[i-1].Group {
+				seen++
+			}
+			if i-from == batchRows || seen > groups {
+				if !yield(list[from:i]) {
+					return
+				}
+				from, seen = i, 1
+			}
+		}
+		if from < len(list) {
+			yield(list[from:])
+		}
+	}
+}
+
+var (
+	insertMembers = manyRows(`INSERT INTO memberships (generation, group_id, member_id, type) VALUES `, `($1`, 1, 3,
+		` ON CONFLICT DO NOTHING RETURNING group_id`)
+	addToSizes = manyRows(`INSERT INTO group_sizes (generation, group_id, members) VALUES `, `($1`, 1, 2,
+		` ON CONFLICT (generation, group_id) DO UPDATE SET members = group_sizes.members + excluded.members`)
+)
+
+// PutGroupMembers writes memberships: those of one of [GroupMemberBatches]. One that is there
+// already makes no difference.
+func PutGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []GroupMember) error {
+	var total int64
+	more := make(map[string]int64) // by the key of the group
+	for n := range sizesOf(len(list)) {
+		args := make([]any, 0, 1+3*n)
+		args = append(args, generation)
+		for _, m := range list[:n] {
+			if len(m.Group) > maxRecordID || len(m.Member) > maxRecordID {
+				return fmt.Errorf("put members: an id has %d bytes, at most %d can be kept", max(len(m.Group), len(m.Member)), maxRecordID)
+			}
+			args = append(args, rowKey(m.Group), rowKey(m.Member), letterOf(m.Type))
+		}
+		list = list[n:]
+		rows, err := tx.Query(ctx, insertMembers(n), args...)
+		if err != nil {
+			return fmt.Errorf("put members: %w", err)
+		}
+		for rows.Next() {
+			var group []byte
+			if err = rows.Scan(&group); err != nil {
+				break
+			}
+			more[string(group)]++
+			total++
+		}
+		rows.Close()
+		if err == nil {
+			err = rows.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("put members: %w", err)
+		}
+	}
+	groups := make([]string, 0, len(more))
+	for group := range more {
+		groups = append(groups, group)
+	}
+	slices.Sort(groups) // one order of locks
+	for n := range sizesOf(len(groups)) {
+		args := make([]any, 0, 1+2*n)
+		args = append(args, generation)
+		for _, group := range groups[:n] {
+			args = append(args, []byte(group), more[group])
+		}
+		groups = groups[n:]
+		if _, err := tx.Exec(ctx, addToSizes(n), args...); err != nil {
+			return fmt.Errorf("put members: %w", err)
+		}
+	}
+	if err := counted(ctx, tx, generation, 0, total); err != nil {
+		return fmt.Errorf("put members: %w", err)
+	}
+	return nil
+}
+
+// RemoveGroupMembers removes memberships: those of one of [GroupMemberBatches]. One that is
+// not there is no error.
+func RemoveGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []GroupMember) error {
+	var total int64
+	for i := 0; i < len(list); {
+		group, members := list[i].Group, []any{}
+		for ; i < len(list) && list[i].Group == group && len(members) < batchRows; i++ {
+			members = append(members, rowKey(list[i].Member))
+		}
+		members = padded(members)
+		key := rowKey(group)
+		n, err := tx.Exec(ctx, `DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+placeholders(3, len(members))+`)`,
+			append([]any{generation, key}, members...)...)
+		if err == nil && n > 0 {
+			err = shrink(ctx, tx, generation, key, n)
+		}
+		if err != nil {
+			return fmt.Errorf("remove members: %w", err)
+		}
+		total += n
+	}
+	if err := counted(ctx, tx, generation, 0, -total); err != nil {
+		return fmt.Errorf("remove members: %w", err)
+	}
+	return nil
+}
+
+// shrink takes members off the size of a group.
+func shrink(ctx context.Context, tx db.Tx, generation int64, group []byte, by int64) error {
+	_, err := tx.Exec(ctx, `UPDATE group_sizes SET members = members - $3 WHERE generation = $1 AND group_id = $2`, generation, group, by)
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM group_sizes WHERE generation = $1 AND group_id = $2 AND members <= 0`, generation, group)
+	}
+	return err
+}
+
+// groupSize is one row of group_sizes.
+type groupSize struct {
+	group   []byte
+	members int64
+}
+
+func scanSize(row db.Row) (z groupSize, err error) {
+	err = row.Scan(&z.group, &z.members)
+	return z, err
+}
+
+// sizes returns the sizes of groups, without those that have no members.
+func sizes(ctx context.Context, tx db.Tx, generation int64, ids []string) ([]groupSize, error) {
+	var list []groupSize
+	for len(ids) > 0 {
+		n := min(len(ids), batchRows)
+		keys := make([]any, n)
+		for i, id := range ids[:n] {
+			keys[i] = rowKey(id)
+		}
+		ids, keys = ids[n:], padded(keys)
+		q := &query{args: append([]any{generation}, keys...)}
+		q.text.WriteString(`SELECT group_id, members FROM group_sizes WHERE generation = $1 AND group_id IN (` + placeholders(2, len(keys)) + `)`)
+		some, err := all(ctx, tx, q, scanSize)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	return list, nil
+}
+
+// removeMembersOf removes the members of groups until one transaction has done
+// enough. It returns how many of the groups are done.
+func removeMembersOf(ctx context.Context, tx db.Tx, generation int64, groups []string) (done int, removed int64, err error) {
+	list, err := sizes(ctx, tx, generation, groups)
+	if err != nil {
+		return 0, 0, err
+	}
+	size := make(map[string]int64, len(list))
+	for _, z := range list {
+		size[string(z.group)] = z.members
+	}
+	for i, id := range groups {
+		key := rowKey(id)
+		if size[string(key)] == 0 {
+			continue
+		}
+		if removed > 0 && removed+size[string(key)] > batchRows {
+			return i, removed, nil
+		}
+		n, err := removeSome(ctx, tx, generation, key, size[string(key)], batchRows)
+		if err != nil {
+			return 0, 0, err
+		}
+		if removed += n; n < size[string(key)] {
+			return i, removed, nil
+		}
+		delete(size, string(key))
+	}
+	return len(groups), removed, nil
+}
+
+// removeSome removes up to limit members of a group that has size of them.
+func removeSome(ctx context.Context, tx db.Tx, generation int64, group []byte, size, limit int64) (n int64, err error) {
+	const of = `generation = $1 AND group_id = $2`
+	if size <= limit {
+		n, err = tx.Exec(ctx, `DELETE FROM memberships WHERE `+of, generation, group)
+	} else {
+		var rest []byte
+		err = tx.QueryRow(ctx, `SELECT member_id FROM memberships WHERE `+of+` ORDER BY member_id LIMIT 1 OFFSET $3`, generation, group, limit).Scan(&rest)
+		if err == nil {
+			n, err = tx.Exec(ctx, `DELETE FROM memberships WHERE `+of+` AND member_id < $3`, generation, group, rest)
+		}
+	}
+	if err == nil {
+		err = shrink(ctx, tx, generation, group, n)
+	}
+	return n, err
+}
+
+// sweepMembers deletes up to limit members of a generation: of several small
+// groups at once, of a large one in parts.
+func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept int64, err error) {
+	list, err := all(ctx, tx, new(query).add(`SELECT group_id, members FROM group_sizes WHERE generation = %s ORDER BY group_id LIMIT 100`, generation), scanSize)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	if list[0].members > limit {
+		return removeSome(ctx, tx, generation, list[0].group, list[0].members, limit)
+	}
+	var last []byte
+	for _, z := range list {
+		if swept+z.members > limit {
+			break
+		}
+		swept, last = swept+z.members, z.group
+	}
+	for _, table := range []string{"memberships", "group_sizes"} {
+		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE generation = $1 AND group_id <= $2`, generation, last); err != nil {
+			return 0, err
+		}
+	}
+	return max(swept, 1), nil
+}
+
+// membersQuery asks for members of a group by id, from after the key after.
+func membersQuery(generation int64, group string, after []byte) *query {
+	return new(query).add(`SELECT m.member_id, m.type FROM memberships m WHERE m.generation = %s AND m.group_id = %s AND m.member_id > %s`,
+		generation, rowKey(group), after)
+}
+
+func scanMember(row db.Row) (Record, error) {
+	var key []byte
+	var letter string
+	if err := row.Scan(&key, &letter); err != nil {
+		return Record{}, err
+	}
+	r := Record{ID: rowID(key), Type: typeOf(letter)}
+	// What a delta round says of a member is its type and its id. docs:
+	// members@delta of "group: delta".
+	properties := struct {
+		Type string `json:"@odata.type,omitempty"`
+		ID   string `json:"id"`
+	}{r.Type, r.ID}
+	var err error
+	r.Data, err = json.Marshal(properties)
+	return r, err
+}
+
+// memberPage lists members of a group from after the key after, with the names of
+// those that are groups.
+func memberPage(ctx context.Context, tx db.Tx, names groupNames, generation int64, group string, after []byte, limit int) ([]Record, error) {
+	list, err := all(ctx, tx, membersQuery(generation, group, after).add(` ORDER BY m.member_id LIMIT %s`, limit), scanMember)
+	if err != nil {
+		return nil, err
+	}
+	return list, names.fill(ctx, tx, list)
+}
+
+// searchMembers is memberPage of the member with that id, or else of the groups
+// with that part of a name.
+func searchMembers(ctx context.Context, tx db.Tx, names groupNames, generation int64, group, search string, after []byte, limit int) ([]Record, error) {
+	found, err := all(ctx, tx, membersQuery(generation, group, after).add(` AND m.member_id = %s`, rowKey(search)), scanMember)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) > 0 {
+		return found, names.fill(ctx, tx, found)
+	}
+	for len(found) < limit {
+		// Groups in groups are few, and one range of an index.
+		some, err := all(ctx, tx, nestedQuery(generation, group, after), scanMember)
+		if err == nil {
+			err = names.fill(ctx, tx, some)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range some {
+			if strings.Contains(nameKey(r.Name), strings.ToLower(search)) {
+				found = append(found, r)
+			}
+		}
+		if len(some) < batchRows {
+			break
+		}
+		after = rowKey(some[len(some)-1].ID)
+	}
+	return found[:min(len(found), limit)], nil
+}
+
+// nestedQuery asks for the next members that are groups.
+func nestedQuery(generation int64, group string, after []byte) *query {
+	return membersQuery(generation, group, after).add(` AND m.type = '`+nested+`' ORDER BY m.member_id LIMIT %s`, batchRows)
+}
+
+// groupNames looks up names of groups.
+type groupNames struct {
+	connection string
+	generation int64
+}
+
+// fill gives members that are groups their names.
+func (g groupNames) fill(ctx context.Context, tx db.Tx, list []Record) error {
+	var ids []any
+	for _, r := range list {
+		if r.Type == graphType+"group" {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	names := make(map[string]string, len(ids))
+	ids = padded(ids)
+	rows, err := tx.Query(ctx, `SELECT id, name FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
+		AND id IN (`+placeholders(4, len(ids))+`)`, append([]any{g.connection, groups, g.generation}, ids...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return err
+		}
+		names[id] = name
+	}
+	for i, r := range list {
+		if r.Type == graphType+"group" {
+			list[i].Name = names[r.ID]
+		}
+	}
+	return rows.Err()
+}
