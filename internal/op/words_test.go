@@ -185,6 +185,11 @@ var reserved = []string{
 
 // additions are words that the design does not have.
 var additions = []string{
+	"item_reasons/list_incomplete",
+	"item_reasons/object_malformed",
+	"item_reasons/object_twice",
+	"item_reasons/object_without_id",
+	"item_reasons/object_without_name",
 	"ours/connection_default_missing for one", // "1 connections" is no English
 	"ours/item came",
 	"ours/item came, changed",
