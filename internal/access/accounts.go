@@ -88,7 +88,7 @@ func CreateWorkspace(ctx context.Context, tx db.Tx, w NewWorkspace, owner Accoun
 		return "", errors.New("create workspace: it has no data key")
 	}
 	id = NewID()
-	n, err := tx.Exec(ctx, `INSERT INTO workspaces (id, slug, name, keyset, created_at) VALUES ($1, $2, $3, $4, interlock_now())
+	n, err := tx.Exec(ctx, `INSERT INTO workspaces (id, slug, name, keyset, keyset_at, created_at) VALUES ($1, $2, $3, $4, interlock_now(), interlock_now())
 		ON CONFLICT (slug) DO NOTHING`, id, w.Slug, w.Name, w.Keyset)
 	if err != nil {
 		return "", fmt.Errorf("create workspace: %w", err)

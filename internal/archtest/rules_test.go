@@ -46,6 +46,8 @@ func TestRulesSee(t *testing.T) {
 
 		{"a revealed secret", reveals, "internal/store/a.go", "package store; func f(s secret) string { return s.Reveal() }", "reveal secrets"},
 		{"a secret revealed where it is sent", reveals, "internal/provider/graph/a.go", "package graph; func f(s secret) string { return s.Reveal() }", ""},
+		{"something sealed that nobody changes", seals, "internal/access/a.go", "package access; func f(r root) { r.Seal(secret, place) }", "rootColumns"},
+		{"something sealed that is changed", seals, "internal/store/credentials.go", "package store; func f(r root) { r.Seal(secret, place) }", ""},
 		{"a home-made HTTP client", httpClients, "internal/store/a.go", `package store; import "net/http"; var c = &http.Client{}`, "internal/outbound makes HTTP clients"},
 		{"a home-made transport", httpClients, "internal/store/a.go", `package store; import "net/http"; var c = http.Transport{}`, "internal/outbound makes HTTP clients"},
 

@@ -112,19 +112,11 @@ func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, co
 // that c has, and forgets the versions before. The caller holds the connection's
 // row and writes those columns.
 func (s *Store) SealCredential(ctx context.Context, tx db.Tx, c tenancy.Connection, secret vault.Secret) error {
-	var keyset string
-	if err := tx.QueryRow(ctx, `SELECT keyset FROM workspaces WHERE id = $1`, c.WorkspaceID).Scan(&keyset); err != nil {
-		return fmt.Errorf("seal the credential: %w", err)
-	}
-	keys, err := s.openKeyset(keyset)
+	keys, err := s.lockKeyset(ctx, tx, c.WorkspaceID)
 	if err != nil {
 		return fmt.Errorf("seal the credential: %w", err)
 	}
-	sealed, err := keys.Seal(secret, aadOf(c))
-	if err != nil {
-		return fmt.Errorf("seal the credential: %w", err)
-	}
-	fingerprint, err := keys.Fingerprint(secret)
+	sealed, fingerprint, err := seal(keys, c, secret)
 	if err != nil {
 		return fmt.Errorf("seal the credential: %w", err)
 	}
@@ -137,6 +129,15 @@ func (s *Store) SealCredential(ctx context.Context, tx db.Tx, c tenancy.Connecti
 		return fmt.Errorf("seal the credential: %w", err)
 	}
 	return nil
+}
+
+// seal seals the credential of c, and marks what it is.
+func seal(keys *vault.Keyset, c tenancy.Connection, secret vault.Secret) (sealed, fingerprint string, err error) {
+	if sealed, err = keys.Seal(secret, aadOf(c)); err != nil {
+		return "", "", err
+	}
+	fingerprint, err = keys.Fingerprint(secret)
+	return sealed, fingerprint, err
 }
 
 // aadOf binds a sealed credential to its place: moved anywhere else it can't be opened.

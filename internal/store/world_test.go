@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type world struct {
 	d    *db.DB
 	root *vault.Root
 
+	keyFile string // with the root key
+
 	mei, ana, vic, olga access.Actor
 	kestrel, marlow     string // tenants of Lattice, by id
 	harbour             string // tenant of Quayside
@@ -37,11 +40,12 @@ type world struct {
 
 func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
-	root, err := vault.GenerateRoot()
+	keyFile := filepath.Join(t.TempDir(), "root.key")
+	root, err := vault.CreateRoot(keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, d: d, root: root}
+	w := &world{t: t, d: d, root: root, keyFile: keyFile}
 	w.Store = store.New(d, root, store.Options{
 		StopRun: func(_ context.Context, _ db.Tx, _ string, _ op.Person, why op.Reason) error {
 			w.stopped = append(w.stopped, why)

@@ -76,7 +76,7 @@ func (r *Root) Unseal(sealed string, place Place) (Secret, error) {
 		}
 		return NewSecret(string(plain)), nil
 	}
-	return Secret{}, &WrongKeyError{Want: id, Have: r.ids()}
+	return Secret{}, &WrongKeyError{Want: id, Have: r.IDs()}
 }
 
 // Reseal seals a text anew by the current root key. Once every text is sealed anew

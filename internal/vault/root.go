@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
@@ -124,11 +125,84 @@ func CreateRoot(path string) (*Root, error) {
 // ID names the key that wraps, safe to show.
 func (r *Root) ID() string { return r.keys[0].id }
 
-// ids are the names of all keys.
-func (r *Root) ids() []string {
+// Has reports whether the key of that id is among them.
+func (r *Root) Has(id string) bool { return slices.Contains(r.IDs(), id) }
+
+// IDs are the names of all keys, the one that wraps first.
+func (r *Root) IDs() []string {
 	all := make([]string, len(r.keys))
 	for i, k := range r.keys {
 		all[i] = k.id
 	}
 	return all
+}
+
+// AddRoot puts a new root key into a key file and returns its id. It comes first,
+// and so wraps from the next start on, or with standby last: then it only opens.
+// The other keys stay.
+func AddRoot(path string, standby bool) (id string, err error) {
+	text := newKey()
+	r, err := ParseRoot(text)
+	if err != nil {
+		return "", err
+	}
+	return r.ID(), edit(path, func(lines []string) ([]string, error) {
+		if standby {
+			return append(lines, text), nil
+		}
+		return append([]string{text}, lines...), nil
+	})
+}
+
+// RemoveRoot takes a root key out of a key file. What it has wrapped can then never
+// be opened again. The key that wraps stays.
+func RemoveRoot(path, id string) error {
+	return edit(path, func(lines []string) ([]string, error) {
+		for i, line := range lines {
+			r, err := ParseRoot(line)
+			switch {
+			case err != nil || r.ID() != id:
+			case i == 0:
+				return nil, fmt.Errorf("root key %s is the one that seals", id)
+			default:
+				return slices.Delete(lines, i, i+1), nil
+			}
+		}
+		return nil, fmt.Errorf("root key %s is not in %s", id, path)
+	})
+}
+
+// edit rewrites the keys of a key file, one a line. Comments stay, before them.
+func edit(path string, change func(lines []string) ([]string, error)) error {
+	if _, err := LoadRoot(path); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("root key file: %w", err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("root key file: %w", err)
+	}
+	var comments, keys []string
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") {
+			comments = append(comments, line)
+			continue
+		}
+		for field := range strings.SplitSeq(line, ",") {
+			if field = strings.TrimSpace(field); field != "" {
+				keys = append(keys, field)
+			}
+		}
+	}
+	if keys, err = change(keys); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(path, []byte(strings.Join(append(comments, keys...), "\n")+"\n"), info.Mode().Perm()); err != nil {
+		return fmt.Errorf("root key file: %w", err)
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
@@ -57,6 +58,9 @@ func (a AAD) bytes() ([]byte, error) {
 type Keyset struct {
 	seal func() tink.AEAD // closures, as in Secret
 	mark func() *prf.Set
+
+	primary uint32 // id of the key that seals
+	old     int    // keys besides it, which only open
 }
 
 // A wrapped keyset is "1.ID.SEAL.MARK": the root key's id and two Tink keysets
@@ -106,6 +110,60 @@ func (r *Root) Rewrap(wrapped string) (string, error) {
 	return r.wrap(seal, mark)
 }
 
+// Rotate gives a stored keyset a new key, which seals from then on. The old one
+// still opens, until [Root.Retire]. A keyset that is rotating is an error.
+func (r *Root) Rotate(wrapped string) (string, error) {
+	return r.change(wrapped, func(m *keyset.Manager, h *keyset.Handle, template *tinkpb.KeyTemplate) error {
+		if h.Len() > 1 {
+			return errors.New("its rotation is not finished")
+		}
+		id, err := m.Add(template)
+		if err != nil {
+			return err
+		}
+		return m.SetPrimary(id)
+	})
+}
+
+// Retire destroys every key of a stored keyset but the one that seals. What the
+// others have sealed can never be opened again.
+func (r *Root) Retire(wrapped string) (string, error) {
+	return r.change(wrapped, func(m *keyset.Manager, h *keyset.Handle, _ *tinkpb.KeyTemplate) error {
+		info := h.KeysetInfo()
+		for _, k := range info.GetKeyInfo() {
+			if k.GetKeyId() == info.GetPrimaryKeyId() {
+				continue
+			}
+			if err := m.Delete(k.GetKeyId()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// change applies do to both parts of a stored keyset.
+func (r *Root) change(wrapped string, do func(*keyset.Manager, *keyset.Handle, *tinkpb.KeyTemplate) error) (string, error) {
+	seal, mark, err := r.unwrap(wrapped)
+	if err != nil {
+		return "", err
+	}
+	for _, part := range []struct {
+		handle   **keyset.Handle
+		template *tinkpb.KeyTemplate
+	}{{&seal, aead.AES256GCMKeyTemplate()}, {&mark, prf.HMACSHA256PRFKeyTemplate()}} {
+		m := keyset.NewManagerFromHandle(*part.handle)
+		err := do(m, *part.handle, part.template)
+		if err == nil {
+			*part.handle, err = m.Handle()
+		}
+		if err != nil {
+			return "", fmt.Errorf("vault: change a keyset: %w", err)
+		}
+	}
+	return r.wrap(seal, mark)
+}
+
 // WrappedBy names the root key of a stored keyset; empty if it is none.
 func WrappedBy(wrapped string) string {
 	parts := strings.Split(wrapped, ".")
@@ -124,8 +182,30 @@ func newKeyset(seal, mark *keyset.Handle) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: keyset: %w", err)
 	}
-	return &Keyset{func() tink.AEAD { return a }, func() *prf.Set { return p }}, nil
+	info := seal.KeysetInfo()
+	return &Keyset{
+		seal: func() tink.AEAD { return a }, mark: func() *prf.Set { return p },
+		primary: info.GetPrimaryKeyId(), old: len(info.GetKeyInfo()) - 1,
+	}, nil
 }
+
+// ID names the key that seals, safe to show.
+func (k *Keyset) ID() string { return fmt.Sprintf("%08x", k.primary) }
+
+// Rotating reports whether the keyset has a key besides the one that seals: its
+// rotation has begun and is not finished.
+func (k *Keyset) Rotating() bool { return k.old > 0 }
+
+// Current reports whether a sealed text, of which the first [KeyPrefix] characters
+// are enough, was sealed by the key that seals now.
+func (k *Keyset) Current(sealed string) bool {
+	// docs: Tink's output prefix is the byte 1 and the id of the key in four bytes.
+	prefix, err := base64.RawURLEncoding.DecodeString(sealed[:min(len(sealed), KeyPrefix)])
+	return err == nil && len(prefix) > 4 && prefix[0] == 1 && binary.BigEndian.Uint32(prefix[1:]) == k.primary
+}
+
+// KeyPrefix is how many characters of a sealed text tell which key sealed it.
+const KeyPrefix = 8
 
 func (r *Root) wrap(seal, mark *keyset.Handle) (string, error) {
 	parts := []string{wrappedFormat, r.ID()}
@@ -158,7 +238,7 @@ func (r *Root) unwrap(wrapped string) (seal, mark *keyset.Handle, err error) {
 		mark, err = readKeyset(parts[3], key.aead(), markPurpose)
 		return seal, mark, err
 	}
-	return nil, nil, &WrongKeyError{Want: id, Have: r.ids()}
+	return nil, nil, &WrongKeyError{Want: id, Have: r.IDs()}
 }
 
 func readKeyset(text string, key tink.AEAD, purpose []byte) (*keyset.Handle, error) {

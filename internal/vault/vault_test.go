@@ -410,3 +410,110 @@ func TestParseRootRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestRotationOfTheDataKey(t *testing.T) {
+	r := newRoot(t)
+	wrapped, before := newKeys(t, r)
+	sealed, err := before.Seal(NewSecret("s3cret"), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark, err := before.Fingerprint(NewSecret("s3cret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Rotating() || !before.Current(sealed) || !before.Current(sealed[:KeyPrefix]) {
+		t.Error("a new keyset is rotating, or does not know its own key")
+	}
+	rotated, err := r.Rotate(wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rotate(rotated); err == nil {
+		t.Error("a keyset that is rotating was rotated")
+	}
+	during, err := r.Open(rotated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !during.Rotating() || during.Current(sealed) || during.ID() == before.ID() {
+		t.Error("a rotating keyset does not tell its old key from its new one")
+	}
+	if s, err := during.Open(sealed, place); err != nil || s.Reveal() != "s3cret" {
+		t.Errorf("the old key does not open during the rotation: %v", err)
+	}
+	again, err := during.Seal(NewSecret("s3cret"), place)
+	if err != nil || !during.Current(again) {
+		t.Errorf("the new key does not seal: %v", err)
+	}
+	retired, err := r.Retire(rotated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := r.Open(retired)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := after.Open(again, place); err != nil || s.Reveal() != "s3cret" || after.Rotating() || after.ID() != during.ID() {
+		t.Errorf("what was sealed anew does not open after the rotation: %v", err)
+	}
+	if _, err := after.Open(sealed, place); !errors.Is(err, ErrUnreadable) {
+		t.Errorf("the old key was not destroyed: %v", err)
+	}
+	if m, err := after.Fingerprint(NewSecret("s3cret")); err != nil || m == mark {
+		t.Errorf("the fingerprint key was not rotated: %v", err)
+	}
+	for _, short := range []string{"", "AQ", "!!!!!!!!"} {
+		if after.Current(short) {
+			t.Errorf("%q passes for sealed by the key", short)
+		}
+	}
+}
+
+func TestEditKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "root.key")
+	first, err := CreateRoot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	ids := func() []string {
+		t.Helper()
+		r, err := LoadRoot(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.IDs()
+	}
+	front, err := AddRoot(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind, err := AddRoot(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(); !slices.Equal(got, []string{front, first.ID(), behind}) {
+		t.Errorf("the file holds %v", got)
+	}
+	for _, id := range []string{front, "NOSUCHID"} {
+		if err := RemoveRoot(path, id); err == nil {
+			t.Errorf("%s was removed", id)
+		}
+	}
+	if err := RemoveRoot(path, first.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(); !slices.Equal(got, []string{front, behind}) {
+		t.Errorf("the file holds %v", got)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.HasPrefix(string(text), "# Root key of Interlock.") {
+		t.Errorf("the comment is gone: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}

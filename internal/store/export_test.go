@@ -1,0 +1,14 @@
+package store
+
+// IsSealed reports whether a column is changed with the keys.
+func IsSealed(table, column string) bool {
+	if table == "credentials" && column == "sealed" { // see rekeyCredentials
+		return true
+	}
+	for _, c := range rootColumns {
+		if c.table == table && c.column == column {
+			return true
+		}
+	}
+	return false
+}

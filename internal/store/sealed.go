@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// Everything that is sealed stands in one of two tables: in rootColumns what the
+// root key has sealed, in [rekeyCredentials] what the data key of a workspace has.
+// A sealed column that stands in neither would be lost with the next key that is
+// destroyed: internal/archtest looks for one.
+
+// A rootColumn holds texts that the root key has sealed.
+type rootColumn struct {
+	what   string // in words, for who runs the server
+	table  string
+	id     string // column that names the row
+	column string
+	owner  string // SQL of the owner in the text's [vault.Place]
+	field  string // of that place; empty: the text is a wrapped keyset, which has no place
+}
+
+var rootColumns = []rootColumn{
+	{what: "data keys", table: "workspaces", id: "id", column: "keyset", owner: "id"},
+	{what: "server secrets", table: "server_secrets", id: "name", column: "sealed", owner: "'server'", field: "secret"},
+}
+
+// keyOf names the root key of a text.
+func (c rootColumn) keyOf(text string) string {
+	if c.field == "" {
+		return vault.WrappedBy(text)
+	}
+	return vault.SealedBy(text)
+}
+
+// reseal seals a text anew by the root key that seals now.
+func (c rootColumn) reseal(root *vault.Root, id, owner, text string) (string, error) {
+	if c.field == "" {
+		return root.Rewrap(text)
+	}
+	return root.Reseal(text, vault.Place{Owner: owner, Field: c.field, Version: id})
+}
+
+// sealedRow is a row of a rootColumn.
+type sealedRow struct{ id, owner, text string }
+
+// batch is how many sealed texts one transaction opens and seals: some 10 ms of work.
+const batch = 50
+
+// page returns the next rows of the column behind the one with the id after.
+func (s *Store) page(ctx context.Context, c rootColumn, after string) ([]sealedRow, error) {
+	return read(ctx, s, c.what, func(ctx context.Context, tx db.Tx) ([]sealedRow, error) {
+		q := new(query).add(`SELECT `+c.id+`, `+c.owner+`, `+c.column+` FROM `+c.table+` WHERE `+c.id+` > %s ORDER BY `+c.id+` LIMIT %s`, after, batch)
+		return all(ctx, tx, q, func(row db.Row) (r sealedRow, err error) {
+			err = row.Scan(&r.id, &r.owner, &r.text)
+			return r, err
+		})
+	})
+}
+
+// ServerSecret returns a secret of the installation, and makes it where there is
+// none yet. All nodes get the same one.
+func (s *Store) ServerSecret(ctx context.Context, name string, make func() vault.Secret) (vault.Secret, error) {
+	if s.root == nil {
+		return vault.Secret{}, errors.New("there is no root key")
+	}
+	place := vault.Place{Owner: "server", Field: "secret", Version: name}
+	fresh, err := s.root.Seal(make(), place)
+	if err != nil {
+		return vault.Secret{}, err
+	}
+	find := new(query).add(`SELECT sealed FROM server_secrets WHERE name = %s`, name)
+	sealed, err := read(ctx, s, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
+		return all(ctx, tx, find, scanID)
+	})
+	if err == nil && len(sealed) == 0 {
+		sealed, err = write(ctx, s, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
+			_, err := tx.Exec(ctx, `INSERT INTO server_secrets (name, sealed, created_at) VALUES ($1, $2, interlock_now()) ON CONFLICT (name) DO NOTHING`, name, fresh)
+			if err != nil {
+				return nil, err
+			}
+			return all(ctx, tx, find, scanID)
+		})
+	}
+	if err != nil {
+		return vault.Secret{}, err
+	}
+	return s.root.Unseal(sealed[0], place)
+}
+
+// sealedCredential is a row of the credentials of a workspace.
+type sealedCredential struct {
+	c      tenancy.Connection // with what its place is made of
+	sealed string
+}
+
+// rekeyCredentials seals anew what an old data key of the workspace has sealed among
+// the next credentials behind the connection with the id after. It returns the last
+// id, empty at the end. What can't be opened stays as it is, and is counted.
+func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p *KeyProgress) (last string, err error) {
+	q := new(query).add(`SELECT c.id, c.workspace_id, c.tenant_id, d.kind, d.version, d.sealed FROM connections c
+		JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s AND c.id > %s ORDER BY c.id LIMIT %s`, workspace, after, batch)
+	rows, err := read(ctx, s, "credentials", func(ctx context.Context, tx db.Tx) ([]sealedCredential, error) {
+		return all(ctx, tx, q, func(row db.Row) (r sealedCredential, err error) {
+			var kind string
+			err = row.Scan(&r.c.ID, &r.c.WorkspaceID, &r.c.TenantID, &kind, &r.c.CredentialVersion, &r.sealed)
+			r.c.Credential = tenancy.CredentialKind(kind)
+			return r, err
+		})
+	})
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	var done, unreadable int
+	_, err = write(ctx, s, "seal credentials anew", func(ctx context.Context, tx db.Tx) (_ bool, err error) {
+		done, unreadable = 0, 0
+		keys, err := s.lockKeyset(ctx, tx, workspace)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range rows {
+			if keys.Current(r.sealed) {
+				continue
+			}
+			secret, err := keys.Open(r.sealed, aadOf(r.c))
+			if errors.Is(err, vault.ErrUnreadable) {
+				unreadable++
+				continue
+			} else if err != nil {
+				return false, err
+			}
+			sealed, mark, err := seal(keys, r.c, secret)
+			if err != nil {
+				return false, err
+			}
+			// Unless it was replaced or removed since: then by a save that came after
+			// the new key, and seals by it.
+			n, err := tx.Exec(ctx, `UPDATE credentials SET sealed = $4, fingerprint = $5 WHERE connection_id = $1 AND version = $2 AND sealed = $3`,
+				r.c.ID, r.c.CredentialVersion, r.sealed, sealed, mark)
+			if err != nil {
+				return false, err
+			}
+			done += int(n)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	p.Done += done
+	p.Unreadable += unreadable
+	return rows[len(rows)-1].c.ID, nil
+}
+
+// onOldDataKey counts the credentials of a workspace that keys would not seal now.
+func onOldDataKey(ctx context.Context, tx db.Tx, workspace string, keys *vault.Keyset) (int, error) {
+	q := new(query).add(`SELECT substr(d.sealed, 1, %s) FROM connections c JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s`,
+		vault.KeyPrefix, workspace)
+	prefixes, err := all(ctx, tx, q, scanID)
+	if err != nil {
+		return 0, err
+	}
+	prefixes = slices.DeleteFunc(prefixes, keys.Current)
+	return len(prefixes), nil
+}
+
+// lockKeyset returns the data key of a workspace, whose row stays locked until the
+// end of the transaction: a key is never destroyed while something is sealed by it.
+func (s *Store) lockKeyset(ctx context.Context, tx db.Tx, workspace string) (*vault.Keyset, error) {
+	var wrapped string
+	err := tx.QueryRow(ctx, `UPDATE workspaces SET keyset = keyset WHERE id = $1 RETURNING keyset`, workspace).Scan(&wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("data key: %w", err)
+	}
+	return s.openKeyset(wrapped)
+}
