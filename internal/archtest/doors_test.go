@@ -98,12 +98,14 @@ func TestSealedIsChangedWithTheKeys(t *testing.T) { holds(t, seals) }
 var sealers = map[string]string{
 	"internal/store/credentials.go": "credentials.sealed",
 	"internal/store/sealed.go":      "server_secrets.sealed, and all columns anew",
+	"internal/access/factors.go":    "factors.sealed",
+	"internal/access/ceremonies.go": "ceremonies.data, which is good for minutes",
 	"internal/access/fresh.go":      "a form that waits for a sign-in, in its page: stored nowhere",
 }
 
 func seals(files []file) (found []finding) {
 	for _, f := range files {
-		if f.test() || f.in("internal/vault", "internal/graphsim") || sealers[f.path] != "" {
+		if f.test() || f.in("internal/vault", "internal/graphsim", "internal/gate/gatetest") || sealers[f.path] != "" {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {

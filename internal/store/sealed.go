@@ -28,6 +28,7 @@ type rootColumn struct {
 
 var rootColumns = []rootColumn{
 	{what: "data keys", table: "workspaces", id: "id", column: "keyset", owner: "id"},
+	{what: "authenticator apps", table: "factors", id: "id", column: "sealed", owner: "user_id", field: "totp"},
 	{what: "server secrets", table: "server_secrets", id: "name", column: "sealed", owner: "'server'", field: "secret"},
 }
 
@@ -53,10 +54,11 @@ type sealedRow struct{ id, owner, text string }
 // batch is how many sealed texts one transaction opens and seals: some 10 ms of work.
 const batch = 50
 
-// page returns the next rows of the column behind the one with the id after.
+// page returns the next rows of the column behind the one with the id after, those
+// with nothing in it left out.
 func (s *Store) page(ctx context.Context, c rootColumn, after string) ([]sealedRow, error) {
 	return read(ctx, s, c.what, func(ctx context.Context, tx db.Tx) ([]sealedRow, error) {
-		q := new(query).add(`SELECT `+c.id+`, `+c.owner+`, `+c.column+` FROM `+c.table+` WHERE `+c.id+` > %s ORDER BY `+c.id+` LIMIT %s`, after, batch)
+		q := new(query).add(`SELECT `+c.id+`, `+c.owner+`, `+c.column+` FROM `+c.table+` WHERE `+c.column+` <> '' AND `+c.id+` > %s ORDER BY `+c.id+` LIMIT %s`, after, batch)
 		return all(ctx, tx, q, func(row db.Row) (r sealedRow, err error) {
 			err = row.Scan(&r.id, &r.owner, &r.text)
 			return r, err
