@@ -426,6 +426,12 @@ func TestRewrap(t *testing.T) {
 		if _, err := s.ServerSecret(ctx, "test", func() vault.Secret { return vault.NewSecret("server's own") }); err != nil {
 			t.Fatal(err)
 		}
+		factor := vault.Place{Owner: s.mei.ID(), Field: "totp", Version: "f"}
+		sealed, err := s.root.Seal(vault.NewSecret("authenticator"), factor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.exec(`INSERT INTO factors (id, user_id, kind, name, sealed, created_at) VALUES ('f', $1, 'totp', 'phone', $2, 0), ('p', $1, 'passkey', 'key', '', 0)`, factor.Owner, sealed)
 		load := func() *vault.Root {
 			t.Helper()
 			r, err := vault.LoadRoot(s.keyFile)
@@ -441,7 +447,7 @@ func TestRewrap(t *testing.T) {
 			}
 			during := load()
 			dry, err := s.another(during).Rewrap(ctx, true, silent)
-			if err != nil || dry.Total != 3 || dry.Done != 0 {
+			if err != nil || dry.Total != 4 || dry.Done != 0 {
 				t.Fatalf("a dry run says %+v, %v", dry, err)
 			}
 			f := killedAt(n)
@@ -453,7 +459,7 @@ func TestRewrap(t *testing.T) {
 			if _, err := s.another(during).Rewrap(ctx, false, silent); err != nil {
 				t.Fatalf("%s: %v", when, err)
 			}
-			if k := s.status(s.another(during)); k.OnOldRoot() != 0 || k.RootKeys[during.ID()] != 3 {
+			if k := s.status(s.another(during)); k.OnOldRoot() != 0 || k.RootKeys[during.ID()] != 4 {
 				t.Errorf("%s: %+v", when, k)
 			}
 			if err := vault.RemoveRoot(s.keyFile, before.ID()); err != nil {
@@ -463,6 +469,12 @@ func TestRewrap(t *testing.T) {
 			s.whole(when+", without the old key", after)
 			if got, err := after.ServerSecret(ctx, "test", func() vault.Secret { return vault.NewSecret("another") }); err != nil || got.Reveal() != "server's own" {
 				t.Errorf("%s: the server's secret is %q, %v", when, got.Reveal(), err)
+			}
+			s.write(func(ctx context.Context, tx db.Tx) error {
+				return tx.QueryRow(ctx, `SELECT sealed FROM factors WHERE id = 'f'`).Scan(&sealed)
+			})
+			if got, err := load().Unseal(sealed, factor); err != nil || got.Reveal() != "authenticator" {
+				t.Errorf("%s: the authenticator app is %q, %v", when, got.Reveal(), err)
 			}
 			var wrong *vault.WrongKeyError
 			if _, err := s.another(before).CheckRoot(ctx); !errors.As(err, &wrong) {
