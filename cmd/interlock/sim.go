@@ -25,7 +25,23 @@ func simCommand() *cobra.Command {
 		Long: `Run the simulator of Microsoft Graph and of its sign-in alone, to test other
 programs against. It prints one line of JSON: its address, the token of its control
 API under /_sim/, its certificate authority, and one tenant with an application that
-has been consented to. More tenants come through the control API.`,
+has been consented to. More tenants come through the control API.
+
+Whatever Microsoft 365 may answer can be had on demand. A rule of the fault plan says
+which calls it is for and what they get, for example
+
+  refuse to sign in with any number:
+    POST /_sim/faults {"path":"/*/oauth2/v2.0/token","action":{"kind":"sign_in","number":7000229}}
+  answer a web page with 403:
+    POST /_sim/faults {"path":"/v1.0/groups*","action":{"kind":"page","status":403}}
+  throttle twice, for a day:
+    POST /_sim/faults {"path":"/beta/*","times":2,"action":{"kind":"throttle","retryAfter":"86400"}}
+  set the provider's clock two hours ahead:
+    PUT /_sim/clock {"offsetMs":7200000}
+
+GET /_sim/sign-in lists the numbers whose true texts are known, DELETE /_sim/faults
+ends all rules, GET /_sim/calls shows what was called. Each call of the control API
+carries "Authorization: Bearer CONTROL_TOKEN".`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -85,14 +85,17 @@ type Definition struct {
 
 // Env is what a running operation may touch.
 type Env struct {
-	Run        op.Run
-	Directory  string          // GUID of the directory that the tenant is
-	Domain     string          // the tenant's domain
-	Parameters json.RawMessage // canonical
-	Provider   provider.Client
-	Data       Data
-	Report     Report
-	Now        func() time.Time
+	Run       op.Run
+	Directory string // GUID of the directory that the tenant is
+	Domain    string // the tenant's domain
+	Consented bool   // consent had been given when the run began
+	// CredentialKind is what the connection signs in with, as sentences name it.
+	CredentialKind string
+	Parameters     json.RawMessage // canonical
+	Provider       provider.Client
+	Data           Data
+	Report         Report
+	Now            func() time.Time
 }
 
 // Report tells what a run is doing. Each method writes with the run's fence and
@@ -189,6 +192,8 @@ type Check struct {
 	Reason op.Reason   `json:"reason,omitempty"`
 	Detail string      `json:"detail"`
 	Args   op.Args     `json:"args,omitempty"`
+
+	Evidence *op.Evidence `json:"evidence,omitempty"` // the call that failed, when one did
 }
 
 // CheckResult is how a check ended.
@@ -200,6 +205,9 @@ const (
 	CheckFailed       CheckResult = "failed"
 	CheckInconclusive CheckResult = "inconclusive" // throttled or timed out: the last good verdict stays
 	CheckNotReached   CheckResult = "not_reached"
+
+	// CheckNotApplicable: the tenant does not have what is checked. Nothing failed.
+	CheckNotApplicable CheckResult = "not_applicable"
 )
 
 // Facts are what one verification learnt. A nil field was not learnt and leaves
@@ -210,8 +218,9 @@ type Facts struct {
 	Reason      op.Reason            // of a failed verdict
 	Consent     *tenancy.Consent     // "missing" is stored as "revoked" where consent had been granted before
 	Credential  *tenancy.CredentialState
-	Directory   *string   // tid of the token
-	Permissions *[]string // roles of the token
+	SignIn      *op.Reason // why the provider refuses to sign the connection in; empty: it does not
+	Directory   *string    // tid of the token, or of whatever else was not the tenant's own
+	Permissions *[]string  // roles of the token
 }
 
 // Groups is the dataset of the directory's groups and their members. Package

@@ -21,8 +21,10 @@ import (
 // directory, with an administrator's consent, and may read the organization.
 // Whatever of that fails, fails the run with its reason. Areas that it can't read
 // do not: each is a failed check with what is missing, the run is partly
-// succeeded, and the gate judges by the permissions that were learnt. What could
-// not be found out, because the provider is busy or away, changes no verdict.
+// succeeded, and the gate judges by the permissions that were learnt. An area that
+// the tenant has no licence for is not applicable, which is no failure. What could
+// not be found out, because the provider is busy, away or at fault, changes no
+// verdict: only an answer that proves something does.
 var connectionVerify = &Definition{
 	Kind:        op.ConnectionVerify,
 	Version:     1,
@@ -62,8 +64,11 @@ func verifyConnection(ctx context.Context, env *Env) error {
 	case failure == nil:
 	case !errors.As(failure, &pe):
 		return failure // the run itself is over, and nothing of it can be written
-	case !pe.Temporary:
-		v.facts.Verdict, v.facts.Reason = tenancy.VerificationFailed, pe.Reason
+	case pe.Proven:
+		v.facts.Verdict = tenancy.VerificationFailed
+		v.facts.Reason, _ = Refusal(failure, nil, env.Consented)
+	default:
+		v.facts.Verdict = tenancy.VerificationMissing
 	}
 	for v.next < len(v.facts.Checks) {
 		if err := v.record(ctx, Check{Result: CheckNotReached, Reason: op.ItemNotReached}); err != nil {
@@ -130,7 +135,7 @@ func (v *verification) signIn(ctx context.Context) (string, error) {
 		return "", err
 	}
 	v.token = token
-	v.facts.Credential = new(tenancy.CredentialOK)
+	v.facts.Credential, v.facts.SignIn = new(tenancy.CredentialOK), new(op.Reason)
 	return "", nil
 }
 
@@ -144,7 +149,8 @@ func (v *verification) own(directory string) error {
 	if directory == v.env.Directory {
 		return nil
 	}
-	return &provider.Error{Reason: op.TenantMismatch, Message: "the connection opens directory " + directory}
+	v.facts.Directory = &directory
+	return &provider.Error{Reason: op.TenantMismatch, Proven: true, Directory: directory, At: time.Now()}
 }
 
 // consent looks at the token. docs: without consent the sign-in succeeds once the
@@ -152,7 +158,7 @@ func (v *verification) own(directory string) error {
 func (v *verification) consent(context.Context) (string, error) {
 	v.facts.Permissions = &v.token.Roles
 	if len(v.token.Roles) == 0 {
-		return "", &provider.Error{Reason: op.ConsentMissing, Message: "the token carries no permissions"}
+		return "", &provider.Error{Reason: op.ConsentMissing, Proven: true, Note: "the token carries no permissions", At: time.Now()}
 	}
 	v.facts.Consent = new(tenancy.ConsentGranted)
 	return strings.Join(v.token.Roles, ", "), nil
@@ -164,9 +170,27 @@ var organizationRead = Permission{AnyOf: []string{"Organization.Read.All"}, For:
 
 // organization reads the directory's own entry, which says once more whose it is.
 func (v *verification) organization(ctx context.Context) (string, error) {
-	raw, err := v.env.Provider.Get(ctx, "/v1.0/organization?$select=id,displayName,verifiedDomains")
+	id, name, err := Organization(ctx, v.env.Provider)
+	var pe *provider.Error
+	if errors.As(err, &pe) && pe.Reason == op.PermissionMissing {
+		needs := []Permission{organizationRead}
+		pe.Permissions = Missing(needs, v.token.Roles)
+		if pe.Proven = len(pe.Permissions) > 0; !pe.Proven { // the token has it: something else is in the way
+			pe.Reason, pe.Permissions = op.AccessRefused, granted(needs, v.token.Roles)
+		}
+	}
 	if err != nil {
 		return "", err
+	}
+	return name, v.own(id)
+}
+
+// Organization reads whose directory a connection opens: its GUID in lower case,
+// and its name.
+func Organization(ctx context.Context, c provider.Client) (id, name string, err error) {
+	raw, err := c.Get(ctx, "/v1.0/organization?$select=id,displayName,verifiedDomains")
+	if err != nil {
+		return "", "", err
 	}
 	var answer struct {
 		Value []struct {
@@ -175,12 +199,12 @@ func (v *verification) organization(ctx context.Context) (string, error) {
 		} `json:"value"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil {
-		return "", unreadable("the organization", err)
+		return "", "", unreadable("the organization", err)
 	}
 	if len(answer.Value) != 1 {
-		return "", unreadable("the organization", fmt.Errorf("there are %d", len(answer.Value)))
+		return "", "", unreadable("the organization", fmt.Errorf("there are %d", len(answer.Value)))
 	}
-	return clean(answer.Value[0].Name), v.own(strings.ToLower(answer.Value[0].ID))
+	return strings.ToLower(answer.Value[0].ID), clean(answer.Value[0].Name), nil
 }
 
 // areas looks into each part of the provider with the cheapest call there is.
@@ -202,8 +226,9 @@ func (v *verification) areas(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-		case unlicensed(err):
+		case notApplicable(err) && a.intune:
 			noIntune = err
+		case notApplicable(err):
 		case endsRun(err) && judge(err) == CheckFailed:
 			return err
 		case endsRun(err):
@@ -217,9 +242,13 @@ func (v *verification) areas(ctx context.Context) error {
 // gate does, then by asking.
 func (v *verification) area(ctx context.Context, a *area) error {
 	if missing := Missing([]Permission{a.permission}, v.token.Roles); len(missing) > 0 {
-		return &provider.Error{Reason: op.PermissionMissing, Permissions: missing}
+		return &provider.Error{Reason: op.PermissionMissing, Permissions: missing, Granted: v.token.Roles, At: time.Now()}
 	}
 	_, err := v.env.Provider.Page(ctx, a.probe)
+	var pe *provider.Error
+	if errors.As(err, &pe) && pe.Granted == nil {
+		pe.Granted = v.token.Roles
+	}
 	return err
 }
 
@@ -230,6 +259,8 @@ func judge(err error) CheckResult {
 	switch {
 	case err == nil:
 		return CheckOK
+	case notApplicable(err):
+		return CheckNotApplicable
 	case errors.As(err, &pe) && pe.Temporary:
 		return CheckInconclusive
 	default:
@@ -249,29 +280,39 @@ func (v *verification) settle(ctx context.Context, found string, err error, need
 		return err
 	}
 	check := Check{Result: judge(err)}
-	check.Reason, check.Args = told(v.env, err, needs)
-	if check.Result == CheckFailed {
-		switch pe.Reason { //nolint:exhaustive // what else a provider says is not about the connection
+	check.Reason, check.Args, check.Evidence = told(v.env, err, needs)
+	if pe.Proven {
+		switch pe.Reason { //nolint:exhaustive // what else is proven is learnt where it is found
 		case op.ConsentMissing:
 			v.facts.Consent = new(tenancy.ConsentMissing)
-		case op.CredentialInvalid:
-			v.facts.Credential = new(tenancy.CredentialInvalid)
 		case op.CredentialUnreadable:
 			v.facts.Credential = new(tenancy.CredentialUnreadable)
-		case op.TenantMismatch:
-			check.Args["expected_directory"] = v.env.Directory
-			check.Args["actual_directory"] = v.token.Directory
+		default:
+			if SignInRefusal(pe.Reason) {
+				v.facts.SignIn = &pe.Reason
+			}
 		}
 	}
 	return v.record(ctx, check)
+}
+
+// SignInRefusal reports whether a reason is why a provider does not sign a
+// connection in, other than consent, so that it is stored as such.
+func SignInRefusal(r op.Reason) bool {
+	switch r { //nolint:exhaustive // the others are about something else
+	case op.CredentialInvalid, op.CredentialExpired, op.CertificateNotRegistered, op.ApplicationDisabled, op.SignInBlocked,
+		op.ResourceNotFound, op.DirectoryNotFound, op.DirectoryUnavailable:
+		return true
+	}
+	return false
 }
 
 // record writes the next check down, as a line of the run too.
 func (v *verification) record(ctx context.Context, end Check) error {
 	check := &v.facts.Checks[v.next]
 	v.next++
-	check.Result, check.Reason, check.Detail, check.Args = end.Result, end.Reason, end.Detail, end.Args
-	item := op.Item{Key: check.Key, Name: check.Name, Reason: check.Reason, Args: check.Args, At: v.env.Now()}
+	check.Result, check.Reason, check.Detail, check.Args, check.Evidence = end.Result, end.Reason, end.Detail, end.Args, end.Evidence
+	item := op.Item{Key: check.Key, Name: check.Name, Reason: check.Reason, Args: check.Args, Evidence: check.Evidence, At: v.env.Now()}
 	switch check.Result {
 	case CheckOK:
 		item.Result = op.ItemDone
@@ -283,6 +324,9 @@ func (v *verification) record(ctx context.Context, end Check) error {
 		item.Result = op.ItemUnknown
 	case CheckNotReached:
 		item.Result = op.ItemSkipped
+	case CheckNotApplicable:
+		item.Result = op.ItemNotApplicable
+		v.counts.Total--
 	}
 	if err := v.env.Report.Item(ctx, item); err != nil {
 		return err

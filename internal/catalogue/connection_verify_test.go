@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
@@ -56,6 +57,7 @@ func TestVerification(t *testing.T) {
 		verdict    tenancy.Verification
 		consent    tenancy.Consent         // empty: not learnt
 		credential tenancy.CredentialState // empty: not learnt
+		signIn     op.Reason               // why the sign-in is refused; empty: it is not, or that was not learnt
 		directory  string                  // empty: not learnt
 		roles      int                     // -1: not learnt
 	}{
@@ -65,10 +67,10 @@ func TestVerification(t *testing.T) {
 		},
 		{
 			name:   "no such directory",
-			fake:   fake{discover: func() error { return refusal(op.TenantMismatch) }},
-			reason: op.TenantMismatch, results: "done 0, unchanged 0, failed 1, skipped 12, unknown 0",
-			checks:  map[string]op.Reason{"authority": op.TenantMismatch},
-			verdict: tenancy.VerificationFailed, roles: -1,
+			fake:   fake{discover: func() error { return refusal(op.DirectoryNotFound) }},
+			reason: op.DirectoryNotFound, results: "done 0, unchanged 0, failed 1, skipped 12, unknown 0",
+			checks:  map[string]op.Reason{"authority": op.DirectoryNotFound},
+			verdict: tenancy.VerificationFailed, signIn: op.DirectoryNotFound, roles: -1,
 		},
 		{
 			name:   "authority away",
@@ -103,7 +105,21 @@ func TestVerification(t *testing.T) {
 			fake:   fake{token: refuse(refusal(op.CredentialInvalid))},
 			reason: op.CredentialInvalid, results: "done 1, unchanged 0, failed 1, skipped 11, unknown 0",
 			checks:  map[string]op.Reason{"sign_in": op.CredentialInvalid},
-			verdict: tenancy.VerificationFailed, credential: tenancy.CredentialInvalid, roles: -1,
+			verdict: tenancy.VerificationFailed, signIn: op.CredentialInvalid, roles: -1,
+		},
+		{
+			name:   "credential refused, as nobody can prove",
+			fake:   fake{token: refuse(&provider.Error{Reason: op.CredentialInvalid, Status: 401})},
+			reason: op.CredentialInvalid, results: "done 1, unchanged 0, failed 1, skipped 11, unknown 0",
+			checks:  map[string]op.Reason{"sign_in": op.CredentialInvalid},
+			verdict: tenancy.VerificationMissing, roles: -1,
+		},
+		{
+			name:   "the clock is wrong",
+			fake:   fake{token: refuse(&provider.Error{Reason: op.ClockSkew, Status: 401, Skew: 2 * time.Hour})},
+			reason: op.ClockSkew, results: "done 1, unchanged 0, failed 1, skipped 11, unknown 0",
+			checks:  map[string]op.Reason{"sign_in": op.ClockSkew},
+			verdict: tenancy.VerificationMissing, roles: -1,
 		},
 		{
 			name:   "consent never given",
@@ -130,9 +146,30 @@ func TestVerification(t *testing.T) {
 		{
 			name:   "the organization can't be read",
 			fake:   fake{get: func(string) (string, error) { return "", refusal(op.PermissionMissing) }},
+			reason: op.AccessRefused, results: "done 4, unchanged 0, failed 1, skipped 8, unknown 0",
+			checks:  map[string]op.Reason{"organization": op.AccessRefused}, // the token has what it takes
+			verdict: tenancy.VerificationMissing, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
+			directory: directory, roles: len(everyRole),
+		},
+		{
+			name: "the organization is not granted",
+			fake: fake{
+				token: tokenOf(directory, without("Organization.Read.All")...),
+				get:   func(string) (string, error) { return "", refusal(op.PermissionMissing) },
+			},
 			reason: op.PermissionMissing, results: "done 4, unchanged 0, failed 1, skipped 8, unknown 0",
 			checks:  map[string]op.Reason{"organization": op.PermissionMissing},
 			verdict: tenancy.VerificationFailed, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
+			directory: directory, roles: len(everyRole) - 1,
+		},
+		{
+			name: "the organization can't be read by anybody",
+			fake: fake{get: func(string) (string, error) {
+				return "", &provider.Error{Reason: op.ProviderFault, Status: 401, Temporary: true, Note: "it refused a new token"}
+			}},
+			reason: op.ProviderFault, results: "done 4, unchanged 0, failed 0, skipped 8, unknown 1",
+			checks:  map[string]op.Reason{"organization": op.ProviderFault},
+			verdict: tenancy.VerificationMissing, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
 			directory: directory, roles: len(everyRole),
 		},
 		{
@@ -141,14 +178,14 @@ func TestVerification(t *testing.T) {
 			reason: op.TenantMismatch, results: "done 4, unchanged 0, failed 1, skipped 8, unknown 0",
 			checks:  map[string]op.Reason{"organization": op.TenantMismatch},
 			verdict: tenancy.VerificationFailed, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
-			directory: directory, roles: len(everyRole),
+			directory: other, roles: len(everyRole),
 		},
 		{
 			name:   "no organization",
 			fake:   fake{get: func(string) (string, error) { return `{"value":[]}`, nil }},
-			reason: op.ProviderRejected, results: "done 4, unchanged 0, failed 1, skipped 8, unknown 0",
-			checks:  map[string]op.Reason{"organization": op.ItemRefused},
-			verdict: tenancy.VerificationFailed, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
+			reason: op.ProviderFault, results: "done 4, unchanged 0, failed 1, skipped 8, unknown 0",
+			checks:  map[string]op.Reason{"organization": op.ProviderFault},
+			verdict: tenancy.VerificationMissing, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
 			directory: directory, roles: len(everyRole),
 		},
 		{
@@ -163,18 +200,26 @@ func TestVerification(t *testing.T) {
 			name:    "granted, and refused all the same",
 			fake:    fake{page: onPath("conditionalAccess", refusal(op.PermissionMissing))},
 			results: "done 12, unchanged 0, failed 1, skipped 0, unknown 0",
-			checks:  map[string]op.Reason{"area.conditionalAccess": op.PermissionMissing},
+			checks:  map[string]op.Reason{"area.conditionalAccess": op.AccessRefused},
 			verdict: tenancy.VerificationOK, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
 			directory: directory, roles: len(everyRole),
 		},
 		{
 			name:    "no Intune",
 			fake:    fake{page: onPath("device", noIntune())},
-			results: "done 7, unchanged 0, failed 6, skipped 0, unknown 0",
+			results: "done 7, unchanged 0, failed 0, skipped 0, unknown 0, not applicable 6",
 			checks: map[string]op.Reason{
-				"area.devices": op.ItemRefused, "area.policies": op.ItemRefused, "area.apps": op.ItemRefused,
-				"area.enrollment": op.ItemRefused, "area.scripts": op.ItemRefused, "area.roles": op.ItemRefused,
+				"area.devices": op.NotLicensed, "area.policies": op.NotLicensed, "area.apps": op.NotLicensed,
+				"area.enrollment": op.NotLicensed, "area.scripts": op.NotLicensed, "area.roles": op.NotLicensed,
 			},
+			verdict: tenancy.VerificationOK, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
+			directory: directory, roles: len(everyRole),
+		},
+		{
+			name:    "no licence for conditional access",
+			fake:    fake{page: onPath("conditionalAccess", noIntune())},
+			results: "done 12, unchanged 0, failed 0, skipped 0, unknown 0, not applicable 1",
+			checks:  map[string]op.Reason{"area.conditionalAccess": op.NotLicensed},
 			verdict: tenancy.VerificationOK, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
 			directory: directory, roles: len(everyRole),
 		},
@@ -182,7 +227,7 @@ func TestVerification(t *testing.T) {
 			name:    "one area has a fault",
 			fake:    fake{page: onPath("mobileApps", faulty())},
 			results: "done 12, unchanged 0, failed 0, skipped 0, unknown 1",
-			checks:  map[string]op.Reason{"area.apps": op.ProviderUnreachable},
+			checks:  map[string]op.Reason{"area.apps": op.ProviderFault},
 			verdict: tenancy.VerificationOK, consent: tenancy.ConsentGranted, credential: tenancy.CredentialOK,
 			directory: directory, roles: len(everyRole),
 		},
@@ -231,6 +276,9 @@ func TestVerification(t *testing.T) {
 			if got := deref(f.Credential); got != c.credential {
 				t.Errorf("credential %q, want %q", got, c.credential)
 			}
+			if got := deref(f.SignIn); got != c.signIn {
+				t.Errorf("the refusal of the sign-in %q, want %q", got, c.signIn)
+			}
 			if got := deref(f.Directory); got != c.directory {
 				t.Errorf("directory %q, want %q", got, c.directory)
 			}
@@ -260,7 +308,7 @@ func checkChecks(t *testing.T, r *report, checks []catalogue.Check, want map[str
 			if check.Reason != "" || want[check.Key] != "" {
 				t.Errorf("%s passed: %+v", check.Key, check)
 			}
-		case catalogue.CheckFailed, catalogue.CheckInconclusive:
+		case catalogue.CheckFailed, catalogue.CheckInconclusive, catalogue.CheckNotApplicable:
 			if check.Reason != want[check.Key] {
 				t.Errorf("%s: %q, want %q", check.Key, check.Reason, want[check.Key])
 			}

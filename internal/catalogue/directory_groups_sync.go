@@ -125,7 +125,7 @@ func readGroups(ctx context.Context, env *Env, from string) error {
 		token = page.Delta
 	}
 	if token == "" {
-		return &provider.Error{Reason: op.ProviderRejected, Message: "the round ended without a delta link"}
+		return &provider.Error{Reason: op.ProviderFault, Note: "the round ended without a delta link", At: time.Now()}
 	}
 	return r.commit(ctx, token)
 }

@@ -349,8 +349,8 @@ func TestGroupsSyncKeepsOldRows(t *testing.T) {
 		{"consent withdrawn", func() (provider.Page, error) { return provider.Page{}, refusal(op.ConsentMissing) }, op.ConsentMissing},
 		{"credential refused", func() (provider.Page, error) { return provider.Page{}, refusal(op.CredentialInvalid) }, op.CredentialInvalid},
 		{"no permission", func() (provider.Page, error) { return provider.Page{}, refusal(op.PermissionMissing) }, op.PermissionMissing},
-		{"a circle", func() (provider.Page, error) { return provider.Page{Next: "n1"}, nil }, op.ProviderRejected},
-		{"no delta link", func() (provider.Page, error) { return provider.Page{}, nil }, op.ProviderRejected},
+		{"a circle", func() (provider.Page, error) { return provider.Page{Next: "n1"}, nil }, op.ProviderFault},
+		{"no delta link", func() (provider.Page, error) { return provider.Page{}, nil }, op.ProviderFault},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -104,19 +104,19 @@ func throttled() error {
 }
 
 func away() error {
-	return &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, Message: "connection refused"}
+	return &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, Note: "connection refused"}
 }
 
 func faulty() error {
-	return &provider.Error{Reason: op.ProviderUnreachable, Status: 503, Temporary: true}
+	return &provider.Error{Reason: op.ProviderFault, Status: 503, Temporary: true}
 }
 
 func refusal(r op.Reason) error {
-	return &provider.Error{Reason: r, Status: 403, Message: "no"}
+	return &provider.Error{Reason: r, Status: 403, Message: "no", Proven: r != op.PermissionMissing && r != op.ProviderRejected}
 }
 
 func noIntune() error {
-	return &provider.Error{Reason: op.ProviderRejected, Status: 400, Unlicensed: true, Message: "Request not applicable to target tenant."}
+	return &provider.Error{Reason: op.NotLicensed, Status: 400, Unlicensed: true, Message: "Request not applicable to target tenant."}
 }
 
 var epoch = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
@@ -188,8 +188,12 @@ func (r *report) results() string {
 	for _, item := range r.items {
 		counts[item.Result]++
 	}
-	return fmt.Sprintf("done %d, unchanged %d, failed %d, skipped %d, unknown %d",
+	text := fmt.Sprintf("done %d, unchanged %d, failed %d, skipped %d, unknown %d",
 		counts[op.ItemDone], counts[op.ItemUnchanged], counts[op.ItemFailed], counts[op.ItemSkipped], counts[op.ItemUnknown])
+	if n := counts[op.ItemNotApplicable]; n > 0 {
+		text += fmt.Sprintf(", not applicable %d", n)
+	}
+	return text
 }
 
 // run runs an operation on data with the parameters, "" for the defaults.

@@ -123,7 +123,7 @@ func syncInventory(ctx context.Context, env *Env) error {
 			panic(r.panicked)
 		}
 		dataset, err := s.finish(ctx, r)
-		if provider.Classify(err) == op.ProviderUnreachable {
+		if faulty(err) {
 			faults++
 		} else {
 			faults = 0
@@ -135,7 +135,7 @@ func syncInventory(ctx context.Context, env *Env) error {
 			return lost
 		}
 		if s.counts.Total == 0 {
-			return err // the tenant has nothing of what was asked for
+			return nil // the tenant has nothing of what was asked for
 		}
 	}
 	return nil
@@ -250,7 +250,7 @@ func (s *inventorySyncRun) read(ctx context.Context, t inventoryType, r *reading
 	came := make(map[string]bool)
 	for page, err := range provider.Walk(ctx, s.env.Provider, t.path) {
 		var pe *provider.Error
-		if t.area.intune && unlicensed(err) && errors.As(err, &pe) {
+		if t.area.intune && notApplicable(err) && errors.As(err, &pe) {
 			s.noIntune.Store(pe)
 		}
 		if r.err = err; err != nil {
@@ -298,8 +298,8 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, r readin
 		if now.Count == 0 {
 			item.Args = op.Args{"objects": "0"} // to be told from an item that counts nothing
 		}
-	case unlicensed(failure):
-		item.Result = op.ItemSkipped // there is nothing to read, so it is not one of the items
+	case notApplicable(failure):
+		item.Result = op.ItemNotApplicable // there is nothing to read, so it is not one of the items
 		s.counts.Total--
 	default:
 		item.Result = op.ItemFailed
@@ -307,7 +307,7 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, r readin
 	}
 	if failure != nil {
 		item.Counts = op.Counts{}
-		item.Reason, item.Args = told(s.env, failure, t.area.permission)
+		item.Reason, item.Args, item.Evidence = told(s.env, failure, t.area.permission)
 		if err := s.env.Data.Stale(ctx, t.dataset(), item.Reason); err != nil {
 			return err
 		}

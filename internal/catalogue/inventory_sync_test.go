@@ -111,7 +111,7 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 			name:     "the second page of a type does not come",
 			failures: map[string]error{"next /beta/deviceManagement/intents$": faulty()},
 			results:  "done 34, unchanged 0, failed 1, skipped 0, unknown 0",
-			items:    map[string]op.Reason{"intents": op.ProviderUnreachable},
+			items:    map[string]op.Reason{"intents": op.ProviderFault},
 			counts:   op.Counts{Done: 34, Failed: 1, Total: 35},
 		},
 		{
@@ -129,28 +129,27 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 		{
 			name:     "a tenant without Intune",
 			failures: without,
-			results:  "done 4, unchanged 0, failed 0, skipped 31, unknown 0",
+			results:  "done 4, unchanged 0, failed 0, skipped 0, unknown 0, not applicable 31",
 			counts:   op.Counts{Done: 4, Total: 4},
 		},
 		{
 			name:     "a tenant without anything",
 			failures: map[string]error{"": noIntune()},
-			reason:   op.ProviderRejected,
-			results:  "done 0, unchanged 0, failed 0, skipped 35, unknown 0",
+			results:  "done 0, unchanged 0, failed 0, skipped 0, unknown 0, not applicable 35",
 		},
 		{
 			name:     "two types in a row fail on the provider's side",
 			failures: map[string]error{"/intents$": faulty(), "deviceManagementScripts$": faulty()},
-			reason:   op.ProviderUnreachable,
+			reason:   op.ProviderFault,
 			results:  "done 15, unchanged 0, failed 1, skipped 19, unknown 0",
-			items:    map[string]op.Reason{"intents": op.ProviderUnreachable},
+			items:    map[string]op.Reason{"intents": op.ProviderFault},
 			counts:   op.Counts{Done: 15, Failed: 1, Total: 35},
 		},
 		{
 			name:     "two that are not in a row",
 			failures: map[string]error{"/intents$": faulty(), "deviceShellScripts$": faulty()},
 			results:  "done 33, unchanged 0, failed 2, skipped 0, unknown 0",
-			items:    map[string]op.Reason{"intents": op.ProviderUnreachable, "deviceShellScripts": op.ProviderUnreachable},
+			items:    map[string]op.Reason{"intents": op.ProviderFault, "deviceShellScripts": op.ProviderFault},
 			counts:   op.Counts{Done: 33, Failed: 2, Total: 35},
 		},
 		{
@@ -213,9 +212,9 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 					if stale != c.reason {
 						t.Errorf("%s was not reached, and is stale for %q", item.Key, stale)
 					}
-				case item.Result == op.ItemSkipped:
-					if item.Args["provider_message"] == "" {
-						t.Errorf("%s was skipped without a word", item.Key)
+				case item.Result == op.ItemNotApplicable:
+					if item.Reason != op.NotLicensed || item.Evidence == nil || item.Evidence.Text == "" {
+						t.Errorf("%s is not applicable without a word: %+v", item.Key, item)
 					}
 				case item.Reason != "":
 					told[item.Key] = item.Reason

@@ -63,6 +63,10 @@ func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now 
 			add(op.CredentialExpired, op.Args{"credential_kind": kind, "expired_on": when(c.CredentialExpiresAt)})
 		case c.CredentialState == tenancy.CredentialUnreadable:
 			add(op.CredentialUnreadable, op.Args{"credential_kind": kind})
+		case c.SignInRefusal != "":
+			add(op.Reason(c.SignInRefusal), op.Args{
+				"credential_kind": kind, "checked_at": when(c.SignInRefusedAt), "expected_directory": c.DirectoryID, "provider_said": "true",
+			})
 		case c.CredentialState == tenancy.CredentialInvalid:
 			add(op.CredentialInvalid, op.Args{"credential_kind": kind, "checked_at": when(c.CredentialCheckedAt)})
 		}

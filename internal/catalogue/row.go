@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/interlock-dev/interlock/internal/op"
@@ -73,7 +74,7 @@ func usableID(id string) bool { return id != "" && len(id) <= maxID && id == cle
 // unreadable is the error of an object that is not of the shape the provider
 // documents.
 func unreadable(what string, err error) *provider.Error {
-	return &provider.Error{Reason: op.ProviderRejected, Message: fmt.Sprintf("%s can't be read: %v", what, err)}
+	return &provider.Error{Reason: op.ProviderFault, Note: fmt.Sprintf("%s can't be read: %v", what, err), At: time.Now()}
 }
 
 // clean returns s without control characters, which no database keeps and no

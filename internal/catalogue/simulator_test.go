@@ -172,40 +172,42 @@ var faults = []fault{
 	{"429 forever", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "999999999999999999999"}, op.ProviderThrottled, op.ProviderThrottled},
 	{"429 before now", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "-60"}, "", op.ProviderThrottled},
 	{"429 soon", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "soon"}, "", op.ProviderThrottled},
-	{"500", graphsim.Action{Kind: graphsim.ActError, Status: 500}, "", op.ProviderUnreachable},
-	{"502", graphsim.Action{Kind: graphsim.ActError, Status: 502}, "", op.ProviderUnreachable},
-	{"503", graphsim.Action{Kind: graphsim.ActError, Status: 503}, "", op.ProviderUnreachable},
+	{"500", graphsim.Action{Kind: graphsim.ActError, Status: 500}, "", op.ProviderFault},
+	{"502", graphsim.Action{Kind: graphsim.ActError, Status: 502}, "", op.ProviderFault},
+	{"503", graphsim.Action{Kind: graphsim.ActError, Status: 503}, "", op.ProviderFault},
 	{"503 for long", graphsim.Action{Kind: graphsim.ActError, Status: 503, RetryAfter: "900"}, op.ProviderThrottled, op.ProviderThrottled},
-	{"504", graphsim.Action{Kind: graphsim.ActError, Status: 504}, "", op.ProviderUnreachable},
-	{"509", graphsim.Action{Kind: graphsim.ActError, Status: 509}, "", op.ProviderUnreachable},
+	{"504", graphsim.Action{Kind: graphsim.ActError, Status: 504}, "", op.ProviderFault},
+	{"509", graphsim.Action{Kind: graphsim.ActError, Status: 509}, "", op.ProviderFault},
 	{"404", graphsim.Action{Kind: graphsim.ActError, Status: 404, Code: "ResourceNotFound"}, op.ProviderRejected, op.ProviderRejected},
 	{"409", graphsim.Action{Kind: graphsim.ActError, Status: 409, Code: "Conflict"}, op.ProviderRejected, op.ProviderRejected},
 	{"412", graphsim.Action{Kind: graphsim.ActError, Status: 412, Code: "resourceModified"}, op.ProviderRejected, op.ProviderRejected},
-	{"an error in a success", graphsim.Action{Kind: graphsim.ActErrorIn200}, op.ProviderUnreachable, op.ProviderUnreachable},
+	{"an error in a success", graphsim.Action{Kind: graphsim.ActErrorIn200}, op.ProviderFault, op.ProviderFault},
 	{"no connection", graphsim.Action{Kind: graphsim.ActReset}, "", op.ProviderUnreachable},
 	{"a connection that breaks", graphsim.Action{Kind: graphsim.ActReset, Bytes: 40}, "", op.ProviderUnreachable},
-	{"half an answer", graphsim.Action{Kind: graphsim.ActTruncate}, "", op.ProviderUnreachable},
+	{"half an answer", graphsim.Action{Kind: graphsim.ActTruncate}, "", op.ProviderFault},
 	{"an answer that does not come", graphsim.Action{Kind: graphsim.ActHold}, "", op.ProviderUnreachable},
 	{"an answer drop by drop", graphsim.Action{Kind: graphsim.ActDrip, Bytes: 1, DelayMS: 50}, "", op.ProviderUnreachable},
 	{"a slow answer", graphsim.Action{Kind: graphsim.ActDelay, DelayMS: 20}, "", ""},
 	{"another content type", graphsim.Action{Kind: graphsim.ActContentType, Value: "text/html"}, "", ""},
-	{"a redirect", graphsim.Action{Kind: graphsim.ActRedirect, Value: "https://evil.example/"}, op.ProviderRejected, op.ProviderRejected},
-	{"a string of 10 MiB", graphsim.Action{Kind: graphsim.ActHugeString}, op.ProviderRejected, op.ProviderRejected},
-	{"a depth of 100,000", graphsim.Action{Kind: graphsim.ActDeepJSON}, "", op.ProviderUnreachable},
-	{"401", graphsim.Action{Kind: graphsim.ActUnauthorized}, "", op.CredentialInvalid},
-	{"a claims challenge", graphsim.Action{Kind: graphsim.ActChallenge}, "", op.CredentialInvalid},
-	{"no identity", graphsim.Action{Kind: graphsim.ActNoIdentity}, op.ConsentMissing, op.ConsentMissing},
-	{"403", graphsim.Action{Kind: graphsim.ActForbidden, Message: "Application must have one of the following scopes: A.Read.All"}, op.PermissionMissing, op.PermissionMissing},
+	{"a redirect", graphsim.Action{Kind: graphsim.ActRedirect, Value: "https://evil.example/"}, op.ProviderFault, op.ProviderFault},
+	{"a string of 10 MiB", graphsim.Action{Kind: graphsim.ActHugeString}, op.ProviderFault, op.ProviderFault},
+	{"a depth of 100,000", graphsim.Action{Kind: graphsim.ActDeepJSON}, "", op.ProviderFault},
+	{"401", graphsim.Action{Kind: graphsim.ActUnauthorized}, "", op.ProviderFault},
+	{"a claims challenge", graphsim.Action{Kind: graphsim.ActChallenge}, "", op.ProviderFault},
+	{"no identity", graphsim.Action{Kind: graphsim.ActNoIdentity}, "", op.ProviderFault},
+	{"403", graphsim.Action{Kind: graphsim.ActForbidden, Message: "Application must have one of the following scopes: A.Read.All"}, op.AccessRefused, op.AccessRefused},
+	{"403 with a page", graphsim.Action{Kind: graphsim.ActPage}, op.ProviderFault, op.ProviderFault},
+	{"another shape of JSON", graphsim.Action{Kind: graphsim.ActBody, Value: `{"value":null}`}, op.ProviderFault, op.ProviderFault},
 }
 
 // listFaults are those that only lists can have.
 var listFaults = []fault{
-	{"a link to the same page", graphsim.Action{Kind: graphsim.ActNextLink}, "", op.ProviderRejected},
-	{"a link to another host", graphsim.Action{Kind: graphsim.ActNextLink, Value: "https://evil.example/v1.0/groups"}, op.ProviderRejected, op.ProviderRejected},
-	{"a link without TLS", graphsim.Action{Kind: graphsim.ActNextLink, Value: "http://127.0.0.1/v1.0/groups"}, op.ProviderRejected, op.ProviderRejected},
-	{"a relative link", graphsim.Action{Kind: graphsim.ActNextLink, Value: "groups"}, op.ProviderRejected, op.ProviderRejected},
-	{"a link of 50 KiB", graphsim.Action{Kind: graphsim.ActNextLink, Value: "https://127.0.0.1/" + strings.Repeat("x", 50<<10)}, op.ProviderRejected, op.ProviderRejected},
-	{"an empty page that goes on", graphsim.Action{Kind: graphsim.ActEmptyPage}, "", op.ProviderRejected},
+	{"a link to the same page", graphsim.Action{Kind: graphsim.ActNextLink}, "", op.ProviderFault},
+	{"a link to another host", graphsim.Action{Kind: graphsim.ActNextLink, Value: "https://evil.example/v1.0/groups"}, op.ProviderFault, op.ProviderFault},
+	{"a link without TLS", graphsim.Action{Kind: graphsim.ActNextLink, Value: "http://127.0.0.1/v1.0/groups"}, op.ProviderFault, op.ProviderFault},
+	{"a relative link", graphsim.Action{Kind: graphsim.ActNextLink, Value: "groups"}, op.ProviderFault, op.ProviderFault},
+	{"a link of 50 KiB", graphsim.Action{Kind: graphsim.ActNextLink, Value: "https://127.0.0.1/" + strings.Repeat("x", 50<<10)}, op.ProviderFault, op.ProviderFault},
+	{"an empty page that goes on", graphsim.Action{Kind: graphsim.ActEmptyPage}, "", op.ProviderFault},
 	{"objects twice", graphsim.Action{Kind: graphsim.ActReplay}, "", ""},
 	{"a lost place", graphsim.Action{Kind: graphsim.ActSyncState}, "", op.ProviderRejected},
 	{"a reset", graphsim.Action{Kind: graphsim.ActResync}, "", op.ProviderRejected},
@@ -221,14 +223,15 @@ func ending(r *report, err error) op.Reason {
 			break
 		}
 	}
-	switch {
-	case reason == op.ItemRefused:
+	switch reason { //nolint:exhaustive // what a run and its items call by different names
+	case op.ItemRefused:
 		return op.ProviderRejected
-	case reason == op.ConsentRevoked:
+	case op.ConsentRevoked:
 		return op.ConsentMissing
-	default:
-		return reason
+	case op.PermissionMissing: // which the worker holds against what the operation needs
+		reason, _ = catalogue.Refusal(err, []catalogue.Permission{{AnyOf: everyRole}}, false)
 	}
+	return reason
 }
 
 // Whatever the provider answers, a run ends after a bounded number of calls, each
@@ -309,7 +312,7 @@ func TestSignInFaults(t *testing.T) {
 		{"busy for long", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "900"}, op.ProviderThrottled, op.ProviderThrottled},
 		{"502", graphsim.Action{Kind: graphsim.ActError, Status: 502}, "", op.ProviderThrottled},
 		{"no connection", graphsim.Action{Kind: graphsim.ActReset}, "", op.ProviderUnreachable},
-		{"half an answer", graphsim.Action{Kind: graphsim.ActTruncate}, "", op.ProviderUnreachable},
+		{"half an answer", graphsim.Action{Kind: graphsim.ActTruncate}, "", op.ProviderFault},
 		{"an answer that does not come", graphsim.Action{Kind: graphsim.ActHold}, "", op.ProviderUnreachable},
 	} {
 		for times, want := range map[int]op.Reason{1: f.once, 0: f.always} {

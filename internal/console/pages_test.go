@@ -135,7 +135,7 @@ func TestTenantPage(t *testing.T) {
 		page.says("h1", "Blocked")
 		page.says("#verification", "Credential has expired. Add a new credential, then start again.")
 		page.says("#verification", "Groups and members")
-		page.says("#verification", "1 permission is missing. Microsoft 365 refused these calls: Group.Read.All.")
+		page.says("#verification", "1 permission is missing. The connection does not have Group.Read.All.")
 		page.says("#verification", "Ask an administrator of Kestrel to grant them")
 		page.says("#verification", "It works.")
 		page.says("#recent", "No runs yet.")
@@ -202,7 +202,7 @@ func TestRunPage(t *testing.T) {
 		page = ana.get(path)
 		page.says("#run-top h2", "3 of 12 types")
 		page.says("#run-top", "25%")
-		page.says("#item-rows", "AppsFailed1 permission is missing. Microsoft 365 refused these calls: DeviceManagementApps.Read.All.")
+		page.says("#item-rows", "AppsFailed1 permission is missing. The connection does not have DeviceManagementApps.Read.All.")
 
 		w.Exec(`INSERT INTO run_items (run_id, seq, key, name, result, done, failed, total, reason, args, at)
 			VALUES ($1, 2, 'devices', 'Devices', 'done', 4, 0, 4, '', '{}', interlock_now())`, id)

@@ -418,7 +418,7 @@ func (p *press) visible(holder *ledger.Claim) *op.RunRef {
 func (p *press) ref(c *ledger.Claim) op.RunRef {
 	r := op.RunRef{
 		ID: c.RunID, Code: c.Code, Operation: c.Operation, State: c.State, Initiator: c.Initiator,
-		StartedAt: c.AcceptedAt, LastHeartbeat: c.SeenAt, Href: op.RunPath(p.ta.Workspace.Slug, c.Code),
+		StartedAt: c.AcceptedAt, LastHeartbeat: c.SeenAt, WaitingUntil: c.WaitingUntil, Href: op.RunPath(p.ta.Workspace.Slug, c.Code),
 	}
 	if p.expiring(c) {
 		at := c.Lease.Add(p.gate.cfg.Quarantine)

@@ -44,7 +44,10 @@ type Fault struct {
 // Action is what a rule does to a call.
 type Action struct {
 	Kind ActionKind `json:"kind"`
-	// Status, Code and Message are those of [ActError]; defaults follow from the status.
+	// Number is what [ActSignIn] refuses with, such as 7000229; 0 is a refusal without one.
+	Number int `json:"number,omitempty"`
+	// Status, Code and Message are those of [ActError]; defaults follow from the status. They go
+	// before what is known of a Number.
 	Status  int    `json:"status,omitempty"`
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
@@ -56,7 +59,7 @@ type Action struct {
 	// Bytes is where a reset or truncated body ends, the size of a chunk of a slow one, or the length
 	// of a huge string.
 	Bytes int `json:"bytes,omitempty"`
-	// Value is the target of a redirect or next link, or the content type to claim.
+	// Value is the target of a redirect or next link, the content type to claim, or the body of [ActBody].
 	Value string `json:"value,omitempty"`
 }
 
@@ -87,12 +90,16 @@ const (
 	ActHugeString   ActionKind = "huge_string"  // a property of Bytes (10 MiB) is added
 	ActDeepJSON     ActionKind = "deep_json"    // a property nested Bytes (100,000) deep is added
 	ActNoIdentity   ActionKind = "no_identity"  // 401 Authorization_IdentityNotFound
+	ActSignIn       ActionKind = "sign_in"      // the sign-in service refuses with Number, whatever it is
+	ActPage         ActionKind = "page"         // Status (403) with a web page, as gateways send it
+	ActBody         ActionKind = "body"         // Status (200) with Value for its body
 )
 
 // actionKinds are the known ones, to refuse others.
 var actionKinds = []ActionKind{
 	ActThrottle, ActError, ActUnauthorized, ActChallenge, ActForbidden, ActSyncState, ActResync, ActHold, ActDelay, ActDrop, ActReset, ActDrip,
 	ActTruncate, ActContentType, ActErrorIn200, ActRedirect, ActNextLink, ActEmptyPage, ActReplay, ActHugeString, ActDeepJSON, ActNoIdentity,
+	ActSignIn, ActPage, ActBody,
 }
 
 // faultPlan is the ordered list of rules and the answers that are held.
@@ -145,6 +152,12 @@ func (p *faultPlan) add(f Fault) (Fault, error) {
 	}
 	if f.Skip < 0 || f.Times < 0 || f.Action.DelayMS < 0 || f.Action.Bytes < 0 {
 		return f, errors.New("skip, times, action.delayMs and action.bytes must not be negative")
+	}
+	if n := f.Action.Number; n < 0 || n > 999_999_999 {
+		return f, fmt.Errorf("action.number: %d is not between 0 and 999999999", n)
+	}
+	if f.Action.Kind == ActSignIn && f.Action.Number == 0 && f.Action.Code == "" {
+		return f, errors.New("action.number: a refused sign-in needs a number, or action.code for one without a number")
 	}
 	if s := f.Action.Status; s != 0 && (s < 200 || s > 599) {
 		return f, fmt.Errorf("action.status: %d is not between 200 and 599", s)
@@ -257,6 +270,23 @@ func (s *Server) answer(c *call, f *firedFault) *reply {
 		return c.resync()
 	case ActNoIdentity:
 		return c.identityNotFound()
+	case ActSignIn:
+		return retryAfter(c, a, s.refuseSignIn(c, a))
+	case ActPage:
+		status := a.Status
+		if status == 0 {
+			status = http.StatusForbidden
+		}
+		re := htmlReply(status, "<!DOCTYPE html><html><head><title>Request blocked</title></head><body>The gateway blocked this request.</body></html>")
+		re.header.Set("Content-Type", "text/html")
+		return re
+	case ActBody:
+		re := jsonReply(http.StatusOK, object{})
+		if a.Status != 0 {
+			re.status = a.Status
+		}
+		re.body = []byte(a.Value)
+		return re
 	case ActRedirect:
 		return redirectReply(a.Value)
 	case ActDrop:

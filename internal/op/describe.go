@@ -110,8 +110,14 @@ func (r Result) variant(code Reason) text {
 		if r.facts.Reader != "" && r.facts.Reader == r.run.Initiator.ID {
 			t = t.over(dedupedYours)
 		}
+		if r.waits(r.run) {
+			t = t.over(dedupedWaiting)
+		}
 	case ScopeBusy:
 		t = busy[code]
+		if r.waits(r.holder) && code == OtherOperationActive {
+			t = t.over(busyWaiting)
+		}
 		if r.hidden && code == OtherOperationActive {
 			t = busyHidden
 		}
@@ -127,6 +133,11 @@ func (r Result) variant(code Reason) text {
 	return t
 }
 
+// waits reports whether a run waits for its provider.
+func (r Result) waits(run *RunRef) bool {
+	return run != nil && run.WaitingUntil != nil && run.WaitingUntil.After(r.facts.At)
+}
+
 // blocker returns the words of a blocker, also of one that this version does not know.
 func blocker(code Reason) text {
 	if t, ok := blockers[code]; ok {
@@ -137,10 +148,7 @@ func blocker(code Reason) text {
 
 // explain puts one reason into words.
 func (r Result) explain(c Cause) Explained {
-	t := outcomes[r.outcome].over(r.variant(c.Code))
-	if c.Code == TargetChanged && c.Args["edited"] != "" {
-		t = t.over(targetEdited)
-	}
+	t := outcomes[r.outcome].over(r.variant(c.Code)).over(variant(c.Code, c.Args))
 	f := r.filler(c.Args).with(Args{"code": string(c.Code)})
 	if r.replayed {
 		c.Code = Replayed
@@ -182,11 +190,13 @@ func (r Result) filler(args Args) filler {
 		known["starter"] = r.run.Initiator.Name
 		known["started_ago"] = stamp(r.run.StartedAt)
 		known["run_state"] = stateInSentence(r.run.State, r.run.Outcome)
+		known["until"] = stampOf(r.run.WaitingUntil)
 	}
 	if r.holder != nil {
 		known["other_run"] = r.holder.Code
 		known["other_operation"] = r.holder.Operation.Name()
 		known["started_ago"] = stamp(r.holder.StartedAt)
+		known["until"] = stampOf(r.holder.WaitingUntil)
 		if args["release_at"] == "" {
 			known["release_at"] = stampOf(r.holder.ReleaseAt)
 		}

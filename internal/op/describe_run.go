@@ -56,13 +56,16 @@ func (r Run) text(now time.Time) (t text, code string) {
 		}
 		switch r.Outcome {
 		case RunFailed:
-			t = t.over(failure(cause))
+			t = t.over(failure(cause, r.args()))
 			if cause == ProviderRejected && r.Counts.Failed == 0 {
 				t = t.over(refusedWhole)
+				if clean(r.args()["provider_message"]) == "" {
+					t = t.over(refusedSilently)
+				}
 			}
 			return t, string(r.Outcome) + slash(cause)
 		case RunBlocked:
-			return t.over(stop(cause)), string(r.Outcome) + slash(cause)
+			return t.over(stop(cause, r.args())), string(r.Outcome) + slash(cause)
 		case RunCancelled:
 			if !r.begun() {
 				t = t.over(cancelledInLine)
@@ -71,7 +74,11 @@ func (r Run) text(now time.Time) (t text, code string) {
 			if r.Ended != nil && r.Ended.By != "" {
 				t = t.over(released)
 			}
-		case RunSucceeded, RunPartial:
+		case RunSucceeded:
+			if r.Counts == (Counts{}) {
+				t = t.over(succeededEmpty)
+			}
+		case RunPartial:
 		}
 		return t, string(r.Outcome)
 	}
@@ -79,11 +86,11 @@ func (r Run) text(now time.Time) (t text, code string) {
 }
 
 // stop returns the words of a run that was blocked before it ran.
-func stop(code Reason) text {
+func stop(code Reason, args Args) text {
 	if t, ok := stopped[code]; ok {
 		return t
 	}
-	t := blocker(code)
+	t := blocker(code).over(variant(code, args))
 	t.why = ending(t.why, nothingChanged)
 	t.oneWhy = ending(t.oneWhy, nothingChanged)
 	return t
@@ -91,12 +98,15 @@ func stop(code Reason) text {
 
 // failure returns the words of a failed run. A blocker that was met in the middle
 // of the run keeps its words.
-func failure(code Reason) text {
+func failure(code Reason, args Args) text {
 	if t, ok := failures[code]; ok {
-		t.who = blockers[code].who // the same people mend it as at the start
-		return t
+		if t.who == "" {
+			t.who = blockers[code].who // the same people mend it as at the start
+		}
+		return t.over(variant(code, args))
 	}
 	if t, ok := blockers[code]; ok {
+		t = t.over(variant(code, args))
 		t.why = ending(t.why, doneByThen)
 		t.oneWhy = ending(t.oneWhy, doneByThen)
 		return t
@@ -156,6 +166,14 @@ func (r Run) reason() Reason {
 		return PrecheckUnavailable
 	}
 	return ""
+}
+
+// args are the facts of r's cause.
+func (r Run) args() Args {
+	if r.Cause == nil {
+		return nil
+	}
+	return r.Cause.Args
 }
 
 func (r Run) begun() bool {
@@ -228,6 +246,9 @@ func (i Item) Label() string {
 	if i.Reason == ItemNotReached || i.Reason == ListIncomplete {
 		return items[i.Reason].reason
 	}
+	if i.Reason == NotLicensed { // however it was stored
+		return itemResults[ItemNotApplicable]
+	}
 	return i.Result.Label()
 }
 
@@ -241,7 +262,7 @@ func DescribeItem(i Item) Item {
 	})
 	switch t, ok := items[i.Reason]; {
 	case ok:
-		i.Detail = f.fill(t.why)
+		i.Detail = f.fill(t.over(variant(i.Reason, i.Args)).why)
 	case i.Reason != "":
 		i.Detail = f.item(i.Reason)
 	case i.Counts == Counts{} && i.Args["objects"] == "0":
@@ -259,7 +280,7 @@ func DescribeItem(i Item) Item {
 // item tells the reason of a run about one of its items: the same words, without
 // the sentence on what became of the run.
 func (f filler) item(code Reason) string {
-	t := explained(code)
+	t := explained(code).over(variant(code, f.args))
 	if t.reason == "" {
 		return f.fill(unknownItem.why)
 	}

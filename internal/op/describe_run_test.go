@@ -49,12 +49,12 @@ func TestDescribeRun(t *testing.T) {
 		{"a total that was never told", "succeeded", "7 of 7 items.", func(r *Run) {
 			r.State, r.Outcome, r.Counts = Finished, RunSucceeded, Counts{Done: 7}
 		}},
-		{"nothing to do", "succeeded", "0 of 0 items.", func(r *Run) { r.State, r.Outcome, r.Counts = Finished, RunSucceeded, Counts{} }},
+		{"nothing to do", "succeeded", "Kestrel Logistics has nothing of what was asked for.", func(r *Run) { r.State, r.Outcome, r.Counts = Finished, RunSucceeded, Counts{} }},
 		{"waiting is over", "running", "212 of 1,530 items are done.", func(r *Run) { r.WaitingUntil = before(time.Second) }},
-		{"waiting is not stalled", "waiting/provider_throttled", "It goes on by itself at 14:03 UTC. 212 of 1,530 items are done.", func(r *Run) {
+		{"waiting is not stalled", "waiting/provider_throttled", "It continues by itself at 14:03 UTC. 212 of 1,530 items are done.", func(r *Run) {
 			r.Stalled, r.WaitingUntil, r.WaitingFor = true, before(-time.Minute), ProviderThrottled
 		}},
-		{"waiting in line", "waiting", "It goes on by itself at 24 Nov 2026, 14:02 UTC. 212 of 1,530 items are done.", func(r *Run) {
+		{"waiting in line", "waiting", "It continues by itself at 24 Nov 2026, 14:02 UTC. 212 of 1,530 items are done.", func(r *Run) {
 			r.State, r.WaitingUntil = Queued, before(-24*time.Hour)
 		}},
 		{"cancelling waits for nothing", "cancelling", "The current item finishes first.", func(r *Run) { r.State, r.WaitingUntil = Cancelling, before(-time.Minute) }},
@@ -64,7 +64,7 @@ func TestDescribeRun(t *testing.T) {
 		{"stalled after it waited", "stalled", "The run still answers. 212 of 1,530 items are done. It holds Kestrel primary.", func(r *Run) {
 			r.Stalled, r.WaitingUntil = true, before(time.Minute)
 		}},
-		{"refused before any item", "failed/provider_rejected", "Microsoft 365 refused a request that the run can't do without. 212 of 1,530 items were done by then.", func(r *Run) {
+		{"refused before any item", "failed/provider_rejected", "Microsoft 365 refused a request that the run needs, with no explanation. 212 of 1,530 items were done by then.", func(r *Run) {
 			r.State, r.Outcome, r.Counts.Failed = Finished, RunFailed, 0
 			r.Cause = &Cause{Code: ProviderRejected}
 		}},
@@ -124,7 +124,7 @@ func TestDescribeNotice(t *testing.T) {
 	want := Notice{
 		ID: "n1", RunID: "r1", RunCode: "9D41TB", Href: "/w/lattice/operations/9D41TB", CreatedAt: at,
 		Title: "Inventory sync failed",
-		Text:  "Admin consent was withdrawn. Consent for Kestrel primary was withdrawn while the run was working. 212 of 1,530 items were done by then.",
+		Text:  "Admin consent was withdrawn. Microsoft 365 reports that consent for Kestrel primary was withdrawn. 212 of 1,530 items were done by then.",
 		Next:  "Ask an administrator of Kestrel Logistics to grant consent again.",
 		Where: "Kestrel Logistics · run 9D41TB · 14:02 UTC",
 	}
@@ -148,7 +148,7 @@ func TestDescribeItem(t *testing.T) {
 		{Item{Result: ItemFailed, Reason: ItemRefused, Args: Args{"provider": "Microsoft 365", "provider_message": "Too\nmany"}}, "Microsoft 365 said: “Too many”."},
 		{
 			Item{Result: ItemFailed, Reason: PermissionMissing, Args: Args{"provider": "Microsoft 365", "count": "1", "permissions": "Group.Read.All"}},
-			"1 permission is missing. Microsoft 365 refused these calls: Group.Read.All.",
+			"1 permission is missing. The connection does not have Group.Read.All.",
 		},
 		{Item{Result: ItemSkipped, Reason: "lunar_eclipse"}, "It ended for a reason this version has no words for: lunar_eclipse."},
 	} {

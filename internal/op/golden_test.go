@@ -3,6 +3,7 @@ package op
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,7 @@ func facts() Args {
 	day := func(n int) string { return stamp(*before(time.Duration(n) * 24 * time.Hour)) }
 	return Args{
 		"actor": "Mei Tan", "archived_on": day(40), "changed_at": stamp(*before(5 * time.Minute)), "checked_at": stamp(*before(7 * time.Minute)),
+		"answer": "page", "clock_difference": "2h0m0s", "provider_code": "AADSTS7000999", "status": "503",
 		"actual_directory": "51ae77c0-11d2-4b02-8a55-90f3c2aa07bc", "expected_directory": "8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2",
 		"count": "2", "credential_kind": "certificate", "differences": "types: apps instead of devices", "disabled_on": day(1),
 		"duration": "2m0s", "expired_on": day(3), "last_seen": stamp(*before(9 * time.Minute)), "limit": "2h0m0s", "max_age": "168h0m0s",
@@ -178,7 +180,30 @@ func TestGolden(t *testing.T) {
 			fmt.Fprintf(&b, "Item  %s\n\n", DescribeItem(Item{Reason: Reason(code), Args: facts(), At: at}).Detail)
 		}
 	}
-	for _, code := range []Reason{ItemRefused, ItemNotReached, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ListIncomplete} {
+	varied := func(name string, code Reason, without []string, with Args) {
+		args := facts()
+		maps.Copy(args, with)
+		for _, w := range without {
+			delete(args, w)
+		}
+		run("failed, "+name, aRun(Finished, RunFailed, &Cause{Code: code, Args: args}))
+		fmt.Fprintf(&b, "Item  %s\n\n", DescribeItem(Item{Reason: code, Args: args, At: at}).Detail)
+	}
+	varied("the provider says that it expired", CredentialExpired, []string{"expired_on"}, Args{"provider_said": "true"})
+	varied("without words", AccessRefused, []string{"provider_message"}, nil)
+	varied("without words", SignInRefused, []string{"provider_message"}, nil)
+	varied("without a number", SignInRefused, []string{"provider_code"}, nil)
+	varied("with what was found", ProviderFault, nil, Args{"fault": "the links of the list go in a circle"})
+	varied("by nobody knows how much", ClockSkew, []string{"clock_difference"}, nil)
+	varied("again and again", ProviderThrottled, nil, Args{"tries": "3"})
+	varied("again and again, without a time", ProviderThrottled, []string{"retry_at"}, Args{"tries": "3"})
+	varied("without a time", ProviderThrottled, []string{"retry_at"}, nil)
+	varied("without words", ProviderRejected, []string{"provider_message"}, nil)
+	waits, joins := other, joined
+	waits.WaitingUntil, joins.WaitingUntil = before(-24*time.Hour), before(-15*time.Minute)
+	answer("busy, the holder waits", BusyResult(press(), Cause{Code: OtherOperationActive}, &waits))
+	answer("deduped, the run waits", DedupedResult(press(), joins))
+	for _, code := range []Reason{ItemRefused, NotLicensed, ItemNotReached, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ListIncomplete} {
 		fmt.Fprintf(&b, "== item [%s]\n%s\n\n", code, DescribeItem(Item{Reason: code, Args: facts(), At: at}).Detail)
 	}
 	for _, p := range constants(t, "Problem") {

@@ -117,6 +117,12 @@ const (
 	CredentialExpired        Reason = "credential_expired"
 	CredentialUnreadable     Reason = "credential_unreadable"
 	CredentialInvalid        Reason = "credential_invalid"
+	CertificateNotRegistered Reason = "certificate_not_registered"
+	ApplicationDisabled      Reason = "application_disabled"
+	SignInBlocked            Reason = "sign_in_blocked"
+	ResourceNotFound         Reason = "resource_not_found"
+	DirectoryNotFound        Reason = "directory_not_found"
+	DirectoryUnavailable     Reason = "directory_unavailable"
 	ConsentMissing           Reason = "consent_missing"
 	ConsentPending           Reason = "consent_pending"
 	ConsentRevoked           Reason = "consent_revoked"
@@ -147,7 +153,12 @@ const (
 	ExpiredInQueue      Reason = "expired_in_queue"
 	ProviderUnreachable Reason = "provider_unreachable"
 	ProviderThrottled   Reason = "provider_throttled"
-	ProviderRejected    Reason = "provider_rejected"
+	ProviderFault       Reason = "provider_fault"    // it answered, with a fault of its own or with nothing that can be used
+	ProviderRejected    Reason = "provider_rejected" // it refused a request for a reason of its own
+	AccessRefused       Reason = "access_refused"    // it refused access that the permissions of the token allow
+	SignInRefused       Reason = "sign_in_refused"   // with a number that this version does not know
+	ConsentSettling     Reason = "consent_settling"  // consent was given and has not taken effect yet
+	ClockSkew           Reason = "clock_skew"        // the provider's clock and ours differ too much to sign in
 	TimeLimit           Reason = "time_limit"
 	InternalFault       Reason = "internal_fault"
 )
@@ -155,6 +166,7 @@ const (
 // Reasons of one item of a run.
 const (
 	ItemRefused    Reason = "item_refused"
+	NotLicensed    Reason = "not_licensed" // the tenant does not have the service: nothing failed
 	ItemNotReached Reason = "item_not_reached"
 
 	// Of one object that is not as the provider documents it. The first two could
@@ -175,9 +187,10 @@ type Args map[string]string
 
 // Cause is one reason with its facts, before it is put into words.
 type Cause struct {
-	Code  Reason `json:"code"`
-	Phase Phase  `json:"phase"`
-	Args  Args   `json:"args,omitempty"`
+	Code     Reason    `json:"code"`
+	Phase    Phase     `json:"phase"`
+	Args     Args      `json:"args,omitempty"`
+	Evidence *Evidence `json:"evidence,omitempty"` // of a failed run: the call that ended it
 }
 
 // Person is someone as others see them.
@@ -216,6 +229,7 @@ type RunRef struct {
 	StartedAt     time.Time  `json:"started_at"` // when it was accepted
 	LastHeartbeat *time.Time `json:"last_heartbeat,omitempty"`
 	ReleaseAt     *time.Time `json:"expected_release,omitempty"` // set when the holder's lease has run out
+	WaitingUntil  *time.Time `json:"waiting_until,omitempty"`    // the provider asked it to come back then
 	Href          string     `json:"href"`
 }
 
@@ -255,6 +269,7 @@ type Run struct {
 	ProgressAt   *time.Time      `json:"last_progress_at"` // last change of the counts
 	WaitingUntil *time.Time      `json:"waiting_until"`    // the provider asked to come back then
 	WaitingFor   Reason          `json:"waiting_for,omitempty"`
+	Evidence     *Evidence       `json:"evidence,omitempty"` // of a failed run: the call that ended it
 	Ended        *Ending         `json:"-"`
 	MayMend      bool            `json:"-"` // whether the reader may change connections here
 	Words        RunWords        `json:"words"`
@@ -278,6 +293,8 @@ type Item struct {
 	Args   Args       `json:"-"`
 	Detail string     `json:"detail"` // the reason in words, or what came
 	At     time.Time  `json:"at"`
+
+	Evidence *Evidence `json:"evidence,omitempty"` // the call that failed, when one did
 }
 
 // ItemResult is how one item ended.
@@ -291,6 +308,10 @@ const (
 	ItemSkipped   ItemResult = "skipped"
 	ItemUnknown   ItemResult = "unknown"
 	ItemPending   ItemResult = "pending"
+
+	// ItemNotApplicable: the tenant does not have what the item is about. Nothing
+	// failed, and the item is not counted.
+	ItemNotApplicable ItemResult = "not_applicable"
 )
 
 // Request is one press: what someone asks the gate to start.

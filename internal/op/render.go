@@ -20,10 +20,10 @@ const (
 // how its value is shown:
 //
 //   - _on is a day, _at, last_seen and until are a time, _ago is a distance; the values are RFC 3339
-//   - duration, idle, limit, max_age, retry_after and waited may be Go durations ("2h0m0s")
-//   - changed, count, done, failed, limit, minutes, removed and total get a thousands separator
+//   - clock_difference, duration, idle, limit, max_age, retry_after and waited may be Go durations ("2h0m0s")
+//   - changed, count, done, failed, limit, minutes, removed, total and tries get a thousands separator
 //   - permissions and fields are comma separated lists
-//   - _directory is a GUID, shown short
+//   - answered is an HTTP status and what came with it
 //   - verification_reason is a [Reason], shown as its reason words
 //
 // Everything else is shown as it is, as plain text on one line. Surfaces escape.
@@ -74,6 +74,9 @@ func (f filler) render(s string, starts func(before string) bool) string {
 
 // value returns what is shown for a placeholder, or "" when it is not known.
 func (f filler) value(before, name string) string {
+	if name == "answered" {
+		return f.answered()
+	}
 	v := clean(f.args[name])
 	if v == "" {
 		return ""
@@ -90,8 +93,8 @@ func (f filler) value(before, name string) string {
 			}
 			return t.Format(day + ", " + clock)
 		})
-	case strings.HasSuffix(name, "_directory"):
-		return short(v)
+	case name == "provider_message": // it stands in quotes, before our full stop
+		return strings.TrimRight(v, ". ")
 	case name == "permissions", name == "fields":
 		return list(f.args[name])
 	case name == "verification_reason":
@@ -176,6 +179,20 @@ func neutral(name string) string {
 		return "no note"
 	case "last_seen", "until":
 		return "an unknown time"
+	case "expected_directory":
+		return "of this ID"
+	case "actual_directory":
+		return "of another ID"
+	case "answered":
+		return "no explanation"
+	case "provider_code":
+		return "no code"
+	case "clock_difference":
+		return "an unknown time"
+	case "fault":
+		return "it is not what was asked for"
+	case "tries":
+		return "several"
 	}
 	switch {
 	case strings.HasSuffix(name, "_on"):
@@ -190,7 +207,7 @@ func neutral(name string) string {
 
 func isNumber(name string) bool {
 	switch name {
-	case "changed", "count", "done", "failed", "limit", "minutes", "removed", "total":
+	case "changed", "count", "done", "failed", "limit", "minutes", "removed", "total", "tries":
 		return true
 	}
 	return false
@@ -198,7 +215,7 @@ func isNumber(name string) bool {
 
 func isSpan(name string) bool {
 	switch name {
-	case "duration", "idle", "limit", "max_age", "retry_after", "waited":
+	case "clock_difference", "duration", "idle", "limit", "max_age", "retry_after", "waited":
 		return true
 	}
 	return false

@@ -34,7 +34,7 @@ func TestFill(t *testing.T) {
 		{"{limit}", "15 minutes", "15 minutes"},
 		{"{waited}", "500ms", "0 seconds"},
 		{"{max_age}", "168h0m0s", "7 days"},
-		{"{actual_directory}", "51ae77c0-11d2-4b02-8a55-90f3c2aa07bc", "51ae…07bc"},
+		{"{actual_directory}", "51ae77c0-11d2-4b02-8a55-90f3c2aa07bc", "51ae77c0-11d2-4b02-8a55-90f3c2aa07bc"},
 		{"{actual_directory}", "contoso", "contoso"},
 		{"{permissions}", "A", "A"},
 		{"{permissions}", "A, B", "A and B"},

@@ -120,6 +120,15 @@ var (
 	targetEdited = text{
 		why: "{connection} was edited after the page was loaded. Nothing was queued.",
 	}
+	// busyWaiting: the run that holds the connection waits for the provider.
+	busyWaiting = text{
+		why:  "{other_operation} (run {other_run}) holds {connection} and waits for {provider} until {until}. Only one operation can use a connection at a time. Nothing was queued.",
+		next: "Start again when run {other_run} ends, which is after {until}.",
+	}
+	// dedupedWaiting: the active run waits for the provider.
+	dedupedWaiting = text{
+		why: "Run {run} on {connection} waits for {provider} until {until}, then continues. Your start joined it. Nothing new was queued.",
+	}
 	// busyHidden: the reader may not open the run that holds the connection.
 	busyHidden = text{
 		why:  "Another operation is using {connection}. Only one operation can use a connection at a time. Nothing was queued.",
@@ -235,6 +244,48 @@ var blockers = map[Reason]text{
 		next:   "Add a new credential, then start again.",
 		action: action{"Renew credential", toConnectionCredential},
 		who:    "a workspace owner",
+	},
+	CertificateNotRegistered: {
+		reason: "Certificate is not registered",
+		why:    "The application of {connection} does not have this certificate in Microsoft Entra. Nothing was queued.",
+		next:   "Upload the certificate to the application, or save another credential. Then verify the connection.",
+		action: action{"Renew credential", toConnectionCredential},
+		who:    "a workspace owner",
+	},
+	ApplicationDisabled: {
+		reason: "Application is disabled",
+		why:    "The application of {connection} is disabled in the directory of {tenant}. Nothing was queued.",
+		next:   "Ask an administrator of {tenant} to enable it, then verify the connection.",
+		action: action{"Verify connection", toConnectionVerify},
+		who:    "an administrator of {tenant}",
+	},
+	SignInBlocked: {
+		reason: "Sign-in is blocked by policy",
+		why:    "A conditional access policy of {tenant} blocks the sign-in of {connection}. Nothing was queued.",
+		next:   "Ask an administrator of {tenant} to exclude the application from the policy, then verify the connection.",
+		action: action{"Verify connection", toConnectionVerify},
+		who:    "an administrator of {tenant}",
+	},
+	ResourceNotFound: {
+		reason: "Service not found in directory",
+		why:    "The directory of {connection} does not have {provider} as it exists in the chosen cloud. Nothing was queued.",
+		next:   "Check the cloud and the directory of the connection, then verify it.",
+		action: action{"Edit connection", toConnectionReconnect},
+		who:    "a workspace owner",
+	},
+	DirectoryNotFound: {
+		reason: "Directory was not found",
+		why:    "{provider} has no directory {expected_directory} in the chosen cloud. Nothing was queued.",
+		next:   "Check the directory ID and the cloud of the connection, then verify it.",
+		action: action{"Edit connection", toConnectionReconnect},
+		who:    "a workspace owner",
+	},
+	DirectoryUnavailable: {
+		reason: "Directory is blocked or deleted",
+		why:    "{provider} reports that directory {expected_directory} is blocked or deleted. Nothing was queued.",
+		next:   "Ask an administrator of {tenant} to restore it, then verify the connection.",
+		action: action{"Verify connection", toConnectionVerify},
+		who:    "an administrator of {tenant}",
 	},
 	ConsentMissing: {
 		reason: "Admin consent is missing",
@@ -380,6 +431,11 @@ var (
 		why:    "The run still answers. {done} of {total} items are done. It holds {connection}.",
 		next:   "Wait, or release the connection if you have the capability.",
 	}
+	// succeededEmpty: the tenant has nothing of what was asked for.
+	succeededEmpty = text{
+		reason: "Nothing to read",
+		why:    "{tenant} has nothing of what was asked for.",
+	}
 	// cancelledInLine: it had not begun.
 	cancelledInLine = text{
 		why: "It had not begun. Nothing was changed in the tenant.",
@@ -428,33 +484,65 @@ var failures = map[Reason]text{
 		next:   "Start again when {provider} is reachable.",
 		action: action{"Start again", toRetry},
 	},
+	ProviderFault: {
+		reason: "{provider} answered with a fault",
+		why:    "{provider} answered a request with {answered}. {done} of {total} items were done by then.",
+		next:   "Start again in a few minutes. If it continues, check the {provider} status page.",
+		action: action{"Start again", toRetry},
+	},
+	AccessRefused: {
+		reason: "{provider} refused access",
+		why:    "{provider} refused access although {connection} has {permissions}. It said: “{provider_message}”. {done} of {total} items were done by then.",
+		next:   "Ask an administrator of {tenant} whether a policy limits the application, then start again.",
+		action: action{"Open connection", toConnection},
+		who:    "an administrator of {tenant}",
+	},
+	SignInRefused: {
+		reason: "Sign-in was refused",
+		why:    "{provider} refused the sign-in of {connection} with {provider_code} and said: “{provider_message}”. {done} of {total} items were done by then.",
+		next:   "Look up the code, mend what it names, then verify the connection.",
+		action: action{"Open connection", toConnection},
+		who:    "a workspace owner",
+	},
+	ConsentSettling: {
+		reason: "Consent is not active yet",
+		why:    "{provider} is still setting up the consent for {connection}. {done} of {total} items were done by then.",
+		next:   "Start again in a minute.",
+		action: action{"Start again", toRetry},
+	},
+	ClockSkew: {
+		reason: "Clocks differ",
+		why:    "The clock of this server differs from the clock of {provider} by {clock_difference}. A certificate cannot sign in until both agree. {done} of {total} items were done by then.",
+		next:   "Ask whoever runs this server to set its clock, then start again.",
+		action: action{"Start again", toRetry},
+	},
 	ProviderThrottled: {
 		reason: "{provider} asks to slow down",
-		why:    "{provider} limited requests until {retry_at}, and the run reached its time limit. {done} of {total} items were done.",
+		why:    "{provider} limited requests until {retry_at}, which is longer than the run may wait. {done} of {total} items were done by then.",
 		next:   "Start again after {retry_at}.",
 		action: action{"Start again", toRetry},
 	},
 	ConsentRevoked: {
 		reason: "Admin consent was withdrawn",
-		why:    "Consent for {connection} was withdrawn while the run was working. {done} of {total} items were done by then.",
+		why:    "{provider} reports that consent for {connection} was withdrawn. {done} of {total} items were done by then.",
 		next:   "Ask an administrator of {tenant} to grant consent again.",
 		action: action{"Grant admin consent", toConnectionConsent},
 	},
 	CredentialInvalid: {
 		reason: "Credential was refused",
-		why:    "{provider} refused the {credential_kind} of {connection} while the run was working. {done} of {total} items were done by then.",
+		why:    "{provider} refused the {credential_kind} of {connection}. It may have been replaced, deleted or mistyped. {done} of {total} items were done by then.",
 		next:   "Add a new credential, then start again.",
 		action: action{"Renew credential", toConnectionCredential},
 	},
 	PermissionMissing: {
 		reason: "{count} permissions are missing",
 		one:    "1 permission is missing",
-		why:    "{provider} refused these calls: {permissions}. {done} of {total} items were done by then.",
+		why:    "{connection} does not have {permissions}. {done} of {total} items were done by then.",
 		next:   "Ask an administrator of {tenant} to grant them, then start again.",
 		action: action{"Grant permissions", toConnectionConsent},
 	},
 	ProviderRejected: {
-		reason: "{provider} refused the change",
+		reason: "{provider} refused the requests",
 		why:    "{provider} refused {failed} of {total} items. Each item shows its own reason.",
 		next:   "Review the failed items.",
 		action: action{"Review items", toItems},
@@ -482,9 +570,78 @@ var failures = map[Reason]text{
 // refusedWhole: the provider refused what comes before any item.
 var refusedWhole = text{
 	reason: "{provider} refused a request",
-	why:    "{provider} refused a request that the run can't do without. {done} of {total} items were done by then.",
+	why:    "{provider} refused a request that the run needs, and said: “{provider_message}”. {done} of {total} items were done by then.",
 	next:   "Start again. If it happens twice, send the reference {reference} to support.",
 	action: action{"Start again", toRetry},
+}
+
+// Variants of the reasons, for the facts that are known or not.
+var (
+	// expiredSaid: the provider said it; when it expired is not stored.
+	expiredSaid = text{
+		why: "{provider} reports that the {credential_kind} of {connection} has expired. Nothing was queued.",
+	}
+	// refusedSilently: with a status, and without words.
+	refusedSilently = text{
+		why: "{provider} refused a request that the run needs, with {answered}. {done} of {total} items were done by then.",
+	}
+	// accessRefusedSilently: the same of a refused access.
+	accessRefusedSilently = text{
+		why: "{provider} refused access although {connection} has {permissions}. {done} of {total} items were done by then.",
+	}
+	// signInRefusedSilently: the same of a sign-in.
+	signInRefusedSilently = text{
+		why:  "{provider} refused the sign-in of {connection} with {answered}. {done} of {total} items were done by then.",
+		next: "Start again. If it happens twice, send the reference {reference} to support.",
+	}
+	// signInRefusedUnnumbered: with words, and without a code to look up.
+	signInRefusedUnnumbered = text{
+		why:  "{provider} refused the sign-in of {connection} and said: “{provider_message}”. {done} of {total} items were done by then.",
+		next: "Mend what it names, then verify the connection.",
+	}
+	// faultNoted: the status tells less than what was found in the answer.
+	faultNoted = text{
+		why: "{provider} gave an answer that makes no sense: {fault}. {done} of {total} items were done by then.",
+	}
+	// skewUnmeasured: the provider said so; its answer had no time to compare.
+	skewUnmeasured = text{
+		why: "{provider} refused the sign-in of {connection} because of its time. The clock of this server may be wrong. {done} of {total} items were done by then.",
+	}
+	// throttledTries: it asked to wait again and again.
+	throttledTries = text{
+		why: "{provider} limited requests in each of {tries} tries, the last time until {retry_at}. {done} of {total} items were done by then.",
+	}
+	// throttledTriesUnsaid: and never said for how long.
+	throttledTriesUnsaid = text{
+		why:  "{provider} limited requests in each of {tries} tries and did not say until when. {done} of {total} items were done by then.",
+		next: "Start again in a few minutes.",
+	}
+	// throttledUnsaid: without a time; a first try may be all there is.
+	throttledUnsaid = text{
+		why:  "{provider} limited requests and did not say until when. {done} of {total} items were done by then.",
+		next: "Start again in a few minutes.",
+	}
+	// itemRefusedSilently: with a status, and without words.
+	itemRefusedSilently = text{
+		why: "{provider} refused the request with {answered}.",
+	}
+)
+
+// answers complete "HTTP 403 and ...": what came instead of an answer in the
+// provider's own form.
+var answers = map[AnswerForm]string{
+	AnswerPage:     "a web page",
+	AnswerEmpty:    "nothing in it",
+	AnswerText:     "text that is not JSON",
+	AnswerUnusable: "JSON that Interlock cannot use",
+}
+
+// evidenceWords are the labels of a provider's answer.
+var evidenceWords = struct {
+	title, call, status, none, code, text, note, request, client, correlation, at string
+}{
+	title: "What the provider answered", call: "Call", status: "Status", none: "No answer", code: "Provider’s code", text: "Provider’s text",
+	note: "Interlock found", request: "Request ID", client: "Client request ID", correlation: "Correlation ID", at: "At",
 }
 
 // unknownFailure stands in for a failure that this version has no words for.
@@ -500,6 +657,10 @@ var items = map[Reason]text{
 	ItemRefused: {
 		reason: "{provider} refused it",
 		why:    "{provider} said: “{provider_message}”.",
+	},
+	NotLicensed: {
+		reason: "Not licensed",
+		why:    "{tenant} has no licence for this service, so there is nothing to read.",
 	},
 	ItemNotReached: {
 		reason: "Not reached",
@@ -679,7 +840,7 @@ var (
 		label:  "Waiting",
 		title:  "{operation} waits for the provider",
 		reason: "Waiting for {provider}",
-		why:    "It goes on by itself at {retry_at}. {done} of {total} items are done.",
+		why:    "It continues by itself at {retry_at}. {done} of {total} items are done.",
 		next:   "Nothing is needed.",
 	}
 	// unclear: a state or an outcome that this version does not know.
@@ -712,4 +873,6 @@ var itemResults = map[ItemResult]string{
 	ItemSkipped:   "Skipped",
 	ItemUnknown:   "Not known",
 	ItemPending:   "Not done yet",
+
+	ItemNotApplicable: "Not applicable",
 }

@@ -96,11 +96,26 @@ func catalogue() map[string]text {
 		"run_states/stalled":                                          stalled,
 		"run_states/cancelled/cancelled while still in line":          endings[RunCancelled].over(cancelledInLine),
 		"run_states/lost/the connection was released by a person":     endings[RunLost].over(released),
-		"ours/waiting":            waiting,
-		"ours/unclear":            unclear,
-		"ours/unknown item":       unknownItem,
-		"ours/item came":          came,
-		"ours/item came, changed": cameChanged,
+		"ours/waiting":                           waiting,
+		"ours/succeeded, nothing to read":        endings[RunSucceeded].over(succeededEmpty),
+		"ours/busy, the holder waits":            outcomes[ScopeBusy].over(busyWaiting),
+		"ours/deduped, the run waits":            outcomes[Deduped].over(dedupedWaiting),
+		"ours/expired, as the provider said":     blockers[CredentialExpired].over(expiredSaid),
+		"ours/refused whole":                     refusedWhole,
+		"ours/refused whole, silently":           refusedWhole.over(refusedSilently),
+		"ours/access refused, silently":          failures[AccessRefused].over(accessRefusedSilently),
+		"ours/sign-in refused, silently":         failures[SignInRefused].over(signInRefusedSilently),
+		"ours/sign-in refused, without a number": failures[SignInRefused].over(signInRefusedUnnumbered),
+		"ours/fault, noted":                      failures[ProviderFault].over(faultNoted),
+		"ours/skew, unmeasured":                  failures[ClockSkew].over(skewUnmeasured),
+		"ours/throttled, tries":                  failures[ProviderThrottled].over(throttledTries),
+		"ours/throttled, tries, without a time":  failures[ProviderThrottled].over(throttledTriesUnsaid),
+		"ours/throttled, without a time":         failures[ProviderThrottled].over(throttledUnsaid),
+		"ours/item refused, silently":            items[ItemRefused].over(itemRefusedSilently),
+		"ours/unclear":                           unclear,
+		"ours/unknown item":                      unknownItem,
+		"ours/item came":                         came,
+		"ours/item came, changed":                cameChanged,
 	}
 	for k, w := range kinds {
 		all["operations/"+string(k)] = text{title: w.name, why: w.does}
@@ -185,17 +200,36 @@ var reserved = []string{
 
 // additions are words that the design does not have.
 var additions = []string{
+	"blockers/application_disabled", // each cause of a refused sign-in has its own
+	"blockers/certificate_not_registered",
+	"blockers/directory_not_found",
+	"blockers/directory_unavailable",
+	"blockers/resource_not_found",
+	"blockers/sign_in_blocked",
+	"failures/access_refused",
+	"failures/clock_skew",
+	"failures/consent_settling",
+	"failures/provider_fault",
+	"failures/sign_in_refused",
 	"item_reasons/list_incomplete",
+	"item_reasons/not_licensed",
 	"item_reasons/object_malformed",
 	"item_reasons/object_twice",
 	"item_reasons/object_without_id",
 	"item_reasons/object_without_name",
+	"ours/access refused, silently",
+	"ours/busy, the holder waits",
 	"ours/connection_default_missing for one", // "1 connections" is no English
+	"ours/deduped, the run waits",
+	"ours/expired, as the provider said",
+	"ours/fault, noted",
 	"ours/item came",
 	"ours/item came, changed",
 	"ours/item done",
 	"ours/item failed",
+	"ours/item not_applicable",
 	"ours/item pending",
+	"ours/item refused, silently",
 	"ours/item skipped",
 	"ours/item unchanged",
 	"ours/item unknown",
@@ -218,9 +252,28 @@ var additions = []string{
 	"ours/problem too_many_requests",
 	"ours/problem too_many_tries",
 	"ours/problem unavailable",
+	"ours/refused whole",
+	"ours/refused whole, silently",
+	"ours/sign-in refused, silently",
+	"ours/sign-in refused, without a number",
+	"ours/skew, unmeasured",
+	"ours/succeeded, nothing to read",
+	"ours/throttled, tries",
+	"ours/throttled, tries, without a time",
+	"ours/throttled, without a time",
 	"ours/unclear",
 	"ours/unknown item",
 	"ours/waiting",
+}
+
+// reworded are words of the design that a review found to mislead. They say
+// something else here on purpose.
+var reworded = []string{
+	"failures/consent_revoked",    // it may have been withdrawn before the run
+	"failures/credential_invalid", // likewise
+	"failures/permission_missing", // the permission is named, not the call
+	"failures/provider_rejected",  // reads are refused, too
+	"failures/provider_throttled", // it was not always the run's limit that ended it
 }
 
 // TestVocabulary holds the words here and the words of the design equal, word for
@@ -253,8 +306,8 @@ func TestVocabulary(t *testing.T) {
 			if section == "outcome_variants" { // which leave the outcome's other slots as they are
 				got = text{title: got.title, reason: got.reason, why: got.why, next: got.next}
 			}
-			if got != want {
-				t.Errorf("%s:\n got %+v\nwant %+v", key, got, want)
+			if (got == want) == slices.Contains(reworded, key) {
+				t.Errorf("%s:\n got %+v\nwant %+v, unless it is reworded", key, got, want)
 			}
 			switch section {
 			case "outcomes":
@@ -426,11 +479,11 @@ func TestPlaceholders(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := strings.Fields(`actor actual_directory archived_on capability changed changed_at checked_at code connection count
-		credential_kind detail differences disabled_on done duration expected_directory expired_on failed field fields idle
+	want := strings.Fields(`actor actual_directory answered archived_on capability changed changed_at checked_at clock_difference code connection count
+		credential_kind detail differences disabled_on done duration expected_directory expired_on failed fault field fields idle
 		last_seen limit max_age minutes note opened_on operation operation_in other_operation other_run owner permissions
-		provider provider_message reference release_at removed retry_after retry_at revoked_on role run run_state shown_connection
-		started_ago starter step tenant total verification_reason verified_ago verified_on waited`)
+		provider provider_code provider_message reference release_at removed retry_after retry_at revoked_on role run run_state shown_connection
+		started_ago starter step tenant total tries until verification_reason verified_ago verified_on waited`)
 	if !slices.Equal(names, want) {
 		t.Errorf("placeholders are\n%s\nwant\n%s", strings.Join(names, " "), strings.Join(want, " "))
 	}

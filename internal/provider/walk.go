@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // Errors in an answer that no honest provider gives. They are what an [*Error]
-// with the reason provider_rejected unwraps to.
+// with the reason provider_fault unwraps to.
 var (
 	// ErrForeignLink is a next link to another host, or to no address at all.
 	ErrForeignLink = errors.New("the link leads away from the provider")
@@ -58,5 +59,5 @@ func Walk(ctx context.Context, c Client, first string) iter.Seq2[Page, error] {
 
 // broken is the error of an answer that came, and makes no sense.
 func broken(err error) *Error {
-	return &Error{Reason: op.ProviderRejected, Message: err.Error(), Err: err}
+	return &Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now(), Err: err}
 }

@@ -65,7 +65,7 @@ func TestWalk(t *testing.T) {
 				t.Errorf("%d calls, %v; want %d, %v", p.calls, last, c.calls, c.err)
 			}
 			var pe *provider.Error
-			if errors.As(last, &pe) && (pe.Reason != op.ProviderRejected || pe.Temporary) {
+			if errors.As(last, &pe) && (pe.Reason != op.ProviderFault || pe.Message != "" || pe.Note == "" || pe.Temporary) {
 				t.Errorf("told as %+v", pe)
 			}
 		})

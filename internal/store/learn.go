@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -20,11 +21,15 @@ type Learned struct {
 	Reason      op.Reason            // of a failed verdict
 	Consent     *tenancy.Consent
 	Credential  *tenancy.CredentialState
-	Directory   *string   // the directory that signed in
-	Permissions *[]string // of the token
-	// CredentialVersion is the version that Credential is about; 0 is the current
-	// one. What was learnt about a credential that has been replaced is dropped.
+	SignIn      *op.Reason // why the provider refuses the sign-in; empty: it does not
+	Directory   *string    // the directory that signed in
+	Permissions *[]string  // of the token
+	// CredentialVersion is the version that Credential and SignIn are about; 0 is the
+	// current one. What was learnt about a credential that has been replaced is dropped.
 	CredentialVersion int64
+	// AsOf is when the sign-in took place at the earliest; zero: just now. Consent
+	// that was noted otherwise after it stays as it was noted.
+	AsOf time.Time
 }
 
 // Learn stores what a run found out. It locks the connection's row, and raises
@@ -41,6 +46,13 @@ func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error 
 		return fmt.Errorf("learn about the connection: %w", err)
 	}
 
+	if l.Consent != nil && *l.Consent == tenancy.ConsentGranted && c.ConsentAt != nil && !l.AsOf.IsZero() && c.ConsentAt.After(l.AsOf) {
+		l.Consent = nil // a person withdrew it while the run was working
+	}
+	if l.SignIn != nil && *l.SignIn != "" && aboutCredential(*l.SignIn) {
+		refused := tenancy.CredentialInvalid
+		l.Credential = &refused
+	}
 	set := new(query)
 	set.add(`UPDATE connections SET rev = rev + %s`, rises(c, l))
 	if l.Consent != nil {
@@ -50,6 +62,14 @@ func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error 
 	}
 	if l.Credential != nil && aboutCurrent(c, l) {
 		set.add(`, credential_state = %s, credential_checked_at = %s`, string(*l.Credential), db.Micros(at))
+	}
+	if l.SignIn != nil && aboutCurrent(c, l) {
+		var refused *int64
+		if *l.SignIn != "" {
+			at := db.Micros(at)
+			refused = &at
+		}
+		set.add(`, sign_in_refusal = %s, sign_in_refused_at = %s`, string(*l.SignIn), refused)
 	}
 	if l.Directory != nil {
 		set.add(`, actual_directory_id = %s`, *l.Directory)
@@ -110,6 +130,12 @@ func (l Learned) reason() op.Reason {
 	return ""
 }
 
+// aboutCredential reports whether a refused sign-in is the credential's fault, so
+// that another credential mends it.
+func aboutCredential(r op.Reason) bool {
+	return r == op.CredentialInvalid || r == op.CredentialExpired || r == op.CertificateNotRegistered
+}
+
 func aboutCurrent(c tenancy.Connection, l Learned) bool {
 	return l.CredentialVersion == 0 || l.CredentialVersion == c.CredentialVersion
 }
@@ -119,6 +145,7 @@ func aboutCurrent(c tenancy.Connection, l Learned) bool {
 func rises(c tenancy.Connection, l Learned) int {
 	if l.Consent != nil && consentAfter(c.Consent, *l.Consent) != c.Consent ||
 		l.Credential != nil && aboutCurrent(c, l) && *l.Credential != c.CredentialState ||
+		l.SignIn != nil && aboutCurrent(c, l) && string(*l.SignIn) != c.SignInRefusal ||
 		l.Directory != nil && *l.Directory != c.ActualDirectoryID ||
 		l.Permissions != nil && (c.PermissionsAt == nil || !slices.Equal(sorted(*l.Permissions), c.Permissions)) ||
 		l.decisive() && (l.Verdict != c.Verification || string(l.reason()) != c.VerificationReason) {

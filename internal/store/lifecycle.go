@@ -138,7 +138,8 @@ func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, r
 			if err := onlyOneEnabled(ctx, tx, c); err != nil {
 				return nil, err
 			}
-			set.add(`, cloud = %s, directory_id = %s, client_id = %s, credential_state = '', credential_checked_at = NULL,
+			set.add(`, cloud = %s, directory_id = %s, client_id = %s, changed_at = interlock_now(), credential_state = '', credential_checked_at = NULL,
+				sign_in_refusal = '', sign_in_refused_at = NULL,
 				consent = 'unknown', consent_at = NULL, permissions = '[]', permissions_at = NULL, actual_directory_id = '',
 				verification = 'missing', verification_reason = '', verified_at = NULL`, c.Cloud, c.DirectoryID, c.ClientID)
 		}
@@ -190,9 +191,9 @@ func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenant
 	})
 }
 
-// RotateCredential saves a new credential and forgets the one before. What was
-// known of its state is forgotten too; the verdict of the last verification
-// stays, since the new credential is for the same application.
+// RotateCredential saves a new credential and forgets the one before, with what was
+// known of its state. The verdict of the last verification stays, since the new
+// credential is for the same application; it is older than the change, and so told.
 func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef, ref string, n NewCredential) (tenancy.Connection, error) {
 	return s.change(ctx, a, tenantRef, ref, "connection.credential", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
 		if n.kind == "" {
@@ -210,6 +211,12 @@ func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef,
 		}
 		set.add(`, credential = %s, credential_version = %s, credential_state = '', credential_checked_at = NULL, credential_expires_at = %s`,
 			string(n.kind), c.CredentialVersion, expires)
+		if aboutCredential(op.Reason(c.SignInRefusal)) {
+			set.add(`, sign_in_refusal = '', sign_in_refused_at = NULL`)
+		}
+		if c.CredentialVersion > 1 { // the first one replaces nothing
+			set.add(`, changed_at = interlock_now()`)
+		}
 		return map[string]any{"kind": n.kind, "version": c.CredentialVersion, "expires_at": n.expires}, nil
 	})
 }

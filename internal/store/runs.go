@@ -49,6 +49,9 @@ func (s *Store) scanRun(row db.Row) (op.Run, error) {
 	if err := decode("cause", cause, &r.Cause); err != nil {
 		return op.Run{}, err
 	}
+	if r.Cause != nil {
+		r.Evidence = r.Cause.Evidence
+	}
 	if r.State == op.Cancelling || r.Outcome == op.RunCancelled || r.Outcome == op.RunLost {
 		r.Ended = &op.Ending{By: cancelBy, Note: cancelNote, Begun: r.BeganAt != nil}
 	}
@@ -60,17 +63,17 @@ func (s *Store) scanRun(row db.Row) (op.Run, error) {
 }
 
 // refColumns are the columns of runs r, which may be absent, that name a run.
-const refColumns = `w.slug, r.id, r.code, r.operation, r.state, r.outcome, r.initiator_id, r.initiator, r.accepted_at, r.seen_at`
+const refColumns = `w.slug, r.id, r.code, r.operation, r.state, r.outcome, r.initiator_id, r.initiator, r.accepted_at, r.seen_at, r.waiting_until`
 
 // refRow receives refColumns.
 type refRow struct {
 	workspace                                                 string
 	id, code, operation, state, outcome, starter, starterName *string
-	accepted, seen                                            *int64
+	accepted, seen, waiting                                   *int64
 }
 
 func (r *refRow) dest() []any {
-	return []any{&r.workspace, &r.id, &r.code, &r.operation, &r.state, &r.outcome, &r.starter, &r.starterName, &r.accepted, &r.seen}
+	return []any{&r.workspace, &r.id, &r.code, &r.operation, &r.state, &r.outcome, &r.starter, &r.starterName, &r.accepted, &r.seen, &r.waiting}
 }
 
 // ref returns the run; nil when there is none.
@@ -81,7 +84,7 @@ func (r *refRow) ref() *op.RunRef {
 	return &op.RunRef{
 		ID: *r.id, Code: *r.code, Operation: op.Kind(*r.operation), State: op.State(*r.state), Outcome: op.RunOutcome(*r.outcome),
 		Initiator: op.Person{ID: *r.starter, Name: *r.starterName}, StartedAt: db.Time(*r.accepted), LastHeartbeat: maybe(r.seen),
-		Href: op.RunPath(r.workspace, *r.code),
+		WaitingUntil: maybe(r.waiting), Href: op.RunPath(r.workspace, *r.code),
 	}
 }
 
@@ -89,7 +92,7 @@ func (r *refRow) ref() *op.RunRef {
 func RefOf(r op.Run) op.RunRef {
 	return op.RunRef{
 		ID: r.ID, Code: r.Code, Operation: r.Operation, State: r.State, Outcome: r.Outcome, Initiator: r.Initiator,
-		StartedAt: r.AcceptedAt, LastHeartbeat: r.LastSeenAt, Href: op.RunPath(r.Workspace, r.Code),
+		StartedAt: r.AcceptedAt, LastHeartbeat: r.LastSeenAt, WaitingUntil: r.WaitingUntil, Href: op.RunPath(r.Workspace, r.Code),
 	}
 }
 
@@ -307,17 +310,20 @@ func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur strin
 		return nil, "", err
 	}
 	items, err := ofRun(ctx, s, scope, runRef, "list items", func(q *query, run string) {
-		q.add(`SELECT i.seq, i.key, i.name, i.result, i.done, i.failed, i.total, i.reason, i.args, i.at FROM run_items i
+		q.add(`SELECT i.seq, i.key, i.name, i.result, i.done, i.failed, i.total, i.reason, i.args, i.evidence, i.at FROM run_items i
 			WHERE i.run_id = %s AND i.seq > %s ORDER BY i.seq LIMIT %s`, run, seq, limit+1)
 	}, func(row db.Row) (op.Item, error) {
 		var i op.Item
-		var result, reason, args string
+		var result, reason, args, evidence string
 		var at int64
-		err := row.Scan(&i.Seq, &i.Key, &i.Name, &result, &i.Counts.Done, &i.Counts.Failed, &i.Counts.Total, &reason, &args, &at)
+		err := row.Scan(&i.Seq, &i.Key, &i.Name, &result, &i.Counts.Done, &i.Counts.Failed, &i.Counts.Total, &reason, &args, &evidence, &at)
 		if err != nil {
 			return op.Item{}, err
 		}
 		i.Result, i.Reason, i.At = op.ItemResult(result), op.Reason(reason), db.Time(at)
+		if err := decode("evidence", evidence, &i.Evidence); err != nil {
+			return op.Item{}, err
+		}
 		err = decode("item", args, &i.Args)
 		return i, err
 	})

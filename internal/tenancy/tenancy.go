@@ -119,6 +119,12 @@ type Connection struct {
 	CredentialExpiresAt *time.Time      `json:"credential_expires_at,omitempty"`
 	CredentialCheckedAt *time.Time      `json:"credential_checked_at,omitempty"`
 
+	// SignInRefusal is why the provider refuses to sign the connection in (an
+	// op.Reason), as an answer proved that came at SignInRefusedAt. Empty: it does
+	// not refuse, as far as is known.
+	SignInRefusal   string     `json:"sign_in_refusal,omitempty"`
+	SignInRefusedAt *time.Time `json:"sign_in_refused_at,omitempty"`
+
 	Consent   Consent    `json:"consent"`
 	ConsentAt *time.Time `json:"consent_at,omitempty"` // when that state was learnt
 
@@ -131,7 +137,27 @@ type Connection struct {
 	VerificationReason string       `json:"verification_reason,omitempty"` // op.Reason
 	VerifiedAt         *time.Time   `json:"verified_at,omitempty"`
 
+	// ChangedAt is when the credential was replaced, or application, directory or
+	// cloud were changed.
+	ChangedAt *time.Time `json:"changed_at,omitempty"`
+
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// CheckedAt is when a sign-in or a verification last confirmed what is known of
+// the connection; nil when none has.
+func (c Connection) CheckedAt() *time.Time {
+	if c.VerifiedAt == nil || c.PermissionsAt != nil && c.PermissionsAt.After(*c.VerifiedAt) {
+		return c.PermissionsAt
+	}
+	return c.VerifiedAt
+}
+
+// ChangedSince reports that the connection was changed after it was last checked:
+// what is known of it was learnt with another credential, or of something else.
+func (c Connection) ChangedSince() bool {
+	at := c.CheckedAt()
+	return c.ChangedAt != nil && (at == nil || at.Before(*c.ChangedAt))
 }
 
 // FullName is the identity an operator sees, such as "Microsoft 365 · Kestrel primary".

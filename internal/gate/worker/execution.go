@@ -17,6 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
@@ -91,11 +92,15 @@ func (x *execution) operate(ctx context.Context) (err error) {
 		Run:        x.view(),
 		Directory:  x.pinned.Connection.DirectoryID,
 		Domain:     x.pinned.Tenant.Domain,
+		Consented:  x.pinned.Connection.Consent == tenancy.ConsentGranted,
 		Parameters: x.claim.Parameters,
-		Provider:   client,
-		Data:       data{x},
-		Report:     report{x},
-		Now:        time.Now,
+
+		CredentialKind: x.pinned.Connection.Credential.Words(),
+
+		Provider: client,
+		Data:     data{x},
+		Report:   report{x},
+		Now:      time.Now,
 	})
 }
 
@@ -109,13 +114,30 @@ func (x *execution) signIn(ctx context.Context, client provider.Client) error {
 	x.token = &token
 	x.mu.Unlock()
 	if token.Directory != x.pinned.Connection.DirectoryID {
-		return &provider.Error{Reason: op.TenantMismatch, Message: "the token is for another directory", At: time.Now()}
+		return &provider.Error{Reason: op.TenantMismatch, Proven: true, Directory: token.Directory, At: time.Now()}
 	}
 	if len(token.Roles) == 0 { // the token endpoint calls that a success
-		return &provider.Error{Reason: op.ConsentMissing, Message: "the token carries no permissions", At: time.Now()}
+		return &provider.Error{Reason: op.ConsentMissing, Proven: true, Note: "the token carries no permissions", At: time.Now()}
 	}
 	if missing := catalogue.Missing(x.def.Permissions, token.Roles); len(missing) > 0 {
-		return &provider.Error{Reason: op.PermissionMissing, Permissions: missing, At: time.Now()}
+		return &provider.Error{Reason: op.PermissionMissing, Permissions: missing, Granted: token.Roles, At: time.Now()}
+	}
+	return x.identify(ctx, client)
+}
+
+// identify holds the organization that the connection opens against the one that
+// the run was accepted for: the token says so, and the provider has to agree. A
+// connection that may not read it is known by its token alone.
+func (x *execution) identify(ctx context.Context, client provider.Client) error {
+	id, _, err := catalogue.Organization(ctx, client)
+	var pe *provider.Error
+	switch {
+	case errors.As(err, &pe) && pe.Reason == op.PermissionMissing:
+		return nil
+	case err != nil:
+		return err
+	case id != x.pinned.Connection.DirectoryID:
+		return &provider.Error{Reason: op.TenantMismatch, Proven: true, Directory: id, At: time.Now()}
 	}
 	return nil
 }
@@ -342,7 +364,7 @@ func (d data) Learn(ctx context.Context, f catalogue.Facts) error {
 	}
 	return d.x.learn(ctx, store.Learned{
 		Run: d.x.claim.RunID, Checks: checks, Verdict: f.Verdict, Reason: f.Reason,
-		Consent: f.Consent, Credential: f.Credential, Directory: f.Directory, Permissions: f.Permissions,
+		Consent: f.Consent, Credential: f.Credential, SignIn: f.SignIn, Directory: f.Directory, Permissions: f.Permissions,
 		CredentialVersion: d.x.pinned.Connection.CredentialVersion,
 	})
 }

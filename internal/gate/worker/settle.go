@@ -3,11 +3,13 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
@@ -102,6 +104,7 @@ func (x *execution) fromItems() ledger.End {
 	for k, v := range bad[0].Args {
 		cause.Args[k] = v
 	}
+	cause.Evidence = bad[0].Evidence
 	return ledger.End{Outcome: op.RunFailed, Cause: cause}
 }
 
@@ -169,77 +172,89 @@ func (x *execution) reason(err error) op.Reason {
 	if errors.Is(err, errLimit) {
 		return op.TimeLimit
 	}
-	r := provider.Classify(err)
-	if r == op.ConsentMissing && x.pinned.Connection.Consent == tenancy.ConsentGranted {
-		return op.ConsentRevoked // it was there when the run began
-	}
-	return r
+	reason, _ := x.refusal(err)
+	return reason
 }
 
-// cause is a failure's reason with the facts that its sentence names.
+// refusal is why a call failed, told as the items of the run tell it.
+func (x *execution) refusal(err error) (op.Reason, op.Args) {
+	return catalogue.Refusal(err, x.def.Permissions, x.pinned.Connection.Consent == tenancy.ConsentGranted)
+}
+
+// cause is a failure's reason with the facts that its sentence names, and with what
+// the provider answered.
 func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause {
 	conn := x.pinned.Connection
 	args := op.Args{
 		"connection": c.Target.Short, "tenant": x.pinned.Tenant.Name, "provider": c.Target.Provider,
 		"credential_kind": conn.Credential.Words(), "limit": x.def.RunLimit.String(), "reference": c.Code,
-		"revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339),
+		"revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339), "expected_directory": conn.DirectoryID,
 	}
+	cause := &op.Cause{Code: code, Phase: op.Execution, Args: args}
 	var pe *provider.Error
-	if errors.As(err, &pe) {
-		if d, ok := pe.Args()["duration"]; ok {
-			args["duration"] = d
-		}
-		if len(pe.Permissions) > 0 {
-			args["permissions"] = strings.Join(pe.Permissions, ", ")
-			args["count"] = strconv.Itoa(len(pe.Permissions))
-		}
-		if pe.RetryAfter > 0 {
-			args["retry_at"] = c.Now.Add(pe.RetryAfter).Format(time.RFC3339)
-		}
-		if pe.RequestID != "" {
-			args["provider_request"] = pe.RequestID
-		}
+	if !errors.As(err, &pe) {
+		return cause
 	}
-	return &op.Cause{Code: code, Phase: op.Execution, Args: args}
+	_, facts := x.refusal(err)
+	maps.Copy(args, facts)
+	if pe.RetryAfter > 0 { // by our clock, which says when it is tried again
+		args["retry_at"] = c.Now.Add(pe.RetryAfter).Format(time.RFC3339)
+	}
+	if c.Dispatch >= int64(x.def.MaxDispatch) {
+		args["tries"] = strconv.FormatInt(c.Dispatch, 10)
+	}
+	if pe.RequestID != "" {
+		args["provider_request"] = pe.RequestID
+	}
+	cause.Evidence = pe.Evidence()
+	return cause
 }
 
-// lesson is what a failed or finished run teaches about its connection, so that
-// the next start is blocked at the click rather than an hour later. A
-// verification reports its own findings.
+// lesson is what a run teaches about its connection, so that the next start is
+// blocked at the click rather than an hour later, and is not blocked by what is no
+// longer so: a sign-in that worked heals whatever it disproves. Beyond that only an
+// answer that proves something is learnt. A verification reports its own findings.
 func (x *execution) lesson(err error) *store.Learned {
 	if !x.def.Blockers.Credential {
 		return nil
 	}
-	l := store.Learned{Run: x.claim.RunID, CredentialVersion: x.pinned.Connection.CredentialVersion}
+	l := store.Learned{Run: x.claim.RunID, CredentialVersion: x.pinned.Connection.CredentialVersion, AsOf: x.claim.Now}
 	x.mu.Lock()
 	token := x.token
 	x.mu.Unlock()
-	if err == nil {
+	learnt := token != nil
+	if token != nil {
+		good, granted, none := tenancy.CredentialOK, tenancy.ConsentGranted, op.Reason("")
+		l.Credential, l.SignIn, l.Directory = &good, &none, &token.Directory
+		if token.Directory == x.pinned.Connection.DirectoryID { // what another one grants says nothing here
+			l.Permissions = &token.Roles
+			if len(token.Roles) > 0 {
+				l.Consent = &granted
+			}
+		}
+	}
+	var pe *provider.Error
+	if !errors.As(err, &pe) || !pe.Proven {
+		if learnt {
+			return &l
+		}
 		return nil
 	}
-	if token != nil {
-		l.Permissions = &token.Roles
-	}
-	switch provider.Classify(err) { //nolint:exhaustive // the other reasons say nothing lasting about the connection
-	case op.ConsentMissing, op.ConsentRevoked:
+	switch reason := pe.Reason; reason { //nolint:exhaustive // the others say nothing lasting about the connection
+	case op.ConsentMissing:
 		gone := tenancy.ConsentMissing // the store knows whether it was there before
-		l.Consent, l.Permissions = &gone, nil
-	case op.CredentialInvalid:
-		refused := tenancy.CredentialInvalid
-		l.Credential = &refused
+		l.Consent, l.Permissions, learnt = &gone, nil, true
 	case op.CredentialUnreadable:
 		unreadable := tenancy.CredentialUnreadable
-		l.Credential = &unreadable
-	case op.PermissionMissing:
-		if token == nil {
-			return nil
-		}
+		l.Credential, learnt = &unreadable, true
 	case op.TenantMismatch:
-		if token == nil {
-			return nil
-		}
-		l.Directory, l.Permissions = &token.Directory, nil // what another directory grants says nothing here
+		l.Directory, learnt = &pe.Directory, true
 	default:
+		if catalogue.SignInRefusal(reason) {
+			l.SignIn, l.Credential, learnt = &reason, nil, true
+		}
+	}
+	if !learnt {
 		return nil
 	}
 	return &l

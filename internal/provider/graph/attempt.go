@@ -23,6 +23,8 @@ import (
 type call struct {
 	final error   // what ended the call for good: it is returned as it is
 	last  *answer // of the last attempt; nil when that brought none
+	name  string  // of the last attempt: method and path
+	id    string  // of the last attempt: its client-request-id
 	cause error   // why the last attempt brought none, or none that can be used
 }
 
@@ -79,6 +81,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	req = req.Clone(ctx)
 	id := uuid.NewString()
 	req.Raw().Header.Set("client-request-id", id)
+	call.name, call.id = callOf(req.Raw().Method, u.Path), id
 
 	began := time.Now()
 	a.c.asked(began)
@@ -95,7 +98,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	}
 	now := time.Now()
 	call.last = &answer{
-		service: service, status: resp.StatusCode, header: resp.Header,
+		service: service, call: call.name, status: resp.StatusCode, header: resp.Header,
 		body: bytes.TrimPrefix(body, []byte("\ufeff")), clientID: id, at: now,
 	}
 	call.last.refused = resp.StatusCode >= 300 || errorInside(call.last.body)
@@ -109,11 +112,10 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	}
 	putRetryAfter(resp.Header, wait)
 	if resp.StatusCode < 300 && !json.Valid(call.last.body) {
+		a.c.answered()
 		return nil, errUnreadable
 	}
-	if !call.last.refused || classify(*call.last).Reason != op.ProviderUnreachable {
-		a.c.answered()
-	}
+	a.c.answered()
 	return resp, nil
 }
 
@@ -156,18 +158,25 @@ func (c *Client) failure(ctx context.Context, call *call, err error) error {
 	case call.cause != nil:
 		err = call.cause
 	}
-	return c.told(unanswered(call.last, err))
+	e := unanswered(call.last, err)
+	e.Call, e.ClientID = call.name, call.id
+	return c.told(e)
 }
 
-// told takes secrets out of what a provider said, and notes for how long it said
-// nothing.
+// told takes secrets out of what a provider said, notes for how long it said
+// nothing, and writes the failed call into the log, in one line.
 func (c *Client) told(e *provider.Error) *provider.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.Reason == op.ProviderUnreachable && !c.vain.IsZero() {
 		e.Silence = time.Since(c.vain)
 	}
-	e.Message, e.Code = c.redactor.text(e.Message), c.redactor.text(e.Code)
-	e.RequestID = c.redactor.text(e.RequestID)
+	for _, text := range []*string{&e.Message, &e.Note, &e.Code, &e.RequestID, &e.CorrelationID, &e.Call} {
+		*text = c.redactor.text(*text)
+	}
+	c.log.LogAttrs(context.Background(), slog.LevelWarn, "provider refused a call",
+		slog.String("call", e.Call), slog.String("reason", string(e.Reason)), slog.Int("status", e.Status), slog.String("code", e.Code),
+		slog.String("text", e.Message), slog.String("found", e.Note), slog.String("request_id", e.RequestID),
+		slog.String("client_request_id", e.ClientID), slog.String("correlation_id", e.CorrelationID))
 	return e
 }

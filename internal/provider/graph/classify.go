@@ -3,10 +3,8 @@ package graph
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 // answer is what one attempt brought back.
 type answer struct {
 	service  service
+	call     string // method and path, without query
 	status   int
 	header   http.Header
 	body     []byte // without a byte order mark
@@ -25,11 +24,13 @@ type answer struct {
 	at       time.Time
 }
 
-// classify tells a refused call in our words. It is the one place that looks at
-// statuses, codes and texts of the provider.
+// classify tells a refused call in our words. With signIn.go it is the one place
+// that looks at statuses, codes and texts of the provider.
 func classify(a answer) *provider.Error {
 	e := &provider.Error{
+		Call:       a.call,
 		Status:     a.status,
+		Form:       formOf(a.body),
 		RetryAfter: retryAfter(a.header, a.at),
 		RequestID:  a.header.Get("request-id"),
 		ClientID:   a.clientID,
@@ -37,95 +38,32 @@ func classify(a answer) *provider.Error {
 	}
 	if a.service == login {
 		e.RequestID = a.header.Get("x-ms-request-id")
-		signInRefusal(e, a.body)
+		signInRefusal(e, a)
 	} else {
 		graphRefusal(e, a.body)
 	}
-	// An answer that says when to come back is a busy provider, not an absent one.
-	if e.Reason == op.ProviderUnreachable && e.RetryAfter > 0 {
+	// An answer that says when to come back is a busy provider, not a faulty one.
+	if e.Reason == op.ProviderFault && e.RetryAfter > 0 {
 		e.Reason = op.ProviderThrottled
 	}
-	e.Temporary = e.Temporary || e.Reason == op.ProviderUnreachable || e.Reason == op.ProviderThrottled
+	e.Temporary = e.Temporary || e.Reason == op.ProviderFault || e.Reason == op.ProviderThrottled
 	if !e.Temporary {
 		e.RetryAfter = 0
-	}
-	if e.Message == "" {
-		e.Message = http.StatusText(a.status)
 	}
 	return e
 }
 
-// signInCodes are the refusals of the sign-in service by AADSTS number. docs:
-// Microsoft Entra error codes; the numbers are declared unstable, so one that is
-// not here falls to the OAuth error and the status.
-var signInCodes = map[int]op.Reason{
-	65001:   op.ConsentMissing,      // no consent
-	700016:  op.ConsentMissing,      // the application is not known in the directory
-	650051:  op.ConsentMissing,      // consent is on its way
-	7000215: op.CredentialInvalid,   // wrong secret
-	7000222: op.CredentialInvalid,   // expired secret
-	7000218: op.CredentialInvalid,   // no credential in the request
-	700024:  op.CredentialInvalid,   // assertion outside of its time
-	700027:  op.CredentialInvalid,   // certificate is not registered
-	7000112: op.CredentialInvalid,   // application is disabled
-	9002313: op.CredentialInvalid,   // malformed credential
-	53003:   op.CredentialInvalid,   // blocked by conditional access
-	50020:   op.CredentialInvalid,   // not a member of the directory
-	50076:   op.CredentialInvalid,   // more than the credential is asked for
-	50173:   op.CredentialInvalid,   // grant was revoked
-	50177:   op.CredentialInvalid,   // not a member of the directory
-	700082:  op.CredentialInvalid,   // grant has expired
-	90002:   op.TenantMismatch,      // no such directory, or another cloud
-	900023:  op.TenantMismatch,      // neither a GUID nor a domain
-	5000224: op.TenantMismatch,      // directory was deleted
-	90055:   op.ProviderThrottled,   // busy
-	90033:   op.ProviderUnreachable, // transient fault
-}
-
-// consentOnItsWay is the one refusal of consent that passes by itself. observed:
-// half a minute after the consent page at most.
-const (
-	consentOnItsWay  = 650051
-	consentOnItsWait = 30 * time.Second
-)
-
-var signInNumber = regexp.MustCompile(`^AADSTS(\d+): `)
-
-func signInRefusal(e *provider.Error, body []byte) {
-	var b struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		Codes       []int  `json:"error_codes"`
-	}
-	_ = json.Unmarshal(body, &b) // a page of a gateway says nothing but its status
-	number := 0
-	message, _, _ := strings.Cut(b.Description, "\r\n")
-	if m := signInNumber.FindStringSubmatch(message); m != nil {
-		number, _ = strconv.Atoi(m[1])
-		message = message[len(m[0]):]
-	}
-	if len(b.Codes) > 0 {
-		number = b.Codes[0]
-	}
-	e.Message, e.Code = message, b.Error
-	if number != 0 {
-		e.Code = fmt.Sprintf("AADSTS%d", number)
-	}
-	reason, known := signInCodes[number]
-	switch {
-	case known:
-		e.Reason = reason
-	case e.Status == http.StatusTooManyRequests:
-		e.Reason = op.ProviderThrottled
-	case e.Status >= 500, b.Error == "temporarily_unavailable":
-		e.Reason = op.ProviderUnreachable
-	case b.Error == "invalid_client": // RFC 6749: the client could not be authenticated
-		e.Reason = op.CredentialInvalid
+// formOf returns what a body is that is not in the provider's own form.
+func formOf(body []byte) op.AnswerForm {
+	switch body = bytes.TrimSpace(body); {
+	case len(body) == 0:
+		return op.AnswerEmpty
+	case json.Valid(body):
+		return ""
+	case body[0] == '<':
+		return op.AnswerPage
 	default:
-		e.Reason = op.ProviderRejected
-	}
-	if number == consentOnItsWay {
-		e.Temporary, e.RetryAfter = true, consentOnItsWait
+		return op.AnswerText
 	}
 }
 
@@ -144,30 +82,41 @@ var graphRules = []struct {
 	{code: "resyncRequired", reason: op.ProviderRejected, resync: true},
 	{status: http.StatusGone, reason: op.ProviderRejected, resync: true},
 
-	{text: "Request not applicable to target tenant", reason: op.ProviderRejected, unlicensed: true},
+	// observed: Intune with 400, conditional access with 403 AccessDenied or
+	// Forbidden, reports with a code of their own.
+	{text: "Request not applicable to target tenant", reason: op.NotLicensed, unlicensed: true},
+	{text: "tenant is not licensed for this feature", reason: op.NotLicensed, unlicensed: true},
+	{code: "Authentication_RequestFromNonPremiumTenantOrB2CTenant", reason: op.NotLicensed, unlicensed: true},
 
 	{code: "Authorization_IdentityNotFound", reason: op.ConsentMissing},
 	{text: "does not have application permissions configured", reason: op.ConsentMissing},
 	{code: "Authorization_RequestDenied", reason: op.PermissionMissing},
 	{code: "Forbidden", reason: op.PermissionMissing}, // Intune wraps it in UnknownError, with 401 or 403
-	{code: "insufficient_claims", reason: op.CredentialInvalid},
-	{status: http.StatusUnauthorized, reason: op.CredentialInvalid},
+
+	// A token that is refused says nothing of the credential that it was got with:
+	// only the sign-in service does. observed: Graph refused every token for two
+	// hours, "Signing key is invalid" (msgraph-sdk-dotnet-core issue 222).
+	{status: http.StatusUnauthorized, reason: op.ProviderFault},
 	{status: http.StatusForbidden, reason: op.PermissionMissing},
 
 	{status: http.StatusTooManyRequests, reason: op.ProviderThrottled},
 	{code: "TooManyRequests", reason: op.ProviderThrottled},
-	{code: "ServiceUnavailable", reason: op.ProviderUnreachable},
-	{code: "InternalServerError", reason: op.ProviderUnreachable},
-	{status: http.StatusRequestTimeout, reason: op.ProviderUnreachable},
+	{code: "ServiceUnavailable", reason: op.ProviderFault},
+	{code: "InternalServerError", reason: op.ProviderFault},
+	{status: http.StatusRequestTimeout, reason: op.ProviderFault},
 }
 
 var scopeList = regexp.MustCompile(`one of the following scopes: ([A-Za-z.,\- ]+)`)
 
 func graphRefusal(e *provider.Error, body []byte) {
+	if (e.Form == op.AnswerPage || e.Form == op.AnswerText) && e.Status != http.StatusTooManyRequests {
+		e.Reason = op.ProviderFault // Graph says what it refuses: a page is from something before it
+		return
+	}
 	e.Code, e.Message = graphError(body)
 	e.Reason = op.ProviderRejected
 	if e.Status >= 500 {
-		e.Reason = op.ProviderUnreachable
+		e.Reason = op.ProviderFault
 	}
 	for _, r := range graphRules {
 		if (r.code == "" || strings.EqualFold(r.code, e.Code)) && (r.text == "" || strings.Contains(e.Message, r.text)) &&
@@ -177,7 +126,8 @@ func graphRefusal(e *provider.Error, body []byte) {
 		}
 	}
 	if m := scopeList.FindStringSubmatch(e.Message); m != nil && e.Reason == op.PermissionMissing {
-		// Any one of the list will do; the first is the one that reads.
+		// Any one of the list will do; the first is the one that reads. Whoever knows
+		// what the call needs knows better: the list has had names that are obsolete.
 		first, _, _ := strings.Cut(m[1], ",")
 		e.Permissions = []string{strings.TrimSpace(first)}
 	}

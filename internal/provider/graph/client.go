@@ -205,7 +205,7 @@ func (c *Client) Discover(ctx context.Context) error {
 	}
 	if err := json.Unmarshal(body, &metadata); err != nil || !strings.HasPrefix(metadata.TokenEndpoint, c.endpoints.Login+"/") {
 		return c.told(&provider.Error{
-			Reason: op.ProviderRejected, Status: http.StatusOK, Message: "the sign-in service names a token endpoint elsewhere",
+			Reason: op.ProviderFault, Call: discovery(c.directory), Status: http.StatusOK, Note: "the sign-in service names a token endpoint elsewhere",
 			At: time.Now(), Err: provider.ErrForeignLink,
 		})
 	}
@@ -230,7 +230,10 @@ func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 		Delta string            `json:"@odata.deltaLink"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil || page.Value == nil {
-		return provider.Page{}, c.told(unanswered(&answer{status: http.StatusOK}, errors.New("the answer is not a list")))
+		return provider.Page{}, c.told(&provider.Error{
+			Reason: op.ProviderFault, Call: callOf(http.MethodGet, next), Status: http.StatusOK, Form: op.AnswerUnusable, Note: "the answer is not a list",
+			Temporary: true, At: time.Now(),
+		})
 	}
 	return provider.Page{Items: page.Value, Next: page.Next, Delta: page.Delta}, nil
 }
@@ -242,7 +245,7 @@ const maxLink = 32 << 10
 func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	address, err := c.address(path)
 	if err != nil {
-		return nil, c.told(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
+		return nil, c.told(&provider.Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
 	}
 	s, err := c.signedIn()
 	if err != nil {
@@ -253,22 +256,41 @@ func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	if !errors.As(err, &pe) {
 		return body, err
 	}
-	switch {
-	case pe.Status == http.StatusUnauthorized && pe.Code == "InvalidAuthenticationToken":
-		// The token was good a moment ago. What became of it only a new sign-in can
-		// tell, and the library has none but with a new credential.
+	if doubtsToken(pe) {
+		// Only a new sign-in can tell what became of the token, the consent or the
+		// credential, and the library has none but with a new credential object. When
+		// it is refused, that proves it; when it works, the provider contradicts itself.
 		if s, err = c.signInAnew(s); err != nil {
 			return nil, err
 		}
-		return c.send(ctx, s.pipeline, address)
-	case pe.Reason == op.PermissionMissing && len(pe.Permissions) == 0:
-		// The directory refuses without saying what for. A token without roles is
-		// not one permission that is missing, it is consent.
-		if token, lost := c.Token(ctx); lost == nil && len(token.Roles) == 0 {
-			pe.Reason = op.ConsentMissing
+		if body, err = c.send(ctx, s.pipeline, address); !errors.As(err, &pe) {
+			return body, err
+		}
+		if doubtsToken(pe) {
+			pe.Reason, pe.Temporary, pe.Note = op.ProviderFault, true, "it refused a token that its own sign-in service had just issued"
+		}
+	}
+	if pe.Reason == op.PermissionMissing || pe.Reason == op.ConsentMissing || doubtsToken(pe) {
+		token, lost := c.Token(ctx)
+		switch {
+		case lost != nil:
+		case len(token.Roles) == 0:
+			// A token without roles is not one permission that is missing, it is consent.
+			pe.Reason, pe.Proven, pe.Temporary, pe.Note = op.ConsentMissing, true, false, ""
+		default:
+			pe.Granted = token.Roles
+			if pe.Reason == op.ConsentMissing { // there is consent: the token says so
+				pe.Reason = op.PermissionMissing
+			}
 		}
 	}
 	return nil, pe
+}
+
+// doubtsToken reports whether Graph refuses the token itself, or whom it was
+// issued to.
+func doubtsToken(e *provider.Error) bool {
+	return e.Status == http.StatusUnauthorized && (e.Reason == op.ProviderFault && e.Form != op.AnswerPage && e.Form != op.AnswerText || e.Reason == op.ConsentMissing)
 }
 
 // address returns the URL of a path or link, or an error when it leads elsewhere.
@@ -313,25 +335,40 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 // unanswered is the error of a call that brought no answer, or none that makes
 // sense: then a has its status.
 func unanswered(a *answer, err error) *provider.Error {
-	e := &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, At: time.Now(), Message: err.Error()}
-	if a != nil {
-		e.Status, e.ClientID = a.status, a.clientID
+	e := &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, At: time.Now(), Note: err.Error()}
+	if a != nil && a.status != 0 {
+		e.Reason, e.Status, e.RequestID, e.Form = op.ProviderFault, a.status, a.header.Get("request-id"), formOf(a.body)
+		e.At = dateOf(a.header, a.at)
 	}
 	var at *url.Error
 	if errors.As(err, &at) {
-		e.Message = at.Err.Error() // without the address: links have tokens in them
+		e.Note = at.Err.Error() // without the address: links have tokens in them
 	}
 	var refused *outbound.Refused
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &at) && at.Timeout():
-		e.Message = "no answer in time"
+		e.Note = "no answer in time"
 	case errors.Is(err, errNotOurs):
-		e.Reason, e.Temporary, e.Err = op.ProviderRejected, false, provider.ErrForeignLink
+		e.Reason, e.Temporary, e.Err = op.ProviderFault, false, provider.ErrForeignLink
 	case errors.As(err, &refused):
-		e.Temporary, e.Message = false, refused.Error()
+		e.Temporary, e.Note = false, refused.Error()
 		if refused.Rule == outbound.Redirect || refused.Rule == outbound.TooLarge {
-			e.Reason = op.ProviderRejected // there was an answer, and it can't be taken
+			e.Reason = op.ProviderFault // there was an answer, and it can't be taken
 		}
 	}
 	return e
+}
+
+// callOf names a call for people and logs: method and path, never a query, where
+// links have their tokens.
+func callOf(method, address string) string {
+	path, _, _ := strings.Cut(address, "?")
+	if u, err := url.Parse(path); err == nil && u.Path != "" {
+		path = u.Path
+	}
+	return method + " " + path
+}
+
+func discovery(directory string) string {
+	return callOf(http.MethodGet, "/"+directory+"/v2.0/.well-known/openid-configuration")
 }

@@ -200,12 +200,12 @@ func TestSignInRefusals(t *testing.T) {
 		code   string
 	}{
 		{"wrong secret", asIs, func(c *graph.Config) { c.Secret = vault.NewSecret("wrong-secret") }, op.CredentialInvalid, "AADSTS7000215"},
-		{"expired secret", func(s *graphsim.TenantSpec) { s.Apps[0].Secrets[0].Expires = time.Now().Add(-time.Hour) }, nil, op.CredentialInvalid, "AADSTS7000222"},
+		{"expired secret", func(s *graphsim.TenantSpec) { s.Apps[0].Secrets[0].Expires = time.Now().Add(-time.Hour) }, nil, op.CredentialExpired, "AADSTS7000222"},
 		{"never consented", func(s *graphsim.TenantSpec) { s.Apps[0].Consented = false }, nil, op.ConsentMissing, "AADSTS700016"},
 		{"unknown application", asIs, func(c *graph.Config) { c.ClientID = "00000000-9d1b-4f0e-8a55-3c1f6f1e60be" }, op.ConsentMissing, "AADSTS700016"},
-		{"unknown directory", asIs, func(c *graph.Config) { c.Directory = "00000000-6a3f-4f53-9a1e-0c9d5b7e91d2" }, op.TenantMismatch, "AADSTS90002"},
-		{"disabled", func(s *graphsim.TenantSpec) { s.Apps[0].Disabled = true }, nil, op.CredentialInvalid, "AADSTS7000112"},
-		{"blocked by conditional access", func(s *graphsim.TenantSpec) { s.Apps[0].Blocked = true }, nil, op.CredentialInvalid, "AADSTS53003"},
+		{"unknown directory", asIs, func(c *graph.Config) { c.Directory = "00000000-6a3f-4f53-9a1e-0c9d5b7e91d2" }, op.DirectoryNotFound, "AADSTS90002"},
+		{"disabled", func(s *graphsim.TenantSpec) { s.Apps[0].Disabled = true }, nil, op.ApplicationDisabled, "AADSTS7000112"},
+		{"blocked by conditional access", func(s *graphsim.TenantSpec) { s.Apps[0].Blocked = true }, nil, op.SignInBlocked, "AADSTS53003"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -220,7 +220,7 @@ func TestSignInRefusals(t *testing.T) {
 				func() error { _, err := cl.Page(t.Context(), "/v1.0/groups"); return err },
 			} {
 				pe := refusal(t, ask())
-				if pe.Reason != c.reason || pe.Code != c.code || pe.Temporary || pe.ClientID == "" || pe.Message == "" || pe.At.IsZero() {
+				if pe.Reason != c.reason || pe.Code != c.code || !pe.Proven || pe.Temporary || pe.ClientID == "" || pe.Message == "" || pe.At.IsZero() {
 					t.Errorf("told as %+v", pe)
 				}
 			}
@@ -275,7 +275,7 @@ func TestReadRefusals(t *testing.T) {
 		{"an Intune role is missing", func(s *graphsim.TenantSpec) { s.Apps[0].Roles = []string{"DeviceManagementApps.Read.All"} }, policies, provider.Error{Reason: op.PermissionMissing, Status: 403, Permissions: []string{"DeviceManagementConfiguration.Read.All"}}},
 		{"no roles, Intune", func(s *graphsim.TenantSpec) { s.Apps[0].Roles = []string{} }, policies, provider.Error{Reason: op.ConsentMissing, Status: 403}},
 		{"no roles, directory", func(s *graphsim.TenantSpec) { s.Apps[0].Roles = []string{} }, "/v1.0/groups", provider.Error{Reason: op.ConsentMissing, Status: 403}},
-		{"no Intune", func(s *graphsim.TenantSpec) { s.Intune = false }, policies, provider.Error{Reason: op.ProviderRejected, Status: 400, Unlicensed: true}},
+		{"no Intune", func(s *graphsim.TenantSpec) { s.Intune = false }, policies, provider.Error{Reason: op.NotLicensed, Status: 400, Unlicensed: true}},
 		{"no such collection", asIs, "/v1.0/deviceManagement/configurationPolicies", provider.Error{Reason: op.ProviderRejected, Status: 400}},
 		{"no such object", asIs, "/v1.0/groups/00000000-0000-0000-0000-000000000000", provider.Error{Reason: op.ProviderRejected, Status: 404}},
 	} {
@@ -305,12 +305,17 @@ func TestTokenRefusedInTheMiddle(t *testing.T) {
 	}{
 		{"a passing refusal", nil, graphsim.ActUnauthorized, 1, ""},
 		{"a claims challenge", nil, graphsim.ActChallenge, 1, ""},
-		{"a refusal that stays", nil, graphsim.ActUnauthorized, 0, op.CredentialInvalid},
-		{"no identity", nil, graphsim.ActNoIdentity, 0, op.ConsentMissing},
+		{"a refusal that stays", nil, graphsim.ActUnauthorized, 0, op.ProviderFault},
+		{"no identity, and a sign-in that works", nil, graphsim.ActNoIdentity, 0, op.ProviderFault},
 		{
 			"the secret has expired",
 			func(ctx context.Context, c *graphsim.Control) error { return c.ExpireSecrets(ctx, tenant, app) },
-			graphsim.ActUnauthorized, 1, op.CredentialInvalid,
+			graphsim.ActUnauthorized, 1, op.CredentialExpired,
+		},
+		{
+			"the application was removed",
+			func(ctx context.Context, c *graphsim.Control) error { return c.RemovePrincipal(ctx, tenant, app) },
+			graphsim.ActNoIdentity, 1, op.ConsentMissing,
 		},
 		{
 			"consent was withdrawn",
@@ -341,7 +346,8 @@ func TestTokenRefusedInTheMiddle(t *testing.T) {
 				}
 				return
 			}
-			if pe := refusal(t, err); pe.Reason != c.reason {
+			// What Graph itself says of a token proves nothing; the sign-in service does.
+			if pe := refusal(t, err); pe.Reason != c.reason || pe.Proven == (c.reason == op.ProviderFault) {
 				t.Errorf("told as %+v", pe)
 			}
 		})
@@ -446,7 +452,7 @@ func TestHangingAnswers(t *testing.T) {
 			cfg := config(t, sim)
 			cfg.CallTimeout, cfg.MaxRetries = 150*time.Millisecond, -1
 			_, err := client(t, cfg).Get(t.Context(), "/v1.0/organization")
-			if pe := refusal(t, err); pe.Reason != op.ProviderUnreachable || !pe.Temporary || pe.Message != "no answer in time" {
+			if pe := refusal(t, err); pe.Reason != op.ProviderUnreachable || !pe.Temporary || pe.Note != "no answer in time" || pe.Message != "" || pe.Call != "GET /v1.0/organization" || pe.ClientID == "" {
 				t.Errorf("told as %+v", pe)
 			}
 			over := errors.New("the run is over")
@@ -478,7 +484,8 @@ func TestRetryAfterIsKept(t *testing.T) {
 		{"-5", 429, 0, false},
 		{"soon", 429, 0, false},
 		{"600", 429, 10 * time.Minute, true},
-		{"99999999999999999999", 429, time.Hour, true},
+		{"86400", 429, 24 * time.Hour, true},
+		{"99999999999999999999", 429, 10 * 365 * 24 * time.Hour, true},
 		{"1", 503, time.Second, false},
 		{"600", 503, 10 * time.Minute, true},
 	} {
@@ -574,7 +581,7 @@ func TestTokenOfAnotherApplication(t *testing.T) {
 	t.Parallel()
 	c := client(t, serverFor(t, "00000000-9d1b-4f0e-8a55-3c1f6f1e60be", body("application/json", `{}`)))
 	_, err := c.Token(t.Context())
-	if pe := refusal(t, err); pe.Reason != op.ProviderRejected || !strings.Contains(pe.Message, "another application") {
+	if pe := refusal(t, err); pe.Reason != op.ProviderFault || !strings.Contains(pe.Note, "another application") || pe.Message != "" {
 		t.Errorf("told as %+v", pe)
 	}
 }
@@ -612,7 +619,7 @@ func TestLinks(t *testing.T) {
 		base + "/" + tenant + "/oauth2/v2.0/token", base + "/_sim/calls", base + "/v2.0/groups", "/", "\x7f", base + "/v1.0/groups?x=" + strings.Repeat("y", 50<<10),
 	} {
 		_, err := c.Page(t.Context(), link)
-		if pe := refusal(t, err); pe.Reason != op.ProviderRejected || !errors.Is(err, provider.ErrForeignLink) || pe.Temporary {
+		if pe := refusal(t, err); pe.Reason != op.ProviderFault || !errors.Is(err, provider.ErrForeignLink) || pe.Temporary {
 			t.Errorf("%.80s: %+v", link, pe)
 		}
 		if got.Load() != "" {
@@ -637,18 +644,22 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		{"a byte order mark", body("application/json", "\ufeff"+`{"value":[{"id":"a"}]}`), "", 0, 1},
 		{"keys twice", body("application/json", `{"value":[],"value":[{"id":"a"}]}`), "", 0, 1},
 		{"a deep answer", body("application/json", `{"value":[`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+`]}`), "", 0, 1},
-		{"too deep an answer", body("application/json", `{"value":[`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+`]}`), op.ProviderUnreachable, 200, 4},
-		{"no body", body("application/json", ``), op.ProviderUnreachable, 200, 4},
-		{"a page of a gateway", body("text/html", `<html>`), op.ProviderUnreachable, 200, 4},
-		{"half an answer", body("application/json", `{"value":[{"id":"a"`), op.ProviderUnreachable, 200, 4},
-		{"null", body("application/json", `null`), op.ProviderUnreachable, 200, 1},
-		{"no list", body("application/json", `{"id":"a"}`), op.ProviderUnreachable, 200, 1},
-		{"a list of another type", body("application/json", `{"value":{"a":1}}`), op.ProviderUnreachable, 200, 1},
-		{"a link of another type", body("application/json", `{"value":[],"@odata.nextLink":7}`), op.ProviderUnreachable, 200, 1},
-		{"more than fits", body("application/json", `{"value":["`+strings.Repeat("x", 2<<20)+`"]}`), op.ProviderRejected, 0, 1},
+		{"too deep an answer", body("application/json", `{"value":[`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+`]}`), op.ProviderFault, 200, 4},
+		{"no body", body("application/json", ``), op.ProviderFault, 200, 4},
+		{"a page of a gateway with 403", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte("<html>Blocked</html>"))
+		}, op.ProviderFault, 403, 1},
+		{"a page of a gateway", body("text/html", `<html>`), op.ProviderFault, 200, 4},
+		{"half an answer", body("application/json", `{"value":[{"id":"a"`), op.ProviderFault, 200, 4},
+		{"null", body("application/json", `null`), op.ProviderFault, 200, 1},
+		{"no list", body("application/json", `{"id":"a"}`), op.ProviderFault, 200, 1},
+		{"a list of another type", body("application/json", `{"value":{"a":1}}`), op.ProviderFault, 200, 1},
+		{"a link of another type", body("application/json", `{"value":[],"@odata.nextLink":7}`), op.ProviderFault, 200, 1},
+		{"more than fits", body("application/json", `{"value":["`+strings.Repeat("x", 2<<20)+`"]}`), op.ProviderFault, 0, 1},
 		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect)
-		}, op.ProviderRejected, 0, 1},
+		}, op.ProviderFault, 0, 1},
 		{"a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, op.ProviderUnreachable, 0, 4},
 		{"an error in a success", body("application/json", `{"error":{"code":"Odd","message":"no"}}`), op.ProviderRejected, 200, 1},
 		{"nothing but a status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, op.ProviderRejected, 418, 1},
@@ -671,8 +682,12 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 				}
 				return
 			}
-			if pe := refusal(t, err); pe.Reason != c.reason || pe.Status != c.status || pe.Temporary != (c.reason == op.ProviderUnreachable) {
+			if pe := refusal(t, err); pe.Reason != c.reason || pe.Status != c.status || pe.Temporary != (c.reason == op.ProviderUnreachable || c.reason == op.ProviderFault && c.status != 0) {
 				t.Errorf("told as %+v", pe)
+			}
+			// Only what the provider wrote is quoted as its own words.
+			if pe := refusal(t, err); pe.Message != "" && pe.Message != "no" {
+				t.Errorf("said %q", pe.Message)
 			}
 		})
 	}
@@ -717,7 +732,7 @@ func TestSecretGoesNowhereElse(t *testing.T) {
 		t.Errorf("discovery: %v", err)
 	}
 	_, err := c.Token(t.Context())
-	if pe := refusal(t, err); pe.Reason != op.ProviderRejected || !errors.Is(err, provider.ErrForeignLink) {
+	if pe := refusal(t, err); pe.Reason != op.ProviderFault || !errors.Is(err, provider.ErrForeignLink) {
 		t.Errorf("told as %+v", pe)
 	}
 	if stolen.Load() {

@@ -42,8 +42,8 @@ var paces = map[service]Pace{
 	conditionalAccess: {PerSecond: 1, Burst: 1, Concurrent: 1},
 }
 
-// maxPause is the longest wait that an answer can ask for. Real ones are under
-// ten minutes; a header that is broken must not keep a tenant out for days.
+// maxPause is for how long an answer can close a lane. Real ones are under ten
+// minutes; a header that is broken must not keep a tenant out for days.
 const maxPause = time.Hour
 
 // Lanes keep the calls of one process within the provider's limits: one lane for
@@ -107,6 +107,7 @@ type lane struct {
 
 	mu    sync.Mutex
 	until time.Time // closed by the provider until then
+	asked time.Time // until when it asked to wait: later than until where that was bounded
 }
 
 // enter waits for the lane's turn and returns how to leave it. A wait that is
@@ -129,7 +130,7 @@ func (l *lane) enter(ctx context.Context, most time.Duration) (leave func(), err
 			turn.Cancel()
 			leave()
 			return nil, &provider.Error{
-				Reason: op.ProviderThrottled, Message: "the provider asked to wait", Temporary: true, RetryAfter: wait, At: time.Now(),
+				Reason: op.ProviderThrottled, Note: "an earlier answer asked to wait", Temporary: true, RetryAfter: l.wanted(wait), At: time.Now(),
 			}
 		}
 		select {
@@ -149,12 +150,23 @@ func (l *lane) closed() time.Duration {
 	return time.Until(l.until)
 }
 
-// close keeps everybody out for d.
+// wanted returns for how much longer the provider asked to wait, at least wait.
+func (l *lane) wanted(wait time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(wait, time.Until(l.asked))
+}
+
+// close keeps everybody out for d, or for [maxPause].
 func (l *lane) close(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until := time.Now().Add(d); until.After(l.until) {
+	now := time.Now()
+	if until := now.Add(min(d, maxPause)); until.After(l.until) {
 		l.until = until
+	}
+	if asked := now.Add(d); asked.After(l.asked) {
+		l.asked = asked
 	}
 }
 

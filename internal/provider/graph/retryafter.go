@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
+// maxAsked bounds what an answer can ask for: times must stay times. What a run
+// says is what the provider asked for, however long; what keeps other calls out is
+// bounded by [maxPause].
+const maxAsked = 10 * 365 * 24 * time.Hour
+
 // retryAfter returns how long an answer asks to wait: 0 when it does not say, or
-// says nothing that makes sense, and [maxPause] at most. Seconds may have a
+// says nothing that makes sense, and [maxAsked] at most. Seconds may have a
 // fraction (docs: the sample of the throttling page has 2.128); a date counts from
 // the answer's own Date, whose clock need not be ours.
 func retryAfter(h http.Header, now time.Time) time.Duration {
@@ -33,8 +38,8 @@ func pause(seconds float64) time.Duration {
 	switch {
 	case math.IsNaN(seconds), seconds <= 0:
 		return 0
-	case seconds >= maxPause.Seconds():
-		return maxPause
+	case seconds >= maxAsked.Seconds():
+		return maxAsked
 	default:
 		return time.Duration(math.Ceil(seconds*1000)) * time.Millisecond
 	}

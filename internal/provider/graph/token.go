@@ -31,7 +31,7 @@ type session struct {
 func (c *Client) credentialOf(cfg Config) func() (azcore.TokenCredential, error) {
 	if cfg.NoCredential != "" {
 		return func() (azcore.TokenCredential, error) {
-			return nil, &provider.Error{Reason: cfg.NoCredential, At: time.Now()}
+			return nil, &provider.Error{Reason: cfg.NoCredential, Proven: true, At: time.Now()}
 		}
 	}
 	secret := cfg.Secret.Reveal()
@@ -58,7 +58,7 @@ func (c *Client) credentialOf(cfg Config) func() (azcore.TokenCredential, error)
 // unusable is the error of a credential that is none, whatever the provider would
 // say to it. The library's own words may quote it.
 func unusable(what string) error {
-	return &provider.Error{Reason: op.CredentialInvalid, Message: "the " + what + " can’t be used to sign in", At: time.Now()}
+	return &provider.Error{Reason: op.CredentialInvalid, Proven: true, Note: "the " + what + " can’t be used to sign in", At: time.Now()}
 }
 
 // signedIn returns the session, made at the first use.
@@ -120,7 +120,7 @@ func (c *Client) Token(ctx context.Context) (provider.Token, error) {
 		err = errors.New("the token is for another application")
 	}
 	if err != nil {
-		return provider.Token{}, c.told(&provider.Error{Reason: op.ProviderRejected, Message: err.Error(), At: time.Now()})
+		return provider.Token{}, c.told(&provider.Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now()})
 	}
 	return provider.Token{
 		Directory: strings.ToLower(claims.Directory),

@@ -355,11 +355,20 @@ func Item(ctx context.Context, tx db.Tx, run string, it op.Item) error {
 	if err != nil {
 		return fmt.Errorf("item %s: %w", it.Key, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, at)
-		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9, interlock_now() FROM run_items WHERE run_id = $1
+	evidence := ""
+	if it.Evidence != nil {
+		b, err := json.Marshal(it.Evidence)
+		if err != nil {
+			return fmt.Errorf("evidence of item %s: %w", it.Key, err)
+		}
+		evidence = string(b)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, evidence, at)
+		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, interlock_now() FROM run_items WHERE run_id = $1
 		ON CONFLICT (run_id, key) DO UPDATE SET name = excluded.name, result = excluded.result, done = excluded.done,
-			failed = excluded.failed, total = excluded.total, reason = excluded.reason, args = excluded.args, at = excluded.at`,
-		run, it.Key, it.Name, string(it.Result), it.Counts.Done, it.Counts.Failed, it.Counts.Total, string(it.Reason), string(args))
+			failed = excluded.failed, total = excluded.total, reason = excluded.reason, args = excluded.args,
+			evidence = excluded.evidence, at = excluded.at`,
+		run, it.Key, it.Name, string(it.Result), it.Counts.Done, it.Counts.Failed, it.Counts.Total, string(it.Reason), string(args), evidence)
 	if err != nil {
 		return fmt.Errorf("item %s: %w", it.Key, err)
 	}

@@ -1,0 +1,125 @@
+package graph
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// signInCodes are the refusals of the sign-in service by AADSTS number. Each that
+// stands here proves a lasting state, unless it says that it passes. Microsoft
+// declares the numbers unstable, so one that is not here is told as it came.
+//
+// docs: Microsoft Entra authentication and authorization error codes, as of
+// September 2026; what that page does not have was observed, with the place.
+// Numbers that only a person's sign-in can get (50020, 50076, 50177, 700082) are
+// left out: we sign in as an application.
+var signInCodes = map[int]struct {
+	reason op.Reason
+	passes bool // it may be otherwise in a minute: nothing lasting is proven
+}{
+	65001:   {reason: op.ConsentMissing},           // no consent was given
+	650052:  {reason: op.ConsentMissing},           // the tenant has no service principal for what is asked for
+	650051:  {op.ConsentSettling, true},            // the service principal is being made. observed: gone within half a minute
+	700016:  {reason: op.ConsentMissing},           // the application is not known in the directory
+	7000229: {reason: op.ConsentMissing},           // it has no service principal there. observed: 401 invalid_client (SaaS-Accelerator issue 830)
+	7000215: {reason: op.CredentialInvalid},        // wrong secret. observed: 401
+	7000222: {reason: op.CredentialExpired},        // expired secret. observed: 401
+	700027:  {reason: op.CertificateNotRegistered}, // the assertion's key is not registered, or its signature is wrong
+	7000112: {reason: op.ApplicationDisabled},      //
+	53003:   {reason: op.SignInBlocked},            // conditional access
+	500011:  {reason: op.ResourceNotFound},         // the resource is not in the directory: wrong cloud as a rule
+	90002:   {reason: op.DirectoryNotFound},        // no such directory, or another cloud
+	900023:  {reason: op.DirectoryNotFound},        // neither a GUID nor a domain
+	5000224: {reason: op.DirectoryUnavailable},     // decommissioned (microsoft-authentication-library-for-dotnet issue 5251)
+	5000225: {reason: op.DirectoryUnavailable},     // blocked for inactivity. docs: inactive tenants
+	700024:  {op.ClockSkew, true},                  // the assertion is outside of its time
+	90055:   {op.ProviderThrottled, true},          // busy
+	90033:   {op.ProviderFault, true},              // transient fault
+}
+
+// oauthErrors are the refusals that came without a number, by the error of RFC
+// 6749. They hint, and prove nothing: other services than Entra's write them, too.
+var oauthErrors = map[string]op.Reason{
+	"invalid_client":          op.CredentialInvalid, // the client could not be authenticated
+	"invalid_resource":        op.ResourceNotFound,
+	"invalid_tenant":          op.DirectoryNotFound,
+	"unauthorized_client":     op.ConsentMissing, // the client may not ask for this
+	"temporarily_unavailable": op.ProviderFault,
+}
+
+// settlingWait is how long to wait for a consent that is on its way.
+const settlingWait = 30 * time.Second
+
+var signInNumber = regexp.MustCompile(`\bAADSTS(\d{1,9})\b:? ?`)
+
+// signInRefusal tells a refusal of the sign-in service. Its number stands in
+// error_codes and in the text, and either may be missing.
+func signInRefusal(e *provider.Error, a answer) {
+	var b struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Codes       []int  `json:"error_codes"`
+		Trace       string `json:"trace_id"`
+		Correlation string `json:"correlation_id"`
+	}
+	_ = json.Unmarshal(a.body, &b) // a page of a gateway says nothing but its status
+	message, _, _ := strings.Cut(b.Description, "\r\n")
+	number := 0
+	if m := signInNumber.FindStringSubmatchIndex(message); m != nil {
+		number, _ = strconv.Atoi(message[m[2]:m[3]])
+		message = message[:m[0]] + message[m[1]:]
+	}
+	if len(b.Codes) > 0 {
+		number = b.Codes[0]
+	}
+	e.Message, e.Code, e.CorrelationID = strings.TrimSpace(message), b.Error, b.Correlation
+	if b.Trace != "" {
+		e.RequestID = b.Trace
+	}
+	if number != 0 {
+		e.Code = fmt.Sprintf("AADSTS%d", number)
+	}
+	known, ok := signInCodes[number]
+	byName, named := oauthErrors[b.Error]
+	switch {
+	case ok:
+		e.Reason, e.Proven = known.reason, !known.passes
+	case e.Status == http.StatusTooManyRequests:
+		e.Reason = op.ProviderThrottled
+	case e.Status >= 500, e.Form != "":
+		e.Reason = op.ProviderFault
+	case number != 0: // one that nobody here knows
+		e.Reason = op.SignInRefused
+	case named:
+		e.Reason = byName
+	default:
+		e.Reason = op.SignInRefused
+	}
+	switch e.Reason { //nolint:exhaustive // these two need more than the table says
+	case op.ConsentSettling:
+		e.Temporary, e.RetryAfter = true, settlingWait
+	case op.ClockSkew:
+		e.Skew = skew(a)
+	}
+}
+
+// skew returns by how much the provider's clock and ours differ, from the time of
+// its answer; 0 when it does not say, or within what a sign-in tolerates anyway.
+func skew(a answer) time.Duration {
+	theirs, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	if d := theirs.Sub(a.at).Abs(); d >= time.Minute {
+		return d
+	}
+	return 0
+}
