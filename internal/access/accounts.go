@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // The limits of an account and a workspace, in characters.
@@ -43,14 +43,14 @@ func (u Account) ID() string { return u.id }
 // Prepare checks a new account and hashes its password. Bad values are
 // [*op.FieldError].
 func (u NewUser) Prepare(ctx context.Context) (Account, error) {
-	email := strings.ToLower(strings.TrimSpace(u.Email))
-	if err := CheckName("email", email, maxEmail); err != nil {
+	email, err := checkEmail(u.Email)
+	if err != nil {
 		return Account{}, err
 	}
-	if local, domain, ok := strings.Cut(email, "@"); !ok || local == "" || domain == "" || strings.ContainsAny(email, " <>,;") {
-		return Account{}, &op.FieldError{Field: "email", Detail: "must be an e-mail address"}
-	}
 	if err := CheckName("name", u.Name, maxPersonName); err != nil {
+		return Account{}, err
+	}
+	if err := checkPassword("password", u.Password); err != nil {
 		return Account{}, err
 	}
 	hash, err := hashPassword(ctx, u.Password)
@@ -74,10 +74,10 @@ func CreateUser(ctx context.Context, tx db.Tx, u Account) error {
 	return nil
 }
 
-// CreateWorkspace stores a workspace with its first owner and returns its id. A
-// slug that is taken is an [*op.FieldError]. Whether the caller may do this is
-// the caller's business: it is for [Bootstrap] and for seeding a demo.
-func CreateWorkspace(ctx context.Context, tx db.Tx, w NewWorkspace, owner Account) (id string, err error) {
+// CreateWorkspace stores a workspace without a member and returns its id. A slug
+// that is taken is an [*op.FieldError]. Whether the caller may do this is the
+// caller's business: [Bootstrap] does it, and a command on the server.
+func CreateWorkspace(ctx context.Context, tx db.Tx, w NewWorkspace, by op.Person) (id string, err error) {
 	if err := CheckSlug("workspace", w.Slug); err != nil {
 		return "", err
 	}
@@ -96,14 +96,16 @@ func CreateWorkspace(ctx context.Context, tx db.Tx, w NewWorkspace, owner Accoun
 	if n == 0 {
 		return "", &op.FieldError{Field: "workspace", Detail: "is in use"}
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO members (workspace_id, user_id, role, created_at) VALUES ($1, $2, 'owner', interlock_now())`, id, owner.id)
-	if err != nil {
-		return "", fmt.Errorf("create workspace: %w", err)
+	return id, Audit(ctx, tx, id, Entry{Actor: by, Action: "workspace.create", Object: id, Data: map[string]any{"slug": w.Slug, "name": w.Name}})
+}
+
+// Found stores a workspace with its first owner, whose account is stored already,
+// and returns its id; see [CreateWorkspace].
+func Found(ctx context.Context, tx db.Tx, w NewWorkspace, owner Account) (id string, err error) {
+	if id, err = CreateWorkspace(ctx, tx, w, op.Person{ID: owner.id, Name: owner.name}); err != nil {
+		return "", err
 	}
-	return id, Audit(ctx, tx, id, Entry{
-		Actor: op.Person{ID: owner.id, Name: owner.name}, Action: "workspace.create", Object: id,
-		Data: map[string]any{"slug": w.Slug, "name": w.Name},
-	})
+	return id, SetMembership(ctx, tx, id, owner.id, Membership{Role: tenancy.Owner, AllTenants: true})
 }
 
 // Bootstrap makes the first workspace and its owner. It works once: as soon as
@@ -129,57 +131,11 @@ func Bootstrap(ctx context.Context, d *db.DB, w NewWorkspace, u NewUser) error {
 		if err := CreateUser(ctx, tx, account); err != nil {
 			return err
 		}
-		_, err = CreateWorkspace(ctx, tx, w, account)
+		_, err = Found(ctx, tx, w, account)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
-	}
-	return nil
-}
-
-// ChangePassword replaces the actor's password and ends all their sessions and
-// tokens, this one too, in every workspace. A wrong old password is an
-// [*op.FieldError]; tries count as sign-ins do.
-func ChangePassword(ctx context.Context, d *db.DB, limits Limits, a Actor, remote, old, replacement string) error {
-	spent, err := limits.charge(ctx, d, a.email, remote)
-	if err != nil {
-		return err
-	}
-	var hash string
-	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		return tx.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1`, a.id).Scan(&hash)
-	})
-	if err != nil {
-		return fmt.Errorf("change password: %w", err)
-	}
-	if ok, err := passwordMatches(ctx, old, hash); err != nil {
-		return fmt.Errorf("change password: %w", err)
-	} else if !ok {
-		return &op.FieldError{Field: "old_password", Detail: "is not the current password"}
-	}
-	fresh, err := hashPassword(ctx, replacement)
-	if err != nil {
-		return err
-	}
-	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = $3`, a.id, fresh, hash)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fmt.Errorf("the password was changed meanwhile: %w", op.ErrConflict)
-		}
-		if err := EndTokens(ctx, tx, "", a.id); err != nil {
-			return err
-		}
-		if err := spent.refund(ctx, tx); err != nil {
-			return err
-		}
-		return Audit(ctx, tx, a.workspace.ID, Entry{Actor: a.Person(), Action: "user.password", Object: a.id})
-	})
-	if err != nil {
-		return fmt.Errorf("change password: %w", err)
 	}
 	return nil
 }

@@ -129,9 +129,9 @@ func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret
 
 	var user, hash string
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		return tx.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL`, email).Scan(&user, &hash)
+		return unlessNone(tx.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL`, email).Scan(&user, &hash))
 	})
-	if err != nil && !errors.Is(err, db.ErrNoRows) {
+	if err != nil {
 		return "", Session{}, fmt.Errorf("sign in: %w", err)
 	}
 	if ok, err := passwordMatches(ctx, c.Password, hash); err != nil {

@@ -138,26 +138,32 @@ func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.
 // if a holds need: for lists, and for what belongs to the workspace itself. Who
 // is no member any more gets [op.ErrNotFound], who lacks need [op.ErrForbidden].
 func AuthorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Capability) (Scope, error) {
+	scope, _, err := authorizeWorkspace(ctx, tx, a, need)
+	return scope, err
+}
+
+// authorizeWorkspace also returns all that a may do.
+func authorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Capability) (Scope, tenancy.Grants, error) {
 	var role, denied, only string
 	var everything, lacking bool
 	err := tx.QueryRow(ctx, `SELECT m.role, m.denied, k.only_caps, m.all_tenants, `+lacksFactor+member+` WHERE m.workspace_id = $1 AND m.user_id = $2`,
 		a.workspace.ID, a.id, a.token).Scan(&role, &denied, &only, &everything, &lacking)
 	if errors.Is(err, db.ErrNoRows) {
-		return Scope{}, op.ErrNotFound
+		return Scope{}, tenancy.Grants{}, op.ErrNotFound
 	} else if err != nil {
-		return Scope{}, fmt.Errorf("authorize: %w", err)
+		return Scope{}, tenancy.Grants{}, fmt.Errorf("authorize: %w", err)
 	}
 	if lacking {
 		return Scope{}, ErrFactorRequired
 	}
 	g, err := grants(role, denied, only)
 	if err != nil {
-		return Scope{}, err
+		return Scope{}, tenancy.Grants{}, err
 	}
 	if !g.Has(need) {
-		return Scope{}, op.ErrForbidden
+		return Scope{}, tenancy.Grants{}, op.ErrForbidden
 	}
-	return Scope{workspace: a.workspace.ID, user: a.id, all: everything}, nil
+	return Scope{workspace: a.workspace.ID, user: a.id, all: everything}, g, nil
 }
 
 // StillMay reports whether a person may do need in a tenant at this moment. It

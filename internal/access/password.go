@@ -31,14 +31,19 @@ var nobody = sync.OnceValues(func() (string, error) {
 	return argon2id.CreateHash(secret, passwordCost)
 })
 
-// hashPassword checks and hashes a new password.
-func hashPassword(ctx context.Context, password string) (string, error) {
+// checkPassword returns an [*op.FieldError] for what can't be a password.
+func checkPassword(field, password string) error {
 	switch {
 	case utf8.RuneCountInString(password) < minPassword:
-		return "", &op.FieldError{Field: "password", Detail: fmt.Sprintf("needs at least %d characters", minPassword)}
+		return &op.FieldError{Field: field, Detail: fmt.Sprintf("needs at least %d characters", minPassword)}
 	case len(password) > maxPassword:
-		return "", &op.FieldError{Field: "password", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(password), maxPassword)}
+		return &op.FieldError{Field: field, Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(password), maxPassword)}
 	}
+	return nil
+}
+
+// hashPassword hashes a password that was checked.
+func hashPassword(ctx context.Context, password string) (string, error) {
 	select {
 	case hashing <- struct{}{}:
 		defer func() { <-hashing }()

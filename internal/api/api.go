@@ -87,6 +87,7 @@ func newServer(d Deps) *server {
 	s.serveAttempts()
 	s.serveNotifications()
 	s.serveMembers()
+	s.serveInvitations()
 	s.serveAudit()
 	s.close()
 	s.mux.Handle("GET "+Base+"/openapi.json", s.document())

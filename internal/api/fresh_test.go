@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -16,11 +15,7 @@ const password = "correct horse battery"
 func TestConfirmSession(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.ready("kestrel")
-		_, err := w.Store.AddMember(t.Context(), w.Owner, access.NewUser{Email: "ola@lattice.example", Name: "Ola Berg", Password: password},
-			store.Membership{Role: tenancy.Owner, AllTenants: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		w.Join("Ola Berg", "ola@lattice.example", password, tenancy.Owner)
 		const change = "/tenants/kestrel/connections/kestrel/credential"
 		secret := map[string]string{"secret": "s3cret-of-the-test"}
 		var s Session

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -129,10 +130,19 @@ func TestLifecycleShapes(t *testing.T) {
 		{"POST", one + "/credential", `{"certificate":"-----BEGIN"}`, "certificate"},
 		{"POST", "/tenants", `{"name":"x","domain":"x.example","directory_id":"x"}`, "directory_id"},
 		{"POST", "/tenants", `{"domain":"x.example","directory_id":"` + guid + `"}`, "name"},
-		{"POST", "/members", `{"email":"x","name":"x","password":"long enough to be one","role":"viewer"}`, "email"},
-		{"POST", "/members", `{"email":"x@y.example","name":"x","password":"tiny pw","role":"viewer"}`, "password"},
-		{"POST", "/members", `{"email":"x@y.example","name":"x","password":"long enough to be one","role":"king"}`, "role"},
-		{"POST", "/members", `{"email":"x@y.example","name":"x","password":"long enough to be one","role":"viewer","tenants":["nowhere"]}`, "tenants[0]"},
+		{"POST", "/invitations", `{"email":"xxx","role":"viewer"}`, "email"},
+		{"POST", "/invitations", `{"email":"x@y.example","role":"king"}`, "role"},
+		{"POST", "/invitations", `{"email":"x@y.example","role":"viewer","tenants":["nowhere"]}`, "tenants[0]"},
+		{"POST", "/invitations", `{"email":"x@y.example","role":"viewer","tenants":[]}`, "tenants"},
+		{"POST", "/invitations", `{"email":"x@y.example","role":"owner","tenants":["kestrel"]}`, "all_tenants"},
+		{"POST", "/invitations", `{"email":"x@y.example","role":"viewer","password":"long enough to be one"}`, "password"},
+		{"POST", "/invitations", `{"email":"` + w.Viewer.Email() + `","role":"viewer"}`, "email"},
+		{"POST", "/join", `{"link":"ili_x","name":"x","password":"tiny pw"}`, "password"},
+		{"POST", "/join", `{"link":"ili_x","name":" ","password":"long enough to be one"}`, "name"},
+		{"POST", "/join", `{"password":"long enough to be one"}`, "link"},
+		{"POST", "/password-reset", `{"link":"ilp_x","password":"tiny pw"}`, "password"},
+		{"POST", "/me/password", `{"current_password":"x","password":"tiny pw"}`, "password"},
+		{"PATCH", "/me", `{"name":"a\u0000b"}`, "name"},
 		{"PATCH", "/members/" + w.Viewer.ID(), `{"denied":["everything"]}`, "denied[0]"},
 		{"POST", "/tokens", `{"name":""}`, "name"},
 		{"POST", "/tokens", `{"name":"x","ttl_seconds":5}`, "ttl_seconds"},
@@ -192,10 +202,28 @@ func TestMembers(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.ready("kestrel")
 		w.ready("wren")
-		var m store.Member
-		w.post(w.Owner, "/members", map[string]any{
-			"email": "Li.Wen@lattice.example", "name": "Li Wen", "password": "correct horse battery", "role": "operator", "tenants": []string{"kestrel"},
-		}).want(http.StatusCreated, &m)
+		var invited NewInvitation
+		w.post(w.Owner, "/invitations", map[string]any{"email": "Li.Wen@lattice.example", "role": "operator", "tenants": []string{"kestrel"}}).
+			want(http.StatusCreated, &invited)
+		var open Page[access.Invitation]
+		w.get(w.Owner, "/invitations").want(http.StatusOK, &open)
+		if len(open.Items) != 1 || open.Items[0].ID != invited.Invitation.ID || open.Items[0].Email != "li.wen@lattice.example" || open.Items[0].Tenants[0].Slug != "kestrel" {
+			t.Errorf("open are %+v", open.Items)
+		}
+		link := linkOf(t, invited.Link)
+		var offer OpenedInvitation
+		w.ask("", http.MethodPost, "/join/open", map[string]string{"link": link}).want(http.StatusOK, &offer)
+		if offer.Workspace != "lattice" || offer.InvitedBy != w.Owner.Name() || offer.Role != tenancy.Operator || time.Until(offer.ExpiresAt) > access.LinkLife {
+			t.Errorf("offered is %+v", offer)
+		}
+		w.ask("", http.MethodPost, "/join", map[string]string{"link": link, "name": "Li Wen", "password": "correct horse battery"}).want(http.StatusOK)
+		w.get(w.Owner, "/invitations").want(http.StatusOK, &open)
+		if len(open.Items) != 0 {
+			t.Errorf("open are %+v", open.Items)
+		}
+		var people Page[store.Member]
+		w.get(w.Owner, "/members").want(http.StatusOK, &people)
+		m := people.Items[slices.IndexFunc(people.Items, func(m store.Member) bool { return m.Name == "Li Wen" })]
 		if m.Email != "li.wen@lattice.example" || m.AllTenants || len(m.Tenants) != 1 {
 			t.Errorf("added %+v", m)
 		}

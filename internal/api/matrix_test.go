@@ -136,7 +136,7 @@ func newMatrix(t *testing.T, w *world) *matrix {
 func (p place) at(path string) string {
 	r := strings.NewReplacer("{tenant}", url.PathEscape(p.tenant), "{connection}", url.PathEscape(p.connection),
 		"{run}", url.PathEscape(p.run), "{attempt}", url.PathEscape(p.attempt),
-		"{group}", "g-1", "{member}", access.NewID(), "{token}", access.NewID(), "{notification}", access.NewID())
+		"{group}", "g-1", "{invitation}", access.NewID(), "{member}", access.NewID(), "{token}", access.NewID(), "{notification}", access.NewID())
 	return Base + r.Replace(path)
 }
 
@@ -172,7 +172,8 @@ func expected(a who, r Route, seen bool) int {
 func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
 
 var sensitiveIDs = []string{
-	"add-member", "change-member", "disable-member", "enable-member", "release-run", "remove-member", "rotate-credential",
+	"change-member", "change-password", "create-reset-link", "disable-member", "enable-member", "invite", "join-workspace", "release-run",
+	"remove-member", "revoke-invitation", "rotate-credential",
 }
 
 // harmless is a request that gets past the door and changes nothing: it has a
@@ -197,7 +198,8 @@ func acts(r Route) bool {
 	switch r.ID {
 	case "follow-run":
 		return true // it would not end
-	case "start", "create-token", "create-tenant", "create-connection", "edit-connection", "rotate-credential", "add-member", "change-member", "release-run", "sign-in":
+	case "start", "create-token", "create-tenant", "create-connection", "edit-connection", "rotate-credential", "change-member", "release-run", "sign-in",
+		"invite", "join-workspace", "open-invitation", "accept-invitation", "reset-password", "change-password", "rename-me":
 		return false
 	}
 	return r.Method != http.MethodGet

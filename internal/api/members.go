@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -20,10 +21,6 @@ func (s *server) serveMembers() {
 		Summary: "One member",
 	}, s.member)
 	serve(s, Route{
-		ID: "add-member", Method: http.MethodPost, Path: "/members", Object: Workspace, Needs: tenancy.ManageMembers, Success: http.StatusCreated,
-		Summary: "Make an account, and a member of it",
-	}, s.addMember)
-	serve(s, Route{
 		ID: "change-member", Method: http.MethodPatch, Path: "/members/{member}", Object: Workspace, Needs: tenancy.ManageMembers, Conflicts: true,
 		Summary: "Change what a member may see and do",
 	}, s.changeMember)
@@ -32,6 +29,11 @@ func (s *server) serveMembers() {
 		Success: http.StatusNoContent, Conflicts: true,
 		Summary: "Take someone out of the workspace; their sessions and tokens in it end",
 	}, s.removeMember)
+	serve(s, Route{
+		ID: "create-reset-link", Method: http.MethodPost, Path: "/members/{member}/reset-link", Object: Workspace, Needs: tenancy.ManageMembers,
+		Success: http.StatusCreated, Conflicts: true,
+		Summary: "Create a one-time link by which a member chooses a new password",
+	}, s.resetLink)
 	for _, r := range []struct {
 		id, path, summary string
 		change            func(context.Context, access.Actor, string) error
@@ -72,65 +74,35 @@ func (s *server) member(ctx context.Context, in *MemberID) (*one[store.Member], 
 	return &one[store.Member]{Body: m}, nil
 }
 
-func (s *server) addMember(ctx context.Context, in *struct {
+func (s *server) changeMember(ctx context.Context, in *struct {
+	MemberID
 	Body struct {
-		Email    string               `json:"email" minLength:"3" maxLength:"254"`
-		Name     string               `json:"name" minLength:"1" maxLength:"120"`
-		Password string               `json:"password" minLength:"12" maxLength:"512" writeOnly:"true"`
-		Role     tenancy.Role         `json:"role"`
-		Denied   []tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"Capabilities of the role that this member lacks."`
-		Tenants  []string             `json:"tenants,omitempty" nullable:"false" minItems:"1" doc:"Ids or names of the tenants that this member sees; left out: all."`
-	} `nameHint:"AddMember"`
+		Role       *tenancy.Role         `json:"role,omitempty" nullable:"false"`
+		Denied     *[]tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"What the role may do and this member may not."`
+		AllTenants *bool                 `json:"all_tenants,omitempty"`
+		Tenants    *[]string             `json:"tenants,omitempty" nullable:"false" doc:"Ids or names of the tenants that this member sees, and no others."`
+	} `nameHint:"ChangeMember"`
 },
 ) (*one[store.Member], error) {
-	b := in.Body
-	m, err := s.store.AddMember(ctx, at(ctx).actor, access.NewUser{Email: b.Email, Name: b.Name, Password: b.Password},
-		store.Membership{Role: b.Role, Denied: b.Denied, AllTenants: b.Tenants == nil, Tenants: b.Tenants})
+	m, err := s.store.ChangeMember(ctx, at(ctx).actor, in.Member, store.MemberChange(in.Body))
 	if err != nil {
 		return nil, err
 	}
 	return &one[store.Member]{Body: m}, nil
 }
 
-func (s *server) changeMember(ctx context.Context, in *struct {
-	MemberID
-	Body struct {
-		Role       tenancy.Role          `json:"role,omitempty"`
-		Denied     *[]tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"Capabilities of the role that this member lacks."`
-		AllTenants *bool                 `json:"all_tenants,omitempty"`
-		Tenants    *[]string             `json:"tenants,omitempty" nullable:"false" doc:"Ids or names of the tenants that this member sees, and no others."`
-	} `nameHint:"ChangeMember"`
-},
-) (*one[store.Member], error) {
-	v := at(ctx)
-	m, err := s.store.Member(ctx, v.actor, in.Member)
+// Link is a one-time link that was just created.
+type Link struct {
+	Href      string    `json:"href" doc:"Address on this server, to be sent to the person. It works once, and is told this once."`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (s *server) resetLink(ctx context.Context, in *MemberID) (*one[Link], error) {
+	secret, expires, err := s.door.ResetLink(ctx, at(ctx).actor, in.Member)
 	if err != nil {
 		return nil, err
 	}
-	to := store.Membership{
-		Role: m.Role, Denied: m.Denied, AllTenants: m.AllTenants,
-		Tenants: each(m.Tenants, func(t op.Tenant) string { return t.ID }),
-	}
-	if b := in.Body; b.Role != "" {
-		to.Role = b.Role
-	}
-	if in.Body.Denied != nil {
-		to.Denied = *in.Body.Denied
-	}
-	if in.Body.Tenants != nil {
-		to.AllTenants, to.Tenants = false, *in.Body.Tenants
-	}
-	if in.Body.AllTenants != nil {
-		to.AllTenants = *in.Body.AllTenants
-		if to.AllTenants && in.Body.Tenants == nil {
-			to.Tenants = nil
-		}
-	}
-	m, err = s.store.ChangeMember(ctx, v.actor, in.Member, to)
-	if err != nil {
-		return nil, err
-	}
-	return &one[store.Member]{Body: m}, nil
+	return &one[Link]{Body: Link{Href: op.ResetPath(secret), ExpiresAt: expires}}, nil
 }
 
 func (s *server) removeMember(ctx context.Context, in *MemberID) (*none, error) {

@@ -25,7 +25,7 @@ import (
 func TestSignInAndOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d, httpx.Budgets{}, access.Limits{PerAddress: 3, Window: time.Hour})
-		w.post(w.Owner, "/members", map[string]any{"email": "li@lattice.example", "name": "Li", "password": "correct horse battery", "role": "operator"}).want(http.StatusCreated)
+		w.Join("Li", "li@lattice.example", "correct horse battery", tenancy.Operator)
 		in := func(password string) answer {
 			return w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "li@lattice.example", "password": password})
 		}
@@ -283,8 +283,12 @@ func TestSecretsAreNowhere(t *testing.T) {
 		keep(w.post(w.Owner, one+"/credential", map[string]any{"secret": secret, "bogus": secret}).want(http.StatusUnprocessableEntity))
 		keep(w.post(w.Owner, one+"/credential", map[string]any{"certificate": secret}).want(http.StatusUnprocessableEntity))
 		keep(w.post(w.Owner, one+"/credential", `{"secret":"`+secret).want(http.StatusUnprocessableEntity))
-		keep(w.post(w.Owner, "/members", map[string]any{"email": "c@lattice.example", "name": "C", "password": password, "role": "viewer"}).want(http.StatusCreated))
-		keep(w.post(w.Owner, "/members", map[string]any{"email": "c@lattice.example", "name": "C", "password": password, "role": password}).want(http.StatusUnprocessableEntity))
+		var invited NewInvitation
+		w.post(w.Owner, "/invitations", map[string]any{"email": "c@lattice.example", "role": "viewer"}).want(http.StatusCreated, &invited)
+		invitation := linkOf(t, invited.Link)
+		keep(w.ask("", http.MethodPost, "/join", map[string]any{"link": invitation, "name": "C", "password": password, "role": password}).want(http.StatusUnprocessableEntity))
+		keep(w.ask("", http.MethodPost, "/join", map[string]any{"link": invitation, "name": "C", "password": password}).want(http.StatusOK))
+		keep(w.ask("", http.MethodPost, "/join", map[string]any{"link": invitation, "name": "C", "password": password}).want(http.StatusNotFound))
 		var s Session
 		w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "c@lattice.example", "password": password}).want(http.StatusOK, &s)
 		keep(w.ask("", http.MethodPost, "/sign-in", map[string]string{"email": "c@lattice.example", "password": password + "x"}).want(http.StatusUnauthorized))

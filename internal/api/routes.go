@@ -31,6 +31,8 @@ type Route struct {
 
 	// Conflicts says that the state of the object may refuse the request: 409.
 	Conflicts bool
+	// Link says that a one-time link lets in, which may be no good: 404.
+	Link bool
 }
 
 // Routes is the table of routes.
@@ -108,6 +110,9 @@ func (r Route) refusals() map[string]*huma.Response {
 	}
 	if r.Object != Public {
 		codes = append(codes, http.StatusForbidden, http.StatusNotFound)
+	}
+	if r.Link {
+		codes = append(codes, http.StatusNotFound)
 	}
 	if r.Method == http.MethodGet {
 		codes = append(codes, http.StatusBadRequest)

@@ -29,6 +29,14 @@ func (s *server) serveSelf() {
 		Summary: "Who you are, where, and what you may do",
 	}, s.me)
 	serve(s, Route{
+		ID: "rename-me", Method: http.MethodPatch, Path: "/me", Object: Self,
+		Summary: "Change your own name; needs a session",
+	}, s.rename)
+	serve(s, Route{
+		ID: "change-password", Method: http.MethodPost, Path: "/me/password", Object: Self, Success: http.StatusNoContent, Conflicts: true,
+		Summary: "Change your own password; your other sessions end",
+	}, s.changePassword)
+	serve(s, Route{
 		ID: "list-tokens", Method: http.MethodGet, Path: "/tokens", Object: Self, Needs: tenancy.ManageOwnTokens,
 		Summary: "Your own tokens and sessions that still work",
 	}, s.tokens)
@@ -65,6 +73,34 @@ func person(a access.Actor) Me {
 
 func (s *server) me(ctx context.Context, _ *none) (*one[Me], error) {
 	return &one[Me]{Body: person(at(ctx).actor)}, nil
+}
+
+func (s *server) rename(ctx context.Context, in *struct {
+	Body struct {
+		Name string `json:"name" minLength:"1" maxLength:"120"`
+	} `nameHint:"RenameMe"`
+},
+) (*one[Me], error) {
+	v := at(ctx)
+	if err := s.door.Rename(ctx, v.actor, in.Body.Name); err != nil {
+		return nil, err
+	}
+	var err error
+	if v.actor, err = s.door.Actor(ctx, v.secret); err != nil {
+		return nil, err
+	}
+	return s.me(ctx, nil)
+}
+
+func (s *server) changePassword(ctx context.Context, in *struct {
+	Body struct {
+		Current  string `json:"current_password" minLength:"1" maxLength:"512" writeOnly:"true"`
+		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true" doc:"The new one: 12 characters at least."`
+	} `nameHint:"ChangePassword"`
+},
+) (*none, error) {
+	return nil, s.door.ChangePassword(ctx, at(ctx).actor,
+		access.NewPassword{Current: in.Body.Current, Password: in.Body.Password, Remote: httpx.Of(ctx).Remote})
 }
 
 // Session is a session that was just opened.

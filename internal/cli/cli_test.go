@@ -131,16 +131,8 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	})
 	w.Tenant(w.Other, "farside", "Farside")
 
-	_, err = st.AddMember(t.Context(), w.Owner, access.NewUser{Email: "li@lattice.example", Name: "Li Wen", Password: "correct horse battery"},
-		store.Membership{Role: tenancy.Operator, AllTenants: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = st.AddMember(t.Context(), w.Owner, access.NewUser{Email: "mei@lattice.example", Name: "Mei Second", Password: "correct horse battery"},
-		store.Membership{Role: tenancy.Owner, AllTenants: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.Join("Li Wen", "li@lattice.example", "correct horse battery", tenancy.Operator)
+	w.Join("Mei Second", "mei@lattice.example", "correct horse battery", tenancy.Owner)
 	return w
 }
 

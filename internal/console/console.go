@@ -82,6 +82,8 @@ func New(d Deps) *Console {
 	c.serveSettings()
 	c.serveTokens()
 	c.serveMembers()
+	c.serveAccount()
+	c.serveLinks()
 	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !assets.Serve(w, r) {
 			c.notFound(w, r)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -23,7 +24,8 @@ func (v *visit) changed(path, change string) error {
 // stays one.
 func (v *visit) unsaved(err error, build func(*httpx.Problem) (page, error)) error {
 	var field *op.FieldError
-	if !errors.As(err, &field) && !errors.Is(err, op.ErrConflict) {
+	var beyond *access.BeyondError
+	if !errors.As(err, &field) && !errors.As(err, &beyond) && !errors.Is(err, op.ErrConflict) {
 		return err
 	}
 	problem := v.problem(err)

@@ -10,7 +10,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -18,7 +17,11 @@ import (
 var sensitive = []string{
 	"POST " + op.RunReleaseRoute,
 	"POST " + op.RotateCredential.Route(),
-	"POST " + op.MembersRoute,
+	"POST " + op.InvitationsRoute,
+	"POST " + op.InvitationRevokeRoute,
+	"POST " + op.ResetMember.Route(),
+	"POST " + op.AccountPasswordRoute,
+	"POST " + op.AccountJoinRoute,
 	"POST " + op.MemberRoute,
 	"POST " + op.EnableMember.Route(),
 	"POST " + op.DisableMember.Route(),
@@ -28,11 +31,7 @@ var sensitive = []string{
 // owner adds an owner who can sign in with a password, and signs them in.
 func (w *world) owner(email string) *browser {
 	w.t.Helper()
-	_, err := w.store.AddMember(w.t.Context(), w.Owner, access.NewUser{Email: email, Name: "Ola Berg", Password: password},
-		store.Membership{Role: tenancy.Owner, AllTenants: true})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Join("Ola Berg", email, password, tenancy.Owner)
 	stranger := w.stranger()
 	in := stranger.press(stranger.get("/sign-in"), "form", "email", email, "password", password)
 	in.leads("/")
@@ -107,7 +106,7 @@ func TestConfirm(t *testing.T) {
 		// Elsewhere, or by somebody else, the kept form is worth nothing.
 		_, kept := wrong.form("form")
 		kept.Set("password", password)
-		ola.send(http.MethodPost, "/w/lattice/members?confirm=1", kept).want(http.StatusBadRequest).says("h1", "This form is out of date")
+		ola.send(http.MethodPost, "/w/lattice/members/invitations?confirm=1", kept).want(http.StatusBadRequest).says("h1", "This form is out of date")
 		pia := w.owner("pia@lattice.example")
 		w.stale()
 		pia.send(http.MethodPost, path+"?confirm=1", kept).want(http.StatusBadRequest)

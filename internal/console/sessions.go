@@ -29,15 +29,21 @@ func (c *Console) signIn(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	ctx, next := v.r.Context(), localPath(v.r.PostFormValue("next"))
-	email := v.r.PostFormValue("email")
-	secret, session, err := c.door.SignIn(ctx, access.Credentials{
-		Email: email, Password: v.r.PostFormValue("password"), Remote: httpx.Of(ctx).Remote, Device: device(v.r.Header),
-	})
+	return c.signInWith(v, access.Credentials{
+		Email: v.r.PostFormValue("email"), Password: v.r.PostFormValue("password"),
+		Remote: httpx.Of(v.r.Context()).Remote, Device: device(v.r.Header),
+	}, localPath(v.r.PostFormValue("next")))
+}
+
+// signInWith opens a session and leads on to next; when that is empty, to where the
+// person works.
+func (c *Console) signInWith(v *visit, credentials access.Credentials, next string) error {
+	ctx := v.r.Context()
+	secret, session, err := c.door.SignIn(ctx, credentials)
 	var tries *access.LimitError
 	if errors.Is(err, access.ErrUnauthenticated) || errors.As(err, &tries) {
 		p := httpx.Explain(httpx.SignInError(err), httpx.Of(ctx).ID)
-		return v.write(p.Status, view.SignIn(email, next, p, c.demo()))
+		return v.write(p.Status, view.SignIn(credentials.Email, next, p, c.demo()))
 	} else if err != nil {
 		return err
 	}

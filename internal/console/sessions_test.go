@@ -7,10 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -21,11 +19,16 @@ const password = "correct horse battery"
 // account adds someone who can sign in with a password.
 func (w *world) account(name, email string) {
 	w.t.Helper()
-	_, err := w.store.AddMember(w.t.Context(), w.Owner, access.NewUser{Email: email, Name: name, Password: password},
-		store.Membership{Role: tenancy.Operator, AllTenants: true})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Join(name, email, password, tenancy.Operator)
+}
+
+// signedIn is the browser of somebody who signs in with the password.
+func (w *world) signedIn(email string) *browser {
+	w.t.Helper()
+	stranger := w.stranger()
+	in := stranger.press(stranger.get("/sign-in"), "form", "email", email, "password", password)
+	in.leads("/")
+	return &browser{w: w, secret: in.cookie.Value}
 }
 
 // TestSignIn (S9): a new session at each sign-in, and no other way in.
@@ -36,7 +39,7 @@ func TestSignIn(t *testing.T) {
 		page := stranger.get("/sign-in?next=" + url.QueryEscape(kestrel)).want(http.StatusOK)
 
 		refused := stranger.press(page, "form", "email", "pia@lattice.example", "password", "wrong").want(http.StatusUnauthorized)
-		refused.says("[role=alert]", "Sign-in was refused")
+		refused.says("[role=alert]", "Couldn't sign in")
 		if refused.cookie != nil || strings.Contains(string(refused.body), "wrong") {
 			t.Error("a refusal opens a session, or shows the password")
 		}

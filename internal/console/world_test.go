@@ -190,7 +190,7 @@ func (a answer) form(selector string) (action string, values url.Values) {
 		a.t.Fatalf("%d forms are %q on the page:\n%s", form.Length(), selector, a.body)
 	}
 	values = url.Values{}
-	form.Find("input[name]:not([type=checkbox]), [type=checkbox][checked]").Each(func(_ int, s *goquery.Selection) {
+	form.Find("input[name]:not([type=checkbox], [type=radio]), [type=checkbox][checked], [type=radio][checked]").Each(func(_ int, s *goquery.Selection) {
 		values.Add(s.AttrOr("name", ""), s.AttrOr("value", ""))
 	})
 	form.Find("select[name]").Each(func(_ int, s *goquery.Selection) {

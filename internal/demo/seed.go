@@ -74,7 +74,11 @@ func (s *seeder) people(ctx context.Context, root *vault.Root) error {
 		password := "demo-" + stable(s.kept.Salt, p.Email)[:13]
 		user := access.NewUser{Email: p.Email, Name: p.Name, Password: password}
 		if owner, exists := s.owners[p.Workspace]; exists {
-			if _, err := s.app.Store.AddMember(ctx, owner, user, store.Membership{Role: p.role, AllTenants: true}); err != nil {
+			link, _, err := access.Invite(ctx, s.app.DB, owner, p.Email, access.Membership{Role: p.role, AllTenants: true})
+			if err == nil {
+				_, err = access.Accept(ctx, s.app.DB, access.Limits{}, access.Acceptance{Link: link, Name: p.Name, Password: password})
+			}
+			if err != nil {
 				return fmt.Errorf("member %s: %w", p.Email, err)
 			}
 		} else if err := s.workspace(ctx, root, p, user); err != nil {
@@ -109,7 +113,7 @@ func (s *seeder) workspace(ctx context.Context, root *vault.Root, p person, user
 		if err := access.CreateUser(ctx, tx, account); err != nil {
 			return err
 		}
-		_, err := access.CreateWorkspace(ctx, tx, access.NewWorkspace{Slug: p.Workspace, Name: names[p.Workspace], Keyset: keyset}, account)
+		_, err := access.Found(ctx, tx, access.NewWorkspace{Slug: p.Workspace, Name: names[p.Workspace], Keyset: keyset}, account)
 		return err
 	})
 }

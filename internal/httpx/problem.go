@@ -89,8 +89,8 @@ func SignInError(err error) error {
 	if !errors.Is(err, access.ErrUnauthenticated) {
 		return err
 	}
-	return newProblem("sign_in_refused", http.StatusUnauthorized, "Sign-in was refused",
-		"E-mail address and password do not belong to an account here.", "Check both, then try again.").
+	return newProblem("sign_in_refused", http.StatusUnauthorized, "Couldn't sign in",
+		"Email or password is incorrect.", "Check both, then try again.").
 		with("WWW-Authenticate", `Bearer realm="interlock"`)
 }
 
@@ -112,6 +112,8 @@ func Explain(err error, requestID string) *Problem {
 	var (
 		problem   *Problem
 		forbidden *Forbidden
+		beyond    *access.BeyondError
+		conflict  *op.ConflictError
 		field     *op.FieldError
 		tries     *access.LimitError
 		second    *access.SecondFactorError
@@ -122,6 +124,10 @@ func Explain(err error, requestID string) *Problem {
 		return problem
 	case errors.Is(err, op.ErrNotFound):
 		return NotFound()
+	case errors.As(err, &beyond):
+		return NewProblem(op.ProblemBeyondAccess, op.Args{"detail": beyond.Words()})
+	case errors.Is(err, access.ErrLink):
+		return NewProblem(op.ProblemLink, nil)
 	case errors.As(err, &forbidden):
 		return forbidden.problem()
 	case errors.Is(err, op.ErrForbidden):
@@ -156,6 +162,8 @@ func Explain(err error, requestID string) *Problem {
 		return NewProblem(op.ProblemUnavailable, op.Args{"reference": requestID}).referring(requestID).RetryAfter(retrySoon)
 	case errors.Is(err, op.ErrNoAddress):
 		return NewProblem(op.ProblemNoAddress, nil)
+	case errors.As(err, &conflict):
+		return NewProblem(op.ProblemConflict, op.Args{"detail": conflict.Detail})
 	case errors.Is(err, op.ErrConflict):
 		detail := strings.TrimSuffix(err.Error(), ": "+op.ErrConflict.Error())
 		return NewProblem(op.ProblemConflict, op.Args{"detail": detail})

@@ -34,11 +34,11 @@ func (o Outcome) ExitCode() int {
 // HTTPStatus returns the status that carries the problem: 500 when it is unknown.
 func (p Problem) HTTPStatus() int {
 	switch p {
-	case ProblemForbidden, ProblemNotFresh, ProblemSessionOnly, ProblemFactorMissing:
+	case ProblemForbidden, ProblemNotFresh, ProblemSessionOnly, ProblemFactorMissing, ProblemBeyondAccess:
 		return http.StatusForbidden
-	case ProblemNotFound:
+	case ProblemNotFound, ProblemLink:
 		return http.StatusNotFound
-	case ProblemSessionEnded, ProblemSignedOut, ProblemSecondFactor, ProblemSignInOver:
+	case ProblemSessionEnded, ProblemSignedOut, ProblemSecondFactor, ProblemSignInOver, ProblemJoinRefused:
 		return http.StatusUnauthorized
 	case ProblemFormStale, ProblemCursor:
 		return http.StatusBadRequest

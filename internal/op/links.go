@@ -60,6 +60,13 @@ const (
 	TokenRevokeRoute       = TokensRoute + "/{token}/revoke"
 	MembersRoute           = workspaceRoute + "/members"
 	MemberRoute            = MembersRoute + "/{member}"
+	InvitationsRoute       = MembersRoute + "/invitations"
+	InvitationRevokeRoute  = InvitationsRoute + "/{invitation}/revoke"
+	InvitationRoute        = "/invitation"   // where the link of an invitation leads
+	ResetRoute             = "/new-password" // where a reset link leads
+	AccountRoute           = "/account"
+	AccountPasswordRoute   = AccountRoute + "/password"
+	AccountJoinRoute       = AccountRoute + "/invitations" // where one joins a workspace with one's own account
 )
 
 // TenantNew stands in the place of a tenant in the address of the page that adds
@@ -102,6 +109,7 @@ const (
 	RemoveMember  MemberChange = "remove"
 	DisableMember MemberChange = "disable"
 	EnableMember  MemberChange = "enable"
+	ResetMember   MemberChange = "reset-link"
 )
 
 // Route is the pattern of the address.
@@ -184,6 +192,27 @@ func MembersPath(workspace string) string {
 // MemberPath is the address of a member, by the person's id.
 func MemberPath(workspace, member string) string {
 	return place{"workspace": workspace, "member": member}.path(MemberRoute)
+}
+
+// InvitationsPath is where somebody is invited to a workspace.
+func InvitationsPath(workspace string) string {
+	return place{"workspace": workspace}.path(InvitationsRoute)
+}
+
+// InvitationRevokePath is where an invitation ends, by its id.
+func InvitationRevokePath(workspace, invitation string) string {
+	return place{"workspace": workspace, "invitation": invitation}.path(InvitationRevokeRoute)
+}
+
+// InvitationPath is the address of an invitation, by the secret of its link.
+func InvitationPath(link string) string {
+	return InvitationRoute + "?" + url.Values{"link": {link}}.Encode()
+}
+
+// ResetPath is the address at which a new password is chosen, by the secret of the
+// link.
+func ResetPath(link string) string {
+	return ResetRoute + "?" + url.Values{"link": {link}}.Encode()
 }
 
 // NotificationsPath is the address of the reader's notifications.

@@ -35,6 +35,9 @@ const (
 	ProblemFactorMissing   Problem = "second_factor_missing"  // a workspace requires one
 	ProblemSignInOver      Problem = "sign_in_over"           // it took too long, or too many tries
 	ProblemNoPasskeys      Problem = "passkeys_unavailable"   // of this server
+	ProblemLink            Problem = "link_unusable"          // a one-time link, whatever is wrong with it
+	ProblemJoinRefused     Problem = "join_refused"           // of who accepts an invitation
+	ProblemBeyondAccess    Problem = "beyond_your_access"     // args: detail
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by

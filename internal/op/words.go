@@ -812,6 +812,21 @@ var problems = map[Problem]text{
 		why:   "This change needs a person who signed in during the last 15 minutes. Nothing was changed.",
 		next:  "Sign in with your own account, then send the request again.",
 	},
+	ProblemLink: {
+		title: "This link can't be used",
+		why:   "It has expired, was already used, or isn't meant for you. Nothing was changed.",
+		next:  "Ask whoever sent it for a new one.",
+	},
+	ProblemJoinRefused: {
+		title: "Couldn't join",
+		why:   "No account matches this address and password. Nothing was changed.",
+		next:  "Check the password. If you have no account yet, create one.",
+	},
+	ProblemBeyondAccess: {
+		title: "This goes beyond your own access",
+		why:   "It includes {detail}, which you don't have. Nothing was changed.",
+		next:  "Ask an owner who has it.",
+	},
 }
 
 // preflight are the words of an answer that nobody pressed for: it tells what a

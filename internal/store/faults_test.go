@@ -52,7 +52,7 @@ func TestEveryChangeIsOnRecordOrDidNotHappen(t *testing.T) {
 					role = tenancy.Viewer
 				}
 				d.WithFaults(f)
-				_, err := w.ChangeMember(ctx, w.mei, w.vic.ID(), store.Membership{Role: role, AllTenants: true})
+				_, err := w.ChangeMember(ctx, w.mei, w.vic.ID(), store.MemberChange{Role: &role})
 				return err
 			},
 			"token": func(f *db.Faults) error {

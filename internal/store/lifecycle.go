@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -320,7 +319,7 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 		switch {
 		case problem != "":
 			action, consent = "connection.consent_declined", tenancy.ConsentMissing
-			refused = fmt.Errorf("the consent was declined: %w", op.ErrConflict)
+			refused = op.Conflict("the consent was declined")
 		case !strings.EqualFold(directory, c.DirectoryID):
 			action, consent = "connection.consent_elsewhere", tenancy.ConsentMissing
 			refused = &op.FieldError{Field: "tenant", Detail: "is another directory than the connection's"}
@@ -452,7 +451,7 @@ func onlyOneEnabled(ctx context.Context, tx db.Tx, c tenancy.Connection) error {
 		return err
 	}
 	if another {
-		return fmt.Errorf("another connection to directory %s is enabled: disable it first: %w", c.DirectoryID, op.ErrConflict)
+		return op.Conflict("another connection to directory %s is enabled: disable it first", c.DirectoryID)
 	}
 	return nil
 }
@@ -463,7 +462,7 @@ func notHeld(ctx context.Context, tx db.Tx, connectionID string) error {
 		return err
 	}
 	if code != "" {
-		return fmt.Errorf("run %s holds the connection: %w", code, op.ErrConflict)
+		return op.Conflict("run %s holds the connection", code)
 	}
 	return nil
 }

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -27,12 +25,36 @@ type Member struct {
 	CreatedAt  time.Time            `json:"created_at"`
 }
 
-// Membership is what a member may see and do.
-type Membership struct {
-	Role       tenancy.Role
-	Denied     []tenancy.Capability
-	AllTenants bool
-	Tenants    []string // ids or slugs, unless all
+// MemberChange is what is to be changed of a member. What is nil stays as it is.
+type MemberChange struct {
+	Role       *tenancy.Role
+	Denied     *[]tenancy.Capability
+	AllTenants *bool
+	Tenants    *[]string // ids or slugs; no others from then on
+}
+
+// on returns m as changed.
+func (c MemberChange) on(m Member) access.Membership {
+	to := access.Membership{Role: m.Role, Denied: m.Denied, AllTenants: m.AllTenants}
+	for _, t := range m.Tenants {
+		to.Tenants = append(to.Tenants, t.ID)
+	}
+	if c.Role != nil {
+		to.Role = *c.Role
+	}
+	if c.Denied != nil {
+		to.Denied = *c.Denied
+	}
+	if c.Tenants != nil {
+		to.AllTenants, to.Tenants = false, *c.Tenants
+	}
+	if c.AllTenants != nil {
+		to.AllTenants = *c.AllTenants
+		if to.AllTenants && c.Tenants == nil {
+			to.Tenants = nil
+		}
+	}
+	return to
 }
 
 // Members lists the members of the actor's workspace by name. It needs
@@ -107,39 +129,17 @@ func members(ctx context.Context, tx db.Tx, workspaceID, userID string) ([]Membe
 	return list, err
 }
 
-// AddMember makes a local account and a member of the actor's workspace of it.
-func (s *Store) AddMember(ctx context.Context, a access.Actor, u access.NewUser, as Membership) (Member, error) {
-	account, err := u.Prepare(ctx)
-	if err != nil {
-		return Member{}, err
-	}
-	return s.changeMembers(ctx, a, "member.add", account.ID(), func(ctx context.Context, tx db.Tx) (any, error) {
-		denied, err := as.check()
-		if err != nil {
-			return nil, err
-		}
-		if err := access.CreateUser(ctx, tx, account); err != nil {
-			return nil, err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO members (workspace_id, user_id, role, denied, all_tenants, created_at) VALUES ($1, $2, $3, $4, $5, interlock_now())`,
-			a.WorkspaceID(), account.ID(), string(as.Role), denied, as.AllTenants)
-		if err != nil {
-			return nil, err
-		}
-		return as, setTenants(ctx, tx, a.WorkspaceID(), account.ID(), as)
-	})
-}
-
 // ChangeMember changes what a member may see and do, from their next request on.
-// The last owner who can sign in stays one: [op.ErrConflict].
-func (s *Store) ChangeMember(ctx context.Context, a access.Actor, userID string, to Membership) (Member, error) {
-	return s.changeMembers(ctx, a, "member.change", userID, func(ctx context.Context, tx db.Tx) (any, error) {
-		m, err := member(ctx, tx, a.WorkspaceID(), userID)
-		if err != nil {
+// Only what the change names is changed, whatever others change at the same
+// instant. The last owner who can sign in stays one: [op.ErrConflict]. Nobody
+// changes somebody who may do more, or gives what they lack: [*access.BeyondError].
+func (s *Store) ChangeMember(ctx context.Context, a access.Actor, userID string, change MemberChange) (Member, error) {
+	return s.changeMember(ctx, a, "member.change", userID, func(ctx context.Context, tx db.Tx, by access.Manager, m Member) (any, error) {
+		to := change.on(m)
+		if err := to.Check(); err != nil {
 			return nil, err
 		}
-		denied, err := to.check()
-		if err != nil {
+		if err := by.May(to.Grants()); err != nil {
 			return nil, err
 		}
 		if to.Role != tenancy.Owner {
@@ -147,23 +147,15 @@ func (s *Store) ChangeMember(ctx context.Context, a access.Actor, userID string,
 				return nil, err
 			}
 		}
-		_, err = tx.Exec(ctx, `UPDATE members SET role = $3, denied = $4, all_tenants = $5 WHERE workspace_id = $1 AND user_id = $2`,
-			a.WorkspaceID(), m.ID, string(to.Role), denied, to.AllTenants)
-		if err != nil {
-			return nil, err
-		}
-		return to, setTenants(ctx, tx, a.WorkspaceID(), m.ID, to)
+		return to, access.SetMembership(ctx, tx, a.WorkspaceID(), m.ID, to)
 	})
 }
 
 // RemoveMember takes someone out of the workspace and ends their sessions and
-// tokens in it. The last owner who can sign in stays: [op.ErrConflict].
+// tokens in it. The last owner who can sign in stays: [op.ErrConflict]. Nobody
+// removes somebody who may do more: [*access.BeyondError].
 func (s *Store) RemoveMember(ctx context.Context, a access.Actor, userID string) error {
-	_, err := s.changeMembers(ctx, a, "member.remove", userID, func(ctx context.Context, tx db.Tx) (any, error) {
-		m, err := member(ctx, tx, a.WorkspaceID(), userID)
-		if err != nil {
-			return nil, err
-		}
+	_, err := s.changeMember(ctx, a, "member.remove", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
 		if err := anotherOwner(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
 			return nil, err
 		}
@@ -172,18 +164,18 @@ func (s *Store) RemoveMember(ctx context.Context, a access.Actor, userID string)
 				return nil, err
 			}
 		}
-		return nil, access.EndTokens(ctx, tx, a.WorkspaceID(), m.ID)
+		return map[string]any{"email": m.Email, "role": m.Role}, access.EndTokens(ctx, tx, a.WorkspaceID(), m.ID)
 	})
 	return err
 }
 
 // DisableUser closes a member's account, and ends its sessions and tokens. An
 // account that is a member elsewhere too is not this workspace's to close, and
-// the last owner who can sign in stays: [op.ErrConflict].
+// the last owner who can sign in stays: [op.ErrConflict]. Nobody closes the account
+// of somebody who may do more: [*access.BeyondError].
 func (s *Store) DisableUser(ctx context.Context, a access.Actor, userID string) error {
-	_, err := s.changeMembers(ctx, a, "user.disable", userID, func(ctx context.Context, tx db.Tx) (any, error) {
-		m, err := s.ownUser(ctx, tx, a, userID)
-		if err != nil {
+	_, err := s.changeMember(ctx, a, "user.disable", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
+		if err := onlyHere(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
 			return nil, err
 		}
 		if err := anotherOwner(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
@@ -197,61 +189,62 @@ func (s *Store) DisableUser(ctx context.Context, a access.Actor, userID string) 
 	return err
 }
 
-// EnableUser opens a member's account again.
+// EnableUser opens a member's account again. Nobody opens the account of somebody
+// who may do more: [*access.BeyondError].
 func (s *Store) EnableUser(ctx context.Context, a access.Actor, userID string) error {
-	_, err := s.changeMembers(ctx, a, "user.enable", userID, func(ctx context.Context, tx db.Tx) (any, error) {
-		m, err := s.ownUser(ctx, tx, a, userID)
-		if err != nil {
+	_, err := s.changeMember(ctx, a, "user.enable", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
+		if err := onlyHere(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
 			return nil, err
 		}
-		_, err = tx.Exec(ctx, `UPDATE users SET disabled_at = NULL WHERE id = $1`, m.ID)
+		_, err := tx.Exec(ctx, `UPDATE users SET disabled_at = NULL WHERE id = $1`, m.ID)
 		return nil, err
 	})
 	return err
 }
 
-// ownUser returns a member whose account belongs to the actor's workspace alone.
-func (s *Store) ownUser(ctx context.Context, tx db.Tx, a access.Actor, userID string) (Member, error) {
-	m, err := member(ctx, tx, a.WorkspaceID(), userID)
-	if err != nil {
-		return Member{}, err
-	}
+// onlyHere refuses for an account that is a member of another workspace, too.
+func onlyHere(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 	var elsewhere bool
-	err = tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM members WHERE user_id = $1 AND workspace_id <> $2`, m.ID, a.WorkspaceID()).Scan(&elsewhere)
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM members WHERE user_id = $1 AND workspace_id <> $2`, userID, workspaceID).Scan(&elsewhere)
 	if err != nil {
-		return Member{}, err
+		return err
 	}
 	if elsewhere {
-		return Member{}, fmt.Errorf("the account is not this workspace's alone: remove the member instead: %w", op.ErrConflict)
+		return op.Conflict("the account is not this workspace's alone: remove the member instead")
 	}
-	return m, nil
+	return nil
 }
 
-// changeMembers runs fn with the workspace locked, so that two owners can't
-// remove each other, and puts it on record. It returns the member as they are
-// then; the zero Member when they are gone.
-func (s *Store) changeMembers(ctx context.Context, a access.Actor, action, userID string,
-	fn func(ctx context.Context, tx db.Tx) (data any, err error),
+// changeMember runs fn on a member whom the actor may change, with the workspace
+// locked, and puts it on record; see [access.Manage]. It returns the member as they
+// are then; the zero Member when they are gone.
+func (s *Store) changeMember(ctx context.Context, a access.Actor, action, userID string,
+	fn func(ctx context.Context, tx db.Tx, by access.Manager, m Member) (data any, err error),
 ) (Member, error) {
 	return write(ctx, s, action, func(ctx context.Context, tx db.Tx) (Member, error) {
-		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
-			return Member{}, err
-		}
-		if err := lockWorkspace(ctx, tx, a.WorkspaceID()); err != nil {
-			return Member{}, err
-		}
-		data, err := fn(ctx, tx)
+		by, err := access.Manage(ctx, tx, a)
 		if err != nil {
 			return Member{}, err
 		}
-		if err := access.Audit(ctx, tx, a.WorkspaceID(), access.Entry{Actor: a.Person(), Action: action, Object: userID, Data: data}); err != nil {
+		m, err := member(ctx, tx, a.WorkspaceID(), userID)
+		if err != nil {
 			return Member{}, err
 		}
-		m, err := member(ctx, tx, a.WorkspaceID(), userID)
+		if err := by.May(tenancy.NewGrants(m.Role, m.Denied, nil)); err != nil {
+			return Member{}, err
+		}
+		data, err := fn(ctx, tx, by, m)
+		if err != nil {
+			return Member{}, err
+		}
+		if err := access.Audit(ctx, tx, a.WorkspaceID(), access.Entry{Actor: a.Person(), Action: action, Object: m.ID, Data: data}); err != nil {
+			return Member{}, err
+		}
+		after, err := member(ctx, tx, a.WorkspaceID(), m.ID)
 		if errors.Is(err, op.ErrNotFound) {
 			return Member{}, nil
 		}
-		return m, err
+		return after, err
 	})
 }
 
@@ -264,53 +257,7 @@ func anotherOwner(ctx context.Context, tx db.Tx, workspaceID, userID string) err
 		return err
 	}
 	if !others {
-		return fmt.Errorf("it is the last owner who can sign in: %w", op.ErrConflict)
-	}
-	return nil
-}
-
-// check returns the denied capabilities as they are stored.
-func (m Membership) check() (denied string, err error) {
-	if !slices.Contains(tenancy.Roles(), m.Role) {
-		return "", &op.FieldError{Field: "role", Detail: "must be one of owner, operator, viewer"}
-	}
-	for i, c := range m.Denied {
-		if !slices.Contains(tenancy.Capabilities(), c) {
-			return "", &op.FieldError{Field: fmt.Sprintf("denied[%d]", i), Detail: "is not a capability"}
-		}
-	}
-	switch {
-	case m.Role == tenancy.Owner && !m.AllTenants:
-		// Owners see members and the audit trail, which name every tenant.
-		return "", &op.FieldError{Field: "all_tenants", Detail: "must be true for an owner"}
-	case m.Role == tenancy.Owner && slices.Contains(m.Denied, tenancy.ManageMembers):
-		return "", &op.FieldError{Field: "denied", Detail: "must leave an owner the management of members"}
-	case m.AllTenants && len(m.Tenants) > 0:
-		return "", &op.FieldError{Field: "tenants", Detail: "must be empty when the member sees all tenants"}
-	}
-	list, err := json.Marshal(append([]tenancy.Capability{}, m.Denied...))
-	return string(list), err
-}
-
-// setTenants replaces the tenants that a member sees.
-func setTenants(ctx context.Context, tx db.Tx, workspaceID, userID string, m Membership) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM member_tenants WHERE workspace_id = $1 AND user_id = $2`, workspaceID, userID); err != nil {
-		return err
-	}
-	for i, ref := range m.Tenants {
-		column, value := access.Ref(ref)
-		var id string
-		err := tx.QueryRow(ctx, `SELECT id FROM tenants WHERE workspace_id = $1 AND `+column+` = $2`, workspaceID, value).Scan(&id)
-		if errors.Is(err, db.ErrNoRows) {
-			return &op.FieldError{Field: fmt.Sprintf("tenants[%d]", i), Detail: "is not a tenant of this workspace"}
-		} else if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO member_tenants (workspace_id, user_id, tenant_id) VALUES ($1, $2, $3)
-			ON CONFLICT (workspace_id, user_id, tenant_id) DO NOTHING`, workspaceID, userID, id)
-		if err != nil {
-			return err
-		}
+		return op.Conflict("it is the last owner who can sign in")
 	}
 	return nil
 }

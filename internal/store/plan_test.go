@@ -198,7 +198,7 @@ func oldHistory(t *testing.T, d *db.DB) (all, one, few access.Scope) {
 				return err
 			}
 		}
-		if workspace, err = access.CreateWorkspace(ctx, tx, access.NewWorkspace{Slug: "w", Name: "W", Keyset: "k"}, owner); err != nil {
+		if workspace, err = access.Found(ctx, tx, access.NewWorkspace{Slug: "w", Name: "W", Keyset: "k"}, owner); err != nil {
 			return err
 		}
 		// The first 1 % is rare, the rest is alike.

@@ -71,8 +71,8 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w.mei, w.olga = w.signIn("mei"), w.signIn("olga")
 	w.kestrel, w.marlow = w.tenant(w.mei, "Kestrel Logistics", "kestrel"), w.tenant(w.mei, "Marlow Foods", "marlow")
 	w.harbour = w.tenant(w.olga, "Harbour Dental", "harbour")
-	w.add("ana", store.Membership{Role: tenancy.Operator, Tenants: []string{"kestrel"}})
-	w.add("vic", store.Membership{Role: tenancy.Viewer, AllTenants: true})
+	w.add("ana", access.Membership{Role: tenancy.Operator, Tenants: []string{"kestrel"}})
+	w.add("vic", access.Membership{Role: tenancy.Viewer, AllTenants: true})
 	w.ana, w.vic = w.signIn("ana"), w.signIn("vic")
 	return w
 }
@@ -91,7 +91,7 @@ func (w *world) workspace(slug, owner string) {
 		if err := access.CreateUser(ctx, tx, u); err != nil {
 			return err
 		}
-		_, err := access.CreateWorkspace(ctx, tx, access.NewWorkspace{Slug: slug, Name: slug, Keyset: keyset}, u)
+		_, err := access.Found(ctx, tx, access.NewWorkspace{Slug: slug, Name: slug, Keyset: keyset}, u)
 		return err
 	})
 }
@@ -118,13 +118,16 @@ func (w *world) tenant(a access.Actor, name, slug string) string {
 	return t.ID
 }
 
-func (w *world) add(name string, m store.Membership) string {
+func (w *world) add(name string, m access.Membership) string {
 	w.t.Helper()
-	added, err := w.AddMember(w.t.Context(), w.mei, newUser(name), m)
+	link, _, err := access.Invite(w.t.Context(), w.d, w.mei, name+"@example.com", m)
+	if err == nil {
+		_, err = access.Accept(w.t.Context(), w.d, access.Limits{}, access.Acceptance{Link: link, Name: name, Password: password})
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return added.ID
+	return w.signIn(name).ID()
 }
 
 // connection adds a connection of a tenant by its owner.

@@ -101,6 +101,16 @@ func NewGrants(role Role, denied, only []Capability) Grants {
 // Has reports whether c is held.
 func (g Grants) Has(c Capability) bool { return g.set[c] }
 
+// Beyond returns what g has and h lacks, sorted.
+func (g Grants) Beyond(h Grants) (missing []Capability) {
+	for _, c := range g.List() {
+		if !h.Has(c) {
+			missing = append(missing, c)
+		}
+	}
+	return missing
+}
+
 // List returns the held capabilities, sorted.
 func (g Grants) List() []Capability {
 	var held []Capability

@@ -91,6 +91,22 @@ func (w *World) member(workspace, name, email string, role tenancy.Role) access.
 	return a
 }
 
+// Join adds someone to lattice who can sign in with a password, and returns their id.
+func (w *World) Join(name, email, password string, role tenancy.Role) string {
+	w.t.Helper()
+	u, err := access.NewUser{Email: email, Name: name, Password: password}.Prepare(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Write(func(ctx context.Context, tx db.Tx) error {
+		if err := access.CreateUser(ctx, tx, u); err != nil {
+			return err
+		}
+		return access.SetMembership(ctx, tx, w.Workspace, u.ID(), access.Membership{Role: role, AllTenants: true})
+	})
+	return u.ID()
+}
+
 // Token makes a bearer secret for someone, good for a year; only narrows it.
 func (w *World) Token(workspace, user string, only []tenancy.Capability) string {
 	w.t.Helper()

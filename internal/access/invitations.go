@@ -1,0 +1,516 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// LinkLife is how long a one-time link can be used.
+const LinkLife = 24 * time.Hour
+
+// maxInvitations bounds the invitations of one workspace that are open at a time.
+const maxInvitations = 200
+
+// Prefixes of the secrets in one-time links.
+const (
+	invitationPrefix = "ili_"
+	resetPrefix      = "ilp_"
+)
+
+// ErrLink is returned for every one-time link that is no good: unknown, used,
+// revoked, expired, meant for somebody else, or made by somebody who could not
+// make it any more. They all look alike.
+var ErrLink = errors.New("the link can't be used")
+
+// Administrator is who acts by a command on the server itself.
+var Administrator = op.Person{Name: "Server administrator"}
+
+// Invitation is an open invitation to a workspace.
+type Invitation struct {
+	ID         string               `json:"id"`
+	Email      string               `json:"email"`
+	Role       tenancy.Role         `json:"role"`
+	Denied     []tenancy.Capability `json:"denied"`
+	AllTenants bool                 `json:"all_tenants"`
+	Tenants    []op.Tenant          `json:"tenants"`    // unless all
+	InvitedBy  op.Person            `json:"invited_by"` // without an id: the server's administrator
+	CreatedAt  time.Time            `json:"created_at"`
+	ExpiresAt  time.Time            `json:"expires_at"`
+
+	workspace tenancy.Workspace
+	tenants   []string // ids
+}
+
+// Workspace returns where the invitation leads.
+func (i Invitation) Workspace() tenancy.Workspace { return i.workspace }
+
+func (i Invitation) membership() Membership {
+	return Membership{Role: i.Role, Denied: i.Denied, AllTenants: i.AllTenants, Tenants: i.tenants}
+}
+
+// Invite invites the person with an address to a's workspace and returns the
+// secret of the link that lets them in, which is told this once. An earlier
+// invitation for the address ends. Whether the address has an account is not
+// looked at, so that nothing can be learnt about it; see [Manage] and
+// [Manager.May] for what it needs. Bad values are [*op.FieldError].
+func Invite(ctx context.Context, d *db.DB, a Actor, email string, as Membership) (secret string, i Invitation, err error) {
+	if email, err = checkEmail(email); err != nil {
+		return "", Invitation{}, err
+	}
+	if err := as.Check(); err != nil {
+		return "", Invitation{}, err
+	}
+	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		m, err := Manage(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		if err := m.May(as.Grants()); err != nil {
+			return err
+		}
+		secret, i, err = invite(ctx, tx, a.workspace.ID, a.Person(), email, as)
+		return err
+	})
+	if err != nil {
+		return "", Invitation{}, fmt.Errorf("invite: %w", err)
+	}
+	return secret, i, nil
+}
+
+// InviteOwner invites an owner to the workspace with the id or slug ref, for a
+// command on the server: into a workspace that has none, or has none any more. A
+// workspace that does not exist is [op.ErrNotFound].
+func InviteOwner(ctx context.Context, tx db.Tx, ref, email string) (secret string, err error) {
+	if email, err = checkEmail(email); err != nil {
+		return "", err
+	}
+	column, value := Ref(ref)
+	var workspace string
+	if err := tx.QueryRow(ctx, `SELECT id FROM workspaces WHERE `+column+` = $1`, value).Scan(&workspace); err != nil {
+		return "", notFound(err)
+	}
+	if err := lockWorkspace(ctx, tx, workspace); err != nil {
+		return "", err
+	}
+	secret, _, err = invite(ctx, tx, workspace, Administrator, email, Membership{Role: tenancy.Owner, AllTenants: true})
+	return secret, err
+}
+
+// invite is called with the workspace locked.
+func invite(ctx context.Context, tx db.Tx, workspaceID string, by op.Person, email string, as Membership) (string, Invitation, error) {
+	tenants, err := tenantIDs(ctx, tx, workspaceID, as.Tenants)
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	var member bool
+	var open int64
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM members m JOIN users u ON u.id = m.user_id WHERE m.workspace_id = $1 AND u.email = $2),
+		(SELECT COUNT(*) FROM invitations WHERE workspace_id = $1 AND email <> $2 AND ended_at IS NULL AND expires_at > interlock_now())`,
+		workspaceID, email).Scan(&member, &open)
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	switch {
+	case member:
+		return "", Invitation{}, &op.FieldError{Field: "email", Detail: "belongs to a member of this workspace"}
+	case open >= maxInvitations:
+		return "", Invitation{}, op.Conflict("%d invitations are open, and no more can be", open)
+	}
+	_, err = tx.Exec(ctx, `UPDATE invitations SET ended_at = interlock_now() WHERE workspace_id = $1 AND email = $2 AND ended_at IS NULL`, workspaceID, email)
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	secret, hash := newSecret(invitationPrefix)
+	id := NewID()
+	denied, err := json.Marshal(append([]tenancy.Capability{}, as.Denied...))
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	list, err := json.Marshal(tenants)
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO invitations (id, hash, workspace_id, email, role, denied, all_tenants, tenants, inviter_id, inviter, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, interlock_now(), interlock_now() + $11)`,
+		id, hash, workspaceID, email, string(as.Role), string(denied), as.AllTenants, string(list), by.ID, by.Name, LinkLife.Microseconds())
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	i, err := invitation(ctx, tx, `i.id = $1`, id)
+	if err != nil {
+		return "", Invitation{}, err
+	}
+	as.Tenants = tenants
+	return secret, i, Audit(ctx, tx, workspaceID, Entry{Actor: by, Action: "invitation.create", Object: id, Data: map[string]any{"email": email, "as": as}})
+}
+
+// Invitations returns the open invitations of a's workspace, newest first: those
+// that would let somebody in. It needs [tenancy.ManageMembers].
+func Invitations(ctx context.Context, d *db.DB, a Actor) (list []Invitation, err error) {
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		if _, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
+			return err
+		}
+		list, err = invitations(ctx, tx, `i.workspace_id = $1`, a.workspace.ID)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list invitations: %w", err)
+	}
+	return list, nil
+}
+
+// RevokeInvitation ends an open invitation of a's workspace. It needs what making
+// it needs.
+func RevokeInvitation(ctx context.Context, d *db.DB, a Actor, id string) error {
+	if column, _ := Ref(id); column != "id" {
+		id = ""
+	}
+	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		m, err := Manage(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		i, err := invitation(ctx, tx, `i.workspace_id = $1 AND i.id = $2`, a.workspace.ID, id)
+		if err != nil {
+			return err
+		}
+		if err := m.May(i.membership().Grants()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE invitations SET ended_at = interlock_now() WHERE id = $1`, i.ID); err != nil {
+			return err
+		}
+		return Audit(ctx, tx, a.workspace.ID, Entry{Actor: a.Person(), Action: "invitation.revoke", Object: i.ID, Data: map[string]any{"email": i.Email}})
+	})
+	if err != nil {
+		return fmt.Errorf("revoke an invitation: %w", err)
+	}
+	return nil
+}
+
+// OpenInvitation returns the invitation that the secret of a link is good for, or
+// [ErrLink].
+func OpenInvitation(ctx context.Context, d *db.DB, link string) (i Invitation, err error) {
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		i, err = invitation(ctx, tx, `i.hash = $1`, hashOf(link))
+		return err
+	})
+	if errors.Is(err, op.ErrNotFound) {
+		return Invitation{}, ErrLink
+	} else if err != nil {
+		return Invitation{}, fmt.Errorf("open an invitation: %w", err)
+	}
+	return i, nil
+}
+
+// invitation returns one that is open; none is [op.ErrNotFound].
+func invitation(ctx context.Context, tx db.Tx, where string, args ...any) (Invitation, error) {
+	list, err := invitations(ctx, tx, where, args...)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if len(list) == 0 {
+		return Invitation{}, op.ErrNotFound
+	}
+	return list[0], nil
+}
+
+// invitations returns those that are open, newest first. One whose maker could not
+// make it any more is not: what was judged then must hold when it is used.
+func invitations(ctx context.Context, tx db.Tx, where string, args ...any) ([]Invitation, error) {
+	rows, err := tx.Query(ctx, `SELECT i.id, i.email, i.role, i.denied, i.all_tenants, i.tenants, i.inviter_id, i.inviter, i.created_at, i.expires_at,
+		w.id, w.slug, w.name, COALESCE(m.role, ''), COALESCE(m.denied, '[]')
+		FROM invitations i JOIN workspaces w ON w.id = i.workspace_id
+		LEFT JOIN users u ON u.id = i.inviter_id AND u.disabled_at IS NULL
+		LEFT JOIN members m ON m.workspace_id = i.workspace_id AND m.user_id = u.id
+		WHERE `+where+` AND i.ended_at IS NULL AND i.expires_at > interlock_now() ORDER BY i.id DESC LIMIT `+strconv.Itoa(maxInvitations), args...)
+	if err != nil {
+		return nil, fmt.Errorf("invitations: %w", err)
+	}
+	defer rows.Close()
+	list := []Invitation{}
+	for rows.Next() {
+		i := Invitation{Tenants: []op.Tenant{}}
+		w := &i.workspace
+		var role, denied, tenants, makerRole, makerDenied string
+		var created, expires int64
+		err := rows.Scan(&i.ID, &i.Email, &role, &denied, &i.AllTenants, &tenants, &i.InvitedBy.ID, &i.InvitedBy.Name, &created, &expires,
+			&w.ID, &w.Slug, &w.Name, &makerRole, &makerDenied)
+		if err != nil {
+			return nil, fmt.Errorf("invitations: %w", err)
+		}
+		i.Role, i.CreatedAt, i.ExpiresAt = tenancy.Role(role), db.Time(created), db.Time(expires)
+		if i.Denied, err = capabilities(denied); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(tenants), &i.tenants); err != nil {
+			return nil, fmt.Errorf("stored tenants: %w", err)
+		}
+		maker, err := grants(makerRole, makerDenied, "[]")
+		if err != nil {
+			return nil, err
+		}
+		if i.InvitedBy != Administrator && (!maker.Has(tenancy.ManageMembers) || len(i.membership().Grants().Beyond(maker)) > 0) {
+			continue
+		}
+		list = append(list, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("invitations: %w", err)
+	}
+	rows.Close()
+	return list, nameTenants(ctx, tx, list)
+}
+
+// nameTenants fills in the tenants of invitations, by name.
+func nameTenants(ctx context.Context, tx db.Tx, list []Invitation) error {
+	for n := range list {
+		i := &list[n]
+		for start := 0; start < len(i.tenants); start += tenantChunk {
+			holders, args := padded(i.tenants[start:min(start+tenantChunk, len(i.tenants))], 2)
+			rows, err := tx.Query(ctx, `SELECT id, slug, name FROM tenants WHERE workspace_id = $1 AND id IN (`+holders+`) ORDER BY name_key, id`,
+				append([]any{i.workspace.ID}, args...)...)
+			if err != nil {
+				return fmt.Errorf("invitations: %w", err)
+			}
+			for rows.Next() {
+				var t op.Tenant
+				if err := rows.Scan(&t.ID, &t.Slug, &t.Name); err != nil {
+					rows.Close()
+					return fmt.Errorf("invitations: %w", err)
+				}
+				i.Tenants = append(i.Tenants, t)
+			}
+			rows.Close()
+			if err := rows.Err(); err != nil {
+				return fmt.Errorf("invitations: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Acceptance is what somebody who was invited sends.
+type Acceptance struct {
+	Link     string
+	Name     string // of the account to be made; empty: the address has one
+	Password string // of the account, or for it
+	Remote   string // address of the peer, without its port
+}
+
+// Accept makes the person who holds an invitation's link a member: with the
+// account that the address has, if the password is its own, or else with a new
+// one, if there is a name for it. It opens no session. A link that is no good is
+// [ErrLink]. A wrong password, no name for a new account, and a name for an
+// account that exists with another password, are [ErrUnauthenticated], and tries
+// count as sign-ins do; bad values are [*op.FieldError], whoever sends them.
+func Accept(ctx context.Context, d *db.DB, limits Limits, s Acceptance) (i Invitation, err error) {
+	if s.Name != "" {
+		if err := CheckName("name", s.Name, maxPersonName); err != nil {
+			return Invitation{}, err
+		}
+		if err := checkPassword("password", s.Password); err != nil {
+			return Invitation{}, err
+		}
+	} else if len(s.Password) > maxPassword {
+		return Invitation{}, ErrUnauthenticated
+	}
+	i, bad := OpenInvitation(ctx, d, s.Link)
+	if bad != nil && !errors.Is(bad, ErrLink) {
+		return Invitation{}, bad
+	}
+	spent, err := limits.charge(ctx, d, cmp.Or(i.Email, hashOf(s.Link)), s.Remote)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if bad != nil {
+		return Invitation{}, bad
+	}
+	u, err := accountFor(ctx, d, i.Email, s)
+	if err != nil {
+		return Invitation{}, err
+	}
+	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		if err := i.use(ctx, tx, u); err != nil {
+			return err
+		}
+		return spent.refund(ctx, tx)
+	})
+	if err != nil {
+		return Invitation{}, plain("accept an invitation", err)
+	}
+	return i, nil
+}
+
+// found is the account that accepts an invitation.
+type found struct {
+	Account
+	isNew bool
+}
+
+// accountFor returns the account of an address when the password is its own, or a
+// new one. The same is asked and the same work is done in all cases.
+func accountFor(ctx context.Context, d *db.DB, email string, s Acceptance) (u found, err error) {
+	var disabled bool
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		u = found{}
+		return unlessNone(tx.QueryRow(ctx, `SELECT id, name, password_hash, disabled_at IS NOT NULL FROM users WHERE email = $1`, email).
+			Scan(&u.id, &u.name, &u.hash, &disabled))
+	})
+	switch {
+	case err != nil:
+		return found{}, fmt.Errorf("accept an invitation: %w", err)
+	case u.id == "" && s.Name != "":
+		account, err := NewUser{Email: email, Name: s.Name, Password: s.Password}.Prepare(ctx)
+		return found{account, true}, err
+	case disabled:
+		u.hash = ""
+	}
+	ok, err := passwordMatches(ctx, s.Password, u.hash)
+	if err != nil {
+		return found{}, fmt.Errorf("accept an invitation: %w", err)
+	}
+	if !ok {
+		return found{}, ErrUnauthenticated
+	}
+	return u, nil
+}
+
+// use makes u a member and ends the invitation, if it is still open.
+func (i Invitation) use(ctx context.Context, tx db.Tx, u found) error {
+	if err := lockWorkspace(ctx, tx, i.workspace.ID); err != nil {
+		return err
+	}
+	if u.isNew {
+		// Somebody made one meanwhile, and the password is for theirs.
+		if err := CreateUser(ctx, tx, u.Account); errors.As(err, new(*op.FieldError)) {
+			return ErrUnauthenticated
+		} else if err != nil {
+			return err
+		}
+	} else if _, err := tx.Exec(ctx, `UPDATE users SET name = name WHERE id = $1`, u.id); err != nil {
+		return err // locked, so that a reset link sees this membership, or this sees the new password
+	}
+	open, err := invitation(ctx, tx, `i.id = $1`, i.ID)
+	if errors.Is(err, op.ErrNotFound) {
+		return ErrLink
+	} else if err != nil {
+		return err
+	}
+	// What was compared above must still be so.
+	var same, member bool
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) > 0, EXISTS (SELECT 1 FROM members WHERE workspace_id = $3 AND user_id = $1)
+		FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL`, u.id, u.hash, i.workspace.ID).Scan(&same, &member)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return ErrUnauthenticated
+	}
+	if member {
+		return ErrLink
+	}
+	if err := SetMembership(ctx, tx, i.workspace.ID, u.id, open.membership()); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE invitations SET ended_at = interlock_now() WHERE id = $1`, i.ID); err != nil {
+		return err
+	}
+	return Audit(ctx, tx, i.workspace.ID, Entry{
+		Actor: op.Person{ID: u.id, Name: u.name}, Action: "member.join", Object: u.id,
+		Data: map[string]any{"invitation": i.ID, "email": i.Email, "as": open.membership()},
+	})
+}
+
+// Join makes a, who is signed in, a member of the workspace that an invitation
+// leads to. It needs a fresh sign-in. A link that is not for a's address is
+// [ErrLink], as is one that is no good.
+func Join(ctx context.Context, d *db.DB, a Actor, link string) (i Invitation, err error) {
+	if i, err = OpenInvitation(ctx, d, link); err != nil {
+		return Invitation{}, err
+	}
+	if i.Email != a.email {
+		return Invitation{}, ErrLink
+	}
+	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		if err := RequireFresh(ctx, tx, a); err != nil {
+			return err
+		}
+		u := found{Account: Account{id: a.id, name: a.name, email: a.email}}
+		if err := tx.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1`, a.id).Scan(&u.hash); err != nil {
+			return err
+		}
+		return i.use(ctx, tx, u)
+	})
+	if err != nil {
+		return Invitation{}, plain("join a workspace", err)
+	}
+	return i, nil
+}
+
+// plain returns err as it is when it is one of those that must look alike.
+func plain(what string, err error) error {
+	if errors.Is(err, ErrLink) {
+		return ErrLink
+	}
+	if errors.Is(err, ErrUnauthenticated) {
+		return ErrUnauthenticated
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// checkEmail returns the address as it is stored, or an [*op.FieldError].
+func checkEmail(email string) (string, error) {
+	email = strings.ToLower(strings.TrimSpace(email))
+	if err := CheckName("email", email, maxEmail); err != nil {
+		return "", err
+	}
+	if local, domain, ok := strings.Cut(email, "@"); !ok || local == "" || domain == "" || strings.ContainsAny(email, " <>,;") {
+		return "", &op.FieldError{Field: "email", Detail: "must be an e-mail address"}
+	}
+	return email, nil
+}
+
+// unlessNone takes no row for an answer: a read that ends well and one that is given
+// up are told apart by what they ask of the database.
+func unlessNone(err error) error {
+	if errors.Is(err, db.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+func notFound(err error) error {
+	if errors.Is(err, db.ErrNoRows) {
+		return op.ErrNotFound
+	}
+	return err
+}
+
+// SweepLinks forgets links that nobody can use any more. It is for a regular task;
+// what was made of them stays in the audit trail.
+func SweepLinks(ctx context.Context, d *db.DB) error {
+	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		for _, table := range []string{"invitations", "password_resets"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE expires_at <= interlock_now()`); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("sweep links: %w", err)
+	}
+	return nil
+}
