@@ -42,6 +42,21 @@ func (d *show) user(role string) demo.User {
 	return d.Users[i]
 }
 
+// session signs somebody in, and returns the secret of the session.
+func (d *show) session(t *testing.T, role string) string {
+	t.Helper()
+	u := d.user(role)
+	c, err := client.New(d.URL, "", client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.SignIn(t.Context(), u.Email, u.Password, u.Workspace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Token
+}
+
 func (d *show) as(role string) *client.Client {
 	d.t.Helper()
 	c, err := client.New(d.URL, d.user(role).Token, client.Options{})

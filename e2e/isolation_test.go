@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ type inhabited struct {
 
 func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
 	t.Helper()
-	token := d.user(role).Token
+	token := d.session(t, role)
 	send := func(method, path string, body, into any, header ...string) {
 		t.Helper()
 		r, err := ask(t.Context(), d.URL, token, method, path, body, header...)
@@ -77,6 +78,7 @@ func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
 	}
 	var me client.Me
 	var tenant, connection, member struct{ ID string }
+	var pending struct{ Invitation struct{ ID string } }
 	var made client.NewToken
 	send(http.MethodGet, "/me", nil, &me)
 	directory := uuid.NewString()
@@ -84,7 +86,15 @@ func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
 	send(http.MethodPost, "/tenants", map[string]any{"name": canary + " tenant", "slug": slug, "domain": canary + "-domain.example", "directory_id": directory, "owner": canary + " keeper"}, &tenant)
 	send(http.MethodPost, "/tenants/"+slug+"/connections", map[string]any{"name": canary + " connection", "slug": canary + "-conn", "client_id": uuid.NewString()}, &connection)
 	send(http.MethodPost, "/tenants/"+slug+"/connections/"+canary+"-conn/credential", map[string]any{"secret": canary + "-secret"}, nil)
-	send(http.MethodPost, "/members", map[string]any{"email": canary + "@member.example", "name": canary + " member", "password": canary + "-password", "role": "viewer"}, &member)
+	invited, err := ask(t.Context(), d.URL, token, http.MethodPost, "/invitations", map[string]any{"email": canary + "@member.example", "role": "viewer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(http.MethodPost, "/join", map[string]any{"link": linkOf(t, invited), "name": canary + " member", "password": canary + "-password"}, nil)
+	var members client.Page[struct{ ID, Email string }]
+	send(http.MethodGet, "/members", nil, &members)
+	member.ID = members.Items[slices.IndexFunc(members.Items, func(m struct{ ID, Email string }) bool { return m.Email == canary+"@member.example" })].ID
+	send(http.MethodPost, "/invitations", map[string]any{"email": canary + "@invited.example", "role": "viewer"}, &pending)
 	send(http.MethodPost, "/tokens", map[string]any{"name": canary + " token"}, &made)
 	var verify, blocked op.Answer
 	send(http.MethodPost, "/tenants/"+slug+"/starts", map[string]any{"operation": op.ConnectionVerify}, &verify, "Idempotency-Key", key())
@@ -100,12 +110,12 @@ func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
 	})
 	return inhabited{
 		words: []string{
-			canary + " tenant", slug, canary + "-domain", canary + " connection", canary + "-conn", canary + "@member", canary + " member", canary + " token",
+			canary + " tenant", slug, canary + "-domain", canary + " connection", canary + "-conn", canary + "@member", canary + "@invited", pending.Invitation.ID, canary + " member", canary + " token",
 			directory, run.Code, run.ID, tenant.ID, connection.ID, member.ID, verify.AttemptID, blocked.AttemptID,
 		},
 		values: map[string][]string{
 			"tenant": {slug, tenant.ID}, "connection": {canary + "-conn", connection.ID}, "run": {run.ID, run.Code, strings.ToLower(run.Code)},
-			"attempt": {verify.AttemptID, blocked.AttemptID}, "member": {member.ID, me.ID}, "group": {uuid.NewString()}, "token": {made.Token.ID},
+			"attempt": {verify.AttemptID, blocked.AttemptID}, "member": {member.ID, me.ID}, "invitation": {pending.Invitation.ID}, "group": {uuid.NewString()}, "token": {made.Token.ID},
 			"q": {canary}, "operation": {string(op.ConnectionVerify), string(op.InventorySync)}, "actor": {me.ID, "me"}, "initiator": {me.ID, "me"},
 		},
 	}

@@ -65,7 +65,9 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 	certificate, private := selfSigned(t)
 	secrets["private key"] = private
 	send(w.owner.token, http.MethodPost, "/tenants/fenwick/connections/primary/credential", map[string]any{"certificate": certificate})
-	send(w.owner.token, http.MethodPost, "/members", map[string]any{"email": "ana@lattice.example", "name": "Ana", "password": secrets["password of a member"], "role": "operator"})
+	invited := linkOf(t, send(w.owner.token, http.MethodPost, "/invitations", map[string]any{"email": "ana@lattice.example", "role": "operator"}))
+	secrets["link of an invitation"] = linkOf(t, send(w.owner.token, http.MethodPost, "/invitations", map[string]any{"email": "kim@lattice.example", "role": "viewer"}))
+	send("", http.MethodPost, "/join", map[string]any{"link": invited, "name": "Ana", "password": secrets["password of a member"]})
 	token, err := n.owner().CreateToken(t.Context(), "for a script", time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)

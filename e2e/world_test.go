@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,6 +171,23 @@ var direct = &http.Client{
 	Timeout:       time.Minute,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 128},
+}
+
+// linkOf is the secret of the one-time link that an answer tells.
+func linkOf(t *testing.T, r reply) string {
+	t.Helper()
+	var told struct {
+		Href string
+		Link struct{ Href string }
+	}
+	if err := json.Unmarshal(r.body, &told); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(told.Href + told.Link.Href)
+	if err != nil || u.Query().Get("link") == "" {
+		t.Fatalf("no link is told: %d %s", r.status, r.body)
+	}
+	return u.Query().Get("link")
 }
 
 // reply is an answer as it came.

@@ -154,7 +154,7 @@ func authorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Cap
 		return Scope{}, tenancy.Grants{}, fmt.Errorf("authorize: %w", err)
 	}
 	if lacking {
-		return Scope{}, ErrFactorRequired
+		return Scope{}, tenancy.Grants{}, ErrFactorRequired
 	}
 	g, err := grants(role, denied, only)
 	if err != nil {

@@ -24,7 +24,7 @@ const maxInvitations = 200
 // Prefixes of the secrets in one-time links.
 const (
 	invitationPrefix = "ili_"
-	resetPrefix      = "ilp_"
+	resetPrefix      = "ilr_"
 )
 
 // ErrLink is returned for every one-time link that is no good: unknown, used,
@@ -399,7 +399,7 @@ func (i Invitation) use(ctx context.Context, tx db.Tx, u found) error {
 		} else if err != nil {
 			return err
 		}
-	} else if _, err := tx.Exec(ctx, `UPDATE users SET name = name WHERE id = $1`, u.id); err != nil {
+	} else if err := lockPerson(ctx, tx, u.id); err != nil {
 		return err // locked, so that a reset link sees this membership, or this sees the new password
 	}
 	open, err := invitation(ctx, tx, `i.id = $1`, i.ID)

@@ -296,18 +296,18 @@ func Reset(ctx context.Context, d *db.DB, limits Limits, link, password, remote 
 		return "", err
 	}
 	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		var workspace string
-		err := tx.QueryRow(ctx, `SELECT workspace_id FROM password_resets WHERE hash = $1`, hashOf(link)).Scan(&workspace)
+		var workspace, user string
+		err := tx.QueryRow(ctx, `SELECT workspace_id, user_id FROM password_resets WHERE hash = $1`, hashOf(link)).Scan(&workspace, &user)
 		if errors.Is(err, db.ErrNoRows) {
 			return ErrLink
 		} else if err != nil {
 			return err
 		}
-		// Whoever changes rights there, or uses the same link, comes before or after.
+		// Who changes rights there, joins elsewhere or uses the same link comes before or after.
 		if err := lockWorkspace(ctx, tx, workspace); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE users SET name = name WHERE email = $1`, email); err != nil {
+		if err := lockPerson(ctx, tx, user); err != nil {
 			return err
 		}
 		r, err := openReset(ctx, tx, link)

@@ -315,7 +315,7 @@ func TestGuessesAtLinksCount(t *testing.T) {
 		if err := accept("ili_6", another, "203.0.113.1"); !limited(err) {
 			t.Errorf("the sixth guess at a link: %v", err)
 		}
-		if _, err := access.Reset(t.Context(), d, limits, "ilp_7", another, "203.0.113.1"); !limited(err) {
+		if _, err := access.Reset(t.Context(), d, limits, "ilr_7", another, "203.0.113.1"); !limited(err) {
 			t.Errorf("at a reset link: %v", err)
 		}
 		dbtest.SetClockOffset(t, d, 16*time.Minute)
@@ -400,7 +400,7 @@ func TestReset(t *testing.T) {
 			return err
 		}
 		for what, kill := range map[string]func(string) string{
-			"made up":         func(string) string { return "ilp_AAAAAAAAAAAAAAAAAAAAAAAAAA" },
+			"made up":         func(string) string { return "ilr_AAAAAAAAAAAAAAAAAAAAAAAAAA" },
 			"an invitation's": func(string) string { return h.invite(mei, "new@lattice.example", viewer) },
 			"expired": func(link string) string {
 				h.exec(`UPDATE password_resets SET expires_at = interlock_now()`)

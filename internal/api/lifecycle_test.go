@@ -140,7 +140,7 @@ func TestLifecycleShapes(t *testing.T) {
 		{"POST", "/join", `{"link":"ili_x","name":"x","password":"tiny pw"}`, "password"},
 		{"POST", "/join", `{"link":"ili_x","name":" ","password":"long enough to be one"}`, "name"},
 		{"POST", "/join", `{"password":"long enough to be one"}`, "link"},
-		{"POST", "/password-reset", `{"link":"ilp_x","password":"tiny pw"}`, "password"},
+		{"POST", "/password-reset", `{"link":"ilr_x","password":"tiny pw"}`, "password"},
 		{"POST", "/me/password", `{"current_password":"x","password":"tiny pw"}`, "password"},
 		{"PATCH", "/me", `{"name":"a\u0000b"}`, "name"},
 		{"PATCH", "/members/" + w.Viewer.ID(), `{"denied":["everything"]}`, "denied[0]"},

@@ -316,17 +316,14 @@ func revoked(t *testing.T, s *show) {
 			t.Parallel() // each waits most of its time
 			email, password := strings.ReplaceAll(tt.name, " ", "-")+"@lattice.example", "correct horse battery"
 			email = strings.ReplaceAll(email, "'", "")
-			var made struct {
-				ID string `json:"id"`
-			}
-			s.sendAs(t, "owner", http.MethodPost, "/members", map[string]string{"email": email, "name": "Kim Vale", "password": password, "role": "operator"}, &made)
+			id := s.join(t, "Kim Vale", email, password)
 			b := s.visit(t)
 			b.expect(refused(http.StatusUnauthorized), refused(http.StatusForbidden), refused(http.StatusNotFound), `htmx:sse:error`)
 			b.signIn(email, password)
 			b.open(op.RunPath(workspace, run.Code))
 			b.live()
 			stream, asked := b.last(http.MethodGet, "live=1"), b.count(http.MethodGet, "live=1")
-			tt.lose(t, b, made.ID)
+			tt.lose(t, b, id)
 			lost := time.Now()
 			if took := b.endOf(stream).Sub(lost); took > 5*time.Second {
 				t.Errorf("the stream went on for %s", took)
