@@ -13,7 +13,6 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 )
 
 func migrateCommand() *cobra.Command {
@@ -123,94 +122,4 @@ func readPassword(cmd *cobra.Command) (string, error) {
 		return "", errors.New("password: the two are not the same")
 	}
 	return typed[0], nil
-}
-
-func doctorCommand() *cobra.Command {
-	var s settings
-	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "Check that this installation can be trusted with work",
-		Long: `Check the database's promises (it opens, keeps what it acknowledged through a
-power cut, has its tables), that the root key opens every workspace, and that every
-audit trail is whole. Nothing is changed, save tables that are out of date. With
-SQLite the server has to be stopped.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			log, err := s.logger()
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			d, err := s.open(ctx, log)
-			if err != nil {
-				return err
-			}
-			defer d.Close() //nolint:errcheck // it was only read
-			fmt.Fprintf(out, "database   ok   %s, durable writes, tables up to date\n", d.Engine())
-			root, err := s.root(false)
-			if err != nil {
-				return err
-			}
-			st := store.New(d, root, store.Options{})
-			n, err := st.CheckRoot(ctx)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(out, "root key   ok   opens the credentials of %d workspaces\n", n)
-			workspaces, err := st.Workspaces(ctx)
-			if err != nil {
-				return err
-			}
-			for _, w := range workspaces {
-				if _, err := access.VerifyAudit(ctx, d, w.ID); err != nil {
-					return fmt.Errorf("workspace %s: %w", w.Slug, err)
-				}
-			}
-			fmt.Fprintf(out, "audit      ok   %d trails are whole\n", len(workspaces))
-			return nil
-		},
-	}
-	s.flags(cmd)
-	return cmd
-}
-
-func auditCommand() *cobra.Command {
-	var s settings
-	cmd := &cobra.Command{Use: "audit", Short: "Look after the audit trail"}
-	verify := &cobra.Command{
-		Use:   "verify",
-		Short: "Check that every workspace's audit trail is whole",
-		Long: `Check every workspace's audit trail: each record's hash covers the one before it,
-without gaps. It prints the head of each trail; keep that elsewhere, since a cut-off
-end shows only against a head that was kept.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			log, err := s.logger()
-			if err != nil {
-				return err
-			}
-			d, err := s.open(ctx, log)
-			if err != nil {
-				return err
-			}
-			defer d.Close() //nolint:errcheck // it was only read
-			workspaces, err := store.New(d, nil, store.Options{}).Workspaces(ctx)
-			if err != nil {
-				return err
-			}
-			for _, w := range workspaces {
-				head, err := access.VerifyAudit(ctx, d, w.ID)
-				if err != nil {
-					return fmt.Errorf("workspace %s: %w", w.Slug, err)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d\t%s\n", w.Slug, head.Seq, head.Hash)
-			}
-			return nil
-		},
-	}
-	s.flags(verify)
-	cmd.AddCommand(verify)
-	return cmd
 }

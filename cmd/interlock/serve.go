@@ -78,6 +78,7 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 			if err != nil {
 				return err
 			}
+			cfg.AuditExport = s.exportFile()
 			cfg.PublicURL = strings.TrimRight(public, "/")
 			if cfg.PublicURL == "" && !behindProxy {
 				cfg.PublicURL = urlOf(ln, cert != "")
@@ -89,6 +90,7 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 			if err := a.Start(ctx); err != nil {
 				return errors.Join(err, ln.Close(), a.Close())
 			}
+			defer s.listenLocally(ctx, log, a, cfg.Root)()
 			if cfg.Simulator != nil {
 				log.WarnContext(ctx, "a simulator stands in for Microsoft's clouds: nothing reaches a real tenant", "simulator", cfg.Simulator.URL)
 			}
@@ -98,6 +100,7 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 		},
 	}
 	s.flags(cmd)
+	s.exportFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", env("INTERLOCK_ADDR", "127.0.0.1:8080"), "address to listen on (INTERLOCK_ADDR)")
 	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach this server, when not at --addr: needed to ask for admin consent (INTERLOCK_PUBLIC_URL)")

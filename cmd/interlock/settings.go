@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 type settings struct {
 	database string
 	rootKey  string
+	export   string // file of the exported audit heads
 	logLevel string
 	logJSON  bool
 }
@@ -39,6 +41,23 @@ func env(name, other string) string {
 		return v
 	}
 	return other
+}
+
+// exportFlag adds the setting of the commands that export, or check what was exported.
+func (s *settings) exportFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.export, "audit-export", env("INTERLOCK_AUDIT_EXPORT", "beside the root key"),
+		`file to which the signed heads of the audit trails are exported every hour, or "off" (INTERLOCK_AUDIT_EXPORT)`)
+}
+
+// exportFile is the file of the exported audit heads; empty: there is none.
+func (s *settings) exportFile() string {
+	switch s.export {
+	case "off", "":
+		return ""
+	case "beside the root key":
+		return filepath.Join(filepath.Dir(s.rootKey), "interlock-audit-heads.jsonl")
+	}
+	return s.export
 }
 
 // logger writes to standard error, which leaves standard output to answers.

@@ -93,25 +93,64 @@ type Checkpoint struct {
 	Hash string `json:"hash"`
 }
 
-// VerifyAudit walks a workspace's whole trail and returns how far it is. It
-// returns [ErrTampered], naming the first record that is not as it was written,
-// when a record was changed, removed, added or moved, or when one of the
-// checkpoints is not on the trail.
+// auditPage is how many records are verified in one transaction: some 10 ms of work.
+const auditPage = 1000
+
+// VerifyAudit walks a workspace's whole trail, as far as it was at the beginning,
+// and returns how far that is. It returns [ErrTampered], naming the first record
+// that is not as it was written, when a record was changed, removed, added or moved,
+// or when one of the checkpoints is not on the trail.
 func VerifyAudit(ctx context.Context, d *db.DB, workspaceID string, kept ...Checkpoint) (Checkpoint, error) {
-	var at Checkpoint
+	var head Checkpoint
+	var last int64
 	err := d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		at = Checkpoint{}
-		var head Checkpoint
+		head = Checkpoint{}
 		err := tx.QueryRow(ctx, `SELECT seq, hash FROM audit_heads WHERE workspace_id = $1`, workspaceID).Scan(&head.Seq, &head.Hash)
 		if err != nil && !errors.Is(err, db.ErrNoRows) {
 			return err
 		}
-		missing := make(map[Checkpoint]bool, len(kept))
-		for _, c := range kept {
-			missing[c] = c != Checkpoint{}
+		return tx.QueryRow(ctx, `SELECT COALESCE(MAX(seq), 0) FROM audit_log WHERE workspace_id = $1`, workspaceID).Scan(&last)
+	})
+	if err == nil && last != head.Seq {
+		err = fmt.Errorf("record %d is the last, and the head is at %d: %w", last, head.Seq, ErrTampered)
+	}
+	missing := make(map[Checkpoint]bool, len(kept))
+	for _, c := range kept {
+		if c != (Checkpoint{}) {
+			missing[c] = true
 		}
+	}
+	var at Checkpoint
+	for err == nil && at.Seq < head.Seq {
+		var page []Checkpoint
+		page, err = verifyPage(ctx, d, workspaceID, at, head.Seq)
+		for _, c := range page {
+			delete(missing, c)
+			at = c
+		}
+	}
+	if err == nil && at != head {
+		err = fmt.Errorf("record %d is not the head: %w", at.Seq, ErrTampered)
+	}
+	for c := range missing {
+		if err == nil {
+			err = fmt.Errorf("the checkpoint at record %d is not on the trail, which is at record %d: %w", c.Seq, head.Seq, ErrTampered)
+		}
+	}
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("verify the audit trail: %w", err)
+	}
+	return at, nil
+}
+
+// verifyPage verifies the next records behind at, up to the one numbered last, and
+// returns each with its hash.
+func verifyPage(ctx context.Context, d *db.DB, workspaceID string, at Checkpoint, last int64) (page []Checkpoint, err error) {
+	before := at
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		page, at = nil, before
 		rows, err := tx.Query(ctx, `SELECT seq, at, actor_id, actor, action, object, data, hash
-			FROM audit_log WHERE workspace_id = $1 ORDER BY seq`, workspaceID)
+			FROM audit_log WHERE workspace_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, workspaceID, at.Seq, last, auditPage)
 		if err != nil {
 			return err
 		}
@@ -125,25 +164,45 @@ func VerifyAudit(ctx context.Context, d *db.DB, workspaceID string, kept ...Chec
 				return fmt.Errorf("record %d: %w", at.Seq+1, ErrTampered)
 			}
 			at = Checkpoint{Seq: r.Seq, Hash: r.Hash}
-			delete(missing, at)
+			page = append(page, at)
 		}
-		if err := rows.Err(); err != nil {
+		return rows.Err()
+	})
+	if err == nil && len(page) == 0 {
+		err = fmt.Errorf("record %d: %w", at.Seq+1, ErrTampered)
+	}
+	return page, err
+}
+
+// AuditHeads returns how far the trail of each workspace is, by the workspace's id;
+// and the time of the database.
+func AuditHeads(ctx context.Context, d *db.DB) (heads map[string]Checkpoint, at time.Time, err error) {
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		heads = make(map[string]Checkpoint)
+		var now int64
+		if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
 			return err
 		}
-		if at != head {
-			return fmt.Errorf("record %d is the last, and the head is at %d: %w", at.Seq, head.Seq, ErrTampered)
+		at = db.Time(now)
+		rows, err := tx.Query(ctx, `SELECT workspace_id, seq, hash FROM audit_heads`)
+		if err != nil {
+			return err
 		}
-		for c, is := range missing {
-			if is {
-				return fmt.Errorf("the checkpoint at record %d is not on the trail: %w", c.Seq, ErrTampered)
+		defer rows.Close()
+		for rows.Next() {
+			var workspace string
+			var c Checkpoint
+			if err := rows.Scan(&workspace, &c.Seq, &c.Hash); err != nil {
+				return err
 			}
+			heads[workspace] = c
 		}
-		return nil
+		return rows.Err()
 	})
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("verify the audit trail: %w", err)
+		return nil, time.Time{}, fmt.Errorf("heads of the audit trails: %w", err)
 	}
-	return at, nil
+	return heads, at, nil
 }
 
 // AuditTrail returns up to limit records before the record numbered before,

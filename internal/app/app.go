@@ -11,14 +11,17 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
 	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/checkpoint"
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/doctor"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/worker"
 	"github.com/interlock-dev/interlock/internal/httpx"
@@ -55,6 +58,9 @@ type Config struct {
 	SignIn            access.Limits // zero: no limits on guessing
 	RequestsPerMinute int           // of an address; 0: any number
 	StartsPerMinute   int           // of a person; 0: any number
+	// AuditExport is the file that the signed heads of the audit trails are exported
+	// to, at the start and every hour; empty: nowhere.
+	AuditExport string
 	// Demo returns who can sign in to a demo, for its sign-in page; nil: it is none.
 	Demo func() []DemoUser
 	// Proxies are whose X-Forwarded-For is believed; none by default.
@@ -95,6 +101,10 @@ type App struct {
 	worker *worker.Worker
 	server *http.Server
 	log    *slog.Logger
+
+	export string // file of the audit heads; empty: none
+	house  sync.WaitGroup
+	stop   context.CancelFunc // ends what house waits for
 }
 
 // New opens the database, brings its tables up to date and puts the rooms
@@ -167,7 +177,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Demo: cfg.Demo, Simulated: cfg.Simulator != nil, Logger: cfg.Logger,
 	}))
 	return &App{
-		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger,
+		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
@@ -253,7 +263,59 @@ func consentURL(cfg Config) func(tenancy.Connection, string) (string, error) {
 
 // Start recovers what an earlier process left behind and begins to work. It comes
 // before Serve.
-func (a *App) Start(ctx context.Context) error { return a.worker.Start(ctx) }
+func (a *App) Start(ctx context.Context) error {
+	if err := a.worker.Start(ctx); err != nil {
+		return err
+	}
+	if a.export != "" {
+		ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+		a.house.Go(func() { a.keepExporting(ctx) })
+	}
+	return nil
+}
+
+// exportEvery is how often the heads of the audit trails are exported.
+const exportEvery = time.Hour
+
+// keepExporting exports the heads of the audit trails until ctx ends.
+func (a *App) keepExporting(ctx context.Context) {
+	for {
+		if err := a.exportHeads(ctx); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "could not export the heads of the audit trails", "file", a.export, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(exportEvery):
+		}
+	}
+}
+
+func (a *App) exportHeads(ctx context.Context) error {
+	signer, err := doctor.Signer(ctx, a.Store)
+	if err != nil {
+		return err
+	}
+	workspaces, err := a.Store.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	trails, at, err := access.AuditHeads(ctx, a.DB)
+	if err != nil {
+		return err
+	}
+	var heads []checkpoint.Head
+	for _, w := range workspaces {
+		if c, ok := trails[w.ID]; ok {
+			heads = append(heads, checkpoint.Head{Workspace: w.ID, Slug: w.Slug, Seq: c.Seq, Hash: c.Hash})
+		}
+	}
+	if err := checkpoint.Append(a.export, signer, at, heads); err != nil {
+		return err
+	}
+	a.log.InfoContext(ctx, "exported the heads of the audit trails", "file", a.export, "workspaces", len(heads))
+	return nil
+}
 
 // Serve answers on ln until ctx ends. Then it stops: no further requests, no
 // further runs; the runs it has are handed back or waited for.
@@ -285,4 +347,8 @@ const (
 )
 
 // Close releases the database.
-func (a *App) Close() error { return a.DB.Close() }
+func (a *App) Close() error {
+	a.stop()
+	a.house.Wait()
+	return a.DB.Close()
+}

@@ -128,9 +128,10 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	}
 	d.app, err = app.New(ctx, app.Config{
 		Database: cfg.Database, Root: root, Logger: cfg.Logger, PublicURL: d.url(),
-		Simulator: &app.Simulator{URL: d.simulator.URL(), CAFile: d.file("simulator-ca.pem")},
-		Demo:      func() []app.DemoUser { return doors(k.Users) },
-		Lease:     cfg.Lease, Heartbeat: cfg.Heartbeat, Quarantine: cfg.Quarantine, ReapEvery: cfg.ReapEvery, Backoff: cfg.Backoff,
+		Simulator:   &app.Simulator{URL: d.simulator.URL(), CAFile: d.file("simulator-ca.pem")},
+		Demo:        func() []app.DemoUser { return doors(k.Users) },
+		AuditExport: d.file("audit-heads.jsonl"),
+		Lease:       cfg.Lease, Heartbeat: cfg.Heartbeat, Quarantine: cfg.Quarantine, ReapEvery: cfg.ReapEvery, Backoff: cfg.Backoff,
 	})
 	if err != nil {
 		return nil, err

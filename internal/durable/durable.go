@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/natefinch/atomic"
 )
@@ -71,4 +72,21 @@ func syncFolder(path string) error {
 		err = nil
 	}
 	return errors.Join(err, f.Close())
+}
+
+// Rotate moves the file at path out of the way: to path.1, the one there to path.2,
+// and so on. The one numbered keep goes. A file that is not there is left out.
+func Rotate(path string, keep int) error {
+	name := func(n int) string {
+		if n == 0 {
+			return path
+		}
+		return path + "." + strconv.Itoa(n)
+	}
+	for n := keep - 1; n >= 0; n-- {
+		if err := os.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("rotate %s: %w", path, err)
+		}
+	}
+	return syncFolder(path)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/vault"
@@ -23,10 +25,10 @@ type KeyProgress struct {
 
 // KeyStatus is what is sealed by which key.
 type KeyStatus struct {
-	Root      string         `json:"root"`       // id of the root key that seals
-	RootKeys  map[string]int `json:"root_keys"`  // by id of a root key: what it has sealed, of those at hand and of others
-	Workspace []DataKey      `json:"workspaces"` // by slug
-	Rotating  bool           `json:"rotating"`   // a rotation of the data keys has begun and is not finished
+	Root       string         `json:"root"`       // id of the root key that seals
+	RootKeys   map[string]int `json:"root_keys"`  // by id of a root key: what it has sealed, of those at hand and of others
+	Workspaces []DataKey      `json:"workspaces"` // by slug
+	Rotating   bool           `json:"rotating"`   // a rotation of the data keys has begun and is not finished
 }
 
 // DataKey is the key of a workspace.
@@ -39,6 +41,11 @@ type DataKey struct {
 	Sealed   int    `json:"-"`        // credentials in all
 	wrapped  string
 	id       string
+}
+
+// Others are the ids of the root keys besides the one that seals now, in order.
+func (k KeyStatus) Others() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(k.RootKeys)), func(id string) bool { return id == k.Root })
 }
 
 // OnOldRoot is how much is sealed by other root keys than the one that seals now.
@@ -76,11 +83,11 @@ func (s *Store) KeyStatus(ctx context.Context) (KeyStatus, error) {
 		}
 	}
 	var err error
-	if k.Workspace, err = s.dataKeys(ctx); err != nil {
+	if k.Workspaces, err = s.dataKeys(ctx); err != nil {
 		return KeyStatus{}, err
 	}
-	for i := range k.Workspace {
-		w := &k.Workspace[i]
+	for i := range k.Workspaces {
+		w := &k.Workspaces[i]
 		keys, err := s.openKeyset(w.wrapped)
 		var wrong *vault.WrongKeyError
 		if errors.As(err, &wrong) {

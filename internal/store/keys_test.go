@@ -105,9 +105,9 @@ func (s *safe) status(st *store.Store) store.KeyStatus {
 func (s *safe) rotated(when string, st *store.Store, before store.KeyStatus) {
 	s.t.Helper()
 	after := s.status(st)
-	for i, w := range after.Workspace {
-		if w.Old != 0 || w.Rotating || w.ID == before.Workspace[i].ID {
-			s.t.Errorf("%s: workspace %s has key %s, was %s, %d on an old key, rotating: %t", when, w.Slug, w.ID, before.Workspace[i].ID, w.Old, w.Rotating)
+	for i, w := range after.Workspaces {
+		if w.Old != 0 || w.Rotating || w.ID == before.Workspaces[i].ID {
+			s.t.Errorf("%s: workspace %s has key %s, was %s, %d on an old key, rotating: %t", when, w.Slug, w.ID, before.Workspaces[i].ID, w.Old, w.Rotating)
 		}
 	}
 	if after.Rotating {
@@ -122,7 +122,7 @@ func TestRotateKeys(t *testing.T) {
 		if p, err := s.RotateKeys(t.Context(), true, silent); err != nil || p.Total != 6 || p.Done != 0 {
 			t.Errorf("a dry run says %+v, %v", p, err)
 		}
-		if after := s.status(s.Store); after.Workspace[0].ID != before.Workspace[0].ID || after.Rotating {
+		if after := s.status(s.Store); after.Workspaces[0].ID != before.Workspaces[0].ID || after.Rotating {
 			t.Error("a dry run changed a key")
 		}
 		marks := func() (all string) {
@@ -152,7 +152,7 @@ func TestRotateKeys(t *testing.T) {
 		if _, err := s.RotateCredential(t.Context(), s.mei, "kestrel", "conn-0", credential(t, "later")); err != nil {
 			t.Fatal(err)
 		}
-		if k := s.status(s.Store); k.Workspace[0].Old+k.Workspace[1].Old != 0 {
+		if k := s.status(s.Store); k.Workspaces[0].Old+k.Workspaces[1].Old != 0 {
 			t.Errorf("saved by an old key: %+v", k)
 		}
 	})
@@ -397,10 +397,10 @@ func TestUnreadableCredentialKeepsItsKey(t *testing.T) {
 			t.Errorf("%+v, %v", p, err)
 		}
 		k := s.status(s.Store)
-		if w := k.Workspace[0]; !w.Rotating || w.Old != 1 || !k.Rotating {
+		if w := k.Workspaces[0]; !w.Rotating || w.Old != 1 || !k.Rotating {
 			t.Errorf("the key of %s was destroyed: %+v", w.Slug, w)
 		}
-		if w := k.Workspace[1]; w.Rotating || w.Old != 0 {
+		if w := k.Workspaces[1]; w.Rotating || w.Old != 0 {
 			t.Errorf("workspace %s is held up by another's credential: %+v", w.Slug, w)
 		}
 		delete(s.secrets, moved)
