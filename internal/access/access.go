@@ -80,6 +80,14 @@ func NewID() string {
 	return uuid.Must(uuid.NewV7()).String() // never fails: crypto/rand ends the program instead
 }
 
+// FirstID is smaller than every id that was made at t or later: ids sort by time,
+// so a range of them is a range of time without an index of its own. The clock is
+// that of whoever made the id.
+func FirstID(t time.Time) string {
+	ms := max(0, t.UnixMilli())
+	return fmt.Sprintf("%08x-%04x-0000-0000-000000000000", ms>>16&0xffffffff, ms&0xffff)
+}
+
 // maxSlug is the limit of a slug in bytes: it fits a DNS label.
 const maxSlug = 63
 

@@ -35,6 +35,24 @@ func (s Scope) Some() bool { return s.user != "" && s.tenant == "" && !s.all }
 // it holds at the moment of the statement. bind adds an argument to the
 // statement and returns its placeholder.
 func (s Scope) Where(bind func(any) string, workspaceColumn, tenantColumn string) string {
+	return s.where(bind, workspaceColumn, tenantColumn, func(theirs string) string {
+		// A list, so that a planner can start at these few tenants.
+		return tenantColumn + " IN (SELECT st.tenant_id FROM" + theirs + ")"
+	})
+}
+
+// WhereEach returns the same condition for a list that is read in its own order
+// and cut to a page: it is tested row by row, so that no planner collects and
+// sorts all that the member's tenants have.
+func (s Scope) WhereEach(bind func(any) string, workspaceColumn, tenantColumn string) string {
+	return s.where(bind, workspaceColumn, tenantColumn, func(theirs string) string {
+		return "EXISTS (SELECT 1 FROM" + theirs + " AND st.tenant_id = " + tenantColumn + ")"
+	})
+}
+
+// where has some make the condition for a member who sees some tenants: theirs
+// is where those are read from.
+func (s Scope) where(bind func(any) string, workspaceColumn, tenantColumn string, some func(theirs string) string) string {
 	if s.workspace == "" || s.user == "" && s.tenant == "" {
 		return "FALSE"
 	}
@@ -53,8 +71,7 @@ func (s Scope) Where(bind func(any) string, workspaceColumn, tenantColumn string
 	case s.all:
 		return where + " AND EXISTS (SELECT 1 FROM members sm WHERE" + me + " AND sm.all_tenants)"
 	default:
-		// A list, so that a planner can begin at these few tenants.
-		return where + " AND " + tenantColumn + " IN (SELECT st.tenant_id FROM members sm JOIN" + theirs + " WHERE" + me + ")"
+		return where + " AND " + some(" members sm JOIN"+theirs+" WHERE"+me)
 	}
 }
 

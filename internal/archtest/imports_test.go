@@ -101,8 +101,8 @@ type dependency struct {
 }
 
 var dependencies = []dependency{
-	{"database/sql", []string{"internal/db", "internal/gate/internal/queue"}, false, "one door to the database: whoever goes around db.Tx goes around its durability, retries and faults"},
-	{"modernc.org/sqlite", []string{"internal/db"}, false, "the driver of one engine"},
+	{"database/sql", []string{"internal/db", "internal/db/dbtest", "internal/gate/internal/queue"}, false, "one door to the database: whoever goes around db.Tx goes around its durability, retries and faults"},
+	{"modernc.org/sqlite", []string{"internal/db", "internal/db/dbtest"}, false, "the driver of one engine"},
 	{"github.com/jackc/pgx/v5", []string{"internal/db/...", "internal/gate/internal/queue"}, false, "the driver of the other engine"},
 	{"github.com/pressly/goose/v3", []string{"internal/db"}, false, "migrations belong to the door"},
 	{"github.com/natefinch/atomic", []string{"internal/durable"}, false, "files are replaced whole, and their folder synced, in one place"},

@@ -153,6 +153,22 @@ func JudgeAll(t tenancy.Tenant, target Target, now time.Time) []op.Cause {
 	return causes
 }
 
+// Turns returns the moments from which on [JudgeAll] may say something else about
+// a connection although nothing was changed: its credential or the last
+// verification runs out.
+func Turns(c tenancy.Connection) []time.Time {
+	var turns []time.Time
+	if c.CredentialExpiresAt != nil {
+		turns = append(turns, *c.CredentialExpiresAt)
+	}
+	for _, d := range All() {
+		if d.Blockers.MaxAge > 0 && c.VerifiedAt != nil {
+			turns = append(turns, c.VerifiedAt.Add(d.Blockers.MaxAge+time.Microsecond))
+		}
+	}
+	return turns
+}
+
 // listed stands between names in a sentence.
 const listed = ", "
 

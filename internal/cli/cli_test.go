@@ -161,7 +161,7 @@ func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 				`DELETE FROM run_claims WHERE run_id = $1`,
 				`INSERT INTO run_events (run_id, seq, at, kind, text, fence) VALUES ($1, 50, interlock_now(), 'note', 'Reading apps', 1)`,
 				`INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, at) VALUES ($1, 'mobileApps', 1, 'Apps', 'done', 7, 0, 7, '', '{}', interlock_now())`,
-				`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at) SELECT id, workspace_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`,
+				`INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at) SELECT id, workspace_id, tenant_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`,
 			} {
 				if _, err := tx.Exec(ctx, sql, run); err != nil {
 					return err

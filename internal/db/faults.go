@@ -47,6 +47,7 @@ type Point struct {
 	Op    Op
 	Write bool
 	SQL   string // the statement; empty at begin and commit
+	Args  []any  // its arguments
 }
 
 // FaultError is the error of an injected fault.

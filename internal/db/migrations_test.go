@@ -140,3 +140,37 @@ func TestMembersOfOldRows(t *testing.T) {
 		}
 	})
 }
+
+// TestTenantsOfOldRuns: slots, notifications and tenants that were there before
+// they knew of each other are told by the migration.
+func TestTenantsOfOldRuns(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if err := db.DownTo(t.Context(), d, 3); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, d, `INSERT INTO workspaces (id, slug, name, keyset, created_at) VALUES ('w', 'w', 'W', '', 0)`,
+			`INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, created_at)
+				VALUES ('t', 'w', 't', 'T', 't', '', '', 'active', 0), ('u', 'w', 'u', 'U', 'u', '', '', 'active', 0)`)
+		for i, r := range []struct{ state, outcome string }{{"finished", "failed"}, {"finished", "lost"}, {"running", ""}} {
+			execute(t, d, fmt.Sprintf(`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint,
+				parameters, target, initiator_id, initiator, fence, accepted_at, queue_until)
+				VALUES ('r%d', 'w', 't', 'c', '%d', 'o', 'api', '%s', '%s', '', '', '', '', '', 1, 0, 0)`, i, i, r.state, r.outcome))
+		}
+		execute(t, d, `INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at) VALUES ('c', 'r2', '', 1, 0)`,
+			`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at) VALUES ('n', 'w', 'u', 'r0', 0)`)
+		if err := d.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for sql, want := range map[string]string{
+			`SELECT workspace_id || ' ' || tenant_id FROM run_claims`:                "w t",
+			`SELECT tenant_id FROM notifications`:                                    "t",
+			`SELECT latest_run || ' ' || latest_outcome FROM tenants WHERE id = 't'`: "r1 lost",
+			`SELECT latest_run || latest_outcome FROM tenants WHERE id = 'u'`:        "",
+			`SELECT CAST(readiness_until AS TEXT) FROM tenants WHERE id = 't'`:       "0",
+		} {
+			if got := one[string](t, d, sql); got != want {
+				t.Errorf("%s gives %q, want %q", sql, got, want)
+			}
+		}
+	})
+}

@@ -68,7 +68,7 @@ func (t *guarded) Exec(ctx context.Context, sql string, args ...any) (int64, err
 	if err != nil {
 		return 0, t.fail(err)
 	}
-	after, err := t.hooks.before(ctx, Point{Op: OpExec, Write: t.write, SQL: sql})
+	after, err := t.hooks.before(ctx, Point{Op: OpExec, Write: t.write, SQL: sql, Args: args})
 	if err != nil {
 		return 0, t.fail(err)
 	}
@@ -87,7 +87,7 @@ func (t *guarded) Query(ctx context.Context, sql string, args ...any) (Rows, err
 	if err != nil {
 		return nil, t.fail(err)
 	}
-	after, err := t.hooks.before(ctx, Point{Op: OpQuery, Write: t.write, SQL: sql})
+	after, err := t.hooks.before(ctx, Point{Op: OpQuery, Write: t.write, SQL: sql, Args: args})
 	if err != nil {
 		return nil, t.fail(err)
 	}

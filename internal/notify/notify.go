@@ -15,13 +15,13 @@ import (
 // Initiator notes the end of a run for the person who started it, in the
 // transaction that ends it. The words are made from the run when it is read. A
 // second call for the same run changes nothing.
-func Initiator(ctx context.Context, tx db.Tx, workspace, user, run string) error {
+func Initiator(ctx context.Context, tx db.Tx, workspace, tenant, user, run string) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("notification id: %w", err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at)
-		VALUES ($1, $2, $3, $4, interlock_now()) ON CONFLICT (run_id) DO NOTHING`, id.String(), workspace, user, run)
+	_, err = tx.Exec(ctx, `INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, interlock_now()) ON CONFLICT (run_id) DO NOTHING`, id.String(), workspace, tenant, user, run)
 	if err != nil {
 		return fmt.Errorf("notify the starter of run %s: %w", run, err)
 	}

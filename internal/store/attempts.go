@@ -33,7 +33,9 @@ type Attempt struct {
 	Presses    int64
 }
 
-const attemptFrom = ` FROM start_attempts a JOIN tenants t ON t.id = a.tenant_id JOIN workspaces w ON w.id = a.workspace_id`
+// attemptFrom is where attempts are read from, up to the first condition of the
+// reader; see runTables for the joins.
+const attemptFrom = ` FROM start_attempts a CROSS JOIN tenants t CROSS JOIN workspaces w WHERE t.id = a.tenant_id AND w.id = a.workspace_id AND `
 
 const attemptColumns = `a.id, w.slug, t.id, t.slug, t.name, a.operation, a.actor_id, a.actor, a.surface, a.outcome, a.causes,
 	COALESCE(a.run_id, ''), COALESCE(a.holder_id, ''), a.seen, a.target, a.parameters, a.request_id, a.at, a.last_at, a.presses`
@@ -94,7 +96,7 @@ func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id 
 		value = ""
 	}
 	q := new(query)
-	q.add(`SELECT `+attemptColumns+attemptFrom+` WHERE `+scope.Where(q.bind, "a.workspace_id", "a.tenant_id")).add(` AND a.id = %s`, value)
+	q.add(`SELECT `+attemptColumns+attemptFrom+scope.Where(q.bind, "a.workspace_id", "a.tenant_id")).add(` AND a.id = %s`, value)
 	a, err := one(ctx, tx, q, scanAttempt)
 	if err != nil {
 		return Attempt{}, fmt.Errorf("attempt: %w", err)
@@ -127,11 +129,11 @@ func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilte
 		return nil, "", err
 	}
 	attempts, err := read(ctx, s, "list attempts", func(ctx context.Context, tx db.Tx) ([]Attempt, error) {
-		q, err := attemptsQuery(ctx, tx, scope, f, limit)
+		l, err := attemptsList(ctx, tx, scope, f)
 		if err != nil {
 			return nil, err
 		}
-		return all(ctx, tx, q, scanAttempt)
+		return newest(ctx, tx, l, limit+1, scanAttempt)
 	})
 	if err != nil {
 		return nil, "", err
@@ -140,43 +142,47 @@ func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilte
 	return attempts, next, nil
 }
 
-func attemptsQuery(ctx context.Context, tx db.Tx, scope access.Scope, f AttemptFilter, limit int) (*query, error) {
+// outcomes of presses, each a range of the indexes by tenant and by operation.
+var allOutcomes = []span{{text: `a.outcome = 'accepted'`}, {text: `a.outcome = 'deduped'`}, {text: `a.outcome = 'scope_busy'`}, {text: `a.outcome = 'blocked'`}}
+
+func attemptsList(ctx context.Context, tx db.Tx, scope access.Scope, f AttemptFilter) (list, error) {
+	l := list{rows: `SELECT ` + attemptColumns + attemptFrom, table: "start_attempts a", alias: "a", scope: scope}
 	key, err := after("attempts", f.Cursor, 1)
 	if err != nil {
-		return nil, err
+		return list{}, err
 	}
 	tenant, err := tenantOf(ctx, tx, scope, f.Tenant)
 	if err != nil {
-		return nil, err
-	}
-	q := new(query)
-	q.add(scope.Where(q.bind, "a.workspace_id", "a.tenant_id"))
-	if tenant != "" {
-		q.add(` AND a.tenant_id = %s`, tenant)
-	}
-	if f.Operation != "" {
-		q.add(` AND a.operation = %s`, string(f.Operation))
-	}
-	if f.Outcome != "" {
-		q.add(` AND a.outcome = %s`, string(f.Outcome))
+		return list{}, err
 	}
 	if f.Actor == "me" {
 		f.Actor = scope.UserID()
 	}
+	if tenant != "" {
+		l.where(` AND a.tenant_id = %s`, tenant)
+	}
+	if f.Operation != "" {
+		l.where(` AND a.operation = %s`, string(f.Operation))
+	}
+	if f.Outcome != "" {
+		l.where(` AND a.outcome = %s`, string(f.Outcome))
+	}
 	if f.Actor != "" {
-		q.add(` AND a.actor_id = %s`, f.Actor)
+		l.where(` AND a.actor_id = %s`, f.Actor)
 	}
 	if f.Run != "" {
-		q.add(` AND a.run_id = (SELECT r.id FROM runs r WHERE r.workspace_id = %s`, scope.WorkspaceID()).runRef(f.Run).add(`)`)
+		run, err := runID(ctx, tx, scope, f.Run)
+		if err != nil {
+			return list{}, err
+		}
+		l.where(` AND a.run_id = %s`, run)
 	}
 	if key != nil {
-		q.add(` AND a.id < %s`, key[0])
+		l.where(` AND a.id < %s`, key[0])
 	}
-	var ranges []string
-	if tenant+string(f.Operation)+string(f.Outcome)+f.Actor+f.Run == "" {
-		if ranges, err = tenantRanges(ctx, tx, scope, q, "a.tenant_id"); err != nil {
-			return nil, err
-		}
+	l.eachTenant = tenant+f.Actor+f.Run == ""
+	if f.Outcome == "" && f.Actor+f.Run == "" && (tenant != "" || f.Operation != "" || scope.Some()) {
+		l.spans = allOutcomes
 	}
-	return newest(`SELECT `+attemptColumns+attemptFrom, "start_attempts a", "a.id", q, ranges, limit+1), nil
+	return l, nil
 }

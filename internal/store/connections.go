@@ -241,29 +241,6 @@ func (s *Store) scanView(row db.Row, at time.Time) (v ConnectionView, nameKey st
 	return v, nameKey, nil
 }
 
-// Readiness is the state of a tenant at a glance: what would become of work on
-// connection c, its default or nil when it has none among its count of
-// connections; and the causes when it is blocked.
-func (s *Store) Readiness(t tenancy.Tenant, c *tenancy.Connection, count int, at time.Time) (tenancy.Readiness, []op.Cause) {
-	switch t.Status {
-	case tenancy.TenantArchived:
-		return tenancy.Archived, nil
-	case tenancy.TenantOnboarding:
-		return tenancy.BeingOnboarded, nil
-	case tenancy.TenantActive:
-	}
-	if s.opts.Judge == nil { // fail closed
-		return tenancy.NotReady, []op.Cause{{Code: op.PrecheckUnavailable, Phase: op.Admission}}
-	}
-	if causes := s.opts.Judge(t, c, count, at); len(causes) > 0 {
-		return tenancy.NotReady, causes
-	}
-	if c != nil && c.CredentialExpiresAt != nil && c.CredentialExpiresAt.Sub(at) < tenancy.ExpiresSoon {
-		return tenancy.NeedsCare, nil
-	}
-	return tenancy.ReadyToStart, nil
-}
-
 // nothing is an id that no row has.
 const nothing = "-"
 

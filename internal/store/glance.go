@@ -24,12 +24,11 @@ func (s *Store) Glance(ctx context.Context, a access.Actor) (Glance, error) {
 		}
 		// Slots are as few as connections in use; the history of runs is long.
 		q := new(query)
-		q.add(`SELECT COUNT(*) FROM run_claims k JOIN runs r ON r.id = k.run_id WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id"))
+		q.add(`SELECT COUNT(*) FROM run_claims k WHERE ` + scope.Where(q.bind, "k.workspace_id", "k.tenant_id"))
 		if err := tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&g.Active); err != nil {
 			return Glance{}, err
 		}
-		q = notificationsOf(scope, `SELECT COUNT(*) FROM runs r`).add(` AND n.read_at IS NULL`)
-		if err := tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&g.Unread); err != nil {
+		if g.Unread, err = unread(ctx, tx, scope); err != nil {
 			return Glance{}, err
 		}
 		g.Workspaces, err = access.Workspaces(ctx, tx, a)

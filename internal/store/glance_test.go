@@ -20,8 +20,8 @@ func TestGlance(t *testing.T) {
 		var ended op.Run
 		for _, a := range []access.Actor{w.mei, w.ana} {
 			ended = w.run(kestrel, nil)
-			w.exec(`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at) VALUES ($1, $2, $3, $4, 5)`,
-				access.NewID(), kestrel.WorkspaceID, a.ID(), ended.ID)
+			w.exec(`INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at) VALUES ($1, $2, $3, $4, $5, 5)`,
+				access.NewID(), kestrel.WorkspaceID, kestrel.TenantID, a.ID(), ended.ID)
 		}
 		glance := func(a access.Actor) store.Glance {
 			t.Helper()

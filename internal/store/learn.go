@@ -54,7 +54,7 @@ func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error 
 		l.Credential = &refused
 	}
 	set := new(query)
-	set.add(`UPDATE connections SET rev = rev + %s`, rises(c, l))
+	set.add(`UPDATE connections SET rev = rev + %s, judged_rev = 0`, rises(c, l)) // what is known is newer, at the least
 	if l.Consent != nil {
 		if next := consentAfter(c.Consent, *l.Consent); next != c.Consent {
 			set.add(`, consent = %s, consent_at = %s`, string(next), db.Micros(at))

@@ -43,7 +43,7 @@ func (s *Store) Notifications(ctx context.Context, a access.Actor, f Notificatio
 		if err != nil {
 			return nil, err
 		}
-		q := notificationsOf(scope, `SELECT n.id, n.created_at, n.read_at, `+runColumns+runFrom)
+		q := notificationsOf(scope, `SELECT n.id, n.created_at, n.read_at, `+runColumns+` FROM notifications n CROSS JOIN`+runTables+` AND r.id = n.run_id AND `)
 		if f.Unread {
 			q.add(` AND n.read_at IS NULL`)
 		}
@@ -65,11 +65,19 @@ func (s *Store) Notifications(ctx context.Context, a access.Actor, f Notificatio
 	return list, next, nil
 }
 
-// notificationsOf continues a SELECT from runs with the notifications of a member.
-func notificationsOf(scope access.Scope, from string) *query {
+// notificationsOf continues a statement that reads notifications n with the
+// condition that they are a member's own.
+func notificationsOf(scope access.Scope, text string) *query {
 	q := new(query)
-	q.add(from+` JOIN notifications n ON n.run_id = r.id WHERE n.workspace_id = %s AND n.user_id = %s`, scope.WorkspaceID(), scope.UserID())
-	return q.add(` AND ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id"))
+	q.add(text)
+	return q.add(`n.user_id = %s AND `, scope.UserID()).add(scope.WhereEach(q.bind, "n.workspace_id", "n.tenant_id"))
+}
+
+// unread counts the unread notifications of the member whose scope it is.
+func unread(ctx context.Context, tx db.Tx, scope access.Scope) (n int64, err error) {
+	q := notificationsOf(scope, `SELECT COUNT(*) FROM notifications n WHERE n.read_at IS NULL AND `)
+	err = tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&n)
+	return n, err
 }
 
 // UnreadNotifications counts what Notifications would list as unread.
@@ -79,9 +87,7 @@ func (s *Store) UnreadNotifications(ctx context.Context, a access.Actor) (n int6
 		if err != nil {
 			return 0, err
 		}
-		q := notificationsOf(scope, `SELECT COUNT(*) FROM runs r`).add(` AND n.read_at IS NULL`)
-		err = tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&n)
-		return n, err
+		return unread(ctx, tx, scope)
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,10 +14,14 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// runFrom is where runs are read from, with the names that people know things by
+// runTables are where runs are read from, with the names that people know things by
 // and the slot of those that are not finished.
-const runFrom = ` FROM runs r JOIN tenants t ON t.id = r.tenant_id JOIN workspaces w ON w.id = r.workspace_id
-	LEFT JOIN run_claims k ON k.run_id = r.id`
+//
+// SQLite reads tables that are CROSS JOINed in the order in which they stand;
+// without that it may begin at the workspace or the tenant and read all their
+// runs. To PostgreSQL it is a join like any other.
+const runTables = ` runs r CROSS JOIN tenants t CROSS JOIN workspaces w LEFT JOIN run_claims k ON k.run_id = r.id
+	WHERE t.id = r.tenant_id AND w.id = r.workspace_id`
 
 const runColumns = `r.id, r.code, w.slug, t.id, t.slug, t.name, r.operation, r.surface, r.state, r.outcome, r.cause, r.target,
 	r.initiator_id, r.initiator, r.parameters, r.done, r.failed, r.total, r.dispatch, r.fence,
@@ -109,10 +114,25 @@ func (q *query) runRef(ref string) *query {
 	return q.add(` AND r.code = %s`, code)
 }
 
+// runByRef asks for the id of the run with the id or code ref in the scope.
+func runByRef(scope access.Scope, ref string) *query {
+	q := new(query)
+	return q.add(`SELECT r.id FROM runs r WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(ref)
+}
+
+// runID is runByRef for a filter: a run that is not there is [nothing].
+func runID(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (string, error) {
+	id, err := one(ctx, tx, runByRef(scope, ref), scanID)
+	if errors.Is(err, op.ErrNotFound) {
+		return nothing, nil
+	}
+	return id, err
+}
+
 // RunIn returns the run with the id or code ref, in a transaction of the caller's.
 func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (op.Run, error) {
 	q := new(query)
-	q.add(`SELECT ` + runColumns + runFrom + ` WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(ref)
+	q.add(`SELECT ` + runColumns + ` FROM` + runTables + ` AND ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(ref)
 	r, err := one(ctx, tx, q, s.scanRun)
 	if err != nil {
 		return op.Run{}, fmt.Errorf("run: %w", err)
@@ -152,11 +172,11 @@ func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op
 		return nil, "", err
 	}
 	runs, err := read(ctx, s, "list runs", func(ctx context.Context, tx db.Tx) ([]op.Run, error) {
-		q, err := s.runsQuery(ctx, tx, scope, f, limit)
+		l, err := s.runsList(ctx, tx, scope, f)
 		if err != nil {
 			return nil, err
 		}
-		return all(ctx, tx, q, s.scanRun)
+		return newest(ctx, tx, l, limit+1, s.scanRun)
 	})
 	if err != nil {
 		return nil, "", err
@@ -165,137 +185,98 @@ func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op
 	return runs, next, nil
 }
 
-// States and outcomes that f.Active and f.Attention ask for. Each is a range of
-// the index runs_state, and is cut to the page on its own: then no list reads
-// more of the history than it shows. The predicates are literal, so that the
-// planner knows them.
+// The states of runs as ranges of the indexes by state. The predicates are
+// literal, so that the planner knows them.
 var (
-	activeRuns    = []string{`r.state = 'queued' AND r.outcome = ''`, `r.state = 'running' AND r.outcome = ''`, `r.state = 'cancelling' AND r.outcome = ''`}
-	attentionRuns = []string{
-		`r.state = 'finished' AND r.outcome = 'failed'`, `r.state = 'finished' AND r.outcome = 'partial'`,
-		`r.state = 'finished' AND r.outcome = 'blocked'`, `r.state = 'finished' AND r.outcome = 'lost'`,
+	activeRuns = []span{
+		{text: `r.state = 'queued' AND r.outcome = ''`}, {text: `r.state = 'running' AND r.outcome = ''`}, {text: `r.state = 'cancelling' AND r.outcome = ''`},
 	}
-	stalledRuns = `r.state = 'running' AND r.outcome = '' AND r.progress_at < interlock_now() - %s
-		AND (r.waiting_until IS NULL OR r.waiting_until <= interlock_now())`
+	attentionRuns = []span{
+		{text: `r.state = 'finished' AND r.outcome = 'failed'`}, {text: `r.state = 'finished' AND r.outcome = 'partial'`},
+		{text: `r.state = 'finished' AND r.outcome = 'blocked'`}, {text: `r.state = 'finished' AND r.outcome = 'lost'`},
+	}
+	finishedRuns = append([]span{
+		{text: `r.state = 'finished' AND r.outcome = 'succeeded'`}, {text: `r.state = 'finished' AND r.outcome = 'cancelled'`},
+	}, attentionRuns...)
+	allRuns = append(slices.Clone(activeRuns), finishedRuns...)
 )
+
+// stalledRuns are those that live and make no progress.
+func (s *Store) stalledRuns() span {
+	return span{`r.state = 'running' AND r.outcome = '' AND r.progress_at < interlock_now() - %s
+		AND (r.waiting_until IS NULL OR r.waiting_until <= interlock_now())`, []any{s.opts.StalledAfter.Microseconds()}}
+}
 
 // clockSlack is by how much the clock that made a run's id may differ from the
 // database's, which says when the run was accepted.
 const clockSlack = 48 * time.Hour
 
-func (s *Store) runsQuery(ctx context.Context, tx db.Tx, scope access.Scope, f RunFilter, limit int) (*query, error) {
+func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f RunFilter) (list, error) {
+	l := list{rows: `SELECT ` + runColumns + ` FROM` + runTables + ` AND `, table: "runs r", alias: "r", scope: scope}
 	key, err := after("runs", f.Cursor, 1)
 	if err != nil {
-		return nil, err
+		return list{}, err
 	}
 	if column, _ := access.Ref(f.Connection); f.Connection != "" && column == "slug" && f.Tenant == "" {
-		return nil, &op.FieldError{Field: "connection", Detail: "is a name that is unique in a tenant only: add the tenant, or give the connection's id"}
+		return list{}, &op.FieldError{Field: "connection", Detail: "is a name that is unique in a tenant only: add the tenant, or give the connection's id"}
 	}
 	tenant, err := tenantOf(ctx, tx, scope, f.Tenant)
 	if err != nil {
-		return nil, err
+		return list{}, err
 	}
 	connection, err := idOf(ctx, tx, f.Connection, `SELECT id FROM connections WHERE tenant_id = %s AND deleted_at IS NULL`, tenant)
 	if err != nil {
-		return nil, err
-	}
-	conditions := new(query)
-	conditions.add(scope.Where(conditions.bind, "r.workspace_id", "r.tenant_id"))
-	if tenant != "" {
-		conditions.add(` AND r.tenant_id = %s`, tenant)
-	}
-	if connection != "" {
-		conditions.add(` AND r.connection_id = %s`, connection)
-	}
-	if f.Operation != "" {
-		conditions.add(` AND r.operation = %s`, string(f.Operation))
-	}
-	if f.State != "" {
-		conditions.add(` AND r.state = %s`, string(f.State))
-	}
-	if f.Outcome != "" { // only finished runs have one; the index begins with the state
-		conditions.add(` AND r.state = 'finished' AND r.outcome = %s`, string(f.Outcome))
+		return list{}, err
 	}
 	if f.Initiator == "me" {
 		f.Initiator = scope.UserID()
 	}
+	if tenant != "" {
+		l.where(` AND r.tenant_id = %s`, tenant)
+	}
+	if connection != "" {
+		l.where(` AND r.connection_id = %s`, connection)
+	}
+	if f.Operation != "" {
+		l.where(` AND r.operation = %s`, string(f.Operation))
+	}
+	if f.State != "" {
+		l.where(` AND r.state = %s`, string(f.State))
+	}
+	if f.State != "" && f.State != op.Finished { // only finished runs have an outcome
+		l.where(` AND r.outcome = ''`)
+	}
+	if f.Outcome != "" { // the indexes begin with the state
+		l.where(` AND r.state = 'finished' AND r.outcome = %s`, string(f.Outcome))
+	}
 	if f.Initiator != "" {
-		conditions.add(` AND r.initiator_id = %s`, f.Initiator)
+		l.where(` AND r.initiator_id = %s`, f.Initiator)
 	}
 	// Ids sort by time, so they bound what is read; the time itself decides.
 	if !f.Since.IsZero() {
-		conditions.add(` AND r.accepted_at >= %s AND r.id >= %s`, db.Micros(f.Since), idAt(f.Since.Add(-clockSlack)))
+		l.where(` AND r.accepted_at >= %s AND r.id >= %s`, db.Micros(f.Since), access.FirstID(f.Since.Add(-clockSlack)))
 	}
 	if !f.Until.IsZero() {
-		conditions.add(` AND r.accepted_at < %s AND r.id < %s`, db.Micros(f.Until), idAt(f.Until.Add(clockSlack)))
+		l.where(` AND r.accepted_at < %s AND r.id < %s`, db.Micros(f.Until), access.FirstID(f.Until.Add(clockSlack)))
 	}
 	if key != nil {
-		conditions.add(` AND r.id < %s`, key[0])
+		l.where(` AND r.id < %s`, key[0])
 	}
 
-	var ranges []string
-	if f.Active {
-		ranges = activeRuns
+	l.eachTenant = tenant+connection+f.Initiator == ""
+	switch {
+	case f.Active && f.Attention: // of the ones that live only those that stand still
+		l.spans = []span{s.stalledRuns()}
+	case f.Active:
+		l.spans = activeRuns
+	case f.Attention:
+		l.spans = append(slices.Clone(attentionRuns), s.stalledRuns())
+	case f.State == op.Finished && f.Outcome == "":
+		l.spans = finishedRuns
+	case f.Operation != "" && f.State == "" && f.Outcome == "" && l.eachTenant && !scope.Some():
+		l.spans = allRuns // the index by operation goes on with the state
 	}
-	if f.Attention {
-		if f.Active { // of the ones that live only those that stand still
-			ranges = nil
-		} else {
-			ranges = slices.Clone(attentionRuns)
-		}
-		ranges = append(ranges, fmt.Sprintf(stalledRuns, conditions.bind(s.opts.StalledAfter.Microseconds())))
-	}
-	if ranges == nil && tenant+connection+string(f.Operation)+string(f.State)+string(f.Outcome)+f.Initiator == "" {
-		if ranges, err = tenantRanges(ctx, tx, scope, conditions, "r.tenant_id"); err != nil {
-			return nil, err
-		}
-	}
-	return newest(`SELECT `+runColumns+runFrom, "runs r", "r.id", conditions, ranges, limit+1), nil
-}
-
-// newest completes a statement that lists rows with the newest ids first. Where
-// there are ranges, each of them is cut to the limit on its own, so that each
-// reads no more of its index than the page may show.
-func newest(list, table, id string, where *query, ranges []string, limit int) *query {
-	order := ` ORDER BY ` + id + ` DESC LIMIT ` + where.bind(limit)
-	q := &query{args: where.args}
-	if ranges == nil {
-		return q.add(list + ` WHERE ` + where.text.String() + order)
-	}
-	parts := make([]string, len(ranges))
-	for i, r := range ranges {
-		parts[i] = `SELECT * FROM (SELECT ` + id + ` FROM ` + table + ` WHERE ` + where.text.String() + ` AND ` + r + order + `) part`
-	}
-	return q.add(list + ` WHERE ` + id + ` IN (` + strings.Join(parts, ` UNION ALL `) + `)` + order)
-}
-
-// maxRanges bounds the length of a statement.
-const maxRanges = 100
-
-// tenantRanges are the tenants of a member who sees only some, one range each;
-// nil for everyone else, and for members of so many that walking down the whole
-// list finds theirs soon.
-func tenantRanges(ctx context.Context, tx db.Tx, scope access.Scope, q *query, column string) ([]string, error) {
-	if !scope.Some() {
-		return nil, nil
-	}
-	visible := new(query)
-	visible.add(`SELECT t.id FROM tenants t WHERE `+scope.Where(visible.bind, "t.workspace_id", "t.id")).add(` LIMIT %s`, maxRanges+1)
-	ids, err := all(ctx, tx, visible, scanID)
-	if err != nil || len(ids) == 0 || len(ids) > maxRanges {
-		return nil, err
-	}
-	ranges := make([]string, len(ids))
-	for i, id := range ids {
-		ranges[i] = column + ` = ` + q.bind(id)
-	}
-	return ranges, nil
-}
-
-// idAt is smaller than every id that was made at t or later.
-func idAt(t time.Time) string {
-	ms := max(0, t.UnixMilli())
-	return fmt.Sprintf("%08x-%04x-0000-0000-000000000000", ms>>16&0xffffffff, ms&0xffff)
+	return l, nil
 }
 
 // Items returns the lines of a run's results in the order in which they came.
@@ -366,7 +347,7 @@ func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, a
 // first 200 presses that joined it.
 func (s *Store) JoinedAttempts(ctx context.Context, scope access.Scope, runRef string) ([]Attempt, error) {
 	return ofRun(ctx, s, scope, runRef, "list joined attempts", func(q *query, run string) {
-		q.add(`SELECT `+attemptColumns+attemptFrom+` WHERE a.run_id = %s AND a.outcome = 'deduped' ORDER BY a.id LIMIT %s`, run, maxLimit)
+		q.add(`SELECT `+attemptColumns+attemptFrom+`a.run_id = %s AND a.outcome = 'deduped' ORDER BY a.id LIMIT %s`, run, maxLimit)
 	}, scanAttempt)
 }
 
@@ -375,13 +356,11 @@ func ofRun[T any](ctx context.Context, s *Store, scope access.Scope, runRef, wha
 	build func(q *query, run string), scan func(db.Row) (T, error),
 ) ([]T, error) {
 	return read(ctx, s, what, func(ctx context.Context, tx db.Tx) ([]T, error) {
-		q := new(query)
-		q.add(`SELECT r.id FROM runs r WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(runRef)
-		run, err := one(ctx, tx, q, scanID)
+		run, err := one(ctx, tx, runByRef(scope, runRef), scanID)
 		if err != nil {
 			return nil, err
 		}
-		q = new(query)
+		q := new(query)
 		build(q, run)
 		return all(ctx, tx, q, scan)
 	})

@@ -340,7 +340,8 @@ func TestNotifications(t *testing.T) {
 		kestrel, marlow := w.connection(w.mei, "kestrel", "first"), w.connection(w.mei, "marlow", "second")
 		notify := func(c tenancy.Connection, to access.Actor) string {
 			r, id := w.run(c, nil), access.NewID()
-			w.exec(`INSERT INTO notifications (id, workspace_id, user_id, run_id, created_at) VALUES ($1, $2, $3, $4, 5)`, id, c.WorkspaceID, to.ID(), r.ID)
+			w.exec(`INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at) VALUES ($1, $2, $3, $4, $5, 5)`,
+				id, c.WorkspaceID, c.TenantID, to.ID(), r.ID)
 			return id
 		}
 		first, second, third := notify(kestrel, w.mei), notify(kestrel, w.ana), notify(marlow, w.ana)

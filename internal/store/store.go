@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,10 @@ type Options struct {
 	// the gate judges by. connection is the tenant's default, or nil when it has
 	// none among its count of connections. nil: nothing is ever ready.
 	Judge func(t tenancy.Tenant, connection *tenancy.Connection, count int, now time.Time) []op.Cause
+
+	// Turns returns when Judge may change its mind about a connection by itself,
+	// because something runs out. nil: it never does.
+	Turns func(c tenancy.Connection) []time.Time
 
 	// ConsentURL returns the provider's page on which an administrator of the
 	// connection's directory consents. The provider hands state back with the
@@ -101,6 +106,23 @@ func (q *query) bind(v any) string {
 	q.args = append(q.args, v)
 	return "$" + strconv.Itoa(len(q.args))
 }
+
+// in adds a list of values in brackets; there must be one at least. The last one
+// is repeated until there are a power of two: a text of each length would fill
+// the caches of prepared statements.
+func (q *query) in(values []string) *query {
+	for i := range roundUp(len(values)) {
+		sep := ", "
+		if i == 0 {
+			sep = "("
+		}
+		q.add(sep+`%s`, values[min(i, len(values)-1)])
+	}
+	return q.add(`)`)
+}
+
+// roundUp is the smallest power of two that is not below n.
+func roundUp(n int) int { return 1 << bits.Len(uint(max(n, 1)-1)) }
 
 // all runs q and scans every row.
 func all[T any](ctx context.Context, tx db.Tx, q *query, scan func(db.Row) (T, error)) ([]T, error) {

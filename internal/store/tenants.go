@@ -90,8 +90,8 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 			return nil, err
 		}
 		var found []tenantFound
-		// Readiness is judged in Go, so a page that asks for one kind may need
-		// several batches of the index.
+		// Readiness is found by what was judged before and judged again here: the few
+		// tenants that it does not fit any more may cost another batch.
 		for batch, place := limit+1, key; len(found) <= limit; batch = maxLimit {
 			more, err := s.tenantBatch(ctx, tx, tenantsQuery(scope, f, place, batch), at)
 			if err != nil {
@@ -156,31 +156,53 @@ type tenantFound struct {
 	active, latest string   // run ids
 }
 
+// tenantRows are what tenantBatch reads, up to the conditions.
+const tenantRows = `SELECT ` + tenantColumns + `, t.name_key,
+	(SELECT COUNT(*) FROM connections n WHERE n.tenant_id = t.id AND n.deleted_at IS NULL),
+	(SELECT d.id FROM connections d WHERE d.tenant_id = t.id AND d.is_default AND d.deleted_at IS NULL),
+	(SELECT MAX(k.run_id) FROM run_claims k WHERE k.workspace_id = t.workspace_id AND k.tenant_id = t.id),
+	(SELECT r.id FROM runs r WHERE r.tenant_id = t.id ORDER BY r.id DESC LIMIT 1)
+	FROM tenants t WHERE `
+
+const tenantOrder = ` ORDER BY t.name_key, t.id LIMIT %s`
+
 func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int) *query {
 	q := new(query)
-	q.add(`SELECT ` + tenantColumns + `, t.name_key,
-		(SELECT COUNT(*) FROM connections n WHERE n.tenant_id = t.id AND n.deleted_at IS NULL),
-		(SELECT d.id FROM connections d WHERE d.tenant_id = t.id AND d.is_default AND d.deleted_at IS NULL),
-		(SELECT MAX(k.run_id) FROM connections h JOIN run_claims k ON k.scope = h.id WHERE h.tenant_id = t.id),
-		(SELECT r.id FROM runs r WHERE r.tenant_id = t.id ORDER BY r.id DESC LIMIT 1)
-		FROM tenants t WHERE ` + scope.Where(q.bind, "t.workspace_id", "t.id"))
+	q.add(tenantRows)
+	var where span
+	and := func(text string, args ...any) {
+		where.text += ` AND ` + text
+		where.args = append(where.args, args...)
+	}
 	if f.Query != "" {
-		pattern := q.bind(contains(f.Query))
-		q.add(` AND (t.name_key LIKE ` + pattern + ` ESCAPE '\' OR t.domain LIKE ` + pattern + ` ESCAPE '\')`)
+		pattern := contains(f.Query)
+		and(`(t.name_key LIKE %s ESCAPE '\' OR t.domain LIKE %s ESCAPE '\')`, pattern, pattern)
 	}
 	if f.Status != "" {
-		q.add(` AND t.status = %s`, string(f.Status))
+		and(`t.status = %s`, string(f.Status))
 	}
-	if f.Latest != "" {
-		q.add(` AND (SELECT r.outcome FROM runs r WHERE r.tenant_id = t.id ORDER BY r.id DESC LIMIT 1) = %s`, string(f.Latest))
+	if f.Latest != "" { // of the newest run, also when that has not ended
+		and(`t.latest_outcome = %s AND NOT EXISTS (SELECT 1 FROM run_claims k
+			WHERE k.workspace_id = t.workspace_id AND k.tenant_id = t.id AND k.run_id > t.latest_run)`, string(f.Latest))
 	}
 	if f.Active {
-		q.add(` AND EXISTS (SELECT 1 FROM connections h JOIN run_claims k ON k.scope = h.id WHERE h.tenant_id = t.id)`)
+		and(`t.id IN (SELECT k.tenant_id FROM run_claims k WHERE k.workspace_id = %s)`, scope.WorkspaceID())
 	}
 	if key != nil {
-		q.add(` AND (t.name_key, t.id) > (%s, %s)`, key[0], key[1])
+		and(`(t.name_key, t.id) > (%s, %s)`, key[0], key[1])
 	}
-	return q.add(` ORDER BY t.name_key, t.id LIMIT %s`, limit)
+	if f.Readiness == "" {
+		return q.add(scope.Where(q.bind, "t.workspace_id", "t.id")).add(where.text, where.args...).add(tenantOrder, limit)
+	}
+	q.add(`t.id IN (`)
+	for i, s := range append([]span{{`t.readiness = %s`, []any{string(f.Readiness)}}}, unsettled(scope.WorkspaceID())...) {
+		if i > 0 {
+			q.add(` UNION ALL `)
+		}
+		q.add(`SELECT * FROM (SELECT t.id FROM tenants t WHERE `).add(scope.Where(q.bind, "t.workspace_id", "t.id")).
+			add(where.text, where.args...).add(` AND `+s.text, s.args...).add(tenantOrder+`) part`, limit)
+	}
+	return q.add(`)`+tenantOrder, limit)
 }
 
 // tenantBatch runs a tenantsQuery and judges what it finds.
@@ -256,18 +278,6 @@ func (s *Store) withRuns(ctx context.Context, tx db.Tx, found []tenantFound) ([]
 		views[i] = f.TenantView
 	}
 	return views, nil
-}
-
-// in appends a list of values in brackets.
-func (q *query) in(values []string) *query {
-	for i, v := range values {
-		sep := ", "
-		if i == 0 {
-			sep = "("
-		}
-		q.add(sep+`%s`, v)
-	}
-	return q.add(`)`)
 }
 
 func keys[V any](m map[string]V) []string {

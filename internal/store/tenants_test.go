@@ -22,7 +22,7 @@ func TestTenants(t *testing.T) {
 		old := w.run(c, nil)
 		active := w.run(c, func(r *op.Run) { r.State, r.Outcome = op.Running, "" })
 		w.connection(w.mei, "marlow", "third")
-		w.exec(`UPDATE connections SET credential_expires_at = interlock_now() + 1000000 WHERE slug = 'third'`)
+		w.exec(`UPDATE connections SET credential_expires_at = interlock_now() + 1000000, rev = rev + 1 WHERE slug = 'third'`)
 		w.tenant(w.mei, "Åre Alpine", "are")
 		if _, err := w.CreateTenant(ctx, w.mei, store.NewTenant{Name: "Tern Bay", Domain: "tern.example", DirectoryID: guid("tern"), OnboardingStep: "connect"}); err != nil {
 			t.Fatal(err)

@@ -211,7 +211,10 @@ func (w *world) run(c tenancy.Connection, edit func(*op.Run)) op.Run {
 		r.Initiator.ID, r.Initiator.Name, r.Fence, db.Micros(r.AcceptedAt), micros(r.BeganAt), micros(r.ProgressAt), micros(r.WaitingUntil))
 	if r.State != op.Finished {
 		lease := db.Micros(time.Now().Add(time.Minute))
-		w.exec(`INSERT INTO run_claims (scope, run_id, fingerprint, fence, lease_until, sent_at) VALUES ($1, $2, 'f', 1, $3, 0)`, c.ID, r.ID, lease)
+		w.exec(`INSERT INTO run_claims (scope, run_id, fingerprint, fence, lease_until, sent_at, workspace_id, tenant_id)
+			VALUES ($1, $2, 'f', 1, $3, 0, $4, $5)`, c.ID, r.ID, lease, c.WorkspaceID, c.TenantID)
+	} else {
+		w.ended(r.ID, r.Outcome)
 	}
 	return r
 }
@@ -220,6 +223,14 @@ func (w *world) finish(r op.Run) {
 	w.t.Helper()
 	w.exec(`DELETE FROM run_claims WHERE run_id = $1`, r.ID)
 	w.exec(`UPDATE runs SET state = 'finished', outcome = 'succeeded' WHERE id = $1`, r.ID)
+	w.ended(r.ID, op.RunSucceeded)
+}
+
+// ended notes the end of a run with its tenant, as the end of a run does.
+func (w *world) ended(run string, outcome op.RunOutcome) {
+	w.t.Helper()
+	w.exec(`UPDATE tenants SET latest_run = $1, latest_outcome = $2 WHERE latest_run < $1 AND id = (SELECT r.tenant_id FROM runs r WHERE r.id = $1)`,
+		run, string(outcome))
 }
 
 func micros(t *time.Time) *int64 {

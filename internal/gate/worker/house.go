@@ -54,9 +54,6 @@ func (w *watch) silent(run string, fence, heartbeat int64) time.Duration {
 	return time.Since(s.since)
 }
 
-// sweepEvery is how often old records are looked for.
-const sweepEvery = time.Hour
-
 // stopEvery is how often a node that works looks whether it has to stop a run: a
 // person who cancels waits for that long and for the current read.
 const stopEvery = time.Second
@@ -83,7 +80,11 @@ func (w *Worker) keepHouse(ctx context.Context) {
 	every(w.cfg.ReapEvery, "slots with a worker", w.reapRound)
 	every(w.cfg.ReapEvery, "runs in line", w.spare(w.lineRound))
 	every(stopEvery, "runs to stop", w.stopRound)
-	every(sweepEvery, "old records", w.sweep)
+	every(settleEvery, "readiness of tenants", func(ctx context.Context) error {
+		_, err := w.store.SettleReadiness(ctx)
+		return err
+	})
+	w.house.Go(func() { w.keepRecords(ctx) })
 }
 
 // share is the part of the time that looks through a long line may take: one in it.

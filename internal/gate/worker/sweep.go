@@ -10,70 +10,141 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// How long records are kept. Idempotency keys live until a day after their run
-// has ended, refusals for 90 days, runs and accepted attempts for 400 days.
+// How long records are kept. The audit trail is kept for ever.
 const (
-	keepKeys     = 24 * time.Hour
-	keepRefusals = 90 * 24 * time.Hour
-	keepRuns     = 400 * 24 * time.Hour
-	sweepBatch   = 500
+	keepKeys     = 24 * time.Hour       // idempotency keys, from the end of their run
+	keepRefusals = 90 * 24 * time.Hour  // from the last press that the record stands for
+	keepRuns     = 400 * 24 * time.Hour // runs with all that belongs to them, from their end
 )
 
-// sweeps delete at most sweepBatch rows each time they run; $1 is the age in microseconds.
-var sweeps = []struct {
+// A sweep deletes records that are older than they have to be kept, the oldest
+// first. Its statement starts at the oldest end of an index, so that a round
+// with nothing to delete reads next to nothing.
+type sweep struct {
 	what string
-	age  time.Duration
+	keep time.Duration
+	// sql deletes at most $1 rows that are older than the time $2, in
+	// microseconds. byID: $3 is the smallest id that was made at that time, for
+	// tables whose rows are found by an id that sorts by time.
 	sql  string
-}{
-	{"idempotency keys", keepKeys, `DELETE FROM idempotency_keys WHERE run_id IN (
-		SELECT k.run_id FROM idempotency_keys k LEFT JOIN runs r ON r.id = k.run_id
-		WHERE r.id IS NULL OR r.ended_at < interlock_now() - $1 LIMIT $2)`},
-	{"refusals", keepRefusals, `DELETE FROM start_attempts WHERE id IN (
-		SELECT id FROM start_attempts WHERE outcome IN ('blocked', 'scope_busy') AND last_at < interlock_now() - $1 LIMIT $2)`},
-	{"results of old runs", keepRuns, `DELETE FROM run_items WHERE run_id IN (
-		SELECT id FROM runs WHERE state = 'finished' AND ended_at < interlock_now() - $1 LIMIT $2)`},
-	{"timelines of old runs", keepRuns, `DELETE FROM run_events WHERE run_id IN (
-		SELECT id FROM runs WHERE state = 'finished' AND ended_at < interlock_now() - $1 LIMIT $2)`},
-	{"attempts of old runs", keepRuns, `DELETE FROM start_attempts WHERE run_id IN (
-		SELECT id FROM runs WHERE state = 'finished' AND ended_at < interlock_now() - $1 LIMIT $2)`},
-	{"notifications of old runs", keepRuns, `DELETE FROM notifications WHERE run_id IN (
-		SELECT id FROM runs WHERE state = 'finished' AND ended_at < interlock_now() - $1 LIMIT $2)`},
-	{"old runs", keepRuns, `DELETE FROM runs WHERE id IN (
-		SELECT r.id FROM runs r WHERE r.state = 'finished' AND r.ended_at < interlock_now() - $1
-		AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run_id = r.id)
-		AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = r.id)
-		AND NOT EXISTS (SELECT 1 FROM start_attempts a WHERE a.run_id = r.id) LIMIT $2)`},
+	byID bool
 }
 
-// sweep deletes what is older than it has to be kept, in small transactions.
+// sweeps run in this order: a run goes when nothing points at it any more.
+var sweeps = []sweep{
+	{"idempotency keys", keepKeys, `DELETE FROM idempotency_keys WHERE (workspace_id, actor_id, key) IN (
+		SELECT k.workspace_id, k.actor_id, k.key FROM idempotency_keys k LEFT JOIN runs r ON r.id = k.run_id
+		WHERE k.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY k.run_id LIMIT $1)`, true},
+	{"refusals", keepRefusals, `DELETE FROM start_attempts WHERE id IN (
+		SELECT a.id FROM start_attempts a WHERE a.run_id IS NULL AND a.last_at < $2 ORDER BY a.last_at LIMIT $1)`, false},
+	{"results of old runs", keepRuns, `DELETE FROM run_items WHERE (run_id, key) IN (
+		SELECT i.run_id, i.key FROM run_items i LEFT JOIN runs r ON r.id = i.run_id
+		WHERE i.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY i.run_id, i.key LIMIT $1)`, true},
+	{"timelines of old runs", keepRuns, `DELETE FROM run_events WHERE (run_id, seq) IN (
+		SELECT e.run_id, e.seq FROM run_events e LEFT JOIN runs r ON r.id = e.run_id
+		WHERE e.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY e.run_id, e.seq LIMIT $1)`, true},
+	{"attempts of old runs", keepRuns, `DELETE FROM start_attempts WHERE id IN (
+		SELECT a.id FROM start_attempts a LEFT JOIN runs r ON r.id = a.run_id
+		WHERE a.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY a.run_id, a.id LIMIT $1)`, true},
+	{"notifications of old runs", keepRuns, `DELETE FROM notifications WHERE id IN (
+		SELECT n.id FROM notifications n LEFT JOIN runs r ON r.id = n.run_id
+		WHERE n.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY n.run_id LIMIT $1)`, true},
+	{"old runs", keepRuns, `DELETE FROM runs WHERE id IN (
+		SELECT r.id FROM runs r WHERE r.id < $3 AND r.ended_at < $2
+		AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run_id = r.id)
+		AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = r.id)
+		AND NOT EXISTS (SELECT 1 FROM start_attempts a WHERE a.run_id = r.id) ORDER BY r.id LIMIT $1)`, true},
+}
+
+// When old records are looked for. The first time comes soon, so that a server
+// that is restarted every night sweeps too.
+const (
+	firstSweep = 2 * time.Minute
+	sweepEvery = time.Hour
+)
+
+// settleEvery is how often readiness that is out of date is judged anew.
+const settleEvery = 10 * time.Second
+
+// keepRecords sweeps until ctx ends.
+func (w *Worker) keepRecords(ctx context.Context) {
+	for wait := firstSweep; ; wait = sweepEvery {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
+			w.cfg.Logger.WarnContext(ctx, "could not sweep old records", "error", err)
+		}
+	}
+}
+
+// sweep deletes everything that is older than it has to be kept.
 func (w *Worker) sweep(ctx context.Context) error {
 	for _, s := range sweeps {
-		for {
-			var n int64
-			err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-				n, err = tx.Exec(ctx, s.sql, s.age.Microseconds(), sweepBatch)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.what, err)
+		err := w.inBatches(ctx, func(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
+			var now int64
+			if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
+				return 0, err
 			}
-			if n == 0 {
-				break
+			before := db.Time(now).Add(-s.keep)
+			args := []any{limit, db.Micros(before)}
+			if s.byID {
+				args = append(args, access.FirstID(before))
 			}
-		}
-	}
-	for {
-		var n int64
-		err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-			n, err = store.SweepGenerations(ctx, tx, sweepBatch)
-			return err
+			return tx.Exec(ctx, s.sql, args...)
 		})
 		if err != nil {
-			return fmt.Errorf("rows that nobody can read: %w", err)
-		}
-		if n < sweepBatch {
-			break
+			return fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
+	if err := w.inBatches(ctx, store.SweepGenerations); err != nil {
+		return fmt.Errorf("rows that nobody can read: %w", err)
+	}
 	return access.SweepSignIns(ctx, w.db)
+}
+
+// A batch is as large as fits in batchTime on this machine: SQLite's one writer
+// serves nobody else meanwhile.
+const (
+	batchTime            = 20 * time.Millisecond
+	minBatch, firstBatch = 10, 100
+	maxBatch             = 2000
+)
+
+// inBatches deletes in small transactions until one finds fewer rows than it
+// might delete. Between two of them it leaves the database to others for as long
+// as it has used it.
+func (w *Worker) inBatches(ctx context.Context, remove func(ctx context.Context, tx db.Tx, limit int64) (int64, error)) error {
+	for batch := int64(firstBatch); ; {
+		var n int64
+		var took time.Duration
+		err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+			began := time.Now() // the wait for the writer is not our doing
+			n, err = remove(ctx, tx, batch)
+			took = time.Since(began)
+			return err
+		})
+		if err != nil || n < batch {
+			return err
+		}
+		batch = nextBatch(batch, took)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(took):
+		}
+	}
+}
+
+// nextBatch is how many rows to delete at a time after a batch took so long.
+func nextBatch(batch int64, took time.Duration) int64 {
+	switch {
+	case took > batchTime:
+		return max(minBatch, batch*int64(batchTime)/int64(took))
+	case took < batchTime/2:
+		return min(maxBatch, batch*2)
+	}
+	return batch
 }

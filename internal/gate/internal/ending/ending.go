@@ -25,7 +25,12 @@ func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 			return err
 		}
 	}
-	if err := notify.Initiator(ctx, tx, c.Workspace, c.Initiator.ID, c.RunID); err != nil {
+	if err := notify.Initiator(ctx, tx, c.Workspace, c.Tenant, c.Initiator.ID, c.RunID); err != nil {
+		return err
+	}
+	// How the tenant's newest run ended stands with the tenant, for lists of tenants.
+	if _, err := tx.Exec(ctx, `UPDATE tenants SET latest_run = $2, latest_outcome = $3 WHERE id = $1 AND latest_run < $2`,
+		c.Tenant, c.RunID, string(e.Outcome)); err != nil {
 		return err
 	}
 	data := map[string]any{"operation": c.Operation, "outcome": e.Outcome, "fence": c.Fence}

@@ -81,9 +81,9 @@ func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Ad
 	} else if err != nil {
 		return "", 0, 0, fmt.Errorf("lock the connection: %w", err)
 	}
-	took, err := tx.Exec(ctx, `INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at)
-		VALUES ($1, $2, $3, $4, interlock_now()) ON CONFLICT (scope) DO NOTHING`,
-		n.Connection, n.ID, n.Fingerprint, fence)
+	took, err := tx.Exec(ctx, `INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at, workspace_id, tenant_id)
+		VALUES ($1, $2, $3, $4, interlock_now(), $5, $6) ON CONFLICT (scope) DO NOTHING`,
+		n.Connection, n.ID, n.Fingerprint, fence, n.Workspace, n.Tenant)
 	if err != nil {
 		return "", 0, 0, fmt.Errorf("take the scope: %w", err)
 	}

@@ -1,0 +1,200 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+	"unsafe"
+
+	"github.com/jackc/pgx/v5"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/interlock-dev/interlock/internal/db"
+)
+
+// Statement is one that a transaction has run.
+type Statement struct {
+	SQL   string
+	Args  []any
+	Write bool // in a transaction that may write
+}
+
+// Recording keeps the statements that run through a database.
+type Recording struct {
+	mu   sync.Mutex
+	list []Statement
+}
+
+// Record keeps the statements of the transactions that begin on d from now on.
+// It takes the place of faults.
+func Record(d *db.DB) *Recording {
+	r := new(Recording)
+	d.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
+		if p.SQL != "" {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.list = append(r.list, Statement{p.SQL, p.Args, p.Write})
+		}
+		return db.NoFault
+	}))
+	return r
+}
+
+// Take returns the statements since the last Take.
+func (r *Recording) Take() []Statement {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.list
+	r.list = nil
+	return list
+}
+
+// Cost is how much of a database a statement touched. It is counted, not timed:
+// it is the same on every machine.
+type Cost struct {
+	// Rows is how many rows PostgreSQL looked at, those that were dropped too.
+	// On SQLite it is a tenth of the steps of its virtual machine, of which a row
+	// that is looked at takes about that many.
+	Rows int64
+	// Pages is how many pages PostgreSQL looked at; 0 on SQLite.
+	Pages int64
+	// Plan is how the engine went about it.
+	Plan string
+}
+
+// CostOf runs s again and counts. Whatever it does is undone.
+func CostOf(ctx context.Context, d *db.DB, s Statement) (Cost, error) {
+	if d.Engine() == db.SQLite {
+		return costOnSQLite(ctx, d, s)
+	}
+	return costOnPostgres(ctx, d, s)
+}
+
+func costOnPostgres(ctx context.Context, d *db.DB, s Statement) (Cost, error) {
+	tx, err := d.Pool().Begin(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // undoing is all that is wanted
+	var text string
+	// Described anew each time, since the statement under the EXPLAIN is not kept.
+	err = tx.QueryRow(ctx, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+s.SQL, append([]any{pgx.QueryExecModeDescribeExec}, s.Args...)...).Scan(&text)
+	if err != nil {
+		return Cost{}, err
+	}
+	var plans []struct{ Plan planNode }
+	if err := json.Unmarshal([]byte(text), &plans); err != nil {
+		return Cost{}, err
+	}
+	p := plans[0].Plan
+	return Cost{Rows: int64(p.rows()), Pages: p.Hit + p.Read, Plan: text}, nil
+}
+
+type planNode struct {
+	Type     string     `json:"Node Type"`
+	Relation string     `json:"Relation Name"`
+	Rows     float64    `json:"Actual Rows"`
+	Loops    float64    `json:"Actual Loops"`
+	Filtered float64    `json:"Rows Removed by Filter"`
+	Recheck  float64    `json:"Rows Removed by Index Recheck"`
+	Hit      int64      `json:"Shared Hit Blocks"`
+	Read     int64      `json:"Shared Read Blocks"`
+	Plans    []planNode `json:"Plans"`
+}
+
+// rows is how many rows the scans below looked at.
+func (p planNode) rows() (n float64) {
+	if strings.HasSuffix(p.Type, "Scan") {
+		n = (p.Rows + p.Filtered + p.Recheck) * p.Loops
+	}
+	for _, c := range p.Plans {
+		n += c.rows()
+	}
+	return n
+}
+
+func costOnSQLite(ctx context.Context, d *db.DB, s Statement) (cost Cost, err error) {
+	conn, err := d.Writer().Conn(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	defer conn.Close() //nolint:errcheck // back to the pool
+	rows, err := conn.QueryContext(ctx, `EXPLAIN QUERY PLAN `+s.SQL, s.Args...)
+	if err != nil {
+		return Cost{}, err
+	}
+	defer rows.Close() //nolint:errcheck // read to the end
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			return Cost{}, err
+		}
+		cost.Plan += step + "\n"
+	}
+	if err := rows.Err(); err != nil {
+		return Cost{}, err
+	}
+	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return Cost{}, err
+	}
+	defer func() {
+		_, rerr := conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+		err = errors.Join(err, rerr)
+	}()
+	err = conn.Raw(func(raw any) error {
+		steps, err := stepsOf(ctx, raw, s)
+		cost.Rows = steps / 10
+		return err
+	})
+	return cost, err
+}
+
+// stepsOf runs s on a connection of the driver's and returns the steps of
+// SQLite's virtual machine, which the driver does not tell by itself.
+func stepsOf(ctx context.Context, raw any, s Statement) (steps int64, err error) {
+	stmt, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, s.SQL) //nolint:forcetypeassert // the driver's are
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	args := make([]driver.NamedValue, len(s.Args))
+	for i, a := range s.Args {
+		v, err := driver.DefaultParameterConverter.ConvertValue(a)
+		if err != nil {
+			return 0, err
+		}
+		args[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	}
+	rows, err := stmt.(driver.StmtQueryContext).QueryContext(ctx, args) //nolint:forcetypeassert // the driver's are
+	if err != nil {
+		return 0, err
+	}
+	row := make([]driver.Value, len(rows.Columns()))
+	for err == nil {
+		err = rows.Next(row)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err = errors.Join(err, rows.Close()); err != nil {
+		return 0, err
+	}
+	handle := reflect.ValueOf(stmt).Elem().FieldByName("pstmt")
+	thread := reflect.ValueOf(stmt).Elem().FieldByName("c").Elem().FieldByName("tls")
+	if !handle.IsValid() || handle.Uint() == 0 || !thread.IsValid() {
+		return 0, fmt.Errorf("%T is not the statement of SQLite's driver that it was", stmt)
+	}
+	const vmSteps = 4 // docs: SQLITE_STMTSTATUS_VM_STEP
+	out := reflect.ValueOf(sqlite3.Xsqlite3_stmt_status).Call([]reflect.Value{
+		reflect.NewAt(thread.Type(), unsafe.Pointer(thread.UnsafeAddr())).Elem(), // the field is not exported
+		reflect.ValueOf(uintptr(handle.Uint())), reflect.ValueOf(int32(vmSteps)), reflect.ValueOf(int32(0)),
+	})
+	return out[0].Int(), nil
+}

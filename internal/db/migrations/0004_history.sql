@@ -1,0 +1,80 @@
+-- Lists, counts and retention read what they show, however long the history is:
+-- each starts at a range of an index that holds little else.
+
+-- +goose Up
+
+-- Slots and notifications say where they belong, so that counting them reads no runs.
+ALTER TABLE run_claims ADD COLUMN workspace_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE run_claims ADD COLUMN tenant_id TEXT NOT NULL DEFAULT '';
+UPDATE run_claims SET workspace_id = COALESCE((SELECT r.workspace_id FROM runs r WHERE r.id = run_claims.run_id), ''),
+  tenant_id = COALESCE((SELECT r.tenant_id FROM runs r WHERE r.id = run_claims.run_id), '');
+CREATE INDEX run_claims_tenant ON run_claims(workspace_id, tenant_id, run_id);
+
+ALTER TABLE notifications ADD COLUMN tenant_id TEXT NOT NULL DEFAULT '';
+UPDATE notifications SET tenant_id = COALESCE((SELECT r.tenant_id FROM runs r WHERE r.id = notifications.run_id), '');
+CREATE INDEX notifications_unread ON notifications(workspace_id, user_id, id DESC, tenant_id) WHERE read_at IS NULL;
+
+-- Two filters that people combine are one range. The columns behind id are never
+-- changed; they spare a look at the row where another filter drops it.
+DROP INDEX runs_operation;
+CREATE INDEX runs_operation ON runs(workspace_id, operation, state, outcome, id DESC);
+DROP INDEX runs_tenant;
+CREATE INDEX runs_tenant ON runs(tenant_id, id DESC, operation, initiator_id);
+CREATE INDEX runs_tenant_state ON runs(tenant_id, state, outcome, id DESC);
+DROP INDEX runs_initiator;
+CREATE INDEX runs_initiator ON runs(workspace_id, initiator_id, id DESC, operation, tenant_id);
+
+DROP INDEX attempts_operation;
+CREATE INDEX attempts_operation ON start_attempts(workspace_id, operation, outcome, id DESC);
+DROP INDEX attempts_tenant;
+CREATE INDEX attempts_tenant ON start_attempts(tenant_id, outcome, id DESC, operation, actor_id);
+DROP INDEX attempts_actor;
+CREATE INDEX attempts_actor ON start_attempts(workspace_id, actor_id, id DESC, outcome, operation, tenant_id);
+
+-- Retention: refusals by their age. Everything else is found by the id of its run.
+CREATE INDEX attempts_refused ON start_attempts(last_at) WHERE run_id IS NULL;
+
+-- The readiness that a tenant was last judged to have, to find tenants by. It
+-- holds until readiness_until (NULL: no time ends it; 0: it was never judged), and
+-- while no connection of the tenant has another revision than it was judged at.
+ALTER TABLE tenants ADD COLUMN readiness TEXT NOT NULL DEFAULT '';
+ALTER TABLE tenants ADD COLUMN readiness_until BIGINT DEFAULT 0;
+CREATE INDEX tenants_readiness ON tenants(workspace_id, readiness, name_key, id);
+CREATE INDEX tenants_readiness_until ON tenants(workspace_id, readiness_until) WHERE readiness_until IS NOT NULL;
+ALTER TABLE connections ADD COLUMN judged_rev BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX connections_unjudged ON connections(workspace_id, tenant_id) WHERE rev <> judged_rev;
+
+-- The newest run that has ended.
+ALTER TABLE tenants ADD COLUMN latest_run TEXT NOT NULL DEFAULT '';
+ALTER TABLE tenants ADD COLUMN latest_outcome TEXT NOT NULL DEFAULT '';
+UPDATE tenants SET latest_run = COALESCE((SELECT MAX(r.id) FROM runs r WHERE r.tenant_id = tenants.id AND r.state = 'finished'), '');
+UPDATE tenants SET latest_outcome = COALESCE((SELECT r.outcome FROM runs r WHERE r.id = tenants.latest_run), '');
+
+-- +goose Down
+ALTER TABLE tenants DROP COLUMN latest_outcome;
+ALTER TABLE tenants DROP COLUMN latest_run;
+DROP INDEX connections_unjudged;
+ALTER TABLE connections DROP COLUMN judged_rev;
+DROP INDEX tenants_readiness_until;
+DROP INDEX tenants_readiness;
+ALTER TABLE tenants DROP COLUMN readiness_until;
+ALTER TABLE tenants DROP COLUMN readiness;
+DROP INDEX attempts_refused;
+DROP INDEX attempts_actor;
+CREATE INDEX attempts_actor ON start_attempts(workspace_id, actor_id, id DESC);
+DROP INDEX attempts_tenant;
+CREATE INDEX attempts_tenant ON start_attempts(tenant_id, id DESC);
+DROP INDEX attempts_operation;
+CREATE INDEX attempts_operation ON start_attempts(workspace_id, operation, id DESC);
+DROP INDEX runs_initiator;
+CREATE INDEX runs_initiator ON runs(workspace_id, initiator_id, id DESC);
+DROP INDEX runs_tenant_state;
+DROP INDEX runs_tenant;
+CREATE INDEX runs_tenant ON runs(tenant_id, id DESC);
+DROP INDEX runs_operation;
+CREATE INDEX runs_operation ON runs(workspace_id, operation, id DESC);
+DROP INDEX notifications_unread;
+ALTER TABLE notifications DROP COLUMN tenant_id;
+DROP INDEX run_claims_tenant;
+ALTER TABLE run_claims DROP COLUMN tenant_id;
+ALTER TABLE run_claims DROP COLUMN workspace_id;

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+)
+
+// list is a list of rows with the newest ids first, such as that of all runs. It
+// never reads more of the history than it shows: each of its spans is a range of
+// one index in the order of ids, and is cut to the page on its own.
+type list struct {
+	rows  string // SELECT .. FROM .. WHERE .. AND, up to the conditions
+	table string // with its alias
+	alias string
+	scope access.Scope
+
+	conditions span   // each begins with AND
+	spans      []span // nil: the conditions alone are one range of an index
+	eachTenant bool   // for a member of some tenants each tenant is a range of its own
+}
+
+// span is a condition that makes a list one range of an index: text with a %s for
+// each argument.
+type span struct {
+	text string
+	args []any
+}
+
+// where adds a condition, which begins with AND.
+func (l *list) where(text string, args ...any) {
+	l.conditions.text += text
+	l.conditions.args = append(l.conditions.args, args...)
+}
+
+// maxSpans bounds the length of a statement: SQLite takes 500 SELECTs in one.
+const maxSpans = 64
+
+// newest returns the first limit rows of l.
+func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(db.Row) (T, error)) ([]T, error) {
+	spans := l.spans
+	if l.eachTenant && l.scope.Some() {
+		var err error
+		if spans, err = l.tenantSpans(ctx, tx, limit); err != nil {
+			return nil, err
+		}
+		if len(spans) == 0 {
+			return nil, nil
+		}
+	}
+	order := ` ORDER BY ` + l.alias + `.id DESC`
+	if spans == nil {
+		q := new(query)
+		q.add(l.rows+l.scope.WhereEach(q.bind, l.alias+".workspace_id", l.alias+".tenant_id")).add(l.conditions.text, l.conditions.args...).add(order+` LIMIT %s`, limit)
+		return all(ctx, tx, q, scan)
+	}
+	var ids []string
+	for part := range slices.Chunk(spans, maxSpans) {
+		found, err := all(ctx, tx, l.union(part, limit), scanID)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, found...)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	slices.Reverse(ids)
+	ids = ids[:min(len(ids), limit)]
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	q := new(query)
+	return all(ctx, tx, q.add(l.rows+l.alias+`.id IN `).in(ids).add(order), scan)
+}
+
+// union asks for the newest ids of each of the spans.
+func (l *list) union(spans []span, limit int) *query {
+	q := new(query)
+	for i := range roundUp(len(spans)) { // few lengths, few texts
+		if i > 0 {
+			q.add(` UNION ALL `)
+		}
+		s := span{text: `FALSE`}
+		if i < len(spans) {
+			s = spans[i]
+		}
+		q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+l.table+` WHERE `).
+			add(l.scope.WhereEach(q.bind, l.alias+".workspace_id", l.alias+".tenant_id")).add(l.conditions.text, l.conditions.args...).
+			add(` AND `+s.text, s.args...).add(` ORDER BY `+l.alias+`.id DESC LIMIT %s) part`, limit)
+	}
+	return q
+}
+
+// tenantSpans are the spans of l in each of the tenants that can have a row among
+// the first limit: those whose own newest rows are the newest.
+func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, error) {
+	own := l.spans
+	if own == nil {
+		own = []span{{text: `TRUE`}}
+	}
+	q := new(query)
+	q.add(`SELECT x.id FROM (SELECT t.id, (SELECT MAX(part.id) FROM (`)
+	for i, s := range own {
+		if i > 0 {
+			q.add(` UNION ALL `)
+		}
+		q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+l.table+` WHERE `+l.alias+`.tenant_id = t.id`).add(l.conditions.text, l.conditions.args...).
+			add(` AND `+s.text, s.args...).add(` ORDER BY ` + l.alias + `.id DESC LIMIT 1) one`)
+	}
+	q.add(`) part) AS latest FROM tenants t WHERE `).add(l.scope.Where(q.bind, "t.workspace_id", "t.id"))
+	tenants, err := all(ctx, tx, q.add(`) x WHERE x.latest IS NOT NULL ORDER BY x.latest DESC LIMIT %s`, limit), scanID)
+	if err != nil {
+		return nil, err
+	}
+	var spans []span
+	for _, t := range tenants {
+		for _, s := range own {
+			spans = append(spans, span{l.alias + `.tenant_id = %s AND ` + s.text, append([]any{t}, s.args...)})
+		}
+	}
+	return spans, nil
+}

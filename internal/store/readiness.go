@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Readiness is the state of a tenant at a glance: what would become of work on
+// connection c, its default or nil when it has none among its count of
+// connections; and the causes when it is blocked.
+func (s *Store) Readiness(t tenancy.Tenant, c *tenancy.Connection, count int, at time.Time) (tenancy.Readiness, []op.Cause) {
+	switch t.Status {
+	case tenancy.TenantArchived:
+		return tenancy.Archived, nil
+	case tenancy.TenantOnboarding:
+		return tenancy.BeingOnboarded, nil
+	case tenancy.TenantActive:
+	}
+	if s.opts.Judge == nil { // fail closed
+		return tenancy.NotReady, []op.Cause{{Code: op.PrecheckUnavailable, Phase: op.Admission}}
+	}
+	if causes := s.opts.Judge(t, c, count, at); len(causes) > 0 {
+		return tenancy.NotReady, causes
+	}
+	if c != nil && c.CredentialExpiresAt != nil && c.CredentialExpiresAt.Sub(at) < tenancy.ExpiresSoon {
+		return tenancy.NeedsCare, nil
+	}
+	return tenancy.ReadyToStart, nil
+}
+
+// holdsUntil is the first moment after at from which on Readiness may say
+// something else although nothing was changed; nil: there is none.
+func (s *Store) holdsUntil(c *tenancy.Connection, at time.Time) *time.Time {
+	if c == nil {
+		return nil
+	}
+	var turns []time.Time
+	if s.opts.Turns != nil {
+		turns = s.opts.Turns(*c)
+	}
+	if c.CredentialExpiresAt != nil {
+		turns = append(turns, c.CredentialExpiresAt.Add(-tenancy.ExpiresSoon+time.Microsecond))
+	}
+	turns = slices.DeleteFunc(turns, func(t time.Time) bool { return !t.After(at) })
+	if len(turns) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(turns, time.Time.Compare)
+	return &first
+}
+
+// Readiness is judged by [Options.Judge] and nobody else. What it said last is
+// kept with the tenant, so that tenants can be found by it without judging all of
+// them. It is out of date as soon as a revision of one of the tenant's
+// connections rises, which every change of readiness sees to for the gate's sake,
+// or when its time is over. Whoever lists tenants judges those anew, and
+// SettleReadiness keeps them few.
+
+// unsettled are the tenants of a workspace whose kept readiness may be out of date.
+func unsettled(workspace string) []span {
+	return []span{
+		{text: `t.readiness_until <= interlock_now()`},
+		{`t.id IN (SELECT c.tenant_id FROM connections c WHERE c.workspace_id = %s AND c.rev <> c.judged_rev)`, []any{workspace}},
+	}
+}
+
+// settleAtOnce is how many tenants are judged in one transaction.
+const settleAtOnce = 25
+
+// SettleReadiness judges the tenants of all workspaces whose kept readiness may be
+// out of date, in small transactions, until there are none. It returns how many it
+// judged. It is for the house: no scope bounds it.
+func (s *Store) SettleReadiness(ctx context.Context) (judged int, err error) {
+	for {
+		// A read, so that a round that finds nothing does not wait for SQLite's writer.
+		ids, err := read(ctx, s, "tenants to judge", someUnsettled)
+		if err != nil || len(ids) == 0 {
+			return judged, err
+		}
+		_, err = write(ctx, s, "settle readiness", func(ctx context.Context, tx db.Tx) (none struct{}, err error) {
+			return none, s.settle(ctx, tx, ids)
+		})
+		if err != nil {
+			return judged, err
+		}
+		judged += len(ids)
+	}
+}
+
+// someUnsettled returns up to settleAtOnce tenants to judge; none: there are none.
+func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
+	for _, sql := range []string{
+		`SELECT t.id FROM workspaces w CROSS JOIN tenants t WHERE t.workspace_id = w.id AND t.readiness_until <= interlock_now() LIMIT %s`,
+		`SELECT c.tenant_id FROM connections c WHERE c.rev <> c.judged_rev LIMIT %s`,
+	} {
+		ids, err := all(ctx, tx, new(query).add(sql, settleAtOnce), scanID)
+		if err != nil || len(ids) > 0 {
+			slices.Sort(ids)
+			return slices.Compact(ids), err
+		}
+	}
+	return nil, nil
+}
+
+// settle judges tenants and keeps what came of it. Its order of locks is that of
+// all changes: connections, then tenants.
+func (s *Store) settle(ctx context.Context, tx db.Tx, ids []string) error {
+	at, err := now(ctx, tx)
+	if err != nil {
+		return err
+	}
+	// First, so that a change that comes in between is judged next time.
+	q := new(query)
+	q.add(`UPDATE connections SET judged_rev = rev WHERE rev <> judged_rev AND tenant_id IN `).in(ids)
+	if _, err := tx.Exec(ctx, q.text.String(), q.args...); err != nil {
+		return err
+	}
+	q = new(query)
+	found, err := s.tenantBatch(ctx, tx, q.add(tenantRows+`t.id IN `).in(ids).add(` ORDER BY t.id`), at)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		var until *int64
+		if f.Status == tenancy.TenantActive {
+			if t := s.holdsUntil(f.Default, at); t != nil {
+				micros := db.Micros(*t)
+				until = &micros
+			}
+		}
+		_, err := tx.Exec(ctx, `UPDATE tenants SET readiness = $2, readiness_until = $3 WHERE id = $1`, f.ID, string(f.Readiness), until)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
