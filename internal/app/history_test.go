@@ -1,0 +1,404 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/console"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+// Sizes of the history. By hand: go test ./internal/app -run TestNothing -runs 1000000 -tenants 10000
+var (
+	runsFlag    = flag.Int("runs", 40_000, "runs in the history")
+	tenantsFlag = flag.Int("tenants", 1_000, "tenants of the workspace")
+)
+
+// TestNothingThatSomebodyWaitsForReadsTheHistory asks for every page, every list
+// of the API with each of its filters alone and in pairs, and every stream, as an
+// owner and as a member who sees three tenants, and counts what each statement
+// looked at, which has nothing to do with how long it took. On SQLite once without
+// statistics, as after an installation, and once with them.
+//
+// Routes, filters and forms are read from the product, so that none is forgotten.
+func TestNothingThatSomebodyWaitsForReadsTheHistory(t *testing.T) {
+	for _, engine := range dbtest.Engines() {
+		t.Run(string(engine), func(t *testing.T) {
+			h := newOld(t, dbtest.URL(t, engine))
+			if engine == db.SQLite {
+				h.everything(t)
+			}
+			h.Analyze()
+			h.everything(t)
+			h.presses(t)
+			if len(h.costs) < 60 {
+				t.Errorf("only %d statements were seen: does the recording work?", len(h.costs))
+			}
+			h.report(t)
+		})
+	}
+}
+
+// old is a whole Interlock with a long history.
+type old struct {
+	*gatetest.World
+	gatetest.Past
+
+	app       *App
+	recording *dbtest.Recording
+	costs     map[string]int64 // the most that each text has cost
+	seen      map[string]bool  // statements with their arguments
+	asked     map[string]bool
+}
+
+func newOld(t testing.TB, database string) *old {
+	t.Helper()
+	root, err := vault.GenerateRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), Config{Database: database, Root: root, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h := &old{World: gatetest.New(t, a.DB), app: a, costs: map[string]int64{}}
+	h.Past = h.Fill(gatetest.History{Runs: *runsFlag, Tenants: *tenantsFlag})
+	if _, err := a.Store.SettleReadiness(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// most is how many rows a statement may look at, and how many pages: a page of a
+// list with all that stands in its rows fits, and so does a walk over the tenants
+// of a workspace, or over the runs of one. The whole of the workspace's runs does
+// not, at the size above.
+func (h *old) most() (rows, pages int64) {
+	tenants, tenant := int64(*tenantsFlag), int64(*runsFlag)*3/10/5
+	return 2_500 + tenants + tenant, 2_000 + (tenants+tenant)/4
+}
+
+// everything asks for all that can be read.
+func (h *old) everything(t *testing.T) {
+	h.seen, h.asked, h.recording = map[string]bool{}, map[string]bool{}, dbtest.Record(h.DB)
+	for _, who := range []access.Actor{h.Owner, h.Few} {
+		for _, r := range api.New(api.Deps{}).Routes() {
+			if r.Method == http.MethodGet {
+				h.programs(t, who, r)
+			}
+		}
+		for _, r := range console.New(console.Deps{}).Routes() {
+			if r.Method == http.MethodGet {
+				h.person(t, who, r)
+			}
+		}
+	}
+}
+
+// things are what the placeholders of routes stand for.
+func (h *old) things() map[string]string {
+	return map[string]string{
+		"workspace": "lattice", "tenant": h.Rare, "connection": h.RareConnection, "operation": string(op.InventorySync), "run": h.Run,
+		"attempt": h.Refuse, "member": h.Viewer.ID(), "token": access.NewID(), "group": access.NewID(), "notification": access.NewID(),
+	}
+}
+
+var placeholder = regexp.MustCompile(`\{([a-z]+|\$)\}`)
+
+// path fills a route.
+func (h *old) path(t *testing.T, pattern string) string {
+	t.Helper()
+	return placeholder.ReplaceAllStringFunc(pattern, func(p string) string {
+		value, ok := h.things()[strings.Trim(p, "{}")]
+		if !ok && p != "{$}" {
+			t.Errorf("%s: what does %s stand for?", pattern, p)
+		}
+		return url.PathEscape(value)
+	})
+}
+
+// samples are values of filters: common and rare, and what is not there.
+func (h *old) samples(name string) []string {
+	switch name {
+	case "tenant":
+		return []string{h.Big, h.Rare, "tenant-7", "nobody"}
+	case "connection":
+		return []string{h.RareConnection}
+	case "initiator", "actor":
+		return []string{"me", h.Operator.ID(), access.NewID()}
+	case "run":
+		return []string{h.Run}
+	case "since", "until":
+		return []string{"2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"}
+	case "q":
+		return []string{"tenant 9", "no such name"}
+	case "active", "attention", "unread":
+		return []string{"true"}
+	case "type":
+		return []string{"security"}
+	case "parameters":
+		return []string{"{}"}
+	case "after", "limit":
+		return []string{"1"}
+	case "before":
+		return []string{"1000100"}
+	}
+	return nil
+}
+
+// parameter is one of the OpenAPI document.
+type parameter struct {
+	Name     string
+	In       string
+	Required bool
+	Schema   struct {
+		Enum []any
+		Ref  string `json:"$ref"`
+	}
+}
+
+// programs asks a route of the API: without filters, with each of their values,
+// with each pair of them, and for the page behind the first.
+func (h *old) programs(t *testing.T, who access.Actor, r api.Route) {
+	path := api.Base + h.path(t, r.Path)
+	var filters [][2]string
+	var required url.Values = url.Values{}
+	for _, p := range h.parameters(t, r) {
+		if p.In != "query" || p.Name == "cursor" {
+			continue
+		}
+		var values []string
+		for _, v := range p.Schema.Enum {
+			values = append(values, fmt.Sprint(v))
+		}
+		if values = append(values, h.samples(p.Name)...); len(values) == 0 {
+			t.Errorf("%s: no values are known for %q", r.Pattern(), p.Name)
+		}
+		for _, v := range values {
+			filters = append(filters, [2]string{p.Name, v})
+		}
+		if p.Required {
+			required.Set(p.Name, values[0])
+		}
+	}
+	h.ask(t, who, path, required, true)
+	for i, f := range filters {
+		q := clone(required)
+		q.Set(f[0], f[1])
+		h.ask(t, who, path, q, false)
+		for _, g := range filters[i+1:] {
+			if g[0] != f[0] && g[0] != "limit" && f[0] != "limit" {
+				q := clone(q)
+				q.Set(g[0], g[1])
+				h.ask(t, who, path, q, false)
+			}
+		}
+	}
+}
+
+func clone(q url.Values) url.Values {
+	c := url.Values{}
+	for name, v := range q {
+		c[name] = slices.Clone(v)
+	}
+	return c
+}
+
+// parameters are those that the document tells of a route.
+func (h *old) parameters(t *testing.T, r api.Route) []parameter {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.app.server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/openapi.json", nil))
+	var doc struct {
+		Paths map[string]map[string]struct{ Parameters []parameter }
+		Components struct {
+			Schemas map[string]struct{ Enum []any }
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+	}
+	o, ok := doc.Paths[api.Base+r.Path]["get"]
+	if !ok {
+		t.Fatalf("%s is not in the document", r.Pattern())
+	}
+	for i, p := range o.Parameters {
+		if p.Schema.Ref != "" {
+			o.Parameters[i].Schema.Enum = doc.Components.Schemas[p.Schema.Ref[strings.LastIndex(p.Schema.Ref, "/")+1:]].Enum
+		}
+	}
+	return o.Parameters
+}
+
+// person asks for a page and its stream, then for what its forms can ask for and
+// where its links to further pages lead.
+func (h *old) person(t *testing.T, who access.Actor, r console.Route) {
+	path := h.path(t, r.Path)
+	h.ask(t, who, path, url.Values{"live": {"1"}}, false)
+	body := h.ask(t, who, path, nil, false)
+	page, err := goquery.NewDocumentFromReader(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Find("form").Each(func(_ int, form *goquery.Selection) {
+		if m := form.AttrOr("method", "get"); !strings.EqualFold(m, "get") {
+			return
+		}
+		to, err := url.Parse(form.AttrOr("action", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Find("select[name], input[name]").Each(func(_ int, field *goquery.Selection) {
+			name := field.AttrOr("name", "")
+			values := h.samples(name)
+			field.Find("option").Each(func(_ int, o *goquery.Selection) { values = append(values, o.AttrOr("value", "")) })
+			if len(values) == 0 && field.AttrOr("type", "") != "hidden" {
+				t.Errorf("%s: no values are known for the field %q", path, name)
+			}
+			for _, v := range values {
+				h.ask(t, who, to.Path, url.Values{name: {v}}, false)
+			}
+		})
+	})
+	page.Find("a[href*='cursor='], a[href*='?']").Each(func(_ int, a *goquery.Selection) {
+		if to, err := url.Parse(a.AttrOr("href", "")); err == nil && to.Path == path {
+			h.ask(t, who, to.Path, to.Query(), false)
+		}
+	})
+}
+
+// ask sends a request and looks at the statements that it runs. A stream is left
+// when it has told the first thing.
+func (h *old) ask(t *testing.T, who access.Actor, path string, q url.Values, more bool) []byte {
+	t.Helper()
+	address := (&url.URL{Path: path, RawQuery: q.Encode()}).String()
+	if h.asked[who.ID()+address] {
+		return nil
+	}
+	h.asked[who.ID()+address] = true
+	w := h.send(t, who, http.MethodGet, address, nil)
+	if w.Code >= 500 {
+		t.Errorf("%s: %d %s", address, w.Code, w.Body)
+	}
+	h.judge(t, "GET "+address)
+	var page struct {
+		Next string `json:"next_cursor"`
+	}
+	if more && json.Unmarshal(w.Body.Bytes(), &page) == nil && page.Next != "" {
+		q = clone(q)
+		q.Set("cursor", page.Next)
+		h.ask(t, who, path, q, false)
+	}
+	return w.Body.Bytes()
+}
+
+func (h *old) send(t testing.TB, who access.Actor, method, address string, body []byte) *httptest.ResponseRecorder {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if strings.HasPrefix(address, "/api/") {
+		r.Header.Set("Authorization", "Bearer "+h.Bearer(who))
+		r.Header.Set("Content-Type", "application/json")
+	} else {
+		r.AddCookie(&http.Cookie{Name: "interlock_session", Value: h.Session(who)})
+	}
+	w := httptest.NewRecorder()
+	h.app.server.Handler.ServeHTTP(left{w, cancel}, r)
+	return w
+}
+
+// left is the connection of a reader who goes when a stream has told something.
+type left struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (l left) Flush() { l.leave() }
+
+// SetWriteDeadline is what streams ask of a connection.
+func (left) SetWriteDeadline(any) error { return nil }
+
+// judge looks at the statements since the last time.
+func (h *old) judge(t *testing.T, what string) {
+	t.Helper()
+	rows, pages := h.most()
+	for _, s := range h.recording.Take() {
+		key := fmt.Sprint(s.SQL, s.Args)
+		if h.seen[key] {
+			continue
+		}
+		h.seen[key] = true
+		cost, err := dbtest.CostOf(t.Context(), h.DB, s)
+		if err != nil {
+			if !s.Write { // a write may not be possible twice
+				t.Errorf("%s: %s: %v", what, s.SQL, err)
+			}
+			continue
+		}
+		h.costs[s.SQL] = max(h.costs[s.SQL], cost.Rows)
+		if cost.Rows > rows || cost.Pages > pages {
+			t.Errorf("%s looks at %d rows, %d pages (at most %d, %d):\n%s\n%v\n%s", what, cost.Rows, cost.Pages, rows, pages, s.SQL, s.Args, cost.Plan)
+		}
+	}
+}
+
+// presses are the writes that people wait for.
+func (h *old) presses(t *testing.T) {
+	for _, p := range []struct{ path, body string }{
+		{"/tenants/tenant-7/starts", `{"operation":"inventory.sync"}`},
+		{"/tenants/tenant-7/starts", `{"operation":"inventory.sync"}`},
+		{"/tenants/tenant-7/starts", `{"operation":"directory.groups.sync"}`},
+		{"/notifications/read", ``},
+		{"/tenants/tenant-8/archive", ``},
+		{"/tenants/tenant-8/restore", ``},
+		{"/tenants/tenant-9/connections/tenant-9/disable", ``},
+		{"/tenants/tenant-9/starts", `{"operation":"inventory.sync"}`},
+	} {
+		w := h.send(t, h.Owner, http.MethodPost, api.Base+p.path, []byte(p.body))
+		if w.Code >= 500 || w.Code == http.StatusNotFound || w.Code == http.StatusBadRequest {
+			t.Errorf("POST %s: %d %s", p.path, w.Code, w.Body)
+		}
+		h.judge(t, "POST "+p.path)
+	}
+}
+
+// report tells the dearest statements.
+func (h *old) report(t *testing.T) {
+	type line struct {
+		rows int64
+		sql  string
+	}
+	var lines []line
+	for sql, rows := range h.costs {
+		lines = append(lines, line{rows, strings.Join(strings.Fields(sql), " ")})
+	}
+	slices.SortFunc(lines, func(a, b line) int { return int(b.rows - a.rows) })
+	for _, l := range lines[:min(len(lines), 12)] {
+		t.Logf("%7d rows: %.160s", l.rows, l.sql)
+	}
+}
