@@ -68,6 +68,7 @@ type old struct {
 	costs     map[string]int64 // the most that each text has cost
 	seen      map[string]bool  // statements with their arguments
 	asked     map[string]bool
+	sessions  map[string]string // by person
 }
 
 func newOld(t testing.TB, database string) *old {
@@ -90,6 +91,7 @@ func newOld(t testing.TB, database string) *old {
 	if _, err := a.Store.SettleReadiness(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	h.sessions = map[string]string{h.Owner.ID(): h.Session(h.Owner), h.Few.ID(): h.Session(h.Few)}
 	return h
 }
 
@@ -232,9 +234,9 @@ func clone(q url.Values) url.Values {
 func (h *old) parameters(t *testing.T, r api.Route) []parameter {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.app.server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/openapi.json", nil))
+	h.app.server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, api.Base+"/openapi.json", nil))
 	var doc struct {
-		Paths map[string]map[string]struct{ Parameters []parameter }
+		Paths      map[string]map[string]struct{ Parameters []parameter }
 		Components struct {
 			Schemas map[string]struct{ Enum []any }
 		}
@@ -306,7 +308,7 @@ func (h *old) ask(t *testing.T, who access.Actor, path string, q url.Values, mor
 	}
 	h.judge(t, "GET "+address)
 	var page struct {
-		Next string `json:"next_cursor"`
+		Next string `json:"next"`
 	}
 	if more && json.Unmarshal(w.Body.Bytes(), &page) == nil && page.Next != "" {
 		q = clone(q)
@@ -324,24 +326,28 @@ func (h *old) send(t testing.TB, who access.Actor, method, address string, body 
 	if strings.HasPrefix(address, "/api/") {
 		r.Header.Set("Authorization", "Bearer "+h.Bearer(who))
 		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", access.NewID())
 	} else {
-		r.AddCookie(&http.Cookie{Name: "interlock_session", Value: h.Session(who)})
+		r.Header.Set("Cookie", "__Host-interlock="+h.sessions[who.ID()])
 	}
 	w := httptest.NewRecorder()
-	h.app.server.Handler.ServeHTTP(left{w, cancel}, r)
+	h.app.server.Handler.ServeHTTP(&impatient{ResponseRecorder: w, leave: cancel}, r)
 	return w
 }
 
-// left is the connection of a reader who goes when a stream has told something.
-type left struct {
+// impatient is the connection of a reader who leaves when a stream, which begins
+// with a flush, has told something.
+type impatient struct {
 	*httptest.ResponseRecorder
-	leave func()
+	leave   func()
+	flushed int
 }
 
-func (l left) Flush() { l.leave() }
-
-// SetWriteDeadline is what streams ask of a connection.
-func (left) SetWriteDeadline(any) error { return nil }
+func (i *impatient) Flush() {
+	if i.flushed++; i.flushed > 1 {
+		i.leave()
+	}
+}
 
 // judge looks at the statements since the last time.
 func (h *old) judge(t *testing.T, what string) {
@@ -373,7 +379,6 @@ func (h *old) presses(t *testing.T) {
 		{"/tenants/tenant-7/starts", `{"operation":"inventory.sync"}`},
 		{"/tenants/tenant-7/starts", `{"operation":"inventory.sync"}`},
 		{"/tenants/tenant-7/starts", `{"operation":"directory.groups.sync"}`},
-		{"/notifications/read", ``},
 		{"/tenants/tenant-8/archive", ``},
 		{"/tenants/tenant-8/restore", ``},
 		{"/tenants/tenant-9/connections/tenant-9/disable", ``},

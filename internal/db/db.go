@@ -8,8 +8,9 @@
 // ([Micros], [Time]), flags BOOLEAN, JSON is TEXT decoded in Go, bytes are
 // BYTEA. Optional values are pointers, both as arguments and in Scan.
 // SQL asks the database's clock with interlock_now(). Text is ordered by bytes:
-// columns that are sorted or compared are declared COLLATE "C". LIKE tells
-// upper case from lower and always names its ESCAPE. The predicate of
+// columns that are sorted or compared are declared COLLATE "C", or say so where
+// they are used: SQLite, which has no other order, never hears the words. LIKE
+// tells upper case from lower and always names its ESCAPE. The predicate of
 // ON CONFLICT ... WHERE is literal SQL. Bare parameters in CASE are CAST.
 //
 // A statement that failed ends its transaction on both engines: whatever the

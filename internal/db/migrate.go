@@ -41,8 +41,7 @@ func migrationsOf(dir fs.FS, engine Engine) (fs.FS, error) {
 			return nil, err
 		}
 		if engine == SQLite {
-			// SQLite's default collation, BINARY, orders bytes just as "C" does.
-			text = []byte(strings.ReplaceAll(string(text), ` COLLATE "C"`, ""))
+			text = []byte(withoutCollation(string(text)))
 		}
 		own[name] = &fstest.MapFile{Data: text, Mode: 0o444}
 	}

@@ -224,6 +224,10 @@ func (s *sqlite) begin(ctx context.Context, write bool) (txn, error) {
 	return &sqliteTx{conn: conn, tx: tx}, nil
 }
 
+// withoutCollation drops the words by which PostgreSQL orders text as SQLite's
+// default collation, BINARY, does anyway.
+func withoutCollation(sql string) string { return strings.ReplaceAll(sql, ` COLLATE "C"`, "") }
+
 // tooLong tells a wait that we ended from one that the caller ended.
 func tooLong(ctx, wait context.Context, patience time.Duration, err error) error {
 	if wait.Err() != nil && ctx.Err() == nil {
@@ -241,7 +245,7 @@ func (t *sqliteTx) Engine() Engine { return SQLite }
 func (t *sqliteTx) Native() any    { return t.tx }
 
 func (t *sqliteTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, query, args...)
+	res, err := t.tx.ExecContext(ctx, withoutCollation(query), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -249,7 +253,7 @@ func (t *sqliteTx) Exec(ctx context.Context, query string, args ...any) (int64, 
 }
 
 func (t *sqliteTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	rows, err := t.tx.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller closes
+	rows, err := t.tx.QueryContext(ctx, withoutCollation(query), args...) //nolint:sqlclosecheck // the caller closes
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +261,7 @@ func (t *sqliteTx) Query(ctx context.Context, query string, args ...any) (Rows, 
 }
 
 func (t *sqliteTx) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return t.tx.QueryRowContext(ctx, query, args...)
+	return t.tx.QueryRowContext(ctx, withoutCollation(query), args...)
 }
 
 func (t *sqliteTx) commit(context.Context) error {

@@ -178,10 +178,11 @@ func attemptsList(ctx context.Context, tx db.Tx, scope access.Scope, f AttemptFi
 		l.where(` AND a.run_id = %s`, run)
 	}
 	if key != nil {
-		l.where(` AND a.id < %s`, key[0])
+		l.where(` AND a`+byID+` < %s`, key[0])
 	}
-	l.eachTenant = tenant+f.Actor+f.Run == ""
-	if f.Outcome == "" && f.Actor+f.Run == "" && (tenant != "" || f.Operation != "" || scope.Some()) {
+	l.seen, l.ofPerson = tenant+f.Run != "", f.Actor != ""
+	l.eachTenant = !l.seen && !l.ofPerson
+	if f.Outcome == "" && f.Run == "" && (l.seen || l.ofPerson || f.Operation != "" || scope.Some()) {
 		l.spans = allOutcomes
 	}
 	return l, nil

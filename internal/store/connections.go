@@ -244,26 +244,45 @@ func (s *Store) scanView(row db.Row, at time.Time) (v ConnectionView, nameKey st
 // nothing is an id that no row has.
 const nothing = "-"
 
-// idOf returns the id of the tenant or connection that a filter names, by its id
-// or slug, for lists whose scope decides on their own what is seen. It is asked
-// before the list, because a planner that does not know the id walks through the
-// history in search of it. A slug that is not there is [nothing]; an empty
-// filter stays empty.
-func idOf(ctx context.Context, tx db.Tx, ref, bySlug string, values ...any) (string, error) {
-	column, value := access.Ref(ref)
-	if ref == "" || column == "id" {
-		return value, nil
-	}
-	id, err := one(ctx, tx, new(query).add(bySlug+` AND slug = %s`, append(values, value)...), scanID)
+// firstID returns the one id that q finds. It is asked before a list, because a
+// planner that does not know the id walks through the history in search of it.
+// Nothing found is [nothing]: the list runs all the same, and is empty.
+func firstID(ctx context.Context, tx db.Tx, q *query) (string, error) {
+	id, err := one(ctx, tx, q, scanID)
 	if errors.Is(err, op.ErrNotFound) {
 		return nothing, nil
 	}
 	return id, err
 }
 
-// tenantOf is idOf for a tenant in the scope's workspace.
+// tenantOf returns the id of the tenant in the scope that a filter names by id or
+// slug; empty when it names none.
 func tenantOf(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (string, error) {
-	return idOf(ctx, tx, ref, `SELECT id FROM tenants WHERE workspace_id = %s`, scope.WorkspaceID())
+	if ref == "" {
+		return "", nil
+	}
+	column, value := access.Ref(ref)
+	q := new(query)
+	q.add(`SELECT t.id FROM tenants t WHERE `+scope.Where(q.bind, "t.workspace_id", "t.id")).add(` AND t.`+column+` = %s`, value)
+	return firstID(ctx, tx, q)
+}
+
+// connectionOf is tenantOf for a connection, also one that was removed when it is
+// named by id. tenant is the tenant that it has to be of; empty: any.
+func connectionOf(ctx context.Context, tx db.Tx, scope access.Scope, tenant, ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	column, value := access.Ref(ref)
+	q := new(query)
+	q.add(`SELECT c.id FROM connections c WHERE `+scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.`+column+` = %s`, value)
+	if column != "id" {
+		q.add(` AND c.deleted_at IS NULL`)
+	}
+	if tenant != "" {
+		q.add(` AND c.tenant_id = %s`, tenant)
+	}
+	return firstID(ctx, tx, q)
 }
 
 // VerificationReport is what the last verification of a connection found.

@@ -17,6 +17,12 @@ type list struct {
 	alias string
 	scope access.Scope
 
+	// seen: the conditions lead to one tenant, connection or run, which was looked
+	// for in the scope: what it has is in the scope as well.
+	seen bool
+	// ofPerson: the conditions lead to one person. The workspace is then that of the
+	// row's tenant, so that no planner begins at the workspace's rows.
+	ofPerson   bool
 	conditions span   // each begins with AND
 	spans      []span // nil: the conditions alone are one range of an index
 	eachTenant bool   // for a member of some tenants each tenant is a range of its own
@@ -29,11 +35,26 @@ type span struct {
 	args []any
 }
 
+// scoped adds the condition that the rows are in the scope.
+func (l *list) scoped(q *query) *query {
+	switch {
+	case l.seen:
+		return q.add(`TRUE`)
+	case l.ofPerson:
+		return q.add(l.scope.WhereEach(q.bind, "t.workspace_id", "t.id"))
+	}
+	return q.add(l.scope.WhereEach(q.bind, l.alias+".workspace_id", l.alias+".tenant_id"))
+}
+
 // where adds a condition, which begins with AND.
 func (l *list) where(text string, args ...any) {
 	l.conditions.text += text
 	l.conditions.args = append(l.conditions.args, args...)
 }
+
+// byID is the order of lists, in which all of their indexes are and the primary
+// key, on PostgreSQL, is not: it could serve any list, by reading all of it.
+const byID = `.id COLLATE "C"`
 
 // maxSpans bounds the length of a statement: SQLite takes 500 SELECTs in one.
 const maxSpans = 64
@@ -49,11 +70,12 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 		if len(spans) == 0 {
 			return nil, nil
 		}
+		l.seen = true
 	}
-	order := ` ORDER BY ` + l.alias + `.id DESC`
+	order := ` ORDER BY ` + l.alias + byID + ` DESC`
 	if spans == nil {
 		q := new(query)
-		q.add(l.rows+l.scope.WhereEach(q.bind, l.alias+".workspace_id", l.alias+".tenant_id")).add(l.conditions.text, l.conditions.args...).add(order+` LIMIT %s`, limit)
+		l.scoped(q.add(l.rows)).add(l.conditions.text, l.conditions.args...).add(order+` LIMIT %s`, limit)
 		return all(ctx, tx, q, scan)
 	}
 	var ids []string
@@ -77,7 +99,10 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 
 // union asks for the newest ids of each of the spans.
 func (l *list) union(spans []span, limit int) *query {
-	q := new(query)
+	q, from := new(query), l.table+` WHERE `
+	if l.ofPerson && !l.seen {
+		from = l.table + ` CROSS JOIN tenants t WHERE t.id = ` + l.alias + `.tenant_id AND `
+	}
 	for i := range roundUp(len(spans)) { // few lengths, few texts
 		if i > 0 {
 			q.add(` UNION ALL `)
@@ -86,9 +111,8 @@ func (l *list) union(spans []span, limit int) *query {
 		if i < len(spans) {
 			s = spans[i]
 		}
-		q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+l.table+` WHERE `).
-			add(l.scope.WhereEach(q.bind, l.alias+".workspace_id", l.alias+".tenant_id")).add(l.conditions.text, l.conditions.args...).
-			add(` AND `+s.text, s.args...).add(` ORDER BY `+l.alias+`.id DESC LIMIT %s) part`, limit)
+		l.scoped(q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+from)).add(l.conditions.text, l.conditions.args...).
+			add(` AND `+s.text, s.args...).add(` ORDER BY `+l.alias+byID+` DESC LIMIT %s) part`, limit)
 	}
 	return q
 }
@@ -107,7 +131,7 @@ func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, er
 			q.add(` UNION ALL `)
 		}
 		q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+l.table+` WHERE `+l.alias+`.tenant_id = t.id`).add(l.conditions.text, l.conditions.args...).
-			add(` AND `+s.text, s.args...).add(` ORDER BY ` + l.alias + `.id DESC LIMIT 1) one`)
+			add(` AND `+s.text, s.args...).add(` ORDER BY ` + l.alias + byID + ` DESC LIMIT 1) one`)
 	}
 	q.add(`) part) AS latest FROM tenants t WHERE `).add(l.scope.Where(q.bind, "t.workspace_id", "t.id"))
 	tenants, err := all(ctx, tx, q.add(`) x WHERE x.latest IS NOT NULL ORDER BY x.latest DESC LIMIT %s`, limit), scanID)

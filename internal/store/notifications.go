@@ -48,9 +48,9 @@ func (s *Store) Notifications(ctx context.Context, a access.Actor, f Notificatio
 			q.add(` AND n.read_at IS NULL`)
 		}
 		if key != nil {
-			q.add(` AND n.id < %s`, key[0])
+			q.add(` AND n`+byID+` < %s`, key[0])
 		}
-		return all(ctx, tx, q.add(` ORDER BY n.id DESC LIMIT %s`, limit+1), func(row db.Row) (n Notification, err error) {
+		return all(ctx, tx, q.add(` ORDER BY n`+byID+` DESC LIMIT %s`, limit+1), func(row db.Row) (n Notification, err error) {
 			var created int64
 			var seen *int64
 			n.Run, err = s.scanRun(behind{row, []any{&n.ID, &created, &seen}})

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,11 +121,7 @@ func runByRef(scope access.Scope, ref string) *query {
 
 // runID is runByRef for a filter: a run that is not there is [nothing].
 func runID(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (string, error) {
-	id, err := one(ctx, tx, runByRef(scope, ref), scanID)
-	if errors.Is(err, op.ErrNotFound) {
-		return nothing, nil
-	}
-	return id, err
+	return firstID(ctx, tx, runByRef(scope, ref))
 }
 
 // RunIn returns the run with the id or code ref, in a transaction of the caller's.
@@ -224,7 +219,7 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	if err != nil {
 		return list{}, err
 	}
-	connection, err := idOf(ctx, tx, f.Connection, `SELECT id FROM connections WHERE tenant_id = %s AND deleted_at IS NULL`, tenant)
+	connection, err := connectionOf(ctx, tx, scope, tenant, f.Connection)
 	if err != nil {
 		return list{}, err
 	}
@@ -254,16 +249,17 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	}
 	// Ids sort by time, so they bound what is read; the time itself decides.
 	if !f.Since.IsZero() {
-		l.where(` AND r.accepted_at >= %s AND r.id >= %s`, db.Micros(f.Since), access.FirstID(f.Since.Add(-clockSlack)))
+		l.where(` AND r.accepted_at >= %s AND r`+byID+` >= %s`, db.Micros(f.Since), access.FirstID(f.Since.Add(-clockSlack)))
 	}
 	if !f.Until.IsZero() {
-		l.where(` AND r.accepted_at < %s AND r.id < %s`, db.Micros(f.Until), access.FirstID(f.Until.Add(clockSlack)))
+		l.where(` AND r.accepted_at < %s AND r`+byID+` < %s`, db.Micros(f.Until), access.FirstID(f.Until.Add(clockSlack)))
 	}
 	if key != nil {
-		l.where(` AND r.id < %s`, key[0])
+		l.where(` AND r`+byID+` < %s`, key[0])
 	}
 
-	l.eachTenant = tenant+connection+f.Initiator == ""
+	l.seen, l.ofPerson = tenant+connection != "", f.Initiator != ""
+	l.eachTenant = !l.seen && !l.ofPerson
 	switch {
 	case f.Active && f.Attention: // of the ones that live only those that stand still
 		l.spans = []span{s.stalledRuns()}
@@ -273,8 +269,9 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 		l.spans = append(slices.Clone(attentionRuns), s.stalledRuns())
 	case f.State == op.Finished && f.Outcome == "":
 		l.spans = finishedRuns
-	case f.Operation != "" && f.State == "" && f.Outcome == "" && l.eachTenant && !scope.Some():
-		l.spans = allRuns // the index by operation goes on with the state
+	case f.State+op.State(f.Outcome) != "" || tenant+connection != "":
+	case f.Initiator != "" || f.Operation != "" && !scope.Some():
+		l.spans = allRuns // the indexes by person and by operation go on with the state
 	}
 	return l, nil
 }
@@ -347,7 +344,7 @@ func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, a
 // first 200 presses that joined it.
 func (s *Store) JoinedAttempts(ctx context.Context, scope access.Scope, runRef string) ([]Attempt, error) {
 	return ofRun(ctx, s, scope, runRef, "list joined attempts", func(q *query, run string) {
-		q.add(`SELECT `+attemptColumns+attemptFrom+`a.run_id = %s AND a.outcome = 'deduped' ORDER BY a.id LIMIT %s`, run, maxLimit)
+		q.add(`SELECT `+attemptColumns+attemptFrom+`a.run_id = %s AND a.outcome = 'deduped' ORDER BY a`+byID+` LIMIT %s`, run, maxLimit)
 	}, scanAttempt)
 }
 

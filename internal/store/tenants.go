@@ -161,7 +161,7 @@ const tenantRows = `SELECT ` + tenantColumns + `, t.name_key,
 	(SELECT COUNT(*) FROM connections n WHERE n.tenant_id = t.id AND n.deleted_at IS NULL),
 	(SELECT d.id FROM connections d WHERE d.tenant_id = t.id AND d.is_default AND d.deleted_at IS NULL),
 	(SELECT MAX(k.run_id) FROM run_claims k WHERE k.workspace_id = t.workspace_id AND k.tenant_id = t.id),
-	(SELECT r.id FROM runs r WHERE r.tenant_id = t.id ORDER BY r.id DESC LIMIT 1)
+	(SELECT r.id FROM runs r WHERE r.tenant_id = t.id ORDER BY r` + byID + ` DESC LIMIT 1)
 	FROM tenants t WHERE `
 
 const tenantOrder = ` ORDER BY t.name_key, t.id LIMIT %s`

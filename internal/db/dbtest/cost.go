@@ -71,6 +71,7 @@ type Cost struct {
 // CostOf runs s again and counts. Whatever it does is undone.
 func CostOf(ctx context.Context, d *db.DB, s Statement) (Cost, error) {
 	if d.Engine() == db.SQLite {
+		s.SQL = strings.ReplaceAll(s.SQL, ` COLLATE "C"`, "") // as the engine does
 		return costOnSQLite(ctx, d, s)
 	}
 	return costOnPostgres(ctx, d, s)
@@ -110,7 +111,7 @@ type planNode struct {
 
 // rows is how many rows the scans below looked at.
 func (p planNode) rows() (n float64) {
-	if strings.HasSuffix(p.Type, "Scan") {
+	if strings.HasSuffix(p.Type, "Scan") && p.Type != "Bitmap Index Scan" { // its heap scan counts
 		n = (p.Rows + p.Filtered + p.Recheck) * p.Loops
 	}
 	for _, c := range p.Plans {

@@ -12,24 +12,43 @@ CREATE INDEX run_claims_tenant ON run_claims(workspace_id, tenant_id, run_id);
 
 ALTER TABLE notifications ADD COLUMN tenant_id TEXT NOT NULL DEFAULT '';
 UPDATE notifications SET tenant_id = COALESCE((SELECT r.tenant_id FROM runs r WHERE r.id = notifications.run_id), '');
-CREATE INDEX notifications_unread ON notifications(workspace_id, user_id, id DESC, tenant_id) WHERE read_at IS NULL;
+DROP INDEX notifications_list;
+CREATE INDEX notifications_list ON notifications(workspace_id, user_id, id COLLATE "C" DESC);
+CREATE INDEX notifications_unread ON notifications(workspace_id, user_id, id COLLATE "C" DESC, tenant_id) WHERE read_at IS NULL;
 
--- Two filters that people combine are one range. The columns behind id are never
--- changed; they spare a look at the row where another filter drops it.
+-- Every list is one or a few ranges of an index in the order of ids. Two filters
+-- that people combine are one range; the columns behind id are never changed, and
+-- spare a look at the row where another filter drops it. What begins at a tenant
+-- or a person does not begin at the workspace, so that a planner that knows
+-- nothing of the rows does not take one for the other. And the order is that of
+-- bytes, by name: PostgreSQL would rather walk down the primary key and drop what
+-- is somebody else's, which it expects to end soon, if that had the same order.
+DROP INDEX runs_list;
+CREATE INDEX runs_list ON runs(workspace_id, id COLLATE "C" DESC);
+DROP INDEX runs_state;
+CREATE INDEX runs_state ON runs(workspace_id, state, outcome, id COLLATE "C" DESC);
 DROP INDEX runs_operation;
-CREATE INDEX runs_operation ON runs(workspace_id, operation, state, outcome, id DESC);
+CREATE INDEX runs_operation ON runs(workspace_id, operation, state, outcome, id COLLATE "C" DESC);
 DROP INDEX runs_tenant;
-CREATE INDEX runs_tenant ON runs(tenant_id, id DESC, operation, initiator_id);
-CREATE INDEX runs_tenant_state ON runs(tenant_id, state, outcome, id DESC);
+CREATE INDEX runs_tenant ON runs(tenant_id, id COLLATE "C" DESC, operation, initiator_id);
+CREATE INDEX runs_tenant_state ON runs(tenant_id, state, outcome, id COLLATE "C" DESC);
+DROP INDEX runs_connection;
+CREATE INDEX runs_connection ON runs(connection_id, id COLLATE "C" DESC);
 DROP INDEX runs_initiator;
-CREATE INDEX runs_initiator ON runs(workspace_id, initiator_id, id DESC, operation, tenant_id);
+CREATE INDEX runs_initiator ON runs(initiator_id, state, outcome, id COLLATE "C" DESC, operation);
 
+DROP INDEX attempts_list;
+CREATE INDEX attempts_list ON start_attempts(workspace_id, id COLLATE "C" DESC);
+DROP INDEX attempts_outcome;
+CREATE INDEX attempts_outcome ON start_attempts(workspace_id, outcome, id COLLATE "C" DESC);
 DROP INDEX attempts_operation;
-CREATE INDEX attempts_operation ON start_attempts(workspace_id, operation, outcome, id DESC);
+CREATE INDEX attempts_operation ON start_attempts(workspace_id, operation, outcome, id COLLATE "C" DESC);
 DROP INDEX attempts_tenant;
-CREATE INDEX attempts_tenant ON start_attempts(tenant_id, outcome, id DESC, operation, actor_id);
+CREATE INDEX attempts_tenant ON start_attempts(tenant_id, outcome, id COLLATE "C" DESC);
 DROP INDEX attempts_actor;
-CREATE INDEX attempts_actor ON start_attempts(workspace_id, actor_id, id DESC, outcome, operation, tenant_id);
+CREATE INDEX attempts_actor ON start_attempts(actor_id, outcome, id COLLATE "C" DESC, operation);
+DROP INDEX attempts_run;
+CREATE INDEX attempts_run ON start_attempts(run_id, id COLLATE "C");
 
 -- Retention: refusals by their age. Everything else is found by the id of its run.
 CREATE INDEX attempts_refused ON start_attempts(last_at) WHERE run_id IS NULL;
@@ -60,19 +79,33 @@ DROP INDEX tenants_readiness;
 ALTER TABLE tenants DROP COLUMN readiness_until;
 ALTER TABLE tenants DROP COLUMN readiness;
 DROP INDEX attempts_refused;
+DROP INDEX attempts_run;
+CREATE INDEX attempts_run ON start_attempts(run_id, id);
 DROP INDEX attempts_actor;
 CREATE INDEX attempts_actor ON start_attempts(workspace_id, actor_id, id DESC);
 DROP INDEX attempts_tenant;
 CREATE INDEX attempts_tenant ON start_attempts(tenant_id, id DESC);
 DROP INDEX attempts_operation;
 CREATE INDEX attempts_operation ON start_attempts(workspace_id, operation, id DESC);
+DROP INDEX attempts_outcome;
+CREATE INDEX attempts_outcome ON start_attempts(workspace_id, outcome, id DESC);
+DROP INDEX attempts_list;
+CREATE INDEX attempts_list ON start_attempts(workspace_id, id DESC);
 DROP INDEX runs_initiator;
 CREATE INDEX runs_initiator ON runs(workspace_id, initiator_id, id DESC);
+DROP INDEX runs_connection;
+CREATE INDEX runs_connection ON runs(connection_id, id DESC);
 DROP INDEX runs_tenant_state;
 DROP INDEX runs_tenant;
 CREATE INDEX runs_tenant ON runs(tenant_id, id DESC);
 DROP INDEX runs_operation;
 CREATE INDEX runs_operation ON runs(workspace_id, operation, id DESC);
+DROP INDEX runs_state;
+CREATE INDEX runs_state ON runs(workspace_id, state, outcome, id DESC);
+DROP INDEX runs_list;
+CREATE INDEX runs_list ON runs(workspace_id, id DESC);
+DROP INDEX notifications_list;
+CREATE INDEX notifications_list ON notifications(workspace_id, user_id, id DESC);
 DROP INDEX notifications_unread;
 ALTER TABLE notifications DROP COLUMN tenant_id;
 DROP INDEX run_claims_tenant;

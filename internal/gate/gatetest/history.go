@@ -69,7 +69,7 @@ func (w *World) Fill(h History) Past {
 	const (
 		rare     = `i BETWEEN 20 AND 29`
 		own      = `(i %% 10 < 3 OR i <= 40)` // lattice's
-		inLine   = `i BETWEEN 11 AND 19`     // old, so that a walk down the list is long
+		inLine   = `i BETWEEN 11 AND 19`      // old, so that a walk down the list is long
 		ofTenant = `CASE WHEN ` + rare + ` THEN $3 WHEN i %% 10 = 0 AND i %% 3 < 2 OR i <= 40 THEN $2 ELSE $4 || substr(CAST(1000000000001 + i %% %[1]d AS TEXT), 2) END`
 	)
 	for _, part := range []struct{ from, to, days int }{{1, h.Expired, 500}, {h.Expired + 1, h.Runs, 30}} {
@@ -87,8 +87,8 @@ func (w *World) Fill(h History) Past {
 				CASE WHEN `+rare+` THEN CAST($9 AS TEXT) WHEN i %% 7 = 0 THEN 'directory.groups.sync' ELSE 'inventory.sync' END, 'api',
 				CASE WHEN `+inLine+` THEN 'queued' ELSE 'finished' END,
 				CASE WHEN `+inLine+` THEN '' WHEN i <= 10 THEN 'lost' WHEN i %% 11 = 0 THEN 'failed' WHEN i %% 50 = 0 THEN 'partial' ELSE 'succeeded' END,
-				'f', '{}', '{}', CASE WHEN `+rare+` THEN CAST($10 AS TEXT) ELSE CAST($11 AS TEXT) END, 'Mei Tan', 1, CAST($12 AS BIGINT), CAST($12 AS BIGINT), CASE WHEN `+inLine+` THEN NULL ELSE CAST($12 AS BIGINT) END FROM n`, max(h.Tenants, 1)),
-			id, p.BigID, p.RareID, tenants, w.Workspace, w.Other, p.RareConnection, big, string(p.RareOperation), w.Operator.ID(), w.Owner.ID(), at)
+				'f', '{}', '{}', CASE WHEN `+rare+` THEN CAST($10 AS TEXT) WHEN i %% 10 = 1 OR i <= 40 THEN CAST($11 AS TEXT) ELSE CAST($13 AS TEXT) END, 'Mei Tan', 1, CAST($12 AS BIGINT), CAST($12 AS BIGINT), CASE WHEN `+inLine+` THEN NULL ELSE CAST($12 AS BIGINT) END FROM n`, max(h.Tenants, 1)),
+			id, p.BigID, p.RareID, tenants, w.Workspace, w.Other, p.RareConnection, big, string(p.RareOperation), w.Operator.ID(), w.Owner.ID(), at, w.Second.ID())
 	}
 	old := prefix(500)
 	if h.Expired == 0 {
