@@ -1,15 +1,17 @@
 package db
 
 import (
+	"container/list"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 )
 
-// maxStatements bounds what one connection keeps prepared. Texts come from the
-// program, not from its users: a connection meets some two hundred.
-const maxStatements = 512
+// maxStatements bounds what one connection keeps prepared: those that were used
+// last. The texts come from the program, not from its users, and lists in them
+// have few lengths, so that a connection meets about as many.
+const maxStatements = 256
 
 // sqliteConn is what database/sql uses of the driver's connections.
 type sqliteConn interface {
@@ -28,7 +30,14 @@ type sqliteConn interface {
 // database/sql lets one goroutine at a time use a connection.
 type preparing struct {
 	sqliteConn
-	idle map[string]driver.Stmt // by text; one that is in use is not among them
+	idle map[string]*list.Element // by text; one that is in use is not among them
+	used *list.List               // of those, as kept; the one that was used last in front
+}
+
+// kept is a prepared statement that nobody uses.
+type kept struct {
+	text string
+	stmt driver.Stmt
 }
 
 func newPreparing(c driver.Conn) (driver.Conn, error) {
@@ -36,14 +45,14 @@ func newPreparing(c driver.Conn) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("the SQLite driver's connection is a %T, which lacks what is used of it", c), c.Close())
 	}
-	return &preparing{sqliteConn: full, idle: make(map[string]driver.Stmt)}, nil
+	return &preparing{sqliteConn: full, idle: make(map[string]*list.Element), used: list.New()}, nil
 }
 
 // take returns the statement of a text for its next use.
 func (c *preparing) take(ctx context.Context, text string) (driver.Stmt, error) {
-	if s, ok := c.idle[text]; ok {
+	if e, ok := c.idle[text]; ok {
 		delete(c.idle, text)
-		return s, nil
+		return c.used.Remove(e).(kept).stmt, nil //nolint:forcetypeassert // there is nothing else in it
 	}
 	return c.PrepareContext(ctx, text)
 }
@@ -51,11 +60,16 @@ func (c *preparing) take(ctx context.Context, text string) (driver.Stmt, error) 
 // give takes a statement back after a use that went well. Of a text that was used
 // twice at once, inside its own rows, one is kept.
 func (c *preparing) give(text string, s driver.Stmt) error {
-	if _, ok := c.idle[text]; ok || len(c.idle) >= maxStatements {
+	if _, ok := c.idle[text]; ok {
 		return s.Close()
 	}
-	c.idle[text] = s
-	return nil
+	c.idle[text] = c.used.PushFront(kept{text, s})
+	if len(c.idle) <= maxStatements {
+		return nil
+	}
+	oldest := c.used.Remove(c.used.Back()).(kept) //nolint:forcetypeassert // there is nothing else in it
+	delete(c.idle, oldest.text)
+	return oldest.stmt.Close()
 }
 
 // ExecContext runs a statement that returns no rows.
@@ -87,10 +101,11 @@ func (c *preparing) QueryContext(ctx context.Context, text string, args []driver
 // Close frees what the connection has kept, and the connection.
 func (c *preparing) Close() error {
 	var errs []error
-	for _, s := range c.idle {
-		errs = append(errs, s.Close())
+	for e := c.used.Front(); e != nil; e = e.Next() {
+		errs = append(errs, e.Value.(kept).stmt.Close()) //nolint:forcetypeassert // there is nothing else in it
 	}
 	clear(c.idle)
+	c.used.Init()
 	return errors.Join(append(errs, c.sqliteConn.Close())...)
 }
 

@@ -126,15 +126,29 @@ func TestStatementsSurviveFailures(t *testing.T) {
 	}
 }
 
+// What is used again and again stays, however many texts come by once.
 func TestStatementsAreBounded(t *testing.T) {
 	pool, conn := onePrepared(t)
-	for i := range maxStatements + 10 {
+	ask := func(i int) {
+		t.Helper()
 		var n int
 		if err := pool.QueryRowContext(t.Context(), fmt.Sprintf(`SELECT %d`, i)).Scan(&n); err != nil || n != i {
 			t.Fatal(n, err)
 		}
 	}
-	if len(conn.idle) != maxStatements {
-		t.Errorf("%d statements are kept, at most %d may be", len(conn.idle), maxStatements)
+	ask(-1)
+	first := conn.idle[`SELECT -1`].Value.(kept).stmt
+	for i := range 2 * maxStatements {
+		ask(i)
+		ask(-1)
+	}
+	if len(conn.idle) != maxStatements || conn.used.Len() != maxStatements {
+		t.Errorf("%d statements are kept (%d in order), want %d", len(conn.idle), conn.used.Len(), maxStatements)
+	}
+	if e := conn.idle[`SELECT -1`]; e == nil || e.Value.(kept).stmt != first {
+		t.Error("the statement that was used all the time was prepared anew")
+	}
+	if conn.idle[`SELECT 0`] != nil {
+		t.Error("the one that was used first and never again is still there")
 	}
 }

@@ -32,17 +32,15 @@ type Recording struct {
 }
 
 // Record keeps the statements of the transactions that begin on d from now on.
-// It takes the place of faults.
 func Record(d *db.DB) *Recording {
 	r := new(Recording)
-	d.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
+	d.WithSteps(func(_ context.Context, p db.Point) {
 		if p.SQL != "" {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.list = append(r.list, Statement{p.SQL, p.Args, p.Write})
 		}
-		return db.NoFault
-	}))
+	})
 	return r
 }
 
