@@ -49,7 +49,7 @@ var rooms = []room{
 	{"internal/gate", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/op", "internal/store", "internal/tenancy"}, "decides from stored facts: no provider, so no network at click time"},
 	{"internal/gate/worker", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/op", "internal/provider", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
 
-	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
+	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
 
 	{"internal/httpx", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy"}, "who asks, and how errors of the rooms below are answered: it starts nothing and stores nothing"},
 	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/strictjson", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
