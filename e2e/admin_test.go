@@ -73,6 +73,76 @@ func (w *world) try(args ...string) result {
 	return command(w.t, nil, "", program, w.onDatabase(args...)...)
 }
 
+// TestPeopleFromTheServer: whoever runs the server makes a second workspace and lets
+// its owner in, who may be somebody known or somebody new; and helps those back in whom
+// no owner can help. Nobody but they themselves knows a password.
+func TestPeopleFromTheServer(t *testing.T) {
+	onBoth(t, func(t *testing.T, engine db.Engine) {
+		w := newWorld(t, engine)
+		secret := func(printed string) string {
+			u, err := url.Parse(strings.TrimSpace(printed))
+			if err != nil || u.Host != "interlock.example" || u.Query().Get("link") == "" {
+				t.Fatalf("%q is no link: %v", printed, err)
+			}
+			return u.Query().Get("link")
+		}
+		public := []string{"--public-url", "https://interlock.example/"}
+		quay := w.admin("", append([]string{"workspace", "create", "quayside", "--name", "Quayside", "--owner", w.owner.email}, public...)...)
+		north := w.admin("", append([]string{"workspace", "create", "northgate", "--name", "Northgate", "--owner", "nora@northgate.example"}, public...)...)
+		again := w.admin("", append([]string{"workspace", "invite-owner", "northgate", "nora@northgate.example"}, public...)...)
+		if list := w.admin("", "workspace", "list"); !strings.Contains(list, "quayside") || !strings.Contains(list, "Northgate") {
+			t.Errorf("workspaces are %s", list)
+		}
+		for says, args := range map[string][]string{
+			"workspace: is in use":    {"workspace", "create", "quayside", "--name", "Again", "--owner", w.owner.email},
+			"no workspace nowhere":    {"workspace", "invite-owner", "nowhere", w.owner.email},
+			"no account has":          {"user", "reset", "nobody@lattice.example"},
+			"must be an e-mail":       {"workspace", "invite-owner", "quayside", "nobody"},
+			`flag(s) "owner" not set`: {"workspace", "create", "x", "--name", "X"},
+		} {
+			if r := w.try(args...); r.code == 0 || !strings.Contains(r.stderr, says) {
+				t.Errorf("%q exits with %d and says %q, want %q", args, r.code, r.stderr, says)
+			}
+		}
+		reset := w.admin("", append([]string{"user", "reset", w.owner.email}, public...)...)
+
+		n := w.start()
+		accept := func(link, name, password string) error {
+			_, err := n.as("").AcceptInvitation(t.Context(), link, name, password)
+			return err
+		}
+		if err := accept(secret(north), "Nora Field", "nora-"+w.owner.password); err == nil {
+			t.Error("a link that was replaced lets somebody in")
+		}
+		if err := accept(secret(again), "Nora Field", "nora-"+w.owner.password); err != nil {
+			t.Error(err)
+		}
+		if err := accept(secret(quay), "", w.owner.password); err != nil {
+			t.Error(err)
+		}
+		const password = "chosen by herself"
+		if err := n.as("").ResetPassword(t.Context(), secret(reset), password); err != nil {
+			t.Error(err)
+		}
+		if _, err := n.owner().Me(t.Context()); err == nil {
+			t.Error("a session of before the reset is still good")
+		}
+		for _, workspace := range []string{workspace, "quayside"} {
+			s, err := n.as("").SignIn(t.Context(), w.owner.email, password, workspace)
+			if err != nil || s.Person.Role != "owner" || s.Person.Workspace.Slug != workspace {
+				t.Errorf("%+v, %v", s.Person, err)
+			}
+		}
+		n.stop()
+		if list := w.admin("", "user", "list"); !strings.Contains(list, "lattice, quayside") || !strings.Contains(list, "nora@northgate.example") {
+			t.Errorf("accounts are %s", list)
+		}
+		if r := w.try("audit", "verify"); r.code != 0 {
+			t.Error(r.stderr)
+		}
+	})
+}
+
 // TestBadInput sends what can't be used: each is told by its name, with the right
 // status, and leaves nothing behind.
 func TestBadInput(t *testing.T) {

@@ -46,10 +46,10 @@ func bootstrapCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "bootstrap",
-		Short: "Make the first workspace and its owner, once",
-		Long: `Make the first workspace and its owner. It works once: as soon as there is an
+		Short: "Create the first workspace and its owner, once",
+		Long: `Create the first workspace and its owner. It works once: as soon as there is an
 account it refuses. The password is asked for, or read as one line from standard
-input. Everyone else is added by the owner.`,
+input. The owner invites everyone else; interlock workspace creates more workspaces.`,
 		Example: `  interlock bootstrap --email mei@example.com --name "Mei Tan" --workspace-name "Lattice Managed IT" --workspace lattice`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -17,6 +17,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := cli.Root(cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
-	root.AddCommand(serveCommand(), demoCommand(), simCommand(), migrateCommand(), bootstrapCommand(), doctorCommand(), auditCommand(), keyCommand())
+	root.AddCommand(serveCommand(), demoCommand(), simCommand(), migrateCommand(), bootstrapCommand(), doctorCommand(), auditCommand(), keyCommand(),
+		userCommand(), workspaceCommand())
 	os.Exit(cli.Execute(ctx, root))
 }

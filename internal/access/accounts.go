@@ -35,10 +35,57 @@ type NewWorkspace struct {
 // its time outside any transaction.
 type Account struct {
 	id, email, name, hash string
+	disabled              bool
+	workspaces            []string
 }
 
 // ID returns the id that the account will have.
 func (u Account) ID() string { return u.id }
+
+// Email returns the address that the person signs in with.
+func (u Account) Email() string { return u.email }
+
+// Name returns the person's name.
+func (u Account) Name() string { return u.name }
+
+// Disabled reports whether the account is closed.
+func (u Account) Disabled() bool { return u.disabled }
+
+// Workspaces returns the slugs of the person's workspaces; see [Accounts].
+func (u Account) Workspaces() []string { return u.workspaces }
+
+// Accounts returns every account, by address. It is for a command on the server, not
+// for its users: no scope bounds it.
+func Accounts(ctx context.Context, d *db.DB) (list []Account, err error) {
+	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		list = nil
+		rows, err := tx.Query(ctx, `SELECT u.id, u.email, u.name, u.disabled_at IS NOT NULL, COALESCE(w.slug, '') FROM users u
+			LEFT JOIN members m ON m.user_id = u.id LEFT JOIN workspaces w ON w.id = m.workspace_id ORDER BY u.email, w.slug`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var u Account
+			var workspace string
+			if err := rows.Scan(&u.id, &u.email, &u.name, &u.disabled, &workspace); err != nil {
+				return err
+			}
+			if n := len(list); n == 0 || list[n-1].id != u.id {
+				list = append(list, u)
+			}
+			if workspace != "" {
+				last := &list[len(list)-1]
+				last.workspaces = append(last.workspaces, workspace)
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return list, nil
+}
 
 // Prepare checks a new account and hashes its password. Bad values are
 // [*op.FieldError].

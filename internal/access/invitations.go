@@ -498,19 +498,17 @@ func notFound(err error) error {
 	return err
 }
 
-// SweepLinks forgets links that nobody can use any more. It is for a regular task;
-// what was made of them stays in the audit trail.
-func SweepLinks(ctx context.Context, d *db.DB) error {
-	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		for _, table := range []string{"invitations", "password_resets"} {
-			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE expires_at <= interlock_now()`); err != nil {
-				return err
-			}
+// SweepLinks forgets links that nobody can use any more, at most limit of each kind,
+// and returns how many. It is for a regular task; what was made of them stays in the
+// audit trail.
+func SweepLinks(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) {
+	for _, table := range []string{"invitations", "password_resets"} {
+		n, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE id IN (
+			SELECT id FROM `+table+` WHERE expires_at <= interlock_now() ORDER BY expires_at LIMIT $1)`, limit)
+		if err != nil {
+			return 0, fmt.Errorf("sweep links: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("sweep links: %w", err)
+		swept += n
 	}
-	return nil
+	return swept, nil
 }

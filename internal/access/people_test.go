@@ -537,8 +537,13 @@ func TestAdministrator(t *testing.T) {
 		}
 		h.exec(`UPDATE password_resets SET expires_at = 1`)
 		h.exec(`UPDATE invitations SET expires_at = 1`)
-		if err := access.SweepLinks(ctx, d); err != nil || h.number(`SELECT (SELECT COUNT(*) FROM password_resets) + (SELECT COUNT(*) FROM invitations)`) != 0 {
-			t.Errorf("old links are kept: %v", err)
+		var swept int64
+		h.write(func(ctx context.Context, tx db.Tx) (err error) {
+			swept, err = access.SweepLinks(ctx, tx, 10)
+			return err
+		})
+		if swept != 2 || h.number(`SELECT (SELECT COUNT(*) FROM password_resets) + (SELECT COUNT(*) FROM invitations)`) != 0 {
+			t.Errorf("%d old links are forgotten", swept)
 		}
 	})
 }

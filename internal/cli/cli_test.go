@@ -56,10 +56,22 @@ func TestScripts(t *testing.T) {
 					}
 					return nil
 				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits, "stale": w.stale},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits, "stale": w.stale, "joins": onLink("join"), "resets": onLink("account", "reset")},
 			})
 		}
 	})
+}
+
+// onLink runs a command on the one-time link in a file and holds its exit code:
+// COMMAND CODE FILE FLAGS...
+func onLink(command ...string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: %s CODE FILE FLAGS...", strings.Join(command, " "))
+		}
+		words := append([]string{args[0], "interlock"}, command...)
+		exits(ts, false, append(append(words, strings.TrimSpace(ts.ReadFile(args[1]))), args[2:]...))
+	}
 }
 
 // exits runs a command and holds its exit code: exits CODE COMMAND...

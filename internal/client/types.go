@@ -169,3 +169,74 @@ type Check struct {
 	Reason op.Reason `json:"reason"`
 	Detail string    `json:"detail"`
 }
+
+// Member is a person in the workspace.
+type Member struct {
+	ID         string      `json:"id"` // of the person
+	Name       string      `json:"name"`
+	Email      string      `json:"email"`
+	Role       string      `json:"role"`
+	Denied     []string    `json:"denied"` // what the role may do and this member may not
+	AllTenants bool        `json:"all_tenants"`
+	Tenants    []op.Tenant `json:"tenants"` // unless all
+	Disabled   bool        `json:"disabled"`
+	CreatedAt  time.Time   `json:"created_at"`
+}
+
+// MemberChange is what is to be changed of a member. What is nil stays as it is.
+type MemberChange struct {
+	Role       *string   `json:"role,omitempty"`
+	Denied     *[]string `json:"denied,omitempty"`
+	AllTenants *bool     `json:"all_tenants,omitempty"`
+	Tenants    *[]string `json:"tenants,omitempty"` // ids or names; no others from then on
+}
+
+// Invitation is an open invitation to the workspace.
+type Invitation struct {
+	ID         string      `json:"id"`
+	Email      string      `json:"email"`
+	Role       string      `json:"role"`
+	Denied     []string    `json:"denied"`
+	AllTenants bool        `json:"all_tenants"`
+	Tenants    []op.Tenant `json:"tenants"` // unless all
+	InvitedBy  op.Person   `json:"invited_by"`
+	CreatedAt  time.Time   `json:"created_at"`
+	ExpiresAt  time.Time   `json:"expires_at"`
+}
+
+// Invite is who is to be invited, and what they will see and do.
+type Invite struct {
+	Email   string   `json:"email"`
+	Role    string   `json:"role"`
+	Denied  []string `json:"denied,omitempty"`
+	Tenants []string `json:"tenants,omitempty"` // ids or names; none: all
+}
+
+// Link is a one-time link that was just created. It is told this once.
+type Link struct {
+	Href      string    `json:"href"` // address on the server
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// NewInvitation is an invitation that was just created.
+type NewInvitation struct {
+	Invitation Invitation `json:"invitation"`
+	Link       Link       `json:"link"`
+}
+
+// Offer is an invitation as the holder of its link sees it.
+type Offer struct {
+	Workspace string    `json:"workspace"` // its name in addresses
+	Name      string    `json:"name"`
+	Email     string    `json:"email"`
+	Role      string    `json:"role"`
+	InvitedBy string    `json:"invited_by"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Place is a workspace that somebody is a member of.
+type Place struct {
+	Workspace
+	Role    string `json:"role"`
+	Tenants int64  `json:"tenants"` // that one sees
+}

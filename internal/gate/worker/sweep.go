@@ -102,6 +102,9 @@ func (w *Worker) sweep(ctx context.Context) error {
 	if err := w.inBatches(ctx, store.SweepGenerations); err != nil {
 		return fmt.Errorf("rows that nobody can read: %w", err)
 	}
+	if err := w.inBatches(ctx, access.SweepLinks); err != nil {
+		return err
+	}
 	return access.SweepSignIns(ctx, w.db)
 }
 

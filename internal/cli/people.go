@@ -1,0 +1,471 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/interlock-dev/interlock/internal/client"
+)
+
+const freshHelp = `
+
+Changes need a sign-in from the last 15 minutes, so log in with interlock login: an
+API token can't make them. You are asked for your password when your sign-in is older.`
+
+// roles are those of a workspace, for completion; what else is typed the server
+// refuses itself.
+var roles = []string{"owner\teverything", "operator\tstarts and cancels operations", "viewer\tlooks only"}
+
+func (a *app) members() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "members",
+		Short: "List and change the members of the workspace",
+		Long:  "List and change the members of the workspace. MEMBER is an address or an id. See interlock invitations for adding somebody." + freshHelp,
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "list",
+		Short: "The members of the workspace",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			members, err := cl.Members(a.verbatim(c.Context()))
+			if err != nil || a.json() {
+				return err
+			}
+			t := a.table("ID", "NAME", "EMAIL", "ROLE", "EXCEPT", "TENANTS", "ACCOUNT")
+			for _, m := range members.Items {
+				account := "open"
+				if m.Disabled {
+					account = "closed"
+				}
+				t.row(m.ID, m.Name, m.Email, m.Role, strings.Join(m.Denied, ","), sees(m.AllTenants, len(m.Tenants)), account)
+			}
+			return t.print()
+		},
+	}, a.changeMember(), a.member("reset-link", "Create a one-time link by which a member chooses a new password", a.resetLink),
+		a.member("disable", "Close a member's account; their sessions and tokens end", func(ctx context.Context, cl *client.Client, id string) error {
+			_, err := cl.DisableMember(ctx, id)
+			return err
+		}),
+		a.member("enable", "Open a member's account again", func(ctx context.Context, cl *client.Client, id string) error {
+			_, err := cl.EnableMember(ctx, id)
+			return err
+		}),
+		a.member("remove", "Take somebody out of the workspace; an invitation brings them back", func(ctx context.Context, cl *client.Client, id string) error {
+			return cl.RemoveMember(ctx, id)
+		}))
+	return c
+}
+
+func sees(all bool, n int) string {
+	if all {
+		return "all"
+	}
+	return fmt.Sprint(n)
+}
+
+// member is a command about one member.
+func (a *app) member(verb, short string, do func(context.Context, *client.Client, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " MEMBER", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeMembers,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				id, err := memberID(c.Context(), cl, args[0])
+				if err != nil {
+					return err
+				}
+				return do(ctx, cl, id)
+			})
+		},
+	}
+}
+
+// memberID returns the id of a member who is named by an address or an id.
+func memberID(ctx context.Context, cl *client.Client, who string) (string, error) {
+	if !strings.Contains(who, "@") {
+		return who, nil
+	}
+	members, err := cl.Members(ctx)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(members.Items, func(m client.Member) bool { return strings.EqualFold(m.Email, who) })
+	if i < 0 {
+		return "", fmt.Errorf("no member has the address %s: see interlock members list", who)
+	}
+	return members.Items[i].ID, nil
+}
+
+func (a *app) completeMembers(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return complete(c.Context(), a, func(ctx context.Context, cl *client.Client) ([]string, error) {
+		members, err := cl.Members(ctx)
+		return each(members.Items, func(m client.Member) string { return m.Email + "\t" + m.Name }), err
+	})
+}
+
+// accessFlags are the flags of what somebody sees and may do.
+func (a *app) accessFlags(c *cobra.Command, role *string, denied, tenants *[]string) {
+	f := c.Flags()
+	f.StringVar(role, "role", "", "owner, operator or viewer")
+	f.StringSliceVar(denied, "except", nil, "permissions that the role normally has and this member lacks, such as inventory.sync")
+	f.StringSliceVarP(tenants, "tenant", "t", nil, "id or name of a tenant that they see; can be given more than once")
+	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp)) // the flags are there
+	_ = c.RegisterFlagCompletionFunc("except", func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return complete(c.Context(), a, func(ctx context.Context, cl *client.Client) ([]string, error) {
+			me, err := cl.Me(ctx)
+			return me.Capabilities, err
+		})
+	})
+	a.completeTenants(c)
+}
+
+func (a *app) changeMember() *cobra.Command {
+	var role string
+	var denied, tenants []string
+	var all bool
+	c := &cobra.Command{
+		Use:   "change MEMBER",
+		Short: "Change what a member sees and may do",
+		Long: `Change what a member sees and may do. Only what you name is changed. It takes
+effect on their next request; work in progress is rechecked before it continues.` + freshHelp,
+		Example: `  interlock members change ana@example.com --role operator
+  interlock members change ana@example.com --tenant kestrel --tenant marlow
+  interlock members change ana@example.com --all-tenants --except ""`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeMembers,
+		RunE: func(c *cobra.Command, args []string) error {
+			var change client.MemberChange
+			f := c.Flags()
+			if f.Changed("role") {
+				change.Role = &role
+			}
+			if f.Changed("except") {
+				denied = slices.DeleteFunc(append([]string{}, denied...), func(s string) bool { return s == "" })
+				change.Denied = &denied
+			}
+			if f.Changed("tenant") {
+				change.Tenants = &tenants
+			}
+			if f.Changed("all-tenants") {
+				change.AllTenants = &all
+			}
+			if change == (client.MemberChange{}) {
+				return usagef("nothing to change: give --role, --except, --tenant or --all-tenants")
+			}
+			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				id, err := memberID(c.Context(), cl, args[0])
+				if err != nil {
+					return err
+				}
+				m, err := cl.ChangeMember(ctx, id, change)
+				if err != nil || a.json() {
+					return err
+				}
+				c.PrintErrf("%s is %s and sees %s of the tenants.\n", m.Name, m.Role, sees(m.AllTenants, len(m.Tenants)))
+				return nil
+			})
+		},
+	}
+	a.accessFlags(c, &role, &denied, &tenants)
+	c.Flags().BoolVar(&all, "all-tenants", false, "they see all tenants, also those added later")
+	c.MarkFlagsMutuallyExclusive("tenant", "all-tenants")
+	return c
+}
+
+// link shows a one-time link.
+func (a *app) link(c *cobra.Command, l client.Link) {
+	c.PrintErrf("It works once, until %s, and is shown this once:\n", moment(l.ExpiresAt))
+	c.Println(a.page(a.Out).base + l.Href)
+}
+
+func (a *app) resetLink(ctx context.Context, cl *client.Client, id string) error {
+	l, err := cl.ResetLink(ctx, id)
+	if err != nil || a.json() {
+		return err
+	}
+	_, _ = fmt.Fprintf(a.Err, "Whoever has this link can set the password. It works once, until %s, and is shown this once:\n", moment(l.ExpiresAt))
+	_, _ = fmt.Fprintln(a.Out, a.page(a.Out).base+l.Href)
+	return nil
+}
+
+func (a *app) invitations() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "invitations",
+		Short: "Invite people to the workspace by one-time links",
+		Long:  "Invite people to the workspace by one-time links, which work for 24 hours." + freshHelp,
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "list",
+		Short: "The open invitations",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			open, err := cl.Invitations(a.verbatim(c.Context()))
+			if err != nil || a.json() {
+				return err
+			}
+			t := a.table("ID", "EMAIL", "ROLE", "EXCEPT", "TENANTS", "INVITED BY", "EXPIRES")
+			for _, i := range open.Items {
+				t.row(i.ID, i.Email, i.Role, strings.Join(i.Denied, ","), sees(i.AllTenants, len(i.Tenants)), i.InvitedBy.Name, moment(i.ExpiresAt))
+			}
+			return t.print()
+		},
+	})
+	var who client.Invite
+	create := &cobra.Command{
+		Use:   "create EMAIL --role ROLE",
+		Short: "Invite somebody; the link is printed this once",
+		Long: `Invite somebody to the workspace. The link is printed this once, for you to send to
+them. They choose their own password, or join with the account that they have. An
+earlier invitation for the same address ends.` + freshHelp,
+		Example: `  interlock invitations create ana@example.com --role operator
+  interlock invitations create ana@example.com --role viewer --tenant kestrel`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := need("role", who.Role); err != nil {
+				return err
+			}
+			who.Email = args[0]
+			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				i, err := cl.Invite(ctx, who)
+				if err != nil || a.json() {
+					return err
+				}
+				c.PrintErrf("Send this link to %s. ", i.Invitation.Email)
+				a.link(c, i.Link)
+				return nil
+			})
+		},
+	}
+	a.accessFlags(create, &who.Role, &who.Denied, &who.Tenants)
+	c.AddCommand(create, &cobra.Command{
+		Use:   "revoke INVITATION",
+		Short: "End an open invitation, by its id or address",
+		Args:  cobra.ExactArgs(1),
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return complete(c.Context(), a, func(ctx context.Context, cl *client.Client) ([]string, error) {
+				open, err := cl.Invitations(ctx)
+				return each(open.Items, func(i client.Invitation) string { return i.Email + "\t" + i.Role }), err
+			})
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				id := args[0]
+				if strings.Contains(id, "@") {
+					open, err := cl.Invitations(c.Context())
+					if err != nil {
+						return err
+					}
+					i := slices.IndexFunc(open.Items, func(i client.Invitation) bool { return strings.EqualFold(i.Email, id) })
+					if i < 0 {
+						return fmt.Errorf("no invitation for %s is open: see interlock invitations list", id)
+					}
+					id = open.Items[i].ID
+				}
+				return cl.RevokeInvitation(ctx, id)
+			})
+		},
+	})
+	return c
+}
+
+// ofLink splits the address of a one-time link into that of its server and the secret.
+func (a *app) ofLink(text string) (conf config, secret string, err error) {
+	if conf, err = a.where(); err != nil {
+		return config{}, "", err
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Query().Get("link") == "" {
+		return config{}, "", usagef("the link must be the whole address that you were sent")
+	}
+	if u.Host != "" {
+		server := u.Scheme + "://" + u.Host
+		if a.url == "" && server != conf.URL {
+			conf.URL, conf.Token = server, ""
+		}
+	}
+	return conf, u.Query().Get("link"), need("url", conf.URL)
+}
+
+func (a *app) join() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "join LINK",
+		Short: "Accept an invitation",
+		Long: `Accept an invitation to a workspace. If you are logged in with the address that the
+invitation is for, you join with that account. Otherwise you are asked for its
+password; with --name a new account is created, and the password is for it.`,
+		Example: `  interlock join 'https://interlock.example/invitation?link=ili_...' --name "Ana Ruiz"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			conf, link, err := a.ofLink(args[0])
+			if err != nil {
+				return err
+			}
+			cl, err := conf.client()
+			if err != nil {
+				return err
+			}
+			offer, err := cl.OpenInvitation(ctx, link)
+			if err != nil {
+				return err
+			}
+			c.PrintErrf("%s invites %s to %s as %s.\n", offer.InvitedBy, offer.Email, offer.Name, offer.Role)
+			if me, err := cl.Me(ctx); err == nil && name == "" && me.Email == offer.Email {
+				err := a.fresh(ctx, func(ctx context.Context, cl *client.Client) error {
+					_, err := cl.JoinWorkspace(ctx, link)
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			} else {
+				in := bufio.NewReader(a.In)
+				password, err := a.hiddenLine(in, "Password: ")
+				if err != nil {
+					return err
+				}
+				if name != "" {
+					if err := a.again(in, password); err != nil {
+						return err
+					}
+				}
+				if _, err := cl.AcceptInvitation(a.verbatim(ctx), link, name, password); err != nil {
+					return err
+				}
+			}
+			c.PrintErrf("You are a member. Log in with: interlock login --url %s --email %s --workspace %s\n", conf.URL, offer.Email, offer.Workspace)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&name, "name", "", "your name, for a new account")
+	return c
+}
+
+// again asks at a terminal for a new password once more.
+func (a *app) again(in *bufio.Reader, password string) error {
+	if _, ok := terminal(a.In); !ok {
+		return nil
+	}
+	repeated, err := a.hiddenLine(in, "Once more: ")
+	if err != nil {
+		return err
+	}
+	if repeated != password {
+		return errors.New("password: the two are not the same")
+	}
+	return nil
+}
+
+func (a *app) workspaces() *cobra.Command {
+	return &cobra.Command{
+		Use:   "workspaces",
+		Short: "The workspaces that you are a member of",
+		Long:  "The workspaces that you are a member of. A login is good for one: see interlock login --workspace.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			places, err := cl.Workspaces(a.verbatim(c.Context()))
+			if err != nil || a.json() {
+				return err
+			}
+			t := a.table("WORKSPACE", "NAME", "ROLE", "TENANTS")
+			for _, p := range places.Items {
+				t.row(p.Slug, p.Name, p.Role, fmt.Sprint(p.Tenants))
+			}
+			return t.print()
+		},
+	}
+}
+
+func (a *app) account() *cobra.Command {
+	c := &cobra.Command{Use: "account", Short: "Your workspaces; change your own name and password", Args: cobra.NoArgs}
+	c.AddCommand(a.workspaces(), &cobra.Command{
+		Use:   "rename NAME",
+		Short: "Change your own name, as others see it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			_, err = cl.Rename(a.verbatim(c.Context()), args[0])
+			return err
+		},
+	}, &cobra.Command{
+		Use:   "password",
+		Short: "Change your own password; your other sessions end",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			in := bufio.NewReader(a.In)
+			current, err := a.hiddenLine(in, "Current password: ")
+			if err != nil {
+				return err
+			}
+			password, err := a.hiddenLine(in, "New password: ")
+			if err != nil {
+				return err
+			}
+			if err := a.again(in, password); err != nil {
+				return err
+			}
+			err = a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error { return cl.ChangePassword(ctx, current, password) })
+			if err == nil {
+				c.PrintErrln("Your password was changed.")
+			}
+			return err
+		},
+	}, &cobra.Command{
+		Use:   "reset LINK",
+		Short: "Choose a new password by a link that an owner or an administrator sent you",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			conf, link, err := a.ofLink(args[0])
+			if err != nil {
+				return err
+			}
+			cl, err := conf.client()
+			if err != nil {
+				return err
+			}
+			in := bufio.NewReader(a.In)
+			password, err := a.hiddenLine(in, "New password: ")
+			if err != nil {
+				return err
+			}
+			if err := a.again(in, password); err != nil {
+				return err
+			}
+			if err := cl.ResetPassword(a.verbatim(c.Context()), link, password); err != nil {
+				return err
+			}
+			c.PrintErrln("Your password was changed. Your sessions and API tokens have ended: log in again.")
+			return nil
+		},
+	})
+	return c
+}
