@@ -367,51 +367,6 @@ func EndOtherSessions(ctx context.Context, d *db.DB, a Actor) error {
 	return nil
 }
 
-// ResealFactors seals the secrets of all authenticator apps anew by the current root
-// key, and returns how many were sealed by another one. It is for the command that
-// rewraps keysets, and can run while the server serves.
-func (f *Factors) ResealFactors(ctx context.Context, d *db.DB) (n int, err error) {
-	type row struct{ id, user, sealed string }
-	var rows []row
-	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		rows = nil
-		found, err := tx.Query(ctx, `SELECT id, user_id, sealed FROM factors WHERE kind = 'totp' ORDER BY id`)
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		for found.Next() {
-			var r row
-			if err := found.Scan(&r.id, &r.user, &r.sealed); err != nil {
-				return err
-			}
-			rows = append(rows, r)
-		}
-		return found.Err()
-	})
-	for _, r := range rows {
-		if err != nil {
-			break
-		}
-		if vault.SealedBy(r.sealed) == f.root.ID() {
-			continue
-		}
-		var sealed string
-		if sealed, err = f.root.Reseal(r.sealed, totpPlace(r.user, r.id)); err != nil {
-			break
-		}
-		err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE factors SET sealed = $2 WHERE id = $1 AND sealed = $3`, r.id, sealed, r.sealed)
-			return err
-		})
-		n++
-	}
-	if err != nil {
-		return 0, fmt.Errorf("reseal second factors: %w", err)
-	}
-	return n, nil
-}
-
 // totpPlace is where the secret of an authenticator app belongs.
 func totpPlace(userID, factorID string) vault.Place {
 	return vault.Place{Owner: userID, Field: "totp", Version: factorID}

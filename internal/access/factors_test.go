@@ -634,36 +634,3 @@ func TestPolicy(t *testing.T) {
 		}
 	})
 }
-
-// TestResealFactors: secrets of authenticator apps follow the root key.
-func TestResealFactors(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		h, ctx := newHouse(t, d), t.Context()
-		first, second := strings.Repeat("A", 42)+"E=", strings.Repeat("B", 42)+"E="
-		factors := func(keys string) *access.Factors {
-			root, err := vault.ParseRoot(keys)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return access.NewFactors(root, "")
-		}
-		_, mei := h.signIn("mei@lattice.example")
-		phone, _ := h.enrol(factors(first), mei)
-		finish := func(f *access.Factors, after time.Duration) error {
-			_, _, err := f.FinishSignIn(ctx, d, access.Limits{}, h.begin("mei@lattice.example"), access.Proof{Code: phone.code(t, after)})
-			return err
-		}
-		var missing *vault.WrongKeyError
-		if err := finish(factors(second), 0); !errors.As(err, &missing) {
-			t.Errorf("without the key: %v", err)
-		}
-		for _, want := range []int{1, 0} {
-			if n, err := factors(second+","+first).ResealFactors(ctx, d); n != want || err != nil {
-				t.Errorf("%d were sealed anew, want %d: %v", n, want, err)
-			}
-		}
-		if err := finish(factors(second), 0); err != nil {
-			t.Error(err)
-		}
-	})
-}

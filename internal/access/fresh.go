@@ -35,7 +35,7 @@ var (
 var (
 	freshCapabilities = []tenancy.Capability{tenancy.ManageMembers, tenancy.ReleaseConnections}
 	freshSegments     = []string{
-		"credential", "factors", "invitations", "password", "policy",
+		"authenticator", "credential", "factors", "invitations", "passkeys", "password", "policy", "recovery-codes",
 	}
 )
 

@@ -88,6 +88,7 @@ func newServer(d Deps) *server {
 	s.serveNotifications()
 	s.serveMembers()
 	s.serveInvitations()
+	s.serveSecurity()
 	s.serveAudit()
 	s.close()
 	s.mux.Handle("GET "+Base+"/openapi.json", s.document())

@@ -136,7 +136,7 @@ func newMatrix(t *testing.T, w *world) *matrix {
 func (p place) at(path string) string {
 	r := strings.NewReplacer("{tenant}", url.PathEscape(p.tenant), "{connection}", url.PathEscape(p.connection),
 		"{run}", url.PathEscape(p.run), "{attempt}", url.PathEscape(p.attempt),
-		"{group}", "g-1", "{invitation}", access.NewID(), "{member}", access.NewID(), "{token}", access.NewID(), "{notification}", access.NewID())
+		"{group}", "g-1", "{factor}", access.NewID(), "{invitation}", access.NewID(), "{member}", access.NewID(), "{token}", access.NewID(), "{notification}", access.NewID())
 	return Base + r.Replace(path)
 }
 
@@ -172,8 +172,9 @@ func expected(a who, r Route, seen bool) int {
 func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
 
 var sensitiveIDs = []string{
-	"change-member", "change-password", "create-reset-link", "disable-member", "enable-member", "invite", "join-workspace", "release-run",
-	"remove-member", "revoke-invitation", "rotate-credential",
+	"begin-authenticator", "change-member", "change-password", "confirm-authenticator", "create-recovery-codes", "create-reset-link",
+	"disable-member", "enable-member", "invite", "join-workspace", "release-run", "remove-factor", "remove-member", "rename-factor",
+	"revoke-invitation", "rotate-credential", "set-policy",
 }
 
 // harmless is a request that gets past the door and changes nothing: it has a
@@ -199,7 +200,8 @@ func acts(r Route) bool {
 	case "follow-run":
 		return true // it would not end
 	case "start", "create-token", "create-tenant", "create-connection", "edit-connection", "rotate-credential", "change-member", "release-run", "sign-in",
-		"invite", "join-workspace", "open-invitation", "accept-invitation", "reset-password", "change-password", "rename-me":
+		"invite", "join-workspace", "open-invitation", "accept-invitation", "reset-password", "change-password", "rename-me",
+		"confirm-session", "confirm-authenticator", "rename-factor", "set-policy":
 		return false
 	}
 	return r.Method != http.MethodGet

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -116,6 +117,7 @@ func (s *server) signIn(ctx context.Context, in *struct {
 		Email     string `json:"email" minLength:"1" maxLength:"254"`
 		Password  string `json:"password" minLength:"1" maxLength:"512"`
 		Workspace string `json:"workspace,omitempty" doc:"Id or name; left out: the first of yours."`
+		Code      string `json:"code,omitempty" maxLength:"64" writeOnly:"true" doc:"Of your authenticator app, or a recovery code. Without one, an account with a second factor is answered 401 second_factor_required."`
 	} `nameHint:"SignIn"`
 },
 ) (*one[Session], error) {
@@ -126,6 +128,10 @@ func (s *server) signIn(ctx context.Context, in *struct {
 	secret, session, err := s.door.SignIn(ctx, access.Credentials{
 		Email: in.Body.Email, Password: in.Body.Password, Workspace: in.Body.Workspace, Remote: httpx.Of(ctx).Remote, Device: device,
 	})
+	var second *access.SecondFactorError
+	if errors.As(err, &second) && in.Body.Code != "" {
+		secret, session, err = s.door.FinishSignIn(ctx, second.Pending, access.Proof{Code: in.Body.Code, Remote: httpx.Of(ctx).Remote})
+	}
 	if err != nil {
 		return nil, httpx.SignInError(err)
 	}
@@ -134,12 +140,13 @@ func (s *server) signIn(ctx context.Context, in *struct {
 
 func (s *server) confirm(ctx context.Context, in *struct {
 	Body struct {
-		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true"`
+		Password string `json:"password,omitempty" maxLength:"512" writeOnly:"true" doc:"Of an account without a second factor."`
+		Code     string `json:"code,omitempty" maxLength:"64" writeOnly:"true" doc:"Of your authenticator app, or a recovery code."`
 	} `nameHint:"Confirm"`
 },
 ) (*one[Session], error) {
 	a := at(ctx).actor
-	secret, err := s.door.Confirm(ctx, a, access.Proof{Password: in.Body.Password, Remote: httpx.Of(ctx).Remote})
+	secret, err := s.door.Confirm(ctx, a, access.Proof{Password: in.Body.Password, Code: in.Body.Code, Remote: httpx.Of(ctx).Remote})
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ var rooms = []room{
 	{"internal/httpx", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy"}, "who asks, and how errors of the rooms below are answered: it starts nothing and stores nothing"},
 	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/strictjson", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
 	{"internal/console/assets", nil, "files and their addresses"},
-	{"internal/console/view", []string{"internal/access", "internal/catalogue", "internal/console/assets", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "draws what it is given: neither gate nor database"},
+	{"internal/console/view", []string{"internal/access", "internal/catalogue", "internal/console/assets", "internal/factor", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "draws what it is given: neither gate nor database"},
 	{"internal/console", []string{"internal/access", "internal/catalogue", "internal/console/assets", "internal/console/view", "internal/gate", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
 	{"internal/console/browser", nil, "tests in a real browser, which know the console by its address"},
 	{"internal/client", []string{"internal/op"}, "speaks HTTP from outside: nothing of the server but its words"},

@@ -84,6 +84,7 @@ func New(d Deps) *Console {
 	c.serveMembers()
 	c.serveAccount()
 	c.serveLinks()
+	c.serveSecurity()
 	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !assets.Serve(w, r) {
 			c.notFound(w, r)

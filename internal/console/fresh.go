@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/console/view"
@@ -49,7 +50,9 @@ func (v *visit) fresh() (answered bool, err error) {
 	if err != nil {
 		return false, errStale
 	}
-	secret, err := v.console.door.Confirm(ctx, v.actor, access.Proof{Password: form.Get("password"), Remote: httpx.Of(ctx).Remote})
+	secret, err := v.console.door.Confirm(ctx, v.actor, access.Proof{
+		Password: form.Get("password"), Code: form.Get("code"), Passkey: form.Get("passkey"), Remote: httpx.Of(ctx).Remote,
+	})
 	var wrong *op.FieldError
 	var tries *access.LimitError
 	if errors.As(err, &wrong) || errors.As(err, &tries) {
@@ -73,9 +76,24 @@ func (v *visit) confirm(kept string, p *httpx.Problem, tried bool) error {
 		v.w.Header().Set("HX-Retarget", "body")
 		v.w.Header().Set("HX-Reswap", "innerHTML")
 	}
+	ctx := v.r.Context()
+	kinds, err := v.console.door.ConfirmKinds(ctx, v.actor)
+	if err != nil {
+		return err
+	}
 	c := view.Confirmation{
 		Reader: v.actor, Kept: kept, Problem: p, Back: v.from(),
 		Form: view.Form{Action: v.r.URL.Path + "?" + url.Values{confirming: {"1"}}.Encode(), Fields: view.ConfirmFields()},
+	}
+	if len(kinds) > 0 {
+		c.Form.Fields = view.CodeFields()
+	}
+	if slices.Contains(kinds, access.Passkey) && v.console.door.NoPasskeys() == nil {
+		options, err := v.console.door.AskConfirm(ctx, v.actor)
+		if err != nil {
+			return err
+		}
+		c.Passkey = string(options)
 	}
 	if tried {
 		c.Form.Refusal = p

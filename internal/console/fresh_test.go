@@ -26,6 +26,14 @@ var sensitive = []string{
 	"POST " + op.EnableMember.Route(),
 	"POST " + op.DisableMember.Route(),
 	"POST " + op.RemoveMember.Route(),
+	"POST " + op.PolicyRoute,
+	"POST " + op.AuthenticatorRoute,
+	"POST " + op.AuthenticatorConfirmRoute,
+	"POST " + op.PasskeysRoute,
+	"POST " + op.PasskeysAddRoute,
+	"POST " + op.RecoveryCodesRoute,
+	"POST " + op.FactorRenameRoute,
+	"POST " + op.FactorRemoveRoute,
 }
 
 // owner adds an owner who can sign in with a password, and signs them in.
@@ -33,7 +41,7 @@ func (w *world) owner(email string) *browser {
 	w.t.Helper()
 	w.Join("Ola Berg", email, password, tenancy.Owner)
 	stranger := w.stranger()
-	in := stranger.press(stranger.get("/sign-in"), "form", "email", email, "password", password)
+	in := stranger.press(stranger.get("/sign-in"), "form.card", "email", email, "password", password)
 	in.leads("/")
 	return &browser{w: w, secret: in.cookie.Value}
 }

@@ -25,6 +25,9 @@ func (v *visit) refuse(err error) {
 	case errors.Is(err, errSignedOut) && v.reads():
 		_ = v.goTo(signInPath(v.r.URL.RequestURI()))
 		return
+	case errors.Is(err, access.ErrFactorRequired) && v.reads():
+		_ = v.goTo(op.SecurityRoute)
+		return
 	case errors.As(err, &other) && v.reads():
 		_ = v.goTo(op.WorkspacesRoute + "?" + url.Values{"in": {other.workspace}, "next": {v.r.URL.RequestURI()}}.Encode())
 		return
@@ -86,6 +89,8 @@ func (v *visit) refusal(p *httpx.Problem) templ.Component {
 	switch {
 	case v.actor.ID() == "":
 		on = view.Link{Text: "Go to sign-in", Href: "/sign-in"}
+	case p.Code == string(op.ProblemFactorMissing):
+		on = view.Link{Text: "Go to Security", Href: op.SecurityRoute}
 	case p.Status == http.StatusForbidden && v.tenant.Tenant.ID != "":
 		on = view.Link{Text: "Back to " + v.tenant.Tenant.Name, Href: op.TenantPath(v.workspace(), v.tenant.Tenant.Slug)}
 	case p.Status >= http.StatusInternalServerError && v.reads():

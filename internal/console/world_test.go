@@ -34,6 +34,7 @@ type world struct {
 	store   *store.Store
 	feed    *httpx.Feed
 	http    *httptest.Server
+	site    string // where browsers reach it, for passkeys; empty: nobody knows
 }
 
 // onBoth runs fn on both engines.
@@ -63,7 +64,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 	if w.gate, err = gate.New(d, w.store, gate.Config{Logger: slog.New(slog.DiscardHandler), Changed: w.feed.Changed}); err != nil {
 		t.Fatal(err)
 	}
-	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "https://interlock.example")), w.store, w.gate, w.feed
+	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, w.site)), w.store, w.gate, w.feed
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -78,7 +79,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 
 // limit bounds the guessing of passwords from here on.
 func (w *world) limit(l access.Limits) {
-	w.console.door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, "https://interlock.example"))
+	w.console.door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, w.site))
 }
 
 // ready adds a tenant with one connection that is ready for every operation, as
@@ -91,9 +92,10 @@ func (w *world) ready(slug string, edit func(*tenancy.Connection)) (tenant, conn
 
 // browser is someone's browser. The zero secret is nobody's.
 type browser struct {
-	w      *world
-	secret string
-	script bool // forms are sent by htmx
+	w       *world
+	secret  string
+	pending string // of a sign-in that waits
+	script  bool   // forms are sent by htmx
 }
 
 func (w *world) browser(a access.Actor) *browser {
@@ -107,12 +109,13 @@ func (b browser) withScript() *browser { return &browser{w: b.w, secret: b.secre
 
 // answer is what came back, read as a page.
 type answer struct {
-	t      *testing.T
-	status int
-	header http.Header
-	body   []byte
-	page   *goquery.Document
-	cookie *http.Cookie // that was set; nil: none
+	t       *testing.T
+	status  int
+	header  http.Header
+	body    []byte
+	page    *goquery.Document
+	cookie  *http.Cookie // that was set; nil: none
+	cookies map[string]*http.Cookie
 }
 
 // send sends a request as a browser on a page of the console would, and does not
@@ -135,7 +138,10 @@ func (b *browser) send(method, path string, form url.Values, header ...string) a
 		r.Header.Set("HX-Request", "true")
 	}
 	if b.secret != "" {
-		r.Header.Set("Cookie", "__Host-interlock="+b.secret)
+		r.Header.Add("Cookie", "__Host-interlock="+b.secret)
+	}
+	if b.pending != "" {
+		r.Header.Add("Cookie", "__Host-interlock-sign-in="+b.pending)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		if header[i+1] == "" {
@@ -160,8 +166,9 @@ func (b *browser) send(method, path string, form url.Values, header ...string) a
 		b.w.t.Fatal(err)
 	}
 	a := answer{t: b.w.t, status: resp.StatusCode, header: resp.Header, body: text, page: page}
-	if cookies := resp.Cookies(); len(cookies) > 0 {
-		a.cookie = cookies[0]
+	a.cookies = make(map[string]*http.Cookie)
+	for _, c := range resp.Cookies() {
+		a.cookie, a.cookies[c.Name] = c, c
 	}
 	return a
 }

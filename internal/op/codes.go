@@ -38,7 +38,7 @@ func (p Problem) HTTPStatus() int {
 		return http.StatusForbidden
 	case ProblemNotFound, ProblemLink:
 		return http.StatusNotFound
-	case ProblemSessionEnded, ProblemSignedOut, ProblemSecondFactor, ProblemSignInOver, ProblemJoinRefused:
+	case ProblemSessionEnded, ProblemSignedOut, ProblemSecondFactor, ProblemSignInOver, ProblemJoinRefused, ProblemPasskeyRefused:
 		return http.StatusUnauthorized
 	case ProblemFormStale, ProblemCursor:
 		return http.StatusBadRequest

@@ -58,6 +58,7 @@ const (
 	NotificationsReadRoute = NotificationsRoute + "/read"
 	TokensRoute            = workspaceRoute + "/tokens"
 	TokenRevokeRoute       = TokensRoute + "/{token}/revoke"
+	PolicyRoute            = workspaceRoute + "/policy"
 	MembersRoute           = workspaceRoute + "/members"
 	MemberRoute            = MembersRoute + "/{member}"
 	InvitationsRoute       = MembersRoute + "/invitations"
@@ -67,6 +68,24 @@ const (
 	AccountRoute           = "/account"
 	AccountPasswordRoute   = AccountRoute + "/password"
 	AccountJoinRoute       = AccountRoute + "/invitations" // where one joins a workspace with one's own account
+)
+
+// Addresses of signing in, and of what a person proves beside a password. None of
+// them lies in a workspace.
+const (
+	SignInRoute               = "/sign-in"
+	SignInSecondRoute         = SignInRoute + "/second" // where a sign-in goes on after the password
+	SignInPasskeyRoute        = SignInRoute + "/passkey"
+	SignInPasskeyFinishRoute  = SignInPasskeyRoute + "/finish"
+	SecurityRoute             = "/account/security"
+	AuthenticatorRoute        = SecurityRoute + "/authenticator"
+	AuthenticatorConfirmRoute = AuthenticatorRoute + "/confirm"
+	PasskeysRoute             = SecurityRoute + "/passkeys"
+	PasskeysAddRoute          = PasskeysRoute + "/add"
+	RecoveryCodesRoute        = SecurityRoute + "/recovery-codes"
+	FactorRenameRoute         = SecurityRoute + "/factors/{factor}/rename"
+	FactorRemoveRoute         = SecurityRoute + "/factors/{factor}/remove"
+	SessionsEndRoute          = SecurityRoute + "/end-other-sessions"
 )
 
 // TenantNew stands in the place of a tenant in the address of the page that adds
@@ -213,6 +232,21 @@ func InvitationPath(link string) string {
 // link.
 func ResetPath(link string) string {
 	return ResetRoute + "?" + url.Values{"link": {link}}.Encode()
+}
+
+// PolicyPath is the address of what a workspace requires of its members.
+func PolicyPath(workspace string) string {
+	return place{"workspace": workspace}.path(PolicyRoute)
+}
+
+// FactorRenamePath is where a second factor is renamed, by its id.
+func FactorRenamePath(factor string) string {
+	return place{"factor": factor}.path(FactorRenameRoute)
+}
+
+// FactorRemovePath is where a second factor is removed, by its id.
+func FactorRemovePath(factor string) string {
+	return place{"factor": factor}.path(FactorRemoveRoute)
 }
 
 // NotificationsPath is the address of the reader's notifications.

@@ -34,6 +34,7 @@ const (
 	ProblemSecondFactor    Problem = "second_factor_required" // the password was right
 	ProblemFactorMissing   Problem = "second_factor_missing"  // a workspace requires one
 	ProblemSignInOver      Problem = "sign_in_over"           // it took too long, or too many tries
+	ProblemPasskeyRefused  Problem = "passkey_refused"        // at the sign-in
 	ProblemNoPasskeys      Problem = "passkeys_unavailable"   // of this server
 	ProblemLink            Problem = "link_unusable"          // a one-time link, whatever is wrong with it
 	ProblemJoinRefused     Problem = "join_refused"           // of who accepts an invitation

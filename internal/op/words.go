@@ -802,6 +802,11 @@ var problems = map[Problem]text{
 		why:   "The second factor took more than 10 minutes or 5 tries. You are not signed in.",
 		next:  "Enter your email and password again.",
 	},
+	ProblemPasskeyRefused: {
+		title: "Couldn't sign in with this passkey",
+		why:   "It doesn't belong to an account here, or it was asked for too long ago.",
+		next:  "Try again, or use your password.",
+	},
 	ProblemNoPasskeys: {
 		title: "Passkeys aren't available here",
 		why:   "Passkeys need the server's public address: a name that starts with https://, or localhost. Nothing was changed.",

@@ -245,6 +245,7 @@ var additions = []string{
 	"ours/problem fresh_sign_in_required",
 	"ours/problem join_refused",
 	"ours/problem link_unusable",
+	"ours/problem passkey_refused",
 	"ours/problem passkeys_unavailable",
 	"ours/problem second_factor_missing",
 	"ours/problem second_factor_required",

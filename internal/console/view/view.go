@@ -65,6 +65,7 @@ const (
 	Operations  Section = "Operations"
 	Attempts    Section = "Start attempts"
 	Members     Section = "Members"
+	Policy      Section = "Policy"
 	Tokens      Section = "API tokens"
 )
 
@@ -86,7 +87,10 @@ func (f Frame) menu() []group {
 	ws := f.Reader.WorkspaceSlug()
 	workspace := []entry{{section: Tokens, icon: "key", href: op.TokensPath(ws)}}
 	if f.Reader.Grants().Has(tenancy.ManageMembers) {
-		workspace = append([]entry{{section: Members, icon: "users", href: op.MembersPath(ws)}}, workspace...)
+		workspace = append([]entry{
+			{section: Members, icon: "users", href: op.MembersPath(ws)},
+			{section: Policy, icon: "shield", href: op.PolicyPath(ws)},
+		}, workspace...)
 	}
 	return []group{
 		{"Tenants", []entry{
