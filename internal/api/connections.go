@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -66,6 +67,33 @@ type ConnectionID struct {
 type ConnectionDetail struct {
 	store.ConnectionView
 	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
+	Notes    []string  `json:"notes,omitempty" doc:"What was done to pasted values before they were saved, such as that spaces around them were removed."`
+}
+
+// noting adds to an answer what was done to what was pasted.
+func noting(what []op.Tidied) func(*one[ConnectionDetail], error) (*one[ConnectionDetail], error) {
+	return func(out *one[ConnectionDetail], err error) (*one[ConnectionDetail], error) {
+		if err == nil {
+			out.Body.Notes = each(what, op.Tidied.Words)
+		}
+		return out, err
+	}
+}
+
+// pasted is what is done to pasted ids; nil ones were left out.
+func pasted(ids ...*string) (what []op.Tidied) {
+	for _, id := range ids {
+		if id == nil {
+			continue
+		}
+		_, done := store.Tidy(*id)
+		for _, t := range done {
+			if !slices.Contains(what, t) {
+				what = append(what, t)
+			}
+		}
+	}
+	return what
 }
 
 func (v *visit) connectionDetail(c store.ConnectionView) ConnectionDetail {
@@ -118,7 +146,8 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 },
 ) (*one[ConnectionDetail], error) {
 	v := at(ctx)
-	return s.changed(ctx)(s.store.CreateConnection(ctx, v.actor, v.tenant.Tenant.ID, store.NewConnection(in.Body)))
+	return noting(pasted(&in.Body.DirectoryID, &in.Body.ClientID))(s.changed(ctx)(
+		s.store.CreateConnection(ctx, v.actor, v.tenant.Tenant.ID, store.NewConnection(in.Body))))
 }
 
 func (s *server) editConnection(ctx context.Context, in *struct {
@@ -132,7 +161,8 @@ func (s *server) editConnection(ctx context.Context, in *struct {
 },
 ) (*one[ConnectionDetail], error) {
 	v := at(ctx)
-	return s.changed(ctx)(s.store.EditConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, store.EditConnection(in.Body)))
+	return noting(pasted(in.Body.DirectoryID, in.Body.ClientID))(s.changed(ctx)(
+		s.store.EditConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, store.EditConnection(in.Body))))
 }
 
 func (s *server) rotateCredential(ctx context.Context, in *struct {
@@ -140,7 +170,8 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 	Body struct {
 		Secret      string     `json:"secret,omitempty" writeOnly:"true" doc:"Client secret."`
 		ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the provider stops taking the client secret."`
-		Certificate string     `json:"certificate,omitempty" writeOnly:"true" doc:"PEM with a certificate and its private key, in place of a client secret."`
+		Certificate string     `json:"certificate,omitempty" writeOnly:"true" doc:"A certificate and its private key, in place of a client secret: PEM in any order, or a PFX file in base64."`
+		Password    string     `json:"password,omitempty" writeOnly:"true" maxLength:"256" doc:"Password of the PFX file."`
 	} `nameHint:"Credential"`
 },
 ) (*one[ConnectionDetail], error) {
@@ -149,10 +180,12 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 	switch b := in.Body; {
 	case b.Secret != "" && b.Certificate != "":
 		return nil, &op.FieldError{Field: "certificate", Detail: "can't be given together with a secret"}
+	case b.Certificate == "" && b.Password != "":
+		return nil, &op.FieldError{Field: "password", Detail: "is for a PFX file: give it as certificate"}
 	case b.Certificate != "" && b.ExpiresAt != nil:
 		return nil, &op.FieldError{Field: "expires_at", Detail: "is said by the certificate itself"}
 	case b.Certificate != "":
-		credential, err = store.ClientCertificate(b.Certificate)
+		credential, err = store.ClientCertificate(b.Certificate, b.Password)
 	default:
 		credential, err = store.ClientSecret(b.Secret, b.ExpiresAt)
 	}
@@ -160,7 +193,7 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 		return nil, err
 	}
 	v := at(ctx)
-	return s.changed(ctx)(s.store.RotateCredential(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, credential))
+	return noting(credential.Tidied())(s.changed(ctx)(s.store.RotateCredential(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, credential)))
 }
 
 // Consent is where an administrator consents.

@@ -105,6 +105,7 @@ var dependencies = []dependency{
 	{"modernc.org/sqlite", []string{"internal/db", "internal/db/dbtest"}, false, "the driver of one engine"},
 	{"github.com/jackc/pgx/v5", []string{"internal/db/...", "internal/gate/internal/queue"}, false, "the driver of the other engine"},
 	{"github.com/pressly/goose/v3", []string{"internal/db"}, false, "migrations belong to the door"},
+	{"software.sslmate.com/src/go-pkcs12", []string{"internal/store"}, true, "certificates as people have them"},
 	{"github.com/natefinch/atomic", []string{"internal/durable"}, false, "files are replaced whole, and their folder synced, in one place"},
 	{"github.com/gofrs/flock", []string{"internal/db"}, false, "one process for each SQLite file"},
 	{"github.com/riverqueue/river", []string{"internal/db", "internal/gate/..."}, false, "whoever can reach the queue can start work around the gate"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -66,7 +67,38 @@ var connectionsDone = map[op.ConnectionChange]string{
 }
 
 func (v *visit) connectionsDone() string {
-	return connectionsDone[op.ConnectionChange(v.r.URL.Query().Get(done))]
+	said := connectionsDone[op.ConnectionChange(v.r.URL.Query().Get(done))]
+	for _, code := range v.r.URL.Query()[tidy] {
+		if words := op.Tidied(code).Words(); said != "" && words != "" {
+			said += " " + words
+		}
+	}
+	return said
+}
+
+// tidied is changed for what was pasted, and tidied up before it was saved.
+func (v *visit) tidied(path, change string, what []op.Tidied) error {
+	q := url.Values{done: {change}}
+	for _, t := range what {
+		q.Add(tidy, string(t))
+	}
+	return v.goTo(path + "?" + q.Encode())
+}
+
+// tidy is the query's name for what was done to what was pasted.
+const tidy = "tidied"
+
+// pastedIDs is what is done to the pasted ids of a form.
+func pastedIDs(f url.Values) (what []op.Tidied) {
+	for _, name := range []string{"client_id", "directory_id"} {
+		_, done := store.Tidy(f.Get(name))
+		for _, t := range done {
+			if !slices.Contains(what, t) {
+				what = append(what, t)
+			}
+		}
+	}
+	return what
 }
 
 func (v *visit) connectionsLink() view.Link {
@@ -256,7 +288,7 @@ func (c *Console) createConnection(v *visit) error {
 	if err != nil {
 		return v.unsaved(err, func(refusal *httpx.Problem) (page, error) { return c.connectionNew(v, refusal, f) })
 	}
-	return v.changed(op.ConnectionPath(v.workspace(), v.tenant.Tenant.Slug, conn.Slug), op.ConnectionNew)
+	return v.tidied(op.ConnectionPath(v.workspace(), v.tenant.Tenant.Slug, conn.Slug), op.ConnectionNew, pastedIDs(f))
 }
 
 func (c *Console) connectionForm(v *visit) (page, error) { return c.connectionEdit(v, nil) }
@@ -289,7 +321,7 @@ func (c *Console) editConnection(v *visit) error {
 	if err != nil {
 		return v.unsaved(err, func(refusal *httpx.Problem) (page, error) { return c.connectionEdit(v, refusal) })
 	}
-	return v.changed(op.ConnectionPath(v.workspace(), v.tenant.Tenant.Slug, conn.Slug), string(op.EditConnection))
+	return v.tidied(op.ConnectionPath(v.workspace(), v.tenant.Tenant.Slug, conn.Slug), string(op.EditConnection), pastedIDs(v.r.PostForm))
 }
 
 func (c *Console) credentialForm(v *visit) (page, error) { return c.credential(v, nil) }
@@ -322,12 +354,12 @@ func (c *Console) rotateCredential(v *visit) error {
 	if err != nil {
 		return v.unsaved(err, func(refusal *httpx.Problem) (page, error) { return c.credential(v, refusal) })
 	}
-	return v.changed(op.ConnectionPath(v.workspace(), v.tenant.Tenant.Slug, v.r.PathValue("connection")), string(op.RotateCredential))
+	return v.tidied(op.ConnectionPath(v.workspace(), v.tenant.Tenant.Slug, v.r.PathValue("connection")), string(op.RotateCredential), credential.Tidied())
 }
 
 func newCredential(f url.Values) (store.NewCredential, error) {
 	if f.Get("kind") == certificateForm {
-		return store.ClientCertificate(f.Get("certificate"))
+		return store.ClientCertificate(f.Get("certificate"), f.Get("password"))
 	}
 	var expires *time.Time
 	if text := f.Get("expires_at"); text != "" {

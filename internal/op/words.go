@@ -896,3 +896,10 @@ var itemResults = map[ItemResult]string{
 
 	ItemNotApplicable: "Not applicable",
 }
+
+// tidied is what was done to a pasted value.
+var tidied = map[Tidied]string{
+	TidiedSpace:  "Spaces or line breaks around the pasted value were removed.",
+	TidiedQuotes: "Quotation marks around the pasted value were removed.",
+	TidiedOrder:  "The certificates were put in order: the one that belongs to the private key comes first.",
+}

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rsa"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -33,43 +31,46 @@ type NewCredential struct {
 	kind    tenancy.CredentialKind
 	secret  vault.Secret
 	expires *time.Time
+	tidied  []op.Tidied
 }
 
-// ClientSecret checks a client secret. expires is when the provider stops taking
-// it, nil when that is not known.
+// ClientSecret checks a client secret as it was pasted. expires is when the provider
+// stops taking it, nil when that is not known.
 func ClientSecret(secret string, expires *time.Time) (NewCredential, error) {
-	switch {
-	case secret == "":
-		return NewCredential{}, &op.FieldError{Field: "secret", Detail: "must not be empty"}
-	case len(secret) > maxSecret:
+	if len(secret) > maxSecret {
 		return NewCredential{}, &op.FieldError{Field: "secret", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(secret), maxSecret)}
-	case !utf8.ValidString(secret):
+	}
+	if !utf8.ValidString(secret) {
 		return NewCredential{}, &op.FieldError{Field: "secret", Detail: "must be text"}
+	}
+	secret, done := Tidy(secret)
+	if err := checkSecret(secret); err != nil {
+		return NewCredential{}, err
 	}
 	if expires != nil {
 		at := expires.UTC().Truncate(time.Microsecond)
 		expires = &at
 	}
-	return NewCredential{kind: tenancy.ClientSecret, secret: vault.NewSecret(secret), expires: expires}, nil
+	return NewCredential{kind: tenancy.ClientSecret, secret: vault.NewSecret(secret), expires: expires, tidied: done}, nil
 }
 
-// ClientCertificate checks a certificate with its private key, both in PEM. It
+// ClientCertificate checks a certificate with its private key as they were pasted:
+// PEM in whatever order, or a PFX file in base64, with the password of the file. It
 // expires when the certificate says so.
-func ClientCertificate(pem string) (NewCredential, error) {
-	if len(pem) > maxCertificate {
-		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(pem), maxCertificate)}
+func ClientCertificate(text, password string) (NewCredential, error) {
+	if len(text) > maxCertificate {
+		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(text), maxCertificate)}
 	}
-	// The cause is not handed on: it could quote the key.
-	pair, err := tls.X509KeyPair([]byte(pem), []byte(pem))
+	fitted, leaf, done, err := fitCertificate(text, password)
 	if err != nil {
-		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: "must be PEM with a certificate and the private key that belongs to it"}
+		return NewCredential{}, err
 	}
-	if _, ok := pair.PrivateKey.(*rsa.PrivateKey); !ok { // docs: Microsoft Entra, certificate credentials are signed PS256 or RS256
-		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: "must have an RSA key"}
-	}
-	expires := pair.Leaf.NotAfter.UTC()
-	return NewCredential{kind: tenancy.ClientCertificate, secret: vault.NewSecret(pem), expires: &expires}, nil
+	expires := leaf.NotAfter.UTC()
+	return NewCredential{kind: tenancy.ClientCertificate, secret: vault.NewSecret(fitted), expires: &expires, tidied: done}, nil
 }
+
+// Tidied is what was done to what was pasted, for whoever pasted it.
+func (n NewCredential) Tidied() []op.Tidied { return n.tidied }
 
 // Credential opens what a connection signs in with, as it is saved now. It is
 // [op.ErrNotFound] outside the scope, [op.ErrConflict] when the credential was

@@ -1,5 +1,7 @@
 package store
 
+import "github.com/interlock-dev/interlock/internal/vault"
+
 // IsSealed reports whether a column is changed with the keys.
 func IsSealed(table, column string) bool {
 	if table == "credentials" && column == "sealed" { // see rekeyCredentials
@@ -12,3 +14,6 @@ func IsSealed(table, column string) bool {
 	}
 	return false
 }
+
+// SecretOf is what a credential is saved as.
+func SecretOf(n NewCredential) vault.Secret { return n.secret }

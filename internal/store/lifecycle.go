@@ -53,7 +53,7 @@ func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef 
 		}
 		c := tenancy.Connection{
 			ID: access.NewID(), WorkspaceID: ta.Workspace.ID, TenantID: ta.Tenant.ID, Slug: n.Slug, Name: n.Name, Provider: provider,
-			Cloud: n.Cloud, DirectoryID: strings.ToLower(n.DirectoryID), ClientID: strings.ToLower(n.ClientID), Enabled: !n.Disabled,
+			Cloud: n.Cloud, DirectoryID: tidyID(n.DirectoryID), ClientID: tidyID(n.ClientID), Enabled: !n.Disabled,
 		}
 		if c.Slug == "" {
 			c.Slug = slugOf(n.Name)
@@ -488,12 +488,21 @@ func check(c tenancy.Connection) error {
 	if err := checkGUID("directory_id", c.DirectoryID); err != nil {
 		return err
 	}
-	return checkGUID("client_id", c.ClientID)
+	if err := checkGUID("client_id", c.ClientID); err != nil {
+		return err
+	}
+	if c.ClientID == c.DirectoryID {
+		return &op.FieldError{Field: "client_id", Detail: "is the ID of the directory: copy the Application (client) ID of the app registration"}
+	}
+	return nil
 }
 
 func checkGUID(field, value string) error {
 	if len(value) != 36 || uuid.Validate(value) != nil {
 		return &op.FieldError{Field: field, Detail: "must be a GUID, such as 5b567255-7703-4780-807c-7be8301ae99b"}
+	}
+	if value == uuid.Nil.String() {
+		return &op.FieldError{Field: field, Detail: "is all zeros: copy it from Microsoft Entra"}
 	}
 	return nil
 }
@@ -510,6 +519,6 @@ func lower(s *string) *string {
 	if s == nil {
 		return nil
 	}
-	l := strings.ToLower(*s)
+	l := tidyID(*s)
 	return &l
 }

@@ -400,7 +400,7 @@ func TestCredential(t *testing.T) {
 		_, err = open(scope, c)
 		wantErr(t, err, store.ErrUnreadable)
 
-		cert, err := store.ClientCertificate(certificate(t, true))
+		cert, err := store.ClientCertificate(certificate(t, true), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -431,18 +431,18 @@ func TestBadCredentials(t *testing.T) {
 	wantField(t, err, "secret")
 	_, err = store.ClientSecret(strings.Repeat("x", 1025), nil)
 	wantField(t, err, "secret")
-	_, err = store.ClientCertificate("-----BEGIN CERTIFICATE-----")
+	_, err = store.ClientCertificate("-----BEGIN CERTIFICATE-----", "")
 	wantField(t, err, "certificate")
-	_, err = store.ClientCertificate(strings.Repeat("x", 65<<10))
+	_, err = store.ClientCertificate(strings.Repeat("x", 65<<10), "")
 	wantField(t, err, "certificate")
-	_, err = store.ClientCertificate(certificate(t, false))
+	_, err = store.ClientCertificate(certificate(t, false), "")
 	wantField(t, err, "certificate")
 	one, other := certificate(t, true), certificate(t, true)
 	cert, _, _ := strings.Cut(one, "-----BEGIN PRIVATE")
 	_, key, _ := strings.Cut(other, "-----BEGIN PRIVATE")
-	_, err = store.ClientCertificate(cert + "-----BEGIN PRIVATE" + key)
+	_, err = store.ClientCertificate(cert+"-----BEGIN PRIVATE"+key, "")
 	wantField(t, err, "certificate")
-	if _, err := store.ClientCertificate(one); err != nil {
+	if _, err := store.ClientCertificate(one, ""); err != nil {
 		t.Error(err)
 	}
 	n, err := store.ClientSecret("canary", nil)

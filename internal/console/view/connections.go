@@ -189,8 +189,8 @@ func ConnectionFields(isNew bool) []Field {
 		})
 	}
 	return append(fields,
-		Field{Name: "client_id", Label: "Application (client) ID", Hint: "GUID of the app registration in Microsoft Entra.", Max: 36},
-		Field{Name: "directory_id", Label: "Directory (tenant) ID", Hint: "GUID of the directory that the connection signs in to.", Max: 36},
+		Field{Name: "client_id", Label: "Application (client) ID", Hint: "GUID of the app registration in Microsoft Entra.", Max: 80},
+		Field{Name: "directory_id", Label: "Directory (tenant) ID", Hint: "GUID of the directory that the connection signs in to.", Max: 80},
 		Field{Name: "cloud", Label: "Cloud", Kind: "select", Options: clouds},
 	)
 }
@@ -205,8 +205,11 @@ func SecretFields() []Field {
 
 // CertificateFields are the fields of a certificate.
 func CertificateFields() []Field {
-	return []Field{{
-		Name: "certificate", Label: "Certificate with its private key", Kind: "textarea",
-		Hint: "PEM, with an RSA key. It is encrypted, and cannot be read back. It says itself when it expires.",
-	}}
+	return []Field{
+		{
+			Name: "certificate", Label: "Certificate with its private key", Kind: "textarea",
+			Hint: "PEM, or a PFX file in base64, with an RSA key. It is encrypted, and can’t be read back. Its expiry date is taken from the certificate.",
+		},
+		{Name: "password", Label: "Password of the PFX file", Kind: "password", Max: 256, Fill: "off", Optional: true},
+	}
 }
