@@ -22,6 +22,38 @@ const guid = "8c4e0000-0000-4000-8000-0000000091d2"
 
 // TestConnectionLifecycle (P3): changes of a connection are no starts. They make
 // no attempt and no run, and what they change is in the audit trail.
+// TestPastedIsTidied: the answer to a change tells what was taken off a pasted value.
+func TestPastedIsTidied(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.Tenant(w.Workspace, "kestrel", "Kestrel")
+		const base = "/tenants/kestrel/connections"
+		told := []string{op.TidiedSpace.Words(), op.TidiedQuotes.Words()}
+		var c ConnectionDetail
+		w.post(w.Owner, base, map[string]any{"name": "Primary", "client_id": " \"" + strings.ToUpper(guid) + "\"\n"}).want(http.StatusCreated, &c)
+		if c.ClientID != guid || !slices.Equal(c.Notes, told) {
+			t.Errorf("created with %q, told %q", c.ClientID, c.Notes)
+		}
+		w.post(w.Owner, base+"/primary/credential", map[string]any{"secret": "'aB3~q.sample-secret-0001 ' "}).want(http.StatusOK, &c)
+		if !slices.Equal(c.Notes, told) {
+			t.Errorf("saved, and told %q", c.Notes)
+		}
+		c.Notes = nil
+		w.post(w.Owner, base+"/primary/credential", map[string]any{"secret": "aB3~q.sample-secret-0001"}).want(http.StatusOK, &c)
+		if c.Notes != nil {
+			t.Errorf("nothing was done, and it is told that %q", c.Notes)
+		}
+		for _, wrong := range []struct{ field, value, says string }{
+			{"secret", guid, "looks like the secret's ID, not its value"},
+			{"certificate", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", "is a certificate request"},
+		} {
+			p := w.post(w.Owner, base+"/primary/credential", map[string]any{wrong.field: wrong.value}).problem(http.StatusUnprocessableEntity, "field")
+			if p.Errors[0].Field != wrong.field || !strings.Contains(p.Errors[0].Detail, wrong.says) {
+				t.Errorf("%s: %v", wrong.field, p.Errors)
+			}
+		}
+	})
+}
+
 func TestConnectionLifecycle(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.Tenant(w.Workspace, "kestrel", "Kestrel")

@@ -127,6 +127,11 @@ func (c *Client) Connections(ctx context.Context, tenant string, p Paging) (Page
 	return get[Page[Connection]](ctx, c, path("/tenants/%s/connections", tenant), filters{}.page(p))
 }
 
+// RotateCredential saves a new credential of a connection.
+func (c *Client) RotateCredential(ctx context.Context, tenant, connection string, n NewCredential) (out Connection, err error) {
+	return out, c.do(ctx, call{method: http.MethodPost, path: path("/tenants/%s/connections/%s/credential", tenant, connection), in: n, out: &out})
+}
+
 // RunFilter narrows a list of runs.
 type RunFilter struct {
 	Tenant     string // id or name

@@ -110,6 +110,16 @@ type Connection struct {
 	Readiness           string     `json:"readiness"`
 	Blockers            []Blocker  `json:"blockers"`
 	Active              *op.RunRef `json:"active"`
+	Notes               []string   `json:"notes,omitempty"` // of a change: what was done to pasted values
+}
+
+// NewCredential is a credential to be saved: a client secret, or a certificate with
+// its private key, as PEM or as a PFX file in base64 with its password.
+type NewCredential struct {
+	Secret      string     `json:"secret,omitempty"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"` // of the client secret
+	Certificate string     `json:"certificate,omitempty"`
+	Password    string     `json:"password,omitempty"` // of the PFX file
 }
 
 // Attempt is the record of a press, with the answer that it got.

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	kestrels = kestrel + "/connections"
-	primary  = kestrels + "/kestrel"
-	clientID = "5b567255-7703-4780-807c-7be8301ae99b"
+	kestrels    = kestrel + "/connections"
+	primary     = kestrels + "/kestrel"
+	clientID    = "5b567255-7703-4780-807c-7be8301ae99b"
+	directoryID = "0f0e0d0c-1111-4000-8000-00000000000b"
 )
 
 // TestConnectionLife walks through every change of a connection by its forms, as
@@ -49,7 +50,7 @@ func TestConnectionLife(t *testing.T) {
 		page.says("#connection-state", "Disabled")
 		mei.press(page, "form[action='"+one+"/enable']").leads(one + "?done=enable")
 
-		second := mei.press(form, "main form", "name", "Kestrel test", "client_id", clientID, "directory_id", clientID).leads(kestrels + "/kestrel-test")
+		second := mei.press(form, "main form", "name", "Kestrel test", "client_id", clientID, "directory_id", directoryID).leads(kestrels + "/kestrel-test")
 		two, _, _ := strings.Cut(second, "?")
 		mei.press(mei.get(two), "form[action='"+two+"/default']").leads(two + "?done=default")
 		if mei.get(one).text("#connection-state") == mei.get(two).text("#connection-state") {
@@ -78,13 +79,15 @@ func TestConnectionForms(t *testing.T) {
 			says              string
 		}{
 			{"no name", kestrels + "/new", "name", url.Values{"client_id": {clientID}}, "Must not be empty."},
-			{"a name of the page", kestrels + "/new", "slug", url.Values{"name": {"New"}, "client_id": {clientID}, "directory_id": {clientID}}, "Must not be new"},
+			{"a name of the page", kestrels + "/new", "slug", url.Values{"name": {"New"}, "client_id": {clientID}, "directory_id": {directoryID}}, "Must not be new"},
 			{"an application that is none", kestrels + "/new", "client_id", url.Values{"name": {"Second"}, "client_id": {"app"}}, "Must be a GUID"},
 			{"a cloud that is none", primary + "/edit", "cloud", url.Values{"name": {"Second"}, "cloud": {"moon"}}, "Must be one of global"},
 			{"a name that is too long", primary + "/edit", "name", url.Values{"name": {strings.Repeat("x", 81)}}, "Has 81 characters, at most 80 are allowed."},
 			{"no secret", primary + "/credential", "secret", url.Values{"expires_at": {"2031-03-31"}}, "Must not be empty."},
 			{"a date that is none", primary + "/credential", "expires_at", url.Values{"secret": {"canary"}, "expires_at": {"soon"}}, "Must be a date"},
-			{"a certificate without its key", primary + "/credential", "certificate", url.Values{"kind": {"certificate"}, "certificate": {"canary"}}, "Must be PEM"},
+			{"a certificate without its key", primary + "/credential", "certificate", url.Values{"kind": {"certificate"}, "certificate": {"canary"}}, "Is neither PEM nor a PFX file"},
+			{"the ID of a secret", primary + "/credential", "secret", url.Values{"secret": {clientID}}, "Looks like the secret's ID, not its value"},
+			{"the ID of the directory", kestrels + "/new", "client_id", url.Values{"name": {"Second"}, "client_id": {clientID}, "directory_id": {clientID}}, "Is the ID of the directory"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				_, form := mei.get(tt.path).want(http.StatusOK).form("main form:has(#" + tt.field + ")")
@@ -112,6 +115,35 @@ func TestConnectionForms(t *testing.T) {
 					}
 				}
 			})
+		}
+	})
+}
+
+// TestPastedIsTidied: what was taken off a pasted value is told on the page, and the
+// value that is saved is the bare one.
+func TestPastedIsTidied(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.ready("kestrel", nil)
+		mei := w.browser(w.Owner)
+		path := primary + "/credential"
+		_, form := mei.get(path).want(http.StatusOK).form("main form:has(#secret)")
+		form.Set("secret", " \"canary-secret\"\n")
+		to := mei.send(http.MethodPost, path, form).leads("")
+		page := mei.get(to).want(http.StatusOK)
+		page.says("main", op.TidiedSpace.Words())
+		page.says("main", op.TidiedQuotes.Words())
+		if strings.Contains(string(page.body)+to, "canary") {
+			t.Error("the secret is shown")
+		}
+
+		path = primary + "/edit"
+		_, form = mei.get(path).want(http.StatusOK).form("main form:has(#client_id)")
+		const other = "0f0e0d0c-0000-4000-8000-00000000000a"
+		form.Set("client_id", "\t{"+strings.ToUpper(other)+"} ")
+		page = mei.get(mei.send(http.MethodPost, path, form).leads("")).want(http.StatusOK)
+		page.says("main", op.TidiedSpace.Words())
+		if got := mei.get(path).page.Find("#client_id").AttrOr("value", ""); got != other {
+			t.Errorf("the saved id is %q", got)
 		}
 	})
 }

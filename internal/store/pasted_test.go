@@ -45,13 +45,13 @@ func TestPastedSecrets(t *testing.T) {
 		}
 	}
 	for pasted, says := range map[string]string{
-		"":       "must not be empty",
-		" \n ":   "must not be empty",
-		`""`:     "must not be empty",
-		"a\nb":   "has a space or a line break in it",
-		"a b":    "has a space or a line break in it",
-		"a\x00b": "has a space or a line break in it",
-		"5b567255-7703-4780-807c-7be8301ae99b":      "looks like the secret's ID, not its value",
+		"":                                     "must not be empty",
+		" \n ":                                 "must not be empty",
+		`""`:                                   "must not be empty",
+		"a\nb":                                 "has a space or a line break in it",
+		"a b":                                  "has a space or a line break in it",
+		"a\x00b":                               "has a space or a line break in it",
+		"5b567255-7703-4780-807c-7be8301ae99b": "looks like the secret's ID, not its value",
 		" {5B567255-7703-4780-807C-7BE8301AE99B}\n": "looks like the secret's ID, not its value",
 		"-----BEGIN PRIVATE KEY-----\nMII":          "save it as a certificate",
 		"\xff\xfe":                                  "must be text",

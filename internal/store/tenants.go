@@ -309,7 +309,7 @@ type NewTenant struct {
 func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (tenancy.Tenant, error) {
 	t := tenancy.Tenant{
 		ID: access.NewID(), WorkspaceID: a.WorkspaceID(), Slug: n.Slug, Name: n.Name, Domain: strings.ToLower(n.Domain),
-		DirectoryID: strings.ToLower(n.DirectoryID), Status: tenancy.TenantActive, OnboardingStep: n.OnboardingStep, Owner: n.Owner,
+		DirectoryID: tidyID(n.DirectoryID), Status: tenancy.TenantActive, OnboardingStep: n.OnboardingStep, Owner: n.Owner,
 	}
 	if t.OnboardingStep != "" {
 		t.Status = tenancy.TenantOnboarding
