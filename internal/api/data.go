@@ -118,7 +118,9 @@ type InventoryType struct {
 	Type  string     `json:"type"`
 	AsOf  *time.Time `json:"as_of" doc:"When it was read completely the last time; null: never."`
 	Count int64      `json:"count"`
-	Stale op.Reason  `json:"stale_reason,omitempty" doc:"Why the last try kept the old objects."`
+
+	Unreadable int64     `json:"unreadable" doc:"Objects of the last read that could not be kept, such as ones without an id: the type is incomplete then."`
+	Stale      op.Reason `json:"stale_reason,omitempty" doc:"Why the last try kept the old objects."`
 }
 
 func (s *server) inventoryTypes(ctx context.Context, in *Through) (*list[InventoryType], error) {
@@ -132,7 +134,7 @@ func (s *server) inventoryTypes(ctx context.Context, in *Through) (*list[Invento
 		if !ok {
 			continue
 		}
-		t := InventoryType{Type: name, Count: d.Count, Stale: d.Stale}
+		t := InventoryType{Type: name, Count: d.Count, Unreadable: d.Unreadable, Stale: d.Stale}
 		if !d.AsOf.IsZero() {
 			t.AsOf = &d.AsOf
 		}

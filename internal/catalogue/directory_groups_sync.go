@@ -142,7 +142,8 @@ type groupsRound struct {
 	gone          map[string]bool   // groups that were reported removed
 	left          map[memberOf]bool // members that were reported removed
 	memberChanges int               //
-	flaws         flaws             // of groups and members
+	flaws         flaws             // of groups
+	memberFlaws   flaws             // of members
 	told          time.Time         // when progress was told last
 	held          groupChanges      // not written yet
 }
@@ -170,7 +171,7 @@ func newGroupChanges() groupChanges {
 
 func newGroupsRound(env *Env, full bool) *groupsRound {
 	return &groupsRound{
-		env: env, full: full, held: newGroupChanges(), told: env.Now(),
+		env: env, full: full, held: newGroupChanges(),
 		seen: make(map[string]bool), gone: make(map[string]bool), left: make(map[memberOf]bool),
 	}
 }
@@ -223,7 +224,7 @@ func (r *groupsRound) take(raw json.RawMessage) {
 		delete(r.gone, g.row.ID)
 	}
 	for _, flaw := range g.flaws {
-		r.flaws.add("Member of "+cmp.Or(g.row.Name, g.row.ID), "", "", flaw)
+		r.memberFlaws.add("Member of "+cmp.Or(g.row.Name, g.row.ID), "", "", flaw)
 	}
 	r.held.count += 1 + len(g.members)
 	members := r.held.members[g.row.ID]
@@ -305,26 +306,26 @@ func (r *groupsRound) commit(ctx context.Context, token string) error {
 	if err := r.write(ctx); err != nil {
 		return err
 	}
-	now, err := r.round.Commit(ctx, Committed{Delta: token, Unreadable: r.flaws.lost})
+	lost := r.flaws.lost + r.memberFlaws.lost
+	now, err := r.round.Commit(ctx, Committed{Delta: token, Unreadable: lost})
 	if err != nil {
 		return err
 	}
-	items := append([]op.Item{
-		r.item("groups", "Groups", now.Count, len(r.seen)+len(r.gone), len(r.gone)),
-		r.item("members", "Members", now.Members, r.memberChanges, len(r.left)),
-	}, r.flaws.items(r.env, "object")...)
-	for _, item := range items {
+	items := []op.Item{
+		r.item("groups", "Groups", now.Count, len(r.seen)+len(r.gone), len(r.gone), r.flaws.lost),
+		r.item("members", "Members", now.Members, r.memberChanges, len(r.left), r.memberFlaws.lost),
+	}
+	for _, item := range slices.Concat(items, r.flaws.items(r.env, "groups"), r.memberFlaws.items(r.env, "members")) {
 		if err := r.env.Report.Item(ctx, item); err != nil {
 			return err
 		}
 	}
-	lost := r.flaws.lost
 	return r.env.Report.Progress(ctx, op.Counts{Done: now.Count, Failed: lost, Total: now.Count + lost})
 }
 
 // item is the line of groups or members: how many are known now, all of them as of
-// this round, and how many the round took away.
-func (r *groupsRound) item(key, name string, rows int64, changes, removed int) op.Item {
+// this round, how many the round took away, and how many could not be kept.
+func (r *groupsRound) item(key, name string, rows int64, changes, removed int, lost int64) op.Item {
 	item := op.Item{
 		Key:    key,
 		Name:   name,
@@ -333,7 +334,10 @@ func (r *groupsRound) item(key, name string, rows int64, changes, removed int) o
 		Args:   op.Args{"changed": strconv.Itoa(changes), "removed": strconv.Itoa(removed)},
 		At:     r.env.Now(),
 	}
-	if !r.full && changes == 0 {
+	switch {
+	case lost > 0:
+		incomplete(&item, r.env, lost)
+	case !r.full && changes == 0:
 		item.Result = op.ItemUnchanged
 	}
 	return item

@@ -66,7 +66,7 @@ func (f *flaws) items(env *Env, key string) []op.Item {
 func (f *flaws) first() error {
 	for _, o := range f.listed {
 		if o.lost() {
-			return &provider.Error{Reason: op.ProviderRejected, Message: "none of the objects that came can be read"}
+			return &provider.Error{Reason: op.ProviderFault, Note: "none of the objects that came can be read"}
 		}
 	}
 	return nil

@@ -200,13 +200,13 @@ func (a *app) inventory() *cobra.Command {
 				if err != nil || a.json() {
 					return err
 				}
-				t := a.table("TYPE", "OBJECTS", "AS OF", "STALE")
+				t := a.table("TYPE", "OBJECTS", "UNREADABLE", "AS OF", "STALE")
 				for _, n := range types.Items {
 					asOf := "never"
 					if n.AsOf != nil {
 						asOf = moment(*n.AsOf)
 					}
-					t.row(n.Type, fmt.Sprint(n.Count), asOf, string(n.Stale))
+					t.row(n.Type, fmt.Sprint(n.Count), fmt.Sprint(n.Unreadable), asOf, string(n.Stale))
 				}
 				return t.print()
 			}

@@ -159,6 +159,8 @@ type InventoryType struct {
 	AsOf  *time.Time `json:"as_of"`
 	Count int64      `json:"count"`
 	Stale op.Reason  `json:"stale_reason"`
+
+	Unreadable int64 `json:"unreadable"` // objects that came and could not be kept
 }
 
 // Verification is what the last verification of a connection found.

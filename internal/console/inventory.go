@@ -37,7 +37,7 @@ func (c *Console) inventory(v *visit) (page, error) {
 	}
 	for _, d := range sets {
 		if key, ok := strings.CutPrefix(d.Name, "inventory/"); ok {
-			l.Types = append(l.Types, view.InventoryType{Key: key, Count: d.Count, AsOf: d.AsOf, Stale: whyStale(d)})
+			l.Types = append(l.Types, view.InventoryType{Key: key, Count: d.Count, AsOf: d.AsOf, Stale: whyStale(d), Unreadable: op.Unreadable(d.Unreadable)})
 		}
 	}
 	if l.Sync, l.Lacks, l.Answer, err = v.syncNow(op.InventorySync); err != nil {

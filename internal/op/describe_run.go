@@ -277,6 +277,16 @@ func DescribeItem(i Item) Item {
 	return i
 }
 
+// Unreadable tells how many objects of what is shown could not be kept; nothing
+// for none.
+func Unreadable(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	f := filler{args: Args{"count": number(n)}}
+	return f.fill(f.pick(unreadable.label, unreadable.one))
+}
+
 // item tells the reason of a run about one of its items: the same words, without
 // the sentence on what became of the run.
 func (f filler) item(code Reason) string {

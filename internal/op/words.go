@@ -652,6 +652,9 @@ var unknownFailure = text{
 	action: action{"Review items", toItems},
 }
 
+// unreadable tells how many objects of what is shown could not be kept.
+var unreadable = text{label: "{count} objects that the provider sent could not be read.", one: "1 object that the provider sent could not be read."}
+
 // items are the reasons of one item of a run.
 var items = map[Reason]text{
 	ItemRefused: {

@@ -7,9 +7,11 @@ import (
 	"sync"
 )
 
-// bulkSizes are how many rows one statement writes. There are few, because each
-// is a text of its own that a connection keeps prepared.
-var bulkSizes = []int{batchRows, 100, 20, 4, 1}
+// bulkSizes are how many rows one statement writes, the largest first. There are
+// few, because each is a text of its own that a connection keeps prepared, and
+// they are small: SQLite's driver looks up the name of each argument among all of
+// them, so that 500 rows in one statement cost twice as much as in five.
+var bulkSizes = []int{100, 20, 4, 1}
 
 // sizesOf cuts n rows into statements of the sizes that there are.
 func sizesOf(n int) iter.Seq[int] {
@@ -58,17 +60,26 @@ func placeholders(first, n int) string {
 	return b.String()
 }
 
-// padded returns list with its last element repeated up to the next size, for
-// statements to which an element that comes twice makes no difference.
-func padded[T any](list []T) []T {
-	size := len(list)
-	for _, s := range bulkSizes {
-		if s >= len(list) {
-			size = s
+// lists cuts values into lists of the sizes that there are, for conditions. The
+// last value is repeated where one is too short: it makes no difference there.
+func lists[T any](values []T) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for len(values) > 0 {
+			n := min(len(values), bulkSizes[0])
+			size := n
+			for _, s := range bulkSizes {
+				if s >= n {
+					size = s
+				}
+			}
+			list := make([]any, size)
+			for i := range list {
+				list[i] = values[min(i, n-1)]
+			}
+			values = values[n:]
+			if !yield(list) {
+				return
+			}
 		}
 	}
-	for len(list) < size {
-		list = append(list, list[len(list)-1])
-	}
-	return list
 }

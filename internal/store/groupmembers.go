@@ -165,22 +165,17 @@ func PutGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []Gro
 	return nil
 }
 
-// RemoveGroupMembers removes memberships: those of one of [GroupMemberBatches]. One that is
-// not there is no error.
+// RemoveGroupMembers removes memberships: those of one of [GroupMemberBatches]. One
+// that is not there is no error.
 func RemoveGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []GroupMember) error {
 	var total int64
-	for i := 0; i < len(list); {
-		group, members := list[i].Group, []any{}
-		for ; i < len(list) && list[i].Group == group && len(members) < batchRows; i++ {
-			members = append(members, rowKey(list[i].Member))
+	for len(list) > 0 {
+		group, keys := list[0].Group, [][]byte(nil)
+		for len(list) > 0 && list[0].Group == group {
+			keys = append(keys, rowKey(list[0].Member))
+			list = list[1:]
 		}
-		members = padded(members)
-		key := rowKey(group)
-		n, err := tx.Exec(ctx, `DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+placeholders(3, len(members))+`)`,
-			append([]any{generation, key}, members...)...)
-		if err == nil && n > 0 {
-			err = shrink(ctx, tx, generation, key, n)
-		}
+		n, err := removeThese(ctx, tx, generation, rowKey(group), keys)
 		if err != nil {
 			return fmt.Errorf("remove members: %w", err)
 		}
@@ -190,6 +185,22 @@ func RemoveGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []
 		return fmt.Errorf("remove members: %w", err)
 	}
 	return nil
+}
+
+// removeThese removes members of one group and returns how many there were.
+func removeThese(ctx context.Context, tx db.Tx, generation int64, group []byte, members [][]byte) (total int64, err error) {
+	for some := range lists(members) {
+		n, err := tx.Exec(ctx, `DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+placeholders(3, len(some))+`)`,
+			append([]any{generation, group}, some...)...)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	if total == 0 {
+		return 0, nil
+	}
+	return total, shrink(ctx, tx, generation, group, total)
 }
 
 // shrink takes members off the size of a group.
@@ -213,22 +224,19 @@ func scanSize(row db.Row) (z groupSize, err error) {
 }
 
 // sizes returns the sizes of groups, without those that have no members.
-func sizes(ctx context.Context, tx db.Tx, generation int64, ids []string) ([]groupSize, error) {
-	var list []groupSize
-	for len(ids) > 0 {
-		n := min(len(ids), batchRows)
-		keys := make([]any, n)
-		for i, id := range ids[:n] {
-			keys[i] = rowKey(id)
-		}
-		ids, keys = ids[n:], padded(keys)
-		q := &query{args: append([]any{generation}, keys...)}
-		q.text.WriteString(`SELECT group_id, members FROM group_sizes WHERE generation = $1 AND group_id IN (` + placeholders(2, len(keys)) + `)`)
-		some, err := all(ctx, tx, q, scanSize)
+func sizes(ctx context.Context, tx db.Tx, generation int64, ids []string) (list []groupSize, err error) {
+	keys := make([][]byte, len(ids))
+	for i, id := range ids {
+		keys[i] = rowKey(id)
+	}
+	for some := range lists(keys) {
+		q := &query{args: append([]any{generation}, some...)}
+		q.text.WriteString(`SELECT group_id, members FROM group_sizes WHERE generation = $1 AND group_id IN (` + placeholders(2, len(some)) + `)`)
+		found, err := all(ctx, tx, q, scanSize)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, some...)
+		list = append(list, found...)
 	}
 	return list, nil
 }
@@ -386,34 +394,32 @@ type groupNames struct {
 
 // fill gives members that are groups their names.
 func (g groupNames) fill(ctx context.Context, tx db.Tx, list []Record) error {
-	var ids []any
+	var ids []string
 	for _, r := range list {
 		if r.Type == graphType+"group" {
 			ids = append(ids, r.ID)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
 	names := make(map[string]string, len(ids))
-	ids = padded(ids)
-	rows, err := tx.Query(ctx, `SELECT id, name FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
-		AND id IN (`+placeholders(4, len(ids))+`)`, append([]any{g.connection, groups, g.generation}, ids...)...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, name string
-		if err := rows.Scan(&id, &name); err != nil {
+	for some := range lists(ids) {
+		q := &query{args: append([]any{g.connection, groups, g.generation}, some...)}
+		q.text.WriteString(`SELECT id, name FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
+			AND id IN (` + placeholders(4, len(some)) + `)`)
+		found, err := all(ctx, tx, q, func(row db.Row) (r Record, err error) {
+			err = row.Scan(&r.ID, &r.Name)
+			return r, err
+		})
+		if err != nil {
 			return err
 		}
-		names[id] = name
+		for _, r := range found {
+			names[r.ID] = r.Name
+		}
 	}
 	for i, r := range list {
 		if r.Type == graphType+"group" {
 			list[i].Name = names[r.ID]
 		}
 	}
-	return rows.Err()
+	return nil
 }

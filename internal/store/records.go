@@ -240,18 +240,17 @@ func RemoveRows(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, i
 }
 
 func deleteRecords(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, ids []string) (rows int64, err error) {
-	for n := range sizesOf(len(ids)) {
-		args := []any{k.Connection, k.Name, generation}
-		for _, id := range ids[:n] {
-			args = append(args, storable(id))
-		}
-		ids = ids[n:]
-		deleted, err := tx.Exec(ctx, `DELETE FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
-			AND id IN (`+placeholders(4, n)+`)`, args...)
+	kept := make([]string, len(ids))
+	for i, id := range ids {
+		kept[i] = storable(id)
+	}
+	for some := range lists(kept) {
+		n, err := tx.Exec(ctx, `DELETE FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
+			AND id IN (`+placeholders(4, len(some))+`)`, append([]any{k.Connection, k.Name, generation}, some...)...)
 		if err != nil {
 			return 0, err
 		}
-		rows += deleted
+		rows += n
 	}
 	return rows, nil
 }
