@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +87,47 @@ func TestZombies(t *testing.T) {
 			t.Errorf("run of the heir ended as %s: %s", r.Outcome, r.Words.Why)
 		}
 	}
+	w.audit("at the end")
+}
+
+// TestFrozenWorkerIsBounded stops one of two nodes while it works on many runs,
+// surely in the middle of some transactions. What those have locked holds nobody up:
+// each of its runs ends a lease, a quarantine and a round after its last heartbeat.
+func TestFrozenWorkerIsBounded(t *testing.T) {
+	w := newWorld(t, db.Postgres)
+	intervals := []string{"--lease", "3s", "--heartbeat", "100ms", "--quarantine", "1s"} // and the round of every day
+	frozen := w.start(intervals...)
+	var slugs []string
+	for i := range 10 {
+		slugs = append(slugs, fmt.Sprint("tenant-", i))
+	}
+	places := frozen.readyTenants(slugs...)
+	for _, p := range places {
+		w.hold(p)
+	}
+	var runs []op.RunRef
+	for _, p := range places {
+		runs = append(runs, frozen.accepted(p.slug, op.InventorySync))
+	}
+	w.held(places...)
+	other := w.start(intervals...)
+	time.Sleep(2 * time.Second) // it has seen the heartbeats
+	frozen.pause()
+	for _, run := range runs {
+		if r := other.ended(run.ID, time.Minute); r.Outcome != op.RunLost {
+			t.Errorf("run of a frozen worker ended as %s, want lost", r.Outcome)
+		}
+	}
+	w.inspect(func(d *db.DB) {
+		// Four seconds, a round of one second, and as much again for a slow machine.
+		for _, late := range texts(t, d, `SELECT code || ' after ' || (ended_at - seen_at) / 1000 || ' ms' FROM runs
+			WHERE outcome = 'lost' AND ended_at - seen_at > 10000000`) {
+			t.Errorf("run %s, want lease, quarantine and one round", late)
+		}
+		t.Logf("the slowest run ended %s ms after its last heartbeat", texts(t, d, `SELECT CAST(MAX(ended_at - seen_at) / 1000 AS TEXT) FROM runs WHERE outcome = 'lost'`)[0])
+	})
+	frozen.resume()
+	w.clear()
 	w.audit("at the end")
 }
 

@@ -116,7 +116,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if cfg.Root == nil {
 		return nil, errors.New("app: no root key")
 	}
-	d, err := db.Open(ctx, db.Config{URL: cfg.Database, Logger: cfg.Logger})
+	d, err := db.Open(ctx, db.Config{URL: cfg.Database, Logger: cfg.Logger, Idle: idle(cfg.Lease)})
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +189,16 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 			ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 		},
 	}, nil
+}
+
+// idle is how long a frozen node may keep its row locks: with a short lease half of
+// it, so that the reaper finds them free when it comes. A worker renews its lease
+// in its first quarter, so that a transaction which freezes then ends in time.
+func idle(lease time.Duration) time.Duration {
+	if lease == 0 {
+		return 0 // the defaults of both
+	}
+	return min(lease/2, 15*time.Second)
 }
 
 // connector returns how runs reach their provider: one HTTP client for each

@@ -59,6 +59,11 @@ type Config struct {
 	// 0 means 5 s.
 	Patience time.Duration
 
+	// Idle is how long a transaction on PostgreSQL may wait for its next statement.
+	// A node that is frozen in the middle of one keeps its row locks for that long,
+	// and with them everybody else from changing what it has locked. 0 means 15 s.
+	Idle time.Duration
+
 	// Now is the clock behind interlock_now() on SQLite; nil means time.Now.
 	// PostgreSQL has a clock of its own.
 	Now func() time.Time
@@ -100,6 +105,9 @@ type engine interface {
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = defaultPatience
+	}
+	if cfg.Idle == 0 {
+		cfg.Idle = defaultIdle
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -24,10 +24,7 @@ const (
 	oldestPostgres       = 150000 // the oldest that the tests run on
 	closeTimeout         = 10 * time.Second
 
-	// idleInTx is how long a transaction may wait for its next statement. A node
-	// that is frozen in the middle would otherwise keep its row locks until it
-	// thaws, and with them everybody else from changing the connection's state.
-	idleInTx = 15 * time.Second
+	defaultIdle          = 15 * time.Second
 
 	// In one round trip. Pools in between may have been told otherwise, so
 	// durability is said in each transaction.
@@ -56,7 +53,7 @@ func openPostgres(ctx context.Context, cfg Config) (*postgres, error) {
 		params["application_name"] = "interlock"
 	}
 	params["lock_timeout"] = millis(cfg.Patience)
-	params["idle_in_transaction_session_timeout"] = millis(idleInTx)
+	params["idle_in_transaction_session_timeout"] = millis(cfg.Idle)
 
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {

@@ -144,3 +144,11 @@ func TestRowLockOfAnotherIsWaitedForOnlySoLong(t *testing.T) {
 		t.Errorf("idle transactions end after %s, want 15s", got)
 	}
 }
+
+// TestIdleIsConfigured: a node with short leases lets its locks go sooner.
+func TestIdleIsConfigured(t *testing.T) {
+	d := dbtest.Open(t, db.Config{URL: dbtest.Server(t), Idle: 1500 * time.Millisecond})
+	if got := one[string](t, d, "SHOW idle_in_transaction_session_timeout"); got != "1500ms" {
+		t.Errorf("idle transactions end after %s, want 1500ms", got)
+	}
+}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -135,4 +136,60 @@ func BenchmarkStart(b *testing.B) {
 			b.ReportMetric(refused/floor, "deduped/floor")
 		}
 	})
+}
+
+// BenchmarkHouse measures a round of the house with 100,000 runs in line, all of
+// them well, among 300,000 that have ended: first as the database is after a
+// burst, then with its statistics. Promised: a second at most.
+func BenchmarkHouse(b *testing.B) {
+	const line, ended = 100_000, 300_000
+	eachEngine(b, func(b *testing.B, d *db.DB) {
+		s := gatetest.New(b, d)
+		w, err := New(d, s.Store, Config{Connect: func(Connect) (provider.Client, error) { return nil, errors.New("not used") }})
+		if err != nil {
+			b.Fatal(err)
+		}
+		fillLine(s, line, ended)
+		for _, analyzed := range []bool{false, true} {
+			if analyzed {
+				s.Exec(`ANALYZE`)
+			}
+			b.Run(fmt.Sprint("analyzed=", analyzed), func(b *testing.B) {
+				for b.Loop() {
+					if err := errors.Join(w.reapRound(b.Context()), w.lineRound(b.Context())); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/round")
+			})
+		}
+		if n := s.Int(`SELECT COUNT(*) FROM run_claims`); n != line {
+			b.Errorf("%d runs in line after the rounds, want %d", n, line)
+		}
+	})
+}
+
+// fillLine writes runs that wait in line with their jobs, and runs that have ended.
+func fillLine(s *gatetest.World, line, ended int) {
+	available, completed := `'available'`, `'completed'`
+	if s.DB.Engine() == db.Postgres {
+		available, completed = available+`::river_job_state`, completed+`::river_job_state`
+	}
+	for _, sql := range []string{
+		`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint, parameters, target,
+				initiator_id, initiator, fence, accepted_at, queue_until)
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			SELECT 'run-' || i, 'w', 't', 'c-' || i, 'c' || i, 'inventory.sync', 'api', CASE WHEN i <= $2 THEN 'queued' ELSE 'finished' END,
+				CASE WHEN i <= $2 THEN '' ELSE 'succeeded' END, 'f', '{}', '{"name":"Microsoft 365 · Tenant primary"}', 'u', 'Ana Ruiz', 1,
+				interlock_now(), interlock_now() + 7200000000 FROM n`,
+		`INSERT INTO river_job (id, args, kind, max_attempts, state, finalized_at)
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			SELECT i, '{}', 'run', 1, CASE WHEN i <= $2 THEN ` + available + ` ELSE ` + completed + ` END,
+				CASE WHEN i <= $2 THEN NULL ELSE CURRENT_TIMESTAMP END FROM n`,
+	} {
+		s.Exec(sql, line+ended, line)
+	}
+	s.Exec(`INSERT INTO run_claims (scope, run_id, fingerprint, fence, job_id, sent_at, queue_until)
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		SELECT 'c-' || i, 'run-' || i, 'f', 1, i, interlock_now(), interlock_now() + 7200000000 FROM n`, line)
 }

@@ -59,6 +59,11 @@ var actions = []action{
 		if err != nil || x == nil {
 			return err
 		}
+		r.mu.Lock()
+		if r.claims++; r.claims > 1 {
+			r.faults = append(r.faults, "two workers have begun one run")
+		}
+		r.mu.Unlock()
 		x.log = a.w.cfg.Logger
 		return r.calls(ctx, a, x)
 	}},
@@ -118,6 +123,7 @@ type ring struct {
 
 	mu       sync.Mutex
 	open     []call
+	claims   int             // that have begun the run
 	answered map[string]bool // names of the actors that have their answer, without an error
 	faults   []string
 }
@@ -255,7 +261,7 @@ func (r *ring) restore() {
 	}
 	b.WriteString("COMMIT")
 	r.pair.Script(b.String())
-	r.open, r.answered, r.faults = nil, map[string]bool{}, nil
+	r.open, r.claims, r.answered, r.faults = nil, 0, map[string]bool{}, nil
 	if r.run == "" {
 		return
 	}
@@ -392,6 +398,10 @@ var raceRules = []struct{ what, sql string }{
 			AND b.seq < l.seq AND b.action IN ('connection.disable', 'connection.consent_revoked', 'connection.delete'))`},
 	{"a run in line with a lease, or one at work without", `SELECT COUNT(*) FROM runs r JOIN run_claims c ON c.run_id = r.id
 		WHERE (r.state = 'queued') <> (c.lease_until IS NULL)`},
+	{"a run that goes on after somebody stopped it", `SELECT COUNT(*) FROM runs r JOIN audit_log l ON l.object = r.id
+		WHERE r.state IN ('queued', 'running') AND l.action IN ('run.cancelled', 'run.released')`},
+	{"a run that ended well in a dispatch that had not begun", `SELECT COUNT(*) FROM runs r WHERE r.outcome = 'succeeded'
+		AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = r.id AND e.kind = 'began' AND e.fence = r.fence)`},
 	{"a running run whose job waits", `SELECT COUNT(*) FROM runs r JOIN run_claims c ON c.run_id = r.id JOIN river_job j ON j.id = c.job_id
 		WHERE r.state IN ('running', 'cancelling') AND CAST(j.state AS TEXT) IN ('available', 'scheduled', 'retryable', 'pending')`},
 	{"a run that two people have released", `SELECT COUNT(*) FROM (SELECT object FROM audit_log WHERE action = 'run.released' GROUP BY object HAVING COUNT(*) > 1) x`},

@@ -300,7 +300,7 @@ func TestRecheckBlocksBeforeTheProviderIsTouched(t *testing.T) {
 		{"consent withdrawn", `UPDATE connections SET consent = 'revoked'`, "blocked/consent_revoked"},
 		{"credential refused", `UPDATE connections SET credential_state = 'invalid'`, "blocked/credential_invalid"},
 		{"tenant archived", `UPDATE tenants SET status = 'archived'`, "blocked/tenant_archived"},
-		{"waited too long", `UPDATE runs SET queue_until = 1`, "blocked/expired_in_queue"},
+		{"waited too long", `UPDATE run_claims SET queue_until = 1`, "blocked/expired_in_queue"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

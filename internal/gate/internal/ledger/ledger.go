@@ -81,9 +81,9 @@ func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Ad
 	} else if err != nil {
 		return "", 0, 0, fmt.Errorf("lock the connection: %w", err)
 	}
-	took, err := tx.Exec(ctx, `INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at, workspace_id, tenant_id)
-		VALUES ($1, $2, $3, $4, interlock_now(), $5, $6) ON CONFLICT (scope) DO NOTHING`,
-		n.Connection, n.ID, n.Fingerprint, fence, n.Workspace, n.Tenant)
+	took, err := tx.Exec(ctx, `INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at, workspace_id, tenant_id, queue_until)
+		VALUES ($1, $2, $3, $4, interlock_now(), $5, $6, interlock_now() + $7) ON CONFLICT (scope) DO NOTHING`,
+		n.Connection, n.ID, n.Fingerprint, fence, n.Workspace, n.Tenant, n.QueueLimit.Microseconds())
 	if err != nil {
 		return "", 0, 0, fmt.Errorf("take the scope: %w", err)
 	}
@@ -135,6 +135,7 @@ type Claim struct {
 	BootID      string
 	JobID       int64
 	SentAt      time.Time
+	QueueUntil  time.Time
 	Resends     int64     // jobs in a row that were lost before a worker began
 	Now         time.Time // database time of the read
 
@@ -151,7 +152,6 @@ type Claim struct {
 	Dispatch     int64
 	Counts       op.Counts
 	AcceptedAt   time.Time
-	QueueUntil   time.Time
 	BeganAt      *time.Time
 	RunUntil     *time.Time
 	SeenAt       *time.Time
@@ -172,10 +172,10 @@ func (c *Claim) Change() op.Change {
 	return op.Change{Workspace: c.Workspace, Tenant: c.Tenant, Run: c.RunID}
 }
 
-const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, c.heartbeat, c.boot_id, c.job_id, c.sent_at, c.resends, interlock_now(),
+const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, c.heartbeat, c.boot_id, c.job_id, c.sent_at, c.queue_until, c.resends, interlock_now(),
 	COALESCE(r.workspace_id, ''), COALESCE(r.tenant_id, ''), COALESCE(r.code, ''), COALESCE(r.operation, ''), COALESCE(r.surface, ''),
 	COALESCE(r.state, ''), COALESCE(r.parameters, 'null'), COALESCE(r.target, '{}'), COALESCE(r.initiator_id, ''), COALESCE(r.initiator, ''),
-	COALESCE(r.dispatch, 0), COALESCE(r.done, 0), COALESCE(r.failed, 0), COALESCE(r.total, 0), COALESCE(r.accepted_at, 0), COALESCE(r.queue_until, 0),
+	COALESCE(r.dispatch, 0), COALESCE(r.done, 0), COALESCE(r.failed, 0), COALESCE(r.total, 0), COALESCE(r.accepted_at, 0),
 	r.began_at, r.run_until, r.seen_at, r.progress_at, r.waiting_until, r.cancel_at,
 	COALESCE(r.cancel_by, ''), COALESCE(r.cancel_reason, ''), COALESCE(r.cancel_note, '')`
 
@@ -191,9 +191,9 @@ func scanClaim(row db.Row, more ...any) (*Claim, error) {
 		parameters, target                              string
 	)
 	err := row.Scan(append([]any{
-		&c.Scope, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &c.Resends, &now,
+		&c.Scope, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &queueUntil, &c.Resends, &now,
 		&c.Workspace, &c.Tenant, &c.Code, &operation, &surface, &state, &parameters, &target, &c.Initiator.ID, &c.Initiator.Name,
-		&c.Dispatch, &c.Counts.Done, &c.Counts.Failed, &c.Counts.Total, &accepted, &queueUntil,
+		&c.Dispatch, &c.Counts.Done, &c.Counts.Failed, &c.Counts.Total, &accepted,
 		&began, &until, &seen, &prog, &waitTo, &cancel, &c.CancelBy, &reason, &c.CancelNote,
 	}, more...)...)
 	if err != nil {
@@ -252,13 +252,20 @@ type Astray struct {
 	Taken bool // its job was taken by a worker that has not begun the run yet
 }
 
+// allAstray asks for the two kinds apart, so that each is one pass.
+const allAstray = `SELECT ` + claimColumns + `, COALESCE(` + queue.IsTaken + `, FALSE) FROM (
+		SELECT run_id FROM run_claims WHERE lease_until IS NULL AND queue_until < (SELECT interlock_now())
+		UNION
+		SELECT run_id FROM run_claims x WHERE lease_until IS NULL AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = x.job_id AND ` + queue.IsWaiting + `)
+		LIMIT $1
+	) a JOIN run_claims c ON c.run_id = a.run_id LEFT JOIN runs r ON r.id = c.run_id AND r.state <> 'finished' LEFT JOIN river_job j ON j.id = c.job_id`
+
 // AllAstray returns up to limit of the slots in line that no job will begin in
-// time, in one statement: the run is missing, has waited for too long, or its job
-// was taken, settled or lost.
+// time, in one statement: the run has waited for too long, or its job was taken,
+// settled or lost. (The job of a slot without a run is settled by whoever takes it.)
+// It reads what is in line and its jobs, never the runs and jobs that have ended.
 func AllAstray(ctx context.Context, tx db.Tx, limit int) (all []Astray, err error) {
-	rows, err := tx.Query(ctx, `SELECT `+claimColumns+`, COALESCE(`+queue.IsTaken+`, FALSE)`+claimTables+` LEFT JOIN river_job j ON j.id = c.job_id
-		WHERE c.lease_until IS NULL AND (r.id IS NULL OR r.queue_until < (SELECT interlock_now()) OR j.id IS NULL OR NOT `+queue.IsWaiting+`)
-		LIMIT $1`, limit)
+	rows, err := tx.Query(ctx, allAstray, limit)
 	if err != nil {
 		return nil, fmt.Errorf("look through the line: %w", err)
 	}
@@ -397,7 +404,8 @@ func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind op.Event
 // to begin again not before wait has passed. It may wait in line anew. The slot
 // stays taken.
 func Requeue(ctx context.Context, tx db.Tx, c *Claim, wait, queueLimit time.Duration, why op.Reason) (fence int64, err error) {
-	if fence, err = toQueue(ctx, tx, c, 0); err != nil {
+	limit := c.Now.Add(wait + queueLimit)
+	if fence, err = toQueue(ctx, tx, c, limit, 0); err != nil {
 		return 0, err
 	}
 	var until *int64
@@ -406,27 +414,29 @@ func Requeue(ctx context.Context, tx db.Tx, c *Claim, wait, queueLimit time.Dura
 		until = &at
 	}
 	return fence, moved(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $2, dispatch = dispatch + 1,
-		queue_until = interlock_now() + $3, waiting_until = $4, waiting_for = $5 WHERE id = $1 AND state = 'running'`,
-		c.RunID, fence, (wait + queueLimit).Microseconds(), until, string(why)))
+		queue_until = $3, waiting_until = $4, waiting_for = $5 WHERE id = $1 AND state = 'running'`,
+		c.RunID, fence, db.Micros(limit), until, string(why)))
 }
 
 // Resend gives the run in line that holds c a new fence, for a job in the place of
 // one that was lost. The run has waited all the while: its time limit in the queue
 // and what it waits for stay, and it is no further try of the operation's.
 func Resend(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error) {
-	if fence, err = toQueue(ctx, tx, c, c.Resends+1); err != nil {
+	if fence, err = toQueue(ctx, tx, c, c.QueueUntil, c.Resends+1); err != nil {
 		return 0, err
 	}
 	return fence, moved(tx.Exec(ctx, `UPDATE runs SET fence = $2 WHERE id = $1 AND state = 'queued'`, c.RunID, fence))
 }
 
-// toQueue moves the slot to a new fence without a worker.
-func toQueue(ctx context.Context, tx db.Tx, c *Claim, resends int64) (fence int64, err error) {
+// toQueue moves the slot to a new fence without a worker, to wait in line until
+// the given time.
+func toQueue(ctx context.Context, tx db.Tx, c *Claim, until time.Time, resends int64) (fence int64, err error) {
 	if fence, err = nextFence(ctx, tx, c); err != nil {
 		return 0, err
 	}
 	return fence, fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = $3, lease_until = NULL, boot_id = '', job_id = 0,
-		sent_at = interlock_now(), resends = $4 WHERE run_id = $1 AND fence = $2`, c.RunID, c.Fence, fence, resends))
+		sent_at = interlock_now(), resends = $4, queue_until = $5 WHERE run_id = $1 AND fence = $2`,
+		c.RunID, c.Fence, fence, resends, db.Micros(until)))
 }
 
 // Evict takes the run that holds c away from its worker at once: a new fence that

@@ -167,10 +167,12 @@ func settle(ctx context.Context, tx db.Tx, job int64, state string) error {
 	return nil
 }
 
-// The states of a job, as the conditions of statements that join river_job j.
+// Conditions on a job, for statements that join river_job j. They are written so
+// that the index on the state, which jobs that have ended are not in the way of,
+// is good for them.
 const (
-	IsWaiting = `CAST(j.state AS TEXT) IN ('available', 'pending', 'retryable', 'scheduled')` // will be taken
-	IsTaken   = `CAST(j.state AS TEXT) = 'running'`                                           // was taken by a worker, here or elsewhere
+	IsWaiting = `j.state IN ('available', 'pending', 'retryable', 'scheduled')` // a worker will take it
+	IsTaken   = `j.state = 'running'`                                           // a worker has it, here or elsewhere
 )
 
 // DiscardTaken settles every job that a worker had taken. It is for the start of
