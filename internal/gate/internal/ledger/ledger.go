@@ -343,10 +343,11 @@ func Guard(ctx context.Context, tx db.Tx, run string, fence int64) error {
 	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND fence = $2`, run, fence))
 }
 
-// Still locks the slot like [Guard], provided that its heartbeat has not moved
-// since c was read: a worker that was silent may have come back.
+// Still locks the slot of a run, provided that its heartbeat has not moved since c
+// was read: a worker that was silent may have come back. [Finish], which follows,
+// compares the fence.
 func Still(ctx context.Context, tx db.Tx, c *Claim) error {
-	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND fence = $2 AND heartbeat = $3`, c.RunID, c.Fence, c.Heartbeat))
+	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND heartbeat = $2`, c.RunID, c.Heartbeat))
 }
 
 // Progress replaces the counts. The caller holds the Guard.
