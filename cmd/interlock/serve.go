@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -60,7 +58,8 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 				return errors.New("--behind-proxy: set --trust-proxy (INTERLOCK_TRUST_PROXIES) to the address of your proxy, such as 10.0.0.5 or 10.0.0.0/8. " +
 					"Without it everybody behind the proxy shares one address, and ten wrong passwords of a stranger lock everybody out")
 			}
-			for flag, n := range map[string]int{"--requests-per-minute": cfg.RequestsPerMinute, "--starts-per-minute": cfg.StartsPerMinute} {
+			for flag, n := range map[string]int{"--requests-per-minute": cfg.RequestsPerMinute, "--starts-per-minute": cfg.StartsPerMinute,
+				"--streams-per-person": cfg.StreamsPerPerson, "--connections": cfg.Connections} {
 				if n < 0 {
 					return fmt.Errorf("%s: %d is below 0", flag, n)
 				}
@@ -71,12 +70,17 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 			}
 			cfg.Database, cfg.Logger, cfg.Workers = s.database, log, workers
 			cfg.SignIn = access.Limits{PerAccount: 10, PerAddress: 50, Window: 15 * time.Minute}
+			if cert != "" {
+				if cfg.TLS, err = app.ServerTLS(cert, key, log); err != nil {
+					return fmt.Errorf("--tls-cert, --tls-key: %w", err)
+				}
+			}
 			if simulator.URL != "" {
 				cfg.Simulator = &simulator
 			}
-			ln, err := listen(ctx, addr, cert, key)
+			ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 			if err != nil {
-				return err
+				return fmt.Errorf("--addr: %w", err)
 			}
 			cfg.AuditExport = s.exportFile()
 			cfg.PublicURL = strings.TrimRight(public, "/")
@@ -110,6 +114,8 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 	f.StringSliceVar(&proxies, "trust-proxy", list("INTERLOCK_TRUST_PROXIES"), "addresses or CIDRs of your proxies, whose X-Forwarded-For tells who asks (INTERLOCK_TRUST_PROXIES)")
 	f.IntVar(&cfg.RequestsPerMinute, "requests-per-minute", 0, "how often one address may ask; 0: as often as it likes")
 	f.IntVar(&cfg.StartsPerMinute, "starts-per-minute", 0, "how many starts one person may ask for; 0: any number")
+	f.IntVar(&cfg.StreamsPerPerson, "streams-per-person", 32, "how many browsers and commands of one person may follow changes at a time; 0: any number")
+	f.IntVar(&cfg.Connections, "connections", 4096, "how many connections the server takes at a time; 0: any number")
 	f.IntVar(&workers, "workers", 32, "runs at a time in this process")
 	f.DurationVar(&cfg.Lease, "lease", time.Minute, "how long a run is held without a heartbeat")
 	f.DurationVar(&cfg.Quarantine, "quarantine", 30*time.Second, "how long a connection stays shut after a lost run's lease")
@@ -163,22 +169,6 @@ func prefixes(flag string, values []string) (all []netip.Prefix, err error) {
 		all = append(all, p.Masked())
 	}
 	return all, nil
-}
-
-// listen opens the address, with TLS when there is a certificate.
-func listen(ctx context.Context, addr, cert, key string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("--addr: %w", err)
-	}
-	if cert == "" {
-		return ln, nil
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--tls-cert, --tls-key: %w", err), ln.Close())
-	}
-	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
 }
 
 // urlOf is the address of a listener as a browser writes it; empty for one that

@@ -65,6 +65,14 @@ func Recognize(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
 	return a, err
 }
 
+// working are the secrets that still prove someone, with their people and memberships.
+const working = `FROM tokens k
+	JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
+	JOIN workspaces w ON w.id = k.workspace_id
+	JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
+	WHERE k.revoked_at IS NULL AND k.expires_at > interlock_now()
+	AND (k.idle_micros = 0 OR k.last_used_at + k.idle_micros > interlock_now())`
+
 // recognize also returns when the secret was last used, and how long ago that is.
 func recognize(ctx context.Context, d *db.DB, bearer string) (a Actor, used int64, idle time.Duration, err error) {
 	var (
@@ -76,12 +84,7 @@ func recognize(ctx context.Context, d *db.DB, bearer string) (a Actor, used int6
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		return tx.QueryRow(ctx, `SELECT k.id, k.kind, k.expires_at, k.last_used_at, interlock_now(), k.only_caps,
 			u.id, u.name, u.email, w.id, w.slug, w.name, m.role, m.denied
-			FROM tokens k
-			JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
-			JOIN workspaces w ON w.id = k.workspace_id
-			JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
-			WHERE k.hash = $1 AND k.revoked_at IS NULL AND k.expires_at > interlock_now()
-			AND (k.idle_micros = 0 OR k.last_used_at + k.idle_micros > interlock_now())`, hash).
+			`+working+` AND k.hash = $1`, hash).
 			Scan(&a.token, &kind, &expires, &used, &now, &only,
 				&a.id, &a.name, &a.email, &a.workspace.ID, &a.workspace.Slug, &a.workspace.Name, &role, &denied)
 	})

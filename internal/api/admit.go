@@ -56,6 +56,19 @@ func (s *server) admit(route Route) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		next(huma.WithValue(hc, visitKey{}, v))
+		s.tell(r, v)
+	}
+}
+
+// tell wakes the streams that show what the request may have changed. Somebody's
+// secret or rights may be among it.
+func (s *server) tell(r *http.Request, v *visit) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return
+	}
+	s.holders.Check()
+	if v.actor.ID() != "" {
+		s.feed.Changed(op.Change{Workspace: v.actor.WorkspaceID(), Tenant: cmp.Or(v.tenant.Tenant.ID, v.run.Tenant.ID)})
 	}
 }
 
@@ -71,7 +84,11 @@ func (s *server) enter(r *http.Request, route Route) (*visit, error) {
 	}
 	v.secret = httpx.Bearer(r)
 	var err error
-	if v.actor, err = s.door.Actor(ctx, v.secret); err != nil {
+	recognize := s.door.Actor
+	if route.Stream {
+		recognize = s.door.Recognized
+	}
+	if v.actor, err = recognize(ctx, v.secret); err != nil {
 		return nil, err
 	}
 	x.Actor = v.actor.ID()

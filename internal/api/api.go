@@ -22,7 +22,8 @@ type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
 	Gate    *gate.Gate
-	Feed    *httpx.Feed // nil: streams look for changes by themselves only
+	Feed    *httpx.Feed    // nil: streams look for changes by themselves only
+	Holders *httpx.Holders // of streams; nil: the API's own
 	Budgets httpx.Budgets
 	Proxies []netip.Prefix // whose X-Forwarded-For is believed
 	Logger  *slog.Logger   // nil: the default one
@@ -51,15 +52,17 @@ type server struct {
 	feed   *httpx.Feed
 	starts *httpx.Budget // nil: no limit
 
+	holders *httpx.Holders
+	streams *httpx.Streams
+
 	mux    *http.ServeMux
 	huma   huma.API
 	routes Routes
 
 	// Intervals of event streams.
-	beat    time.Duration // between comments that show that the stream lives
-	recheck time.Duration // between looks at whether the reader still may read
-	poll    time.Duration // between looks for changes that another process made
-	settle  time.Duration // between two looks at most
+	beat   time.Duration // between comments that show that the stream lives
+	poll   time.Duration // between looks without a change
+	settle time.Duration // between two looks at most
 }
 
 // New returns the API.
@@ -72,10 +75,14 @@ func New(d Deps) *API {
 func newServer(d Deps) *server {
 	s := &server{
 		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(), starts: d.Budgets.Starts,
-		beat: 15 * time.Second, recheck: 3 * time.Second, poll: time.Second, settle: 200 * time.Millisecond,
+		streams: d.Budgets.Streams, holders: d.Holders,
+		beat: 15 * time.Second, poll: 30 * time.Second, settle: 200 * time.Millisecond,
 	}
 	if s.feed == nil {
 		s.feed = &httpx.Feed{}
+	}
+	if s.holders == nil {
+		s.holders = httpx.NewHolders(s.door, s.feed)
 	}
 	s.huma = humago.New(s.mux, document())
 	s.serveSelf()

@@ -44,6 +44,12 @@ func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error)
 	f.resume(in.LastEventID)
 	return &stream{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
+		done, err := s.streams.Open(v.actor.ID())
+		if err != nil {
+			httpx.WriteError(w, r, err)
+			return
+		}
+		defer done()
 		out, err := httpx.OpenStream(w)
 		if err != nil || r.Method == http.MethodHead {
 			return // the reader is gone, or wants no more than the headers
@@ -82,13 +88,21 @@ func (f *follower) resume(id string) {
 func (f *follower) id() string { return fmt.Sprintf("%d.%d", f.line, f.since.UnixMicro()) }
 
 func (f *follower) tell(ctx context.Context) error {
+	holder := f.holders.Hold(f.visit.actor)
+	defer holder.Release()
+	begun, err := holder.Standing(ctx)
+	if err != nil {
+		return err
+	}
 	changed, stop := f.feed.Watch(op.Change{Workspace: f.visit.actor.WorkspaceID(), Run: f.visit.run.ID})
 	defer stop()
-	beat, recheck, poll := time.NewTicker(f.beat), time.NewTicker(f.recheck), time.NewTicker(f.poll)
+	beat, poll := time.NewTicker(f.beat), time.NewTicker(f.poll)
 	defer beat.Stop()
-	defer recheck.Stop()
 	defer poll.Stop()
 	for {
+		if begun, err = f.mayStill(ctx, holder, begun); err != nil {
+			return nil // the reader comes back, and is told why not
+		}
 		ended, err := f.look(ctx)
 		if err != nil || ended {
 			return err
@@ -110,8 +124,8 @@ func (f *follower) tell(ctx context.Context) error {
 				if err := f.out.Beat(); err != nil {
 					return nil // the reader is gone
 				}
-			case <-recheck.C:
-				if !f.mayStill(ctx) {
+			case <-holder.Changed():
+				if begun, err = f.mayStill(ctx, holder, begun); err != nil {
 					return nil
 				}
 			}
@@ -119,20 +133,24 @@ func (f *follower) tell(ctx context.Context) error {
 	}
 }
 
-// mayStill reports whether the reader's secret and rights are still good. A
-// database that can't say so for a moment ends the stream too: the reader comes
-// back by itself.
-func (f *follower) mayStill(ctx context.Context) bool {
-	a, err := f.door.Actor(ctx, f.visit.secret)
+// mayStill compares the reader's standing with the one before, and lets them in
+// anew when their rights have changed. A database that can't tell for a moment ends
+// the stream too: the reader comes back by itself.
+func (f *follower) mayStill(ctx context.Context, holder *httpx.Holder, before access.Standing) (access.Standing, error) {
+	now, err := holder.Standing(ctx)
+	if err != nil || now.Rights == before.Rights {
+		return now, err
+	}
+	a, err := f.door.Recognized(ctx, f.visit.secret)
 	if err != nil {
-		return false
+		return now, err
 	}
-	var scope access.Scope
-	if scope, err = f.door.Workspace(ctx, a, tenancy.View); err != nil {
-		return false
+	if f.visit.scope, err = f.door.Workspace(ctx, a, tenancy.View); err != nil {
+		return now, err
 	}
-	_, err = f.store.Run(ctx, scope, f.visit.run.ID)
-	return err == nil
+	f.visit.actor = a
+	_, err = f.store.Run(ctx, f.visit.scope, f.visit.run.ID)
+	return now, err
 }
 
 // look sends what is new, and reports whether the run has ended.

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -194,7 +197,8 @@ func TestFollowEndsWithTheRight(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
-				w.server.recheck, w.server.beat = 50*time.Millisecond, 20*time.Millisecond
+				w.server.beat = 20 * time.Millisecond
+				w.server.holders.Every(50 * time.Millisecond)
 				w.ready("kestrel")
 				ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
 				f := w.follow(w.Viewer, ref.ID, "")
@@ -211,19 +215,66 @@ func TestFollowEndsWithTheRight(t *testing.T) {
 	}
 }
 
-// The interval at which rights are looked at again is part of the promise that a
-// stream closes within five seconds of a revocation.
-func TestRecheckIsWithinFiveSeconds(t *testing.T) {
-	s := newServer(Deps{})
-	if s.recheck+s.settle >= 5*time.Second {
-		t.Errorf("rights are looked at every %s", s.recheck)
-	}
-	if s.beat > 15*time.Second {
+// TestFollowShowsLife: the command line takes 45 s of silence for the end.
+func TestFollowShowsLife(t *testing.T) {
+	if s := newServer(Deps{}); s.beat > 15*time.Second {
 		t.Errorf("a sign of life comes every %s", s.beat)
 	}
 }
 
-// What another process changes, nobody tells this one: it looks by itself.
+// TestFollowingIsNoUse: a stream keeps no idle session alive, neither by being
+// open nor by coming back.
+func TestFollowingIsNoUse(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.server.poll, w.server.beat = 20*time.Millisecond, 20*time.Millisecond
+		w.server.holders.Every(20 * time.Millisecond)
+		w.ready("kestrel")
+		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
+		w.Exec(`UPDATE tokens SET last_used_at = last_used_at - 600000000`)
+		used := func() int64 { return w.Int(`SELECT last_used_at FROM tokens WHERE user_id = $1`, w.Viewer.ID()) }
+		before := used()
+		for range 2 {
+			f := w.follow(w.Viewer, ref.ID, "")
+			f.next("state", &struct{}{})
+			f.next("timeline", &struct{}{})
+			f.rests()
+			f.rests()
+		}
+		if used() != before {
+			t.Error("a stream counts as use of the secret")
+		}
+		w.get(w.Viewer, "/runs/"+ref.ID)
+		if used() == before {
+			t.Error("a request that someone made does not count as use")
+		}
+	})
+}
+
+// TestFollowIsBounded: a person holds so many streams and no more, until one ends.
+func TestFollowIsBounded(t *testing.T) {
+	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
+	w.server.streams = httpx.NewStreams(2)
+	w.ready("kestrel")
+	ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
+	first := w.follow(w.Viewer, ref.ID, "")
+	w.follow(w.Viewer, ref.ID, "")
+	a := w.get(w.Viewer, "/runs/"+ref.ID+"/events")
+	if a.problem(http.StatusTooManyRequests, "too_many_streams"); a.header.Get("Retry-After") == "" {
+		t.Error("it does not say when to come back")
+	}
+	w.follow(w.Operator, ref.ID, "") // of someone else
+	_ = first.resp.Body.Close()
+	for range 100 {
+		if done, err := w.server.streams.Open(w.Viewer.ID()); err == nil {
+			done()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("a stream that ended still counts")
+}
+
+// What another process changes, and does not live to tell, is seen all the same.
 func TestFollowSeesOtherProcesses(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.server.poll = 20 * time.Millisecond

@@ -33,6 +33,9 @@ type Route struct {
 	Conflicts bool
 	// Link says that a one-time link lets in, which may be no good: 404.
 	Link bool
+	// Stream says that the answer goes on. A program that reads it comes back by
+	// itself, so that asking for it is no use of its session.
+	Stream bool
 }
 
 // Routes is the table of routes.

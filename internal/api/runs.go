@@ -32,7 +32,7 @@ func (s *server) serveRuns() {
 		Summary: "What happened in a run, line by line",
 	}, s.runTimeline)
 	serve(s, Route{
-		ID: "follow-run", Method: http.MethodGet, Path: "/runs/{run}/events", Object: Run, Needs: tenancy.View,
+		ID: "follow-run", Method: http.MethodGet, Path: "/runs/{run}/events", Object: Run, Needs: tenancy.View, Stream: true,
 		Summary: "A run as it happens, as server-sent events",
 	}, s.follow)
 	s.describeEvents()

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,7 +61,11 @@ type Config struct {
 	StartsPerMinute   int           // of a person; 0: any number
 	// AuditExport is the file that the signed heads of the audit trails are exported
 	// to, at the start and every hour; empty: nowhere.
-	AuditExport string
+	AuditExport      string
+	StreamsPerPerson int // pages and commands that follow changes, at a time; 0: any number
+	Connections      int // at a time; 0: any number
+	// TLS is how the server proves itself; nil: it speaks plain HTTP.
+	TLS *tls.Config
 	// Demo returns who can sign in to a demo, for its sign-in page; nil: it is none.
 	Demo func() []DemoUser
 	// Proxies are whose X-Forwarded-For is believed; none by default.
@@ -93,6 +98,16 @@ func (s *Simulator) check() error {
 	return nil
 }
 
+// ServerTLS returns how a server proves itself by a certificate and its key, in PEM
+// files. It takes renewed files without a restart.
+func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+	c, err := httpx.LoadCertificate(certFile, keyFile, log)
+	if err != nil {
+		return nil, err
+	}
+	return c.TLS(), nil
+}
+
 // App is a whole Interlock without its listener.
 type App struct {
 	DB     *db.DB
@@ -100,6 +115,7 @@ type App struct {
 	Gate   *gate.Gate
 	worker *worker.Worker
 	server *http.Server
+	most   int // connections
 	log    *slog.Logger
 
 	export string // file of the audit heads; empty: none
@@ -129,6 +145,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		return nil, err
 	}
 	feed := &httpx.Feed{}
+	if d.Engine() == db.Postgres { // on SQLite there is no other process
+		feed = httpx.NewFeed(store.NewChanges(d), cfg.Logger)
+	}
 	if err := cfg.Simulator.check(); err != nil {
 		return nil, err
 	}
@@ -165,27 +184,33 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		return nil, err
 	}
 	door := httpx.NewDoor(d, cfg.SignIn, access.NewFactors(cfg.Root, cfg.PublicURL))
-	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute)}
+	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute), Streams: httpx.NewStreams(cfg.StreamsPerPerson)}
+	holders := httpx.NewHolders(door, feed)
 	programs := api.New(api.Deps{
-		Door: door, Store: st, Gate: g, Feed: feed, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,
+		Door: door, Store: st, Gate: g, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
 	handler := http.NewServeMux()
 	for _, path := range []string{"/api/", "/healthz", "/readyz"} {
 		handler.Handle(path, programs)
 	}
 	handler.Handle("/", console.New(console.Deps{
-		Door: door, Store: st, Gate: g, Feed: feed, Budgets: budgets, Proxies: cfg.Proxies,
+		Door: door, Store: st, Gate: g, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies,
 		Demo: cfg.Demo, Simulated: cfg.Simulator != nil, Logger: cfg.Logger,
 	}))
 	return &App{
-		DB: d, Store: st, Gate: g, worker: w, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
+		DB: d, Store: st, Gate: g, worker: w, most: cfg.Connections, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    64 << 10,
-			// No WriteTimeout: event streams last; their handler has deadlines of its own.
+			// Every piece of an answer moves it: see [httpx.Front].
+			WriteTimeout: time.Minute,
+			TLSConfig:    cfg.TLS,
+			HTTP2: &http.HTTP2Config{
+				MaxConcurrentStreams: 100, WriteByteTimeout: 30 * time.Second, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
+			},
 			ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 		},
 	}, nil
@@ -331,8 +356,15 @@ func (a *App) exportHeads(ctx context.Context) error {
 // Serve answers on ln until ctx ends. Then it stops: no further requests, no
 // further runs; the runs it has are handed back or waited for.
 func (a *App) Serve(ctx context.Context, ln net.Listener) error {
+	ln = httpx.Bound(a.server, ln, a.most)
 	gone := make(chan error, 1)
-	go func() { gone <- a.server.Serve(ln) }()
+	go func() {
+		if a.server.TLSConfig != nil {
+			gone <- a.server.ServeTLS(ln, "", "")
+			return
+		}
+		gone <- a.server.Serve(ln)
+	}()
 	var err error
 	select {
 	case <-ctx.Done():

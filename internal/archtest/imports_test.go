@@ -118,6 +118,7 @@ var dependencies = []dependency{
 	{"github.com/Azure/azure-sdk-for-go/sdk/azcore", []string{"internal/provider/graph"}, true, "only one provider's client knows its SDK"},
 	{"github.com/Azure/azure-sdk-for-go/sdk/azidentity", []string{"internal/provider/graph"}, false, "only one provider's client knows its SDK"},
 	{"golang.org/x/time", []string{"internal/access", "internal/httpx", "internal/provider/graph"}, false, "rates of calls, in and out"},
+	{"golang.org/x/net", []string{"internal/httpx"}, false, "a listener with a limit, and nothing else of it"},
 	{"golang.org/x/oauth2", []string{"conformance/..."}, true, "a stranger's client for the simulator"},
 	{"github.com/coreos/go-oidc/v3", []string{"conformance/..."}, true, "a stranger's client for the simulator"},
 	{"github.com/go-jose/go-jose/v4", []string{"conformance/...", "internal/graphsim"}, true, "the simulator signs tokens"},

@@ -45,6 +45,9 @@ func (c *Console) askConsent(v *visit) error {
 func (c *Console) consentAnswered(v *visit) error {
 	q := v.r.URL.Query()
 	to, err := c.store.CompleteConsent(v.r.Context(), q.Get("state"), q.Get("tenant"), q.Get("error"))
+	if err == nil {
+		c.feed.Changed(op.Change{}) // whose connection it is, nobody who asks is told
+	}
 	var foreign *op.FieldError
 	title, why, next := "Consent was answered", "The provider reports that the application was approved.",
 		"Whoever looks after the connection verifies it now: only a sign-in shows what was granted."

@@ -28,7 +28,8 @@ type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
 	Gate    *gate.Gate
-	Feed    *httpx.Feed // nil: pages look for changes by themselves only
+	Feed    *httpx.Feed    // nil: pages look for changes by themselves only
+	Holders *httpx.Holders // of streams; nil: the console's own
 	Budgets httpx.Budgets
 	Proxies []netip.Prefix
 	Demo    func() []view.DemoUser // who can sign in to a demo; nil: it is none
@@ -48,25 +49,36 @@ type Console struct {
 	gate   *gate.Gate
 	feed   *httpx.Feed
 	starts *httpx.Budget // nil: no limit
-	demo   func() []view.DemoUser
+
+	holders *httpx.Holders
+	streams *httpx.Streams
+	looks   looks
+
+	demo func() []view.DemoUser
 
 	mux    *http.ServeMux
 	routes Routes
 
 	// Intervals of streams.
-	beat    time.Duration // between signs of life
-	recheck time.Duration // between looks at whether the reader still may read, and at what another process changed
-	settle  time.Duration // between two looks at most
+	pulse    time.Duration // between signs of life for the script
+	beat     time.Duration // between those that a reader sees
+	settle   time.Duration // for which a change waits for others
+	freshest time.Duration // between a change and the first look without one
+	refresh  time.Duration // between two looks without a change, at last
 }
 
 // New returns the console.
 func New(d Deps) *Console {
 	c := &Console{
 		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, demo: d.Demo, mux: http.NewServeMux(), starts: d.Budgets.Starts,
-		beat: 15 * time.Second, recheck: 2500 * time.Millisecond, settle: 500 * time.Millisecond,
+		streams: d.Budgets.Streams, holders: d.Holders,
+		pulse: 2 * time.Second, beat: 15 * time.Second, settle: 500 * time.Millisecond, freshest: 5 * time.Second, refresh: time.Minute,
 	}
 	if c.feed == nil {
 		c.feed = &httpx.Feed{}
+	}
+	if c.holders == nil {
+		c.holders = httpx.NewHolders(c.door, c.feed)
 	}
 	if c.demo == nil {
 		c.demo = func() []view.DemoUser { return nil }
@@ -85,6 +97,7 @@ func New(d Deps) *Console {
 	c.serveAccount()
 	c.serveLinks()
 	c.serveSecurity()
+	c.serveLive()
 	c.mux.HandleFunc(assets.Pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !assets.Serve(w, r) {
 			c.notFound(w, r)
@@ -103,7 +116,7 @@ func New(d Deps) *Console {
 func (c *Console) Routes() Routes { return c.routes }
 
 // policy is what pages may load and do: nothing inline, nothing from elsewhere.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // guarded sets what every answer of the console has beyond those of other surfaces.

@@ -43,12 +43,12 @@ func TestPartsAreOnTheirPages(t *testing.T) {
 	mei := w.browser(w.Owner)
 	for _, path := range []string{kestrel, kestrels, primary, "/w/lattice/connections", groups, kestrel + "/inventory", "/w/lattice/operations/attempts"} {
 		page := mei.get(path).want(http.StatusOK)
-		address, lives := page.page.Find("[hx-sse\\:connect]").Attr("hx-sse:connect")
+		address, lives := page.page.Find("#stream").Attr("data-page")
 		if !lives {
 			t.Errorf("%s does not live", path)
 			continue
 		}
-		first := mei.stream(address).next()
+		first := mei.stream(withLive(t, address)).next()
 		parts := first.Find("hx-partial")
 		if parts.Length() < 3 {
 			t.Errorf("%s has %d parts", path, parts.Length())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -77,12 +78,17 @@ func (s *streamed) next() *goquery.Document {
 	return nil
 }
 
-// until returns the first event whose piece for the target has the text.
+// until returns the first event whose piece for the target, or any piece for an
+// empty one, has the text.
 func (s *streamed) until(target, text string) *goquery.Document {
 	s.t.Helper()
+	piece := "hx-partial"
+	if target != "" {
+		piece += `[hx-target="` + target + `"]`
+	}
 	for range 50 {
 		page := s.next()
-		if strings.Contains(strings.Join(strings.Fields(page.Find(`hx-partial[hx-target="`+target+`"]`).Text()), " "), text) {
+		if strings.Contains(strings.Join(strings.Fields(page.Find(piece).Text()), " "), text) {
 			return page
 		}
 	}
@@ -106,9 +112,24 @@ func (s *streamed) ends() {
 	}
 }
 
+// withLive is the address of the stream of the page at path.
+func withLive(t *testing.T, path string) string {
+	t.Helper()
+	u, err := url.Parse(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(live, "1")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
 // quick makes streams look often.
 func quick(w *world) *world {
-	w.console.settle, w.console.recheck, w.console.beat = 10*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+	c := w.console
+	c.settle, c.freshest, c.refresh, c.beat, c.pulse = 10*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond, time.Second
+	c.holders.Every(50 * time.Millisecond)
 	return w
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 func (c *Console) serveNotifications() {
-	c.page(Route{Path: op.NotificationsRoute, Object: Workspace, Needs: tenancy.View}, c.notifications)
+	c.page(Route{Path: op.NotificationsRoute, Object: Workspace, Needs: tenancy.View, Own: true}, c.notifications)
 	// One's own: who only views may read them too.
-	c.serve(Route{Method: http.MethodPost, Path: op.NotificationsReadRoute, Object: Workspace, Needs: tenancy.View}, c.readNotifications)
+	c.serve(Route{Method: http.MethodPost, Path: op.NotificationsReadRoute, Object: Workspace, Needs: tenancy.View, Own: true}, c.readNotifications)
 }
 
 // inPanel is how many notifications open beside a page.

@@ -21,7 +21,7 @@ import (
 func (v *visit) refuse(err error) {
 	var other elsewhere
 	switch {
-	case v.r.URL.Query().Has(live): // a stream is not led elsewhere: it is told, and stops
+	case v.watches(): // a stream is not led elsewhere: it is told, and stops
 	case errors.Is(err, errSignedOut) && v.reads():
 		_ = v.goTo(signInPath(v.r.URL.RequestURI()))
 		return

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -14,6 +15,7 @@ type Route struct {
 	Path   string // pattern
 	Object Object
 	Needs  tenancy.Capability // empty: none beyond being signed in
+	Own    bool               // what it shows or changes is the person's own
 }
 
 // Routes is the table of routes.
@@ -46,6 +48,7 @@ func (c *Console) serve(r Route, handle func(*visit) error) {
 		if err := v.answer(handle); err != nil {
 			v.refuse(err)
 		}
+		v.tell()
 	})
 }
 
@@ -75,6 +78,31 @@ func (c *Console) page(r Route, build func(*visit) (page, error)) {
 		if err != nil {
 			return err
 		}
+		if read, err := v.readEnd(p.ended, p.frame.Glance.Unread); err != nil {
+			return err
+		} else if read {
+			c.holders.Check()
+			if p.frame.Glance, err = c.store.Glance(v.r.Context(), v.actor); err != nil {
+				return err
+			}
+		}
 		return v.show(p)
 	})
+}
+
+// tell wakes the streams that show what the request may have changed. Somebody's
+// session or rights may be among it.
+func (v *visit) tell() {
+	if v.reads() {
+		return
+	}
+	v.console.holders.Check()
+	if v.actor.ID() == "" || v.route.Object == Self || v.route.Own {
+		return
+	}
+	tenant := v.tenant.Tenant.ID
+	if tenant == "" {
+		tenant = v.run.Tenant.ID
+	}
+	v.console.feed.Changed(op.Change{Workspace: v.actor.WorkspaceID(), Tenant: tenant})
 }

@@ -75,14 +75,6 @@ func (c *Console) runPage(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	if frame.Glance.Unread > 0 && r.State == op.Finished && r.Initiator.ID == v.actor.ID() {
-		if err := c.store.ReadNotificationOf(ctx, v.actor, r.ID); err != nil {
-			return page{}, err
-		}
-		if frame, err = v.frame(r.Operation.Name(), view.Operations); err != nil {
-			return page{}, err
-		}
-	}
 	frame.Title = r.Operation.Name() + ", run " + r.Code
 	frame.Crumbs = v.monitoring()
 	frame.Lead = "Run " + r.Code + " · " + r.Tenant.Name
@@ -115,7 +107,14 @@ func (c *Console) runPage(v *visit) (page, error) {
 		}
 	}
 	frame.State, frame.Actions = view.RunState(r), view.RunActions(p)
-	return page{frame: frame, body: view.RunDetail(p), parts: view.RunParts(p), status: r.Words.Title, about: op.Change{Tenant: r.Tenant.ID, Run: r.ID}}, nil
+	shown := page{
+		frame: frame, body: view.RunDetail(p), parts: view.RunParts(p), status: r.Words.Title,
+		about: op.Change{Tenant: r.Tenant.ID, Run: r.ID},
+	}
+	if r.State == op.Finished {
+		shown.ended = r
+	}
+	return shown, nil
 }
 
 // items are what became of the items of a run: a page of all, or all that failed.

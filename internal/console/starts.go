@@ -111,6 +111,9 @@ func checkKey(key string, now time.Time) error {
 
 // key mints the idempotency key of a start form, once for each form of a page.
 func (v *visit) key(form string) string {
+	if v.shared {
+		return keyPlace
+	}
 	if v.keys == nil {
 		v.keys = make(map[string]string)
 	}

@@ -27,7 +27,8 @@ type visit struct {
 	tenant access.TenantAccess
 	run    op.Run
 
-	keys map[string]string // of the start forms, by what they start
+	keys   map[string]string // of the start forms, by what they start
+	shared bool              // what is built is for all who have the same rights
 }
 
 // errSignedOut is returned to someone who brings no session at all.
@@ -51,7 +52,7 @@ func (v *visit) enter() error {
 		return errSignedOut
 	}
 	recognize := c.door.Session
-	if r.URL.Query().Has(live) { // the page asks, not the person
+	if v.watches() { // the page asks, not the person
 		recognize = c.door.Watching
 	}
 	var err error
@@ -143,6 +144,12 @@ func (v *visit) may(c tenancy.Capability) bool { return v.actor.Grants().Has(c) 
 func (v *visit) again() (*visit, error) {
 	next := &visit{console: v.console, w: v.w, r: v.r, route: v.route, keys: maps.Clone(v.keys)}
 	return next, next.enter()
+}
+
+// watches reports whether the request is for a stream, which the page makes and not
+// the person.
+func (v *visit) watches() bool {
+	return v.route.Path == op.LiveRoute || v.r.URL.Query().Has(live)
 }
 
 // described puts a run into words, as the reader may act on it.

@@ -21,6 +21,7 @@ type Budget struct {
 type Budgets struct {
 	Requests *Budget // of an address
 	Starts   *Budget // of a person
+	Streams  *Streams
 }
 
 // maxKeys bounds the memory of a budget; keys that have their whole budget again

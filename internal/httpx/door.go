@@ -42,6 +42,19 @@ func (d *Door) Actor(ctx context.Context, secret string) (access.Actor, error) {
 	return access.Authenticate(ctx, d.db, secret)
 }
 
+// Recognized is Actor for what a program's stream asks by itself; see [access.Recognize].
+func (d *Door) Recognized(ctx context.Context, secret string) (access.Actor, error) {
+	if secret == "" {
+		return access.Actor{}, access.ErrUnauthenticated
+	}
+	return access.Recognize(ctx, d.db, secret)
+}
+
+// Standings tells where the holders of secrets stand; see [access.Standings].
+func (d *Door) Standings(ctx context.Context, tokens []string) (map[string]access.Standing, error) {
+	return access.Standings(ctx, d.db, tokens)
+}
+
 // Tenant lets a into a tenant by its id or slug; see [access.Authorize].
 func (d *Door) Tenant(ctx context.Context, a access.Actor, ref string, need tenancy.Capability) (ta access.TenantAccess, err error) {
 	err = d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {

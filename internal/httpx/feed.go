@@ -1,20 +1,53 @@
 package httpx
 
 import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Feed tells the streams of this process what changed. The zero Feed is ready; it
-// is safe for concurrent use.
+// Feed tells the streams of this process what changed: at once what this process
+// changed, and within two seconds what others on the same database did. The zero
+// Feed is ready and knows of no others; it is safe for concurrent use.
 type Feed struct {
-	count atomic.Uint64 // of changes so far
+	others Others
+	log    *slog.Logger
+	count  atomic.Uint64 // of changes so far
 
 	mu       sync.Mutex
 	watchers map[string]map[*watcher]bool // by workspace
+	untold   map[op.Change]bool           // to the others
+	telling  bool
+	hearing  bool
 }
+
+// Others are the other processes on the database. Tell and Hear are not called by
+// two goroutines at a time.
+type Others interface {
+	Tell(ctx context.Context, changes []op.Change) error
+	// Hear returns what they told since the last call, or a little before it.
+	Hear(ctx context.Context) ([]op.Change, error)
+}
+
+// How often the others are told and heard, which costs one small statement each,
+// and how long that may take. Nobody is heard while nobody watches.
+const (
+	exchangeEvery  = time.Second
+	exchangeWithin = 5 * time.Second
+)
+
+// maxUntold is how many changes are told one by one; of more than that only the
+// workspaces are told.
+const maxUntold = 64
+
+// NewFeed returns a feed that exchanges changes with others.
+func NewFeed(others Others, log *slog.Logger) *Feed { return &Feed{others: others, log: log} }
 
 type watcher struct {
 	of op.Change
@@ -25,6 +58,22 @@ type watcher struct {
 func (f *Feed) Changed(c op.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.wake(c)
+	if f.others == nil {
+		return
+	}
+	if f.untold == nil {
+		f.untold = make(map[op.Change]bool)
+	}
+	f.untold[c] = true
+	if !f.telling {
+		f.telling = true
+		go f.tell()
+	}
+}
+
+// wake is called with the lock.
+func (f *Feed) wake(c op.Change) {
 	f.count.Add(1)
 	for workspace, watchers := range f.watchers {
 		if c.Workspace != "" && c.Workspace != workspace {
@@ -35,6 +84,59 @@ func (f *Feed) Changed(c op.Change) {
 				w.wake()
 			}
 		}
+	}
+}
+
+// tell tells the others what they were not told, until there is nothing more.
+func (f *Feed) tell() {
+	for {
+		f.mu.Lock()
+		changes := f.untold
+		f.untold = make(map[op.Change]bool)
+		f.telling = len(changes) > 0
+		f.mu.Unlock()
+		if len(changes) == 0 {
+			return
+		}
+		if len(changes) > maxUntold {
+			workspaces := make(map[op.Change]bool)
+			for c := range changes {
+				workspaces[op.Change{Workspace: c.Workspace}] = true
+			}
+			changes = workspaces
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), exchangeWithin)
+		if err := f.others.Tell(ctx, slices.Collect(maps.Keys(changes))); err != nil {
+			// Their pages look by themselves now and then, and will see it.
+			f.log.WarnContext(ctx, "could not tell other servers of changes", "error", err)
+		}
+		cancel()
+		time.Sleep(exchangeEvery)
+	}
+}
+
+// hear wakes the watchers of what the others changed, as long as there are any.
+func (f *Feed) hear() {
+	for {
+		f.mu.Lock()
+		f.hearing = len(f.watchers) > 0
+		on := f.hearing
+		f.mu.Unlock()
+		if !on {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), exchangeWithin)
+		changes, err := f.others.Hear(ctx)
+		if err != nil {
+			f.log.WarnContext(ctx, "could not hear of changes by other servers", "error", err)
+		}
+		cancel()
+		f.mu.Lock()
+		for _, c := range changes {
+			f.wake(c)
+		}
+		f.mu.Unlock()
+		time.Sleep(exchangeEvery)
 	}
 }
 
@@ -67,6 +169,10 @@ func (f *Feed) Watch(of op.Change) (changed <-chan struct{}, stop func()) {
 		f.watchers[of.Workspace] = make(map[*watcher]bool)
 	}
 	f.watchers[of.Workspace][w] = true
+	if f.others != nil && !f.hearing {
+		f.hearing = true
+		go f.hear()
+	}
 	return w.c, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -79,3 +79,5 @@ func TestFeedForgets(t *testing.T) {
 		t.Errorf("%d workspaces are kept", len(f.watchers))
 	}
 }
+
+func changeOf(workspace string) op.Change { return op.Change{Workspace: workspace} }

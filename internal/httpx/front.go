@@ -4,6 +4,7 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -31,7 +32,17 @@ type Front struct {
 	Proxies []netip.Prefix
 	// Requests bounds how often an address, as [access.Network] counts it, may ask. nil: it doesn't.
 	Requests *Budget
+	// Patience is how long a reader may take for each piece of an answer; 0: 30 s. A
+	// reader that stands still longer is gone.
+	Patience time.Duration
 }
+
+// patience is how long a piece of an answer may take to be read, by default. With
+// pieces of [piece] bytes a reader needs 2 KiB a second at the least.
+const (
+	patience = 30 * time.Second
+	piece    = 64 << 10
+)
 
 // Exchange is what is known of one request while it is answered.
 type Exchange struct {
@@ -66,13 +77,15 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 		began := time.Now()
 		x := &Exchange{ID: requestID(r), Remote: f.remote(r), log: f.Logger}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-		out := &response{ResponseWriter: w}
+		out := &response{ResponseWriter: w, control: http.NewResponseController(w), patience: cmp.Or(f.Patience, patience)}
+		out.extend()
 		secure(out.Header(), r)
 		out.Header().Set("X-Request-Id", x.ID)
 		defer func() {
 			if fault := recover(); fault != nil {
 				f.recovered(out, r, x, fault)
 			}
+			out.extend() // what the server still has of the answer
 			x.logger().LogAttrs(r.Context(), slog.LevelInfo, "request",
 				slog.String("request_id", x.ID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.String("route", x.Route), slog.Int("status", out.status), slog.Int64("bytes", out.bytes),
@@ -154,11 +167,26 @@ func (f Front) trusts(host string) bool {
 	return err == nil && slices.ContainsFunc(f.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }
 
-// response remembers what was answered.
+// Part returns ctx for a part of its exchange that goes on by itself: what becomes
+// known of the part is not written into the exchange.
+func Part(ctx context.Context) context.Context {
+	x := *Of(ctx)
+	return context.WithValue(ctx, exchangeKey{}, &x)
+}
+
+// response remembers what was answered, and gives the reader of each piece of it
+// only so long.
 type response struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	control  *http.ResponseController
+	patience time.Duration
+	status   int
+	bytes    int64
+}
+
+// extend moves the deadline for the reader.
+func (w *response) extend() {
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.patience)) // a writer of a test has none
 }
 
 // WriteHeader remembers the first status that is no informational one.
@@ -169,14 +197,21 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts.
-func (w *response) Write(b []byte) (int, error) {
+// Write counts, and writes long answers in pieces: what moves may take as long as
+// it needs.
+func (w *response) Write(b []byte) (n int, err error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
-	return n, err
+	for {
+		w.extend()
+		m, err := w.ResponseWriter.Write(b[n:min(n+piece, len(b))])
+		n += m
+		w.bytes += int64(m)
+		if err != nil || n == len(b) {
+			return n, err
+		}
+	}
 }
 
 // Unwrap lets [http.ResponseController] reach the connection.

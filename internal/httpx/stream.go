@@ -8,10 +8,6 @@ import (
 	"time"
 )
 
-// writeWithin is how long one event may take to be taken: a reader that stands
-// still longer is gone.
-const writeWithin = 30 * time.Second
-
 // Stream is an answer that goes on: server-sent events.
 type Stream struct {
 	w http.ResponseWriter
@@ -24,6 +20,8 @@ func OpenStream(w http.ResponseWriter) (*Stream, error) {
 	w.Header().Set("X-Accel-Buffering", "no") // docs: nginx holds answers back otherwise
 	w.WriteHeader(http.StatusOK)
 	s := &Stream{w: w, c: http.NewResponseController(w)}
+	// The server's deadline for reading a request would end the stream, too.
+	_ = s.c.SetReadDeadline(time.Time{}) // not every writer has one
 	return s, s.send(nil)
 }
 
@@ -39,11 +37,15 @@ func (s *Stream) Event(id, name string, v any) error {
 	return s.send(b.Bytes())
 }
 
+// Named sends an event whose lines are written already, with the empty one at the end.
+func (s *Stream) Named(name string, lines []byte) error {
+	return s.send(append([]byte("event: "+name+"\n"), lines...))
+}
+
 // Beat sends a comment, by which both ends learn that the other is there.
 func (s *Stream) Beat() error { return s.send([]byte(":\n\n")) }
 
 func (s *Stream) send(b []byte) error {
-	_ = s.c.SetWriteDeadline(time.Now().Add(writeWithin)) // not every writer has one; then the server's holds
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (p Problem) HTTPStatus() int {
 		return http.StatusUnauthorized
 	case ProblemFormStale, ProblemCursor:
 		return http.StatusBadRequest
-	case ProblemTooManyStarts, ProblemTooManyRequests, ProblemTooManyTries:
+	case ProblemTooManyStarts, ProblemTooManyRequests, ProblemTooManyTries, ProblemTooManyStreams:
 		return http.StatusTooManyRequests
 	case ProblemKeyReused, ProblemField:
 		return http.StatusUnprocessableEntity
@@ -50,7 +50,7 @@ func (p Problem) HTTPStatus() int {
 		return http.StatusRequestEntityTooLarge
 	case ProblemConflict, ProblemNoAddress, ProblemNoPasskeys:
 		return http.StatusConflict
-	case ProblemUpdating, ProblemUnavailable, ProblemLiveLost:
+	case ProblemUpdating, ProblemUnavailable, ProblemLiveLost, ProblemCrowded, ProblemReconnecting, ProblemUnreachable:
 		return http.StatusServiceUnavailable
 	case ProblemFault:
 	}

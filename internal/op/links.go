@@ -47,6 +47,7 @@ const (
 	ConnectionRoute        = ConnectionsRoute + "/{connection}"
 	ConnectionNewRoute     = ConnectionsRoute + "/" + ConnectionNew
 	AllConnectionsRoute    = workspaceRoute + "/connections"
+	LiveRoute              = "/live"    // the stream of a browser's pages
 	ConsentRoute           = "/consent" // where the provider sends an administrator back to
 	OperationsRoute        = workspaceRoute + "/operations"
 	RunRoute               = OperationsRoute + "/{run}"

@@ -39,6 +39,10 @@ const (
 	ProblemLink            Problem = "link_unusable"          // a one-time link, whatever is wrong with it
 	ProblemJoinRefused     Problem = "join_refused"           // of who accepts an invitation
 	ProblemBeyondAccess    Problem = "beyond_your_access"     // args: detail
+	ProblemTooManyStreams  Problem = "too_many_streams"       // of a person; args: limit, retry_after
+	ProblemCrowded         Problem = "too_many_connections"   // to this server; args: retry_after
+	ProblemReconnecting    Problem = "live_reconnecting"      // in the place of live_lost, at first
+	ProblemUnreachable     Problem = "unreachable"            // told by a page while its server gives no answer
 )
 
 // Words returns what happened, why, and what to do next. args are the facts by
@@ -49,7 +53,7 @@ func (p Problem) Words(args Args) (title, why, next string) {
 		t = problems[ProblemFault]
 	}
 	f := filler{args: args}.with(Args{"operation_in": lowerFirst(Kind(args["operation"]).Name())})
-	if p == ProblemLiveLost { // its time is told as the line tells it whose place it takes
+	if p == ProblemLiveLost || p == ProblemReconnecting { // its time is told as the line tells it whose place it takes
 		if heard := f.time(args["last_seen"], func(t time.Time) string { return Moment(t, time.Time{}) }); heard != "" {
 			t.why = strings.Replace(t.why, "{last_seen}", heard, 1)
 		}

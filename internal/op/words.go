@@ -835,6 +835,26 @@ var problems = map[Problem]text{
 		why:   "It includes {detail}, which you don't have. Nothing was changed.",
 		next:  "Ask an owner who has it.",
 	},
+	ProblemTooManyStreams: {
+		title: "Too many live streams",
+		why:   "You reached the limit of {limit} browsers and commands that follow changes.",
+		next:  "Close one of them, then try again in {retry_after}.",
+	},
+	ProblemCrowded: {
+		title: "The server has too many connections",
+		why:   "All connections of the server are in use. Nothing was queued.",
+		next:  "Try again in {retry_after}.",
+	},
+	ProblemReconnecting: {
+		title: "Reconnecting",
+		why:   "The connection to the server was lost. This page shows the state at {last_seen}.",
+		next:  "It catches up by itself.",
+	},
+	ProblemUnreachable: {
+		title: "The server can't be reached",
+		why:   "Interlock gave no answer. Nothing was sent.",
+		next:  "Check your network, then try again.",
+	},
 }
 
 // preflight are the words of an answer that nobody pressed for: it tells what a

@@ -12,8 +12,8 @@ import (
 	"regexp"
 )
 
-// The styles, the font and the icons are the design kit's; htmx.js and hx-sse.js
-// are htmx 4.0.1 as published. Their licences lie beside them.
+// The styles, the font and the icons are the design kit's; htmx.js is htmx
+// 4.0.1 as published. Their licences lie beside them.
 //
 //go:embed *.css *.js *.svg *.woff2
 var files embed.FS

@@ -1,30 +1,112 @@
-// What pages can't do without script: tell that live updates have stopped, close
+// What pages can't do without script: keep up to date, tell that they do not, close
 // notices, show what is on its way, and keep the current tab in sight. Every page
 // is whole without it.
 (() => {
-  const silence = 45_000; // ms without a word from the server
-  let timer;
-
-  // The server sends the words and the time last heard with every beat; here
-  // only one of the two is shown.
-  const heard = (is) => {
-    document.querySelectorAll('[data-live]').forEach((e) => { e.hidden = (e.dataset.live === 'on') !== is; });
+  // The server sends the words and the time last heard with everything; here only
+  // one of its lines is shown: that the page is live, is reconnecting, or is not.
+  const paused = 45_000; // ms of reconnecting
+  let state, timer;
+  const showState = () => document.querySelectorAll('[data-live]').forEach((e) => { e.hidden = e.dataset.live !== state; });
+  const become = (next) => {
+    if (next === 'lost' && state === 'off') return;
+    if (next !== state) {
+      clearTimeout(timer);
+      if (next === 'lost') timer = setTimeout(() => become('off'), paused);
+    }
+    state = next;
+    showState();
   };
-  const listen = () => {
-    clearTimeout(timer);
-    heard(true);
-    timer = setTimeout(() => heard(false), silence);
-  };
-  document.addEventListener('htmx:sse:after:message', listen);
-  document.addEventListener('htmx:sse:after:connection', listen);
 
-  // Who may not read the page any more is not let in by asking again.
-  let refused = false;
-  document.addEventListener('htmx:sse:error', (event) => {
-    refused = [400, 401, 403, 404].includes(event.detail.status);
-    if (refused) heard(false);
+  // A page is kept up to date while it is visible. All visible pages share the
+  // stream of a worker.
+  const place = document.getElementById('stream');
+  if (place) {
+    const here = 10_000; // ms
+    let swapped = Promise.resolve();
+    let refused = false;
+    const heard = ({ data, state: next, refused: status }) => {
+      if (status) {
+        refused = true;
+        become('off');
+      } else if (next) {
+        if (!refused) become(next);
+      } else {
+        swapped = swapped.then(() => htmx.swap({ text: data, sourceElement: place, target: place, swap: 'none' })).then(() => become('on'));
+      }
+    };
+    const alone = () => {
+      const { join, leave, here } = self.interlockStream;
+      return { join: () => join(place, place.dataset.page, heard), leave: () => leave(place), here: () => here(place) };
+    };
+    const shared = () => {
+      const { port } = new SharedWorker(place.dataset.worker, 'interlock stream');
+      port.onmessage = ({ data }) => heard(data);
+      return {
+        join: () => port.postMessage({ join: place.dataset.page }), leave: () => port.postMessage({ leave: true }), here: () => port.postMessage({}),
+      };
+    };
+    let stream;
+    try { stream = shared(); } catch { stream = alone(); }
+    let joined = false;
+    const look = (visible) => {
+      if (visible === joined || refused) return;
+      joined = visible;
+      if (visible) stream.join(); else stream.leave();
+    };
+    const visible = () => document.visibilityState === 'visible';
+    look(visible());
+    document.addEventListener('visibilitychange', () => look(visible()));
+    addEventListener('pagehide', () => look(false));
+    addEventListener('pageshow', () => look(visible()));
+    setInterval(() => { if (joined) stream.here(); }, here);
+  }
+
+  // A press while the server gives no answer is told of where it was made, in place
+  // of the browser's own page. Nothing was sent then.
+  const answers = async () => {
+    try {
+      return (await fetch('/healthz', { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(3_000) })).ok;
+    } catch {
+      return false;
+    }
+  };
+  const quiet = () => document.querySelectorAll('[data-unreachable]').forEach((e) => e.remove());
+  const unreachable = (at) => {
+    quiet();
+    const note = document.getElementById('unreachable').content.firstElementChild.cloneNode(true);
+    at.append(note);
+    note.scrollIntoView({ block: 'nearest' });
+  };
+  const away = () => state === 'lost' || state === 'off';
+  const asked = new WeakSet(); // forms whose server answers
+  let asking = false;
+  const press = async (at, go) => {
+    if (asking) return;
+    asking = true;
+    quiet();
+    const reached = await answers();
+    asking = false;
+    if (reached) go(); else unreachable(at);
+  };
+  document.addEventListener('submit', (event) => {
+    const { target: form, submitter } = event;
+    if (event.defaultPrevented || asked.delete(form) || new URL(form.action).origin !== location.origin) return;
+    if (form.method !== 'post' && !away()) return;
+    event.preventDefault();
+    press(form, () => { asked.add(form); form.requestSubmit(submitter); });
   });
-  document.addEventListener('htmx:sse:before:connection', (event) => { if (refused) event.preventDefault(); });
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest('a[href]');
+    if (!away() || !link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (link.origin !== location.origin || link.target || link.getAttribute('href').startsWith('#')) return;
+    event.preventDefault();
+    press(document.getElementById('main'), () => location.assign(link.href));
+  });
+  document.addEventListener('htmx:error', ({ detail: { ctx, error } }) => {
+    if (!(error instanceof TypeError) || !ctx) return; // what fetch throws without an answer
+    unreachable(ctx.sourceElement.matches('form') ? ctx.sourceElement : document.getElementById('main'));
+  });
+  document.addEventListener('htmx:before:request', quiet);
 
   const busy = (is) => (event) => {
     const { sourceElement, request } = event.detail.ctx;

@@ -3,6 +3,8 @@
 package browser
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -144,10 +147,10 @@ func TestBrowserComesBack(t *testing.T) {
 	b.open(op.RunPath(workspace, run.Code))
 	b.live()
 	b.says("#run-state", "Running")
-	b.expect(`ERR_`, `htmx:sse:error`)
-	stream := b.last(http.MethodGet, "live=1")
+	b.expect(`ERR_`)
 	w.cut(true)
-	b.endOf(stream)
+	b.within(3*time.Second, `[...document.querySelectorAll('[data-live="lost"]')].some(e => e.checkVisibility())`)
+	b.says(`[data-live="lost"]`, "Reconnecting")
 	release()
 	r := p.ended(run.ID)
 	w.cut(false)
@@ -155,6 +158,81 @@ func TestBrowserComesBack(t *testing.T) {
 	b.says("#outcome .result__title", r.Words.Title)
 	b.same()
 	b.has(`[data-live="on"]`)
+	if eval[bool](b, `[...document.querySelectorAll('[data-live="lost"], [data-live="off"]')].some(e => e.checkVisibility())`) {
+		t.Error("a page that is live again also says that it is not")
+	}
+}
+
+// TestBrowserAway: a press while the server gives no answer is told of where it
+// was made, and works when the server is back.
+func TestBrowserAway(t *testing.T) {
+	s := onStage(t)
+	p := s.ready(t)
+	w := wireTo(t, s.URL)
+	b := s.visit(t)
+	b.url = w.url
+	b.as("operator")
+	b.open(p.path())
+	b.live()
+	b.expect(`ERR_`, `Failed to fetch`, `htmx:error`)
+	const note = `[data-unreachable]`
+	away := func(press, place string) {
+		t.Helper()
+		b.click(press)
+		b.says(place+" "+note, "The server can't be reached")
+		b.until(`document.querySelectorAll(` + quoted(note) + `).length === 1`)
+		b.same()
+	}
+	w.cut(true)
+	b.has(`[data-live="lost"]`)
+	away(`form[action$="/start/inventory.sync"] button`, `form[action$="/start/inventory.sync"]`) // in place
+	away(`.crumbs a`, `#main`)
+	b.click(".menu--end summary")
+	away(`form[action="/sign-out"] button`, `form[action="/sign-out"]`) // a page of its own
+	w.cut(false)
+	b.has(`[data-live="on"]`)
+	b.follow(`form[action="/sign-out"] button`)
+	b.at("/sign-in")
+}
+
+// TestBrowserManyTabs (F9): tabs that nobody looks at hold no stream, so that over
+// HTTP/1.1 one more page still loads, and the windows that are visible share one.
+func TestBrowserManyTabs(t *testing.T) {
+	s := onStage(t)
+	p := s.ready(t)
+	w := wireTo(t, s.URL)
+	b := s.visit(t)
+	b.url = w.url
+	b.as("operator")
+	b.open(op.TenantsPath(workspace))
+	b.live()
+	for range 6 { // each comes in front of the one before
+		next := newTab(t, s, inBackground(b))
+		next.url = w.url
+		next.open(p.path())
+	}
+	seventh := newTab(t, s, inBackground(b))
+	seventh.url = w.url
+	seventh.open(op.OperationsPath(workspace))
+	seventh.live()
+	if n := w.streams(); n != 1 {
+		t.Errorf("%d streams are open", n)
+	}
+	window := b.beside()
+	window.open(op.TenantsPath(workspace))
+	window.live()
+	run := p.start(op.ConnectionVerify)
+	seventh.says("table", run.Code)
+	if n := w.streams(); n != 1 {
+		t.Errorf("two windows hold %d streams", n)
+	}
+}
+
+// inBackground is a further tab of the same window.
+func inBackground(b *tab) context.Context {
+	ctx, end := chromedp.NewContext(b.ctx)
+	b.t.Cleanup(end)
+	return ctx
 }
 
 // wire is the way between a browser and the server, which can be cut.
@@ -163,7 +241,24 @@ type wire struct {
 	mu    sync.Mutex
 	isCut bool
 	held  chan struct{} // nil: what a browser sends goes through at once
+	mute  chan struct{} // nil: what the server sends does
 	ends  map[net.Conn]bool
+	lives map[io.Writer]bool // connections that carry a stream
+	asked int                // for streams, so far
+}
+
+// streams is how many streams are open on the wire.
+func (w *wire) streams() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.lives)
+}
+
+// asks is how many streams were asked for so far.
+func (w *wire) asks() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked
 }
 
 func wireTo(t *testing.T, server string) *wire {
@@ -172,7 +267,7 @@ func wireTo(t *testing.T, server string) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{url: "http://" + ln.Addr().String(), ends: map[net.Conn]bool{}}
+	w := &wire{url: "http://" + ln.Addr().String(), ends: map[net.Conn]bool{}, lives: map[io.Writer]bool{}}
 	t.Cleanup(func() {
 		_ = ln.Close()
 		w.cut(true)
@@ -204,8 +299,11 @@ func (w *wire) carry(from net.Conn, server string) {
 	go func() {
 		_, _ = io.Copy(gate{w, to}, from)
 		_ = to.Close()
+		w.mu.Lock()
+		delete(w.lives, to)
+		w.mu.Unlock()
 	}()
-	_, _ = io.Copy(from, to)
+	_, _ = io.Copy(voice{w, from}, to)
 	_ = from.Close()
 }
 
@@ -218,11 +316,47 @@ type gate struct {
 func (g gate) Write(p []byte) (int, error) {
 	g.mu.Lock()
 	held := g.held
+	if bytes.HasPrefix(p, []byte("GET "+op.LiveRoute+"?")) {
+		g.lives[g.Writer] = true
+		g.asked++
+	}
 	g.mu.Unlock()
 	if held != nil {
 		<-held
 	}
 	return g.Writer.Write(p)
+}
+
+// voice is a browser's end of a wire, through which nothing comes while the server
+// is mute.
+type voice struct {
+	*wire
+	io.Writer
+}
+
+func (v voice) Write(p []byte) (int, error) {
+	v.mu.Lock()
+	mute := v.mute
+	v.mu.Unlock()
+	if mute != nil {
+		<-mute
+	}
+	return v.Writer.Write(p)
+}
+
+// silence keeps what the server sends from now on, until it is released.
+func (w *wire) silence() (release func()) {
+	mute := make(chan struct{})
+	set := func(to chan struct{}) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.mute = to
+	}
+	set(mute)
+	return sync.OnceFunc(func() {
+		set(nil)
+		close(mute)
+	})
 }
 
 // hold keeps what browsers send from now on, until it is released.
@@ -257,21 +391,28 @@ func (w *wire) close() {
 	clear(w.ends)
 }
 
-// TestBrowserFallsSilent: a page that has heard nothing for 45 seconds says so,
-// and since when, and that it is live again when it is.
+// TestBrowserFallsSilent: a page whose server has fallen silent says so, after 45
+// seconds also since when, and that it is live again when it is.
 func TestBrowserFallsSilent(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
 	release := p.hold()
 	run := p.start(op.InventorySync)
-	b := s.visit(t).as("operator")
+	w := wireTo(t, s.URL)
+	b := s.visit(t)
+	b.url = w.url
+	b.as("operator")
 	// The page's own 45 seconds pass within one here; nothing else goes faster.
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		const later = window.setTimeout;
 		window.setTimeout = (fn, ms, ...rest) => later(fn, ms === 45000 ? 1000 : ms, ...rest);`})
 	b.open(op.RunPath(workspace, run.Code))
 	b.live()
+	b.expect(`ERR_`)
 	heard := eval[string](b, `document.querySelector('[data-live="on"]').innerText`)
+	speak := w.silence()
+	t.Cleanup(speak)
+	b.says(`[data-live="lost"]`, "Reconnecting")
 	b.has(`[data-live="off"]`)
 	b.says(`[data-live="off"]`, "Live updates are paused")
 	b.says(`[data-live="off"] a`, "Reload")
@@ -281,6 +422,7 @@ func TestBrowserFallsSilent(t *testing.T) {
 	if eval[bool](b, `document.querySelector('[data-live="on"]').checkVisibility()`) {
 		t.Error("a page that has heard nothing calls itself live")
 	}
+	speak()
 	release()
 	p.ended(run.ID)
 	b.has(`[data-live="on"]`)
@@ -317,21 +459,20 @@ func revoked(t *testing.T, s *show) {
 			email, password := strings.ReplaceAll(tt.name, " ", "-")+"@lattice.example", "correct horse battery"
 			email = strings.ReplaceAll(email, "'", "")
 			id := s.join(t, "Kim Vale", email, password)
+			w := wireTo(t, s.URL)
 			b := s.visit(t)
-			b.expect(refused(http.StatusUnauthorized), refused(http.StatusForbidden), refused(http.StatusNotFound), `htmx:sse:error`)
+			b.url = w.url
+			b.expect(refused(http.StatusUnauthorized), refused(http.StatusForbidden), refused(http.StatusNotFound))
 			b.signIn(email, password)
 			b.open(op.RunPath(workspace, run.Code))
 			b.live()
-			stream, asked := b.last(http.MethodGet, "live=1"), b.count(http.MethodGet, "live=1")
 			tt.lose(t, b, id)
-			lost := time.Now()
-			if took := b.endOf(stream).Sub(lost); took > 5*time.Second {
-				t.Errorf("the stream went on for %s", took)
-			}
+			b.within(5*time.Second, `document.querySelector('[data-live="on"]')?.checkVisibility() === false`)
+			asked := w.asks()
 			b.says(`[data-live="off"]`, "Live updates are paused")
 			// It asks once more, is told that it may not, and leaves it at that.
 			time.Sleep(3 * time.Second)
-			if again := b.count(http.MethodGet, "live=1") - asked; again > 1 {
+			if again := w.asks() - asked; again > 1 {
 				t.Errorf("the page goes on asking: %d times in 3 s", again)
 			}
 			b.open(op.RunPath(workspace, run.Code))

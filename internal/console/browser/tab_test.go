@@ -65,7 +65,9 @@ func (b *tab) beside() *tab {
 	b.t.Helper()
 	ctx, end := chromedp.NewContext(b.ctx, chromedp.WithNewWindow(true))
 	b.t.Cleanup(end)
-	return newTab(b.t, b.show, ctx)
+	other := newTab(b.t, b.show, ctx)
+	other.url = b.url
+	return other
 }
 
 func newTab(t *testing.T, s *show, ctx context.Context) *tab {

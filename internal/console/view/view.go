@@ -28,7 +28,7 @@ type Frame struct {
 	Lead    string
 	Actions templ.Component // at the right of the heading; nil: none
 	Tabs    templ.Component // nil: none
-	Live    string          // address of the page's stream; empty: it has none
+	Live    string          // path by which a stream knows the page; empty: it has none
 	Now     time.Time
 }
 
@@ -69,6 +69,9 @@ const (
 	Tokens      Section = "API tokens"
 )
 
+// ActiveCount is the id of the number of runs on their way, which lives in the menu.
+const ActiveCount = "count-active"
+
 // entry is a line of the menu.
 type entry struct {
 	section Section
@@ -98,7 +101,7 @@ func (f Frame) menu() []group {
 			{section: Connections, icon: "plug", href: op.AllConnectionsPath(ws)},
 		}},
 		{"Monitoring", []entry{
-			{section: Operations, icon: "list", href: op.OperationsPath(ws), id: "count-active", count: f.Glance.Active},
+			{section: Operations, icon: "list", href: op.OperationsPath(ws), id: ActiveCount, count: f.Glance.Active},
 			{section: Attempts, icon: "shield", href: op.AttemptsPath(ws)},
 		}},
 		{"Workspace", workspace},
@@ -212,6 +215,7 @@ func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
 // stamp is a time as machines read it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// htmxConfig is how the pages use htmx: only for streams and answers in place. What
+// htmxConfig is how the pages use htmx: only for answers in place and the pieces of
+// a stream. What
 // a reader has opened stays open when its surroundings are replaced.
-const htmxConfig = `{"history":false,"extensions":"sse","morphIgnore":["data-htmx-powered","open"]}`
+const htmxConfig = `{"history":false,"morphIgnore":["data-htmx-powered","open"]}`

@@ -1,0 +1,169 @@
+package httpx
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+)
+
+// Holders are those who hold a stream of this process. Whether they still may is
+// asked for all of them by one query: every few seconds, since another process may
+// take a right away, and at once after a request to this one. Asking does not count
+// as use of a session.
+type Holders struct {
+	door  *Door
+	feed  *Feed
+	every time.Duration
+	soon  chan struct{}
+
+	standings Shared[map[string]access.Standing]
+
+	mu      sync.Mutex
+	held    map[*Holder]bool
+	running bool
+}
+
+// recheckEvery is the time in which a right that another process took away, or a
+// session that has ended, ends the streams here.
+const recheckEvery = 2500 * time.Millisecond
+
+// soonAgain is the least time between two queries that requests ask for.
+const soonAgain = 100 * time.Millisecond
+
+// NewHolders returns the holders of streams that feed wakes.
+func NewHolders(door *Door, feed *Feed) *Holders {
+	return &Holders{door: door, feed: feed, every: recheckEvery, soon: make(chan struct{}, 1), held: make(map[*Holder]bool)}
+}
+
+// Every sets the time between two looks at everyone, for tests.
+func (h *Holders) Every(d time.Duration) { h.every = d }
+
+// Holder is one of them.
+type Holder struct {
+	of      *Holders
+	token   string
+	since   time.Time
+	changed chan struct{}
+
+	mu   sync.Mutex
+	seen access.Standing
+}
+
+// Hold adds the secret that proved a, until Release.
+func (h *Holders) Hold(a access.Actor) *Holder {
+	one := &Holder{of: h, token: a.TokenID(), since: time.Now(), changed: make(chan struct{}, 1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.held[one] = true
+	if !h.running {
+		h.running = true
+		go h.watch()
+	}
+	return one
+}
+
+// Release ends what Hold began.
+func (o *Holder) Release() {
+	o.of.mu.Lock()
+	defer o.of.mu.Unlock()
+	delete(o.of.held, o)
+	if len(o.of.held) == 0 {
+		o.of.Check() // the watch has nobody left, and ends
+	}
+}
+
+// Changed receives when the holder's standing is not what Standing last returned.
+func (o *Holder) Changed() <-chan struct{} { return o.changed }
+
+// Standing returns the standing of the holder after all changes that the feed has
+// told, or [access.ErrUnauthenticated] when the secret works no more. It may be
+// as old as the time between two looks.
+func (o *Holder) Standing(ctx context.Context) (access.Standing, error) {
+	return o.standing(ctx, o.since)
+}
+
+// Now is Standing as of this moment.
+func (o *Holder) Now(ctx context.Context) (access.Standing, error) {
+	return o.standing(ctx, time.Now())
+}
+
+func (o *Holder) standing(ctx context.Context, since time.Time) (access.Standing, error) {
+	all, err := o.of.look(ctx, since)
+	if err != nil {
+		return access.Standing{}, err
+	}
+	s, ok := all[o.token]
+	if !ok {
+		return access.Standing{}, access.ErrUnauthenticated
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen = s
+	return s, nil
+}
+
+// Check asks about everyone soon: somebody's secret or rights may have changed.
+func (h *Holders) Check() {
+	select {
+	case h.soon <- struct{}{}:
+	default:
+	}
+}
+
+func (h *Holders) look(ctx context.Context, since time.Time) (map[string]access.Standing, error) {
+	return h.standings.Get(ctx, h.feed, h.feed.Count(), since, func(ctx context.Context) (map[string]access.Standing, error) {
+		h.mu.Lock()
+		var tokens []string
+		once := make(map[string]bool, len(h.held))
+		for o := range h.held {
+			if !once[o.token] {
+				once[o.token] = true
+				tokens = append(tokens, o.token)
+			}
+		}
+		h.mu.Unlock()
+		return h.door.Standings(ctx, tokens)
+	})
+}
+
+// watch looks at everyone until nobody is left.
+func (h *Holders) watch() {
+	tick := time.NewTicker(h.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-h.soon:
+		}
+		h.mu.Lock()
+		if len(h.held) == 0 {
+			h.running = false
+			h.mu.Unlock()
+			return
+		}
+		h.mu.Unlock()
+		all, err := h.look(context.Background(), time.Now())
+		h.mu.Lock()
+		for o := range h.held {
+			o.tell(all, err)
+		}
+		h.mu.Unlock()
+		time.Sleep(soonAgain)
+	}
+}
+
+// tell wakes the holder when its standing changed or can't be told.
+func (o *Holder) tell(all map[string]access.Standing, err error) {
+	o.mu.Lock()
+	same := err == nil && all[o.token] == o.seen
+	o.mu.Unlock()
+	if same {
+		return
+	}
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
+}

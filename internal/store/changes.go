@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// Changes is how this process tells the others on its database what it changed,
+// and hears it from them. Tell and Hear are each called by one goroutine.
+type Changes struct {
+	db    *db.DB
+	seq   int64            // of what was told
+	heard map[string]int64 // by process: the last that was heard
+	until int64            // database time until which everything was heard
+}
+
+// NewChanges returns the exchange on d.
+func NewChanges(d *db.DB) *Changes { return &Changes{db: d, heard: make(map[string]int64)} }
+
+// How long what was told can be heard, and by how much a row may become visible
+// after the time that it bears.
+const (
+	changesKept = time.Minute
+	changesLate = 5 * time.Second
+)
+
+// Tell tells the other processes of changes that were committed.
+func (c *Changes) Tell(ctx context.Context, changes []op.Change) error {
+	var seq int64
+	err := c.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		seq = c.seq
+		for _, ch := range changes {
+			seq++
+			if _, err := tx.Exec(ctx, `INSERT INTO changes (node, seq, workspace_id, tenant_id, run_id, at)
+				VALUES ($1, $2, $3, $4, $5, interlock_now())`, c.db.BootID(), seq, ch.Workspace, ch.Tenant, ch.Run); err != nil {
+				return err
+			}
+		}
+		// Its own rows only: two processes never wait for each other here. What a
+		// process leaves behind goes with the first that another one tells.
+		where, args := `node = $1 AND at < interlock_now() - $2`, []any{c.db.BootID(), changesKept.Microseconds()}
+		if c.seq == 0 {
+			where, args = `at < interlock_now() - $1`, []any{2 * changesKept.Microseconds()}
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM changes WHERE `+where, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tell of changes: %w", err)
+	}
+	c.seq = seq
+	return nil
+}
+
+// Hear returns what other processes told since the last call; at the first, in
+// the last seconds. If it was too long ago it returns the change of anything.
+func (c *Changes) Hear(ctx context.Context) ([]op.Change, error) {
+	var fresh []op.Change
+	var now int64
+	heard := make(map[string]int64, len(c.heard))
+	err := c.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		fresh = nil
+		clear(heard)
+		if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
+			return err
+		}
+		since := now
+		if c.until > 0 {
+			since = min(now, c.until)
+		}
+		if now-since > (changesKept - 2*changesLate).Microseconds() {
+			fresh = []op.Change{{}}
+		}
+		rows, err := tx.Query(ctx, `SELECT node, seq, workspace_id, tenant_id, run_id FROM changes
+			WHERE at >= $1 AND node <> $2 ORDER BY node, seq`, since-changesLate.Microseconds(), c.db.BootID())
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var node string
+			var seq int64
+			var ch op.Change
+			if err := rows.Scan(&node, &seq, &ch.Workspace, &ch.Tenant, &ch.Run); err != nil {
+				return err
+			}
+			if seq > c.heard[node] {
+				fresh = append(fresh, ch)
+			}
+			heard[node] = max(seq, c.heard[node])
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("hear of changes: %w", err)
+	}
+	c.heard, c.until = heard, now
+	return fresh, nil
+}
