@@ -444,6 +444,14 @@ func Join(ctx context.Context, d *db.DB, a Actor, link string) (i Invitation, er
 		return Invitation{}, ErrLink
 	}
 	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		// Locked before anything is judged: a reset link that is used meanwhile ends the
+		// session, and must not find a person who is in another workspace afterwards.
+		if err := lockWorkspace(ctx, tx, i.workspace.ID); err != nil {
+			return err
+		}
+		if err := lockPerson(ctx, tx, a.id); err != nil {
+			return err
+		}
 		if err := RequireFresh(ctx, tx, a); err != nil {
 			return err
 		}
