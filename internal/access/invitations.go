@@ -362,11 +362,9 @@ type found struct {
 // accountFor returns the account of an address when the password is its own, or a
 // new one. The same is asked and the same work is done in all cases.
 func accountFor(ctx context.Context, d *db.DB, email string, s Acceptance) (u found, err error) {
-	var disabled bool
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		u = found{}
-		return unlessNone(tx.QueryRow(ctx, `SELECT id, name, password_hash, disabled_at IS NOT NULL FROM users WHERE email = $1`, email).
-			Scan(&u.id, &u.name, &u.hash, &disabled))
+		return unlessNone(tx.QueryRow(ctx, `SELECT id, name, password_hash FROM users WHERE email = $1`, email).Scan(&u.id, &u.name, &u.hash))
 	})
 	switch {
 	case err != nil:
@@ -374,8 +372,6 @@ func accountFor(ctx context.Context, d *db.DB, email string, s Acceptance) (u fo
 	case u.id == "" && s.Name != "":
 		account, err := NewUser{Email: email, Name: s.Name, Password: s.Password}.Prepare(ctx)
 		return found{account, true}, err
-	case disabled:
-		u.hash = ""
 	}
 	ok, err := passwordMatches(ctx, s.Password, u.hash)
 	if err != nil {

@@ -281,6 +281,19 @@ func TestNobodyLearnsAddresses(t *testing.T) {
 	})
 }
 
+// TestClosedAccountsJoinNothing: not with the right password either.
+func TestClosedAccountsJoinNothing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		h.member("ana", tenancy.Operator, "[]")
+		h.exec(`UPDATE users SET disabled_at = 1 WHERE name = 'ana'`)
+		_, olga := h.signIn("olga@quayside.example")
+		if err := h.accept(h.invite(olga, "ana@lattice.example", viewer), "", password); !bare(err) {
+			t.Error(err)
+		}
+	})
+}
+
 // TestGuessesAtLinksCount: tries at links and at the passwords behind them are bounded
 // as sign-ins are.
 func TestGuessesAtLinksCount(t *testing.T) {

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -125,5 +126,43 @@ func TestOwnAccount(t *testing.T) {
 		reset().problem(http.StatusNotFound, "link_unusable")
 		w.post(w.Owner, "/members/"+w.Owner.ID()+"/reset-link", nil).problem(http.StatusConflict, "conflict")
 		w.post(w.Owner, "/members/"+w.Outsider.ID()+"/reset-link", nil).problem(http.StatusNotFound, "not_found")
+	})
+}
+
+// TestAddressesStayUnknown: bodies, headers and statements of a sign-in, an invitation,
+// and an invitation that is accepted with a wrong password are the same, whether the
+// address has an account or not.
+func TestAddressesStayUnknown(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		m := newMatrix(t, w)
+		w.Join("Li", "known@lattice.example", password, tenancy.Operator)
+		// What differs between any two answers says nothing about the address.
+		own := regexp.MustCompile(`(known|other)@lattice\.example|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|ili_[A-Z2-7]+|[0-9-]+T[0-9:.]+Z|"request_id":"[A-Z2-7]+"`)
+		post := func(secret, path string, body map[string]string) recorded {
+			r := m.recorded(func() answer { return m.ask(secret, http.MethodPost, path, body) })
+			r.body = own.ReplaceAll(r.body, []byte("X"))
+			r.header.Del("Content-Length")
+			return r
+		}
+		invite := func(email string) recorded {
+			return post(w.Bearer(w.Outsider), "/invitations", map[string]string{"email": email, "role": "viewer"})
+		}
+		join := func(email string) recorded {
+			var invited NewInvitation
+			w.post(w.Outsider, "/invitations", map[string]string{"email": email, "role": "viewer"}).want(http.StatusCreated, &invited)
+			return post("", "/join", map[string]string{"link": linkOf(t, invited.Link), "password": "wrong horse battery"})
+		}
+		signIn := func(email string) recorded {
+			return post("", "/sign-in", map[string]string{"email": email, "password": "wrong horse battery"})
+		}
+		for what, c := range map[string]struct {
+			ask  func(email string) recorded
+			want int
+		}{"invite": {invite, http.StatusCreated}, "join": {join, http.StatusUnauthorized}, "sign in": {signIn, http.StatusUnauthorized}} {
+			known, other := c.ask("known@lattice.example"), c.ask("other@lattice.example")
+			if d := known.differs(other); d != "" || known.status != c.want || len(known.statements) == 0 {
+				t.Errorf("%s: %d, %d statements: %s", what, known.status, len(known.statements), d)
+			}
+		}
 	})
 }
