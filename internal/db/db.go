@@ -93,6 +93,7 @@ type engine interface {
 	// begin opens a transaction. It waits no longer than Config.Patience.
 	begin(ctx context.Context, write bool) (txn, error)
 	migrate(ctx context.Context, log *slog.Logger) error
+	analyze(ctx context.Context) error
 	close() error
 }
 
@@ -175,7 +176,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 	if err := d.engine.migrate(ctx, d.cfg.Logger); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
-	return nil
+	return d.Analyze(ctx)
 }
 
 // Read runs fn on one consistent snapshot that can't be written to, so that a

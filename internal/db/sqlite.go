@@ -54,7 +54,7 @@ func openSQLite(ctx context.Context, path string, cfg Config) (_ *sqlite, err er
 		pool.SetMaxIdleConns(conns)
 		return pool
 	}
-	s.writer = connect(1)
+	s.writer = connect(1, analysisLimit)
 	if err := checkWriter(ctx, s.writer); err != nil {
 		return nil, fmt.Errorf("database file %s: %w", path, err)
 	}
@@ -63,6 +63,7 @@ func openSQLite(ctx context.Context, path string, cfg Config) (_ *sqlite, err er
 		readers = defaultReaders
 	}
 	s.readers = connect(readers, "query_only(1)")
+	s.readers.SetConnMaxLifetime(time.Hour) // a connection reads the statistics when it is opened
 	if err := s.readers.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("database file %s: %w", path, err)
 	}

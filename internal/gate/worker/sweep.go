@@ -66,7 +66,7 @@ const (
 // settleEvery is how often readiness that is out of date is judged anew.
 const settleEvery = 10 * time.Second
 
-// keepRecords sweeps until ctx ends.
+// keepRecords sweeps, and has the database's statistics follow, until ctx ends.
 func (w *Worker) keepRecords(ctx context.Context) {
 	for wait := firstSweep; ; wait = sweepEvery {
 		select {
@@ -76,6 +76,9 @@ func (w *Worker) keepRecords(ctx context.Context) {
 		}
 		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
 			w.cfg.Logger.WarnContext(ctx, "could not sweep old records", "error", err)
+		}
+		if err := w.db.Analyze(ctx); err != nil && ctx.Err() == nil {
+			w.cfg.Logger.WarnContext(ctx, "could not bring the database's statistics up to date", "error", err)
 		}
 	}
 }
