@@ -87,7 +87,7 @@ func newOld(t testing.TB, database string) *old {
 		}
 	})
 	h := &old{World: gatetest.New(t, a.DB), app: a, costs: map[string]int64{}}
-	h.Past = h.Fill(gatetest.History{Runs: *runsFlag, Tenants: *tenantsFlag})
+	h.Past = h.Fill(gatetest.History{Runs: *runsFlag, Tenants: *tenantsFlag, Groups: *runsFlag / 2})
 	if _, err := a.Store.SettleReadiness(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -157,11 +157,11 @@ func (h *old) samples(name string) []string {
 	case "since", "until":
 		return []string{"2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"}
 	case "q":
-		return []string{"tenant 9", "no such name"}
+		return []string{"tenant 9", "z00000", "no such name"}
 	case "active", "attention", "unread":
 		return []string{"true"}
 	case "type":
-		return []string{"security"}
+		return []string{"security", "distribution", "mail_enabled_security"}
 	case "parameters":
 		return []string{"{}"}
 	case "after", "limit":

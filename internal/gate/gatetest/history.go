@@ -16,6 +16,7 @@ type History struct {
 	Runs    int // of both workspaces; 30 % are lattice's. At most 1,000,000
 	Expired int // the oldest of them, which ended 500 days ago; the others ended in the last 30
 	Tenants int // of lattice, besides the two that are named below; each has a connection
+	Groups  int // of the directory of Rare; the last hundredth of them by name are distribution groups
 }
 
 // Past is what a history was filled with, for whoever asks for it. What is rare
@@ -122,6 +123,14 @@ func (w *World) Fill(h History) Past {
 		`UPDATE tenants SET latest_outcome = COALESCE((SELECT r.outcome FROM runs r WHERE r.id = tenants.latest_run), '')`,
 	} {
 		rows(sql)
+	}
+	if h.Groups > 0 {
+		rows(`INSERT INTO generations (id, connection_id, dataset, row_count) VALUES (1000000, $1, 'groups', $2)`, p.RareConnection, h.Groups)
+		rows(`INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, as_of, row_count, run_id)
+			VALUES ($1, 'groups', $2, $3, 1000000, 1, $4, '')`, p.RareConnection, w.Workspace, p.RareID, h.Groups)
+		rows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) `+numbers(1, h.Groups)+`
+			SELECT $1, 'groups', 1000000, '', $2 || `+number+`, 'Group', CASE WHEN i % 100 = 0 THEN 'z' ELSE 'g' END || `+number+`,
+			CASE WHEN i % 100 = 0 THEN 'distribution' ELSE 'security' END, '', '{}' FROM n`, p.RareConnection, prefix(600))
 	}
 	p.Run, p.Queued, p.Refuse = "000025", "000012", "f"+(old + "000000000005")[1:]
 	return p
