@@ -136,7 +136,35 @@ func TestReadinessIsKeptAsItIsJudged(t *testing.T) {
 			{"refused", func(_, c string) error { return learn(c, store.Learned{Credential: &bad}) }},
 			{"less permitted", func(_, c string) error { return learn(c, store.Learned{Permissions: &few}) }},
 		}
+		pass := func(by time.Duration) {
+			t.Helper()
+			offset += by
+			dbtest.SetClockOffset(t, d, offset)
+			w.exec(`UPDATE tokens SET expires_at = interlock_now() + 1000000000000, last_used_at = interlock_now()`)
+		}
 		check("at first")
+		// The same verdict again: the gate judges as before, but for the age of it.
+		c := w.connection(w.mei, "third", "first")
+		secret, err := store.ClientSecret("a secret of some length", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.RotateCredential(ctx, w.mei, "third", c.ID, secret); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []string{"verified", "verified again"} {
+			err := learn(c.ID, store.Learned{Verdict: tenancy.VerificationOK, Consent: &granted, Credential: &good, Permissions: &enough})
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept(step)
+			if v := all(store.TenantFilter{Readiness: tenancy.ReadyToStart}); len(v) != 1 || v[0].Slug != "third" {
+				t.Fatalf("%s: ready are %+v", step, v)
+			}
+			pass(31 * 24 * time.Hour)
+			check("the verification is old")
+			kept("the verification is old")
+		}
 		for i := range 150 {
 			tenant := tenants[pick(len(tenants))]
 			step, err := "", error(nil)
@@ -148,9 +176,7 @@ func TestReadinessIsKeptAsItIsJudged(t *testing.T) {
 				_, err = w.CreateConnection(ctx, w.mei, tenant, store.NewConnection{Name: name, Slug: name, ClientID: guid("app"), DirectoryID: guid(name)})
 			case pick(10) == 0:
 				step = "time"
-				offset += time.Duration(1+pick(20)) * 24 * time.Hour
-				dbtest.SetClockOffset(t, d, offset)
-				w.exec(`UPDATE tokens SET expires_at = interlock_now() + 1000000000000, last_used_at = interlock_now()`)
+				pass(time.Duration(1+pick(20)) * 24 * time.Hour)
 			case pick(15) == 0:
 				step = "archive or restore"
 				if err = w.ArchiveTenant(ctx, w.mei, tenant); err == nil {
