@@ -290,6 +290,11 @@ func (h *old) person(t *testing.T, who access.Actor, r console.Route) {
 			}
 		})
 	})
+	page.Find("input[hx-get]").Each(func(_ int, field *goquery.Selection) { // asks while one types
+		for _, v := range h.samples(field.AttrOr("name", "")) {
+			h.ask(t, who, field.AttrOr("hx-get", ""), url.Values{field.AttrOr("name", ""): {v}}, false)
+		}
+	})
 	page.Find("a[href*='cursor='], a[href*='?']").Each(func(_ int, a *goquery.Selection) {
 		if to, err := url.Parse(a.AttrOr("href", "")); err == nil && to.Path == path {
 			h.ask(t, who, to.Path, to.Query(), false)

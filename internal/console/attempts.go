@@ -20,12 +20,16 @@ func (c *Console) attempts(v *visit) (page, error) {
 	}
 	frame.Crumbs = v.monitoring()
 	frame.Lead = "Every answer of the start gate, also those that queued nothing."
+	tenant, tenantID, err := v.tenantField()
+	if err != nil {
+		return page{}, err
+	}
 	l := view.AttemptList{
-		Workspace: v.workspace(), Tenant: q.Get("tenant"), Operation: q.Get("operation"), Outcome: q.Get("outcome"), By: q.Get("by"),
+		Workspace: v.workspace(), Tenant: tenant, Operation: q.Get("operation"), Outcome: q.Get("outcome"), By: q.Get("by"),
 		First: v.firstPage(), Now: frame.Now,
 	}
 	found, next, err := c.store.Attempts(ctx, v.scope, store.AttemptFilter{
-		Tenant: l.Tenant, Operation: op.Kind(l.Operation), Outcome: op.Outcome(l.Outcome), Actor: l.By, Run: q.Get("run"), Cursor: q.Get("cursor"),
+		Tenant: tenantID, Operation: op.Kind(l.Operation), Outcome: op.Outcome(l.Outcome), Actor: l.By, Run: q.Get("run"), Cursor: q.Get("cursor"),
 	})
 	if err != nil {
 		return page{}, err
@@ -33,9 +37,6 @@ func (c *Console) attempts(v *visit) (page, error) {
 	l.Next = v.nextPage(next)
 	for _, a := range found {
 		l.Rows = append(l.Rows, v.attempted(a))
-	}
-	if l.Tenants, err = v.tenantOptions(); err != nil {
-		return page{}, err
 	}
 	return page{frame: frame, body: view.AttemptsPage(l), parts: view.AttemptParts(l)}, nil
 }

@@ -301,18 +301,63 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestFilterByAnyTenant: lists can be narrowed to each of many tenants, and say so.
+// TestFilterByAnyTenant: a list is narrowed to one of many tenants by what a person
+// would type, and says so when that means none or several.
 func TestFilterByAnyTenant(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		for i := range 205 {
 			w.Tenant(w.Workspace, fmt.Sprintf("t-%03d", i), fmt.Sprintf("Tenant %03d", i))
 		}
+		w.Tenant(w.Other, "elsewhere", "Elsewhere")
+		w.ready("kestrel", nil)
+		run, _ := w.start(w.Operator, "kestrel", op.InventorySync)
 		ana := w.browser(w.Operator)
 		for _, path := range []string{"/w/lattice/operations", "/w/lattice/operations/attempts"} {
-			page := ana.get(path + "?tenant=t-204").want(http.StatusOK)
-			if got := page.page.Find("#f-tenant option[selected]").AttrOr("value", "all of them"); got != "t-204" {
-				t.Errorf("%s of one tenant says that it shows %s", path, got)
+			for text, want := range map[string]string{
+				"t-204": "t-204", "T-204": "t-204", "Tenant 204": "t-204", "tenant 204": "t-204", " nant 204 ": "t-204", "kest": "kestrel",
+			} {
+				page := ana.get(path + "?tenant=" + url.QueryEscape(text)).want(http.StatusOK)
+				field := page.page.Find("#f-tenant")
+				if got := field.AttrOr("value", ""); got != want || field.AttrOr("aria-invalid", "false") != "false" {
+					t.Errorf("%s: %q shows the tenant %q, want %q", path, text, got, want)
+				}
+				if got := page.page.Find("#main a[href*='"+run+"']").Length() > 0; got != (want == "kestrel") {
+					t.Errorf("%s: %q shows Kestrel's run: %t", path, text, got)
+				}
 			}
+			for text, want := range map[string]string{
+				"nobody":    "“nobody” is no tenant that you can see.",
+				"elsewhere": "“elsewhere” is no tenant that you can see.",
+				"Tenant 20": "“Tenant 20” fits 5 tenants, such as Tenant 200 (t-200), Tenant 201 (t-201), Tenant 202 (t-202).",
+				"tenant":    "“tenant” fits more than 20 tenants, such as Tenant 000 (t-000), Tenant 001 (t-001), Tenant 002 (t-002).",
+			} {
+				page := ana.get(path + "?tenant=" + url.QueryEscape(text)).want(http.StatusOK)
+				field := page.page.Find("#f-tenant")
+				if got := page.page.Find("#" + field.AttrOr("aria-describedby", "nothing")).Text(); got != want {
+					t.Errorf("%s: %q is answered %q, want %q", path, text, got, want)
+				}
+				if page.page.Find("#main a[href*='"+run+"']").Length() > 0 {
+					t.Errorf("%s: %q shows runs", path, text)
+				}
+			}
+			if n := ana.get(path).want(http.StatusOK).page.Find("option[value^='t-']").Length(); n > 20 {
+				t.Errorf("%s offers %d tenants at once", path, n)
+			}
+		}
+		choices := func(text string) (values []string) {
+			ana.get("/w/lattice/tenant-choices?tenant=" + url.QueryEscape(text)).want(http.StatusOK).page.Find("option").Each(func(_ int, o *goquery.Selection) {
+				values = append(values, o.AttrOr("value", ""))
+			})
+			return values
+		}
+		if got := strings.Join(choices("Nant 20"), " "); got != "t-200 t-201 t-202 t-203 t-204" {
+			t.Errorf("offered are %q", got)
+		}
+		if got := choices("t"); len(got) != 20 {
+			t.Errorf("%d are offered", len(got))
+		}
+		if got := append(choices("elsewhere"), choices("a\x00b")...); len(got) != 0 {
+			t.Errorf("offered are %q", got)
 		}
 	})
 }

@@ -28,12 +28,16 @@ func (c *Console) runs(v *visit) (page, error) {
 	frame.Crumbs = []view.Link{{Text: v.actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Monitoring"}}
 	frame.Lead = "Accepted work only. A start that was blocked or busy never becomes a run; find those under Start attempts."
 	q := v.r.URL.Query()
+	tenant, tenantID, err := v.tenantField()
+	if err != nil {
+		return page{}, err
+	}
 	list := view.RunList{
-		Workspace: v.workspace(), Tenant: q.Get("tenant"), Operation: q.Get("operation"), State: q.Get("state"), By: q.Get("by"), Show: q.Get("show"),
+		Workspace: v.workspace(), Tenant: tenant, Operation: q.Get("operation"), State: q.Get("state"), By: q.Get("by"), Show: q.Get("show"),
 		Active: frame.Glance.Active, Now: frame.Now, First: v.firstPage(),
 	}
 	filter := store.RunFilter{
-		Tenant: list.Tenant, Operation: op.Kind(list.Operation), Initiator: list.By,
+		Tenant: tenantID, Operation: op.Kind(list.Operation), Initiator: list.By,
 		Active: list.Show == "active", Attention: list.Show == "attention", Cursor: q.Get("cursor"),
 	}
 	if s := op.State(list.State); s == op.Queued || s == op.Running || s == op.Cancelling {
@@ -48,9 +52,6 @@ func (c *Console) runs(v *visit) (page, error) {
 	list.Next = v.nextPage(next)
 	for _, r := range runs {
 		list.Runs = append(list.Runs, v.described(r))
-	}
-	if list.Tenants, err = v.tenantOptions(); err != nil {
-		return page{}, err
 	}
 	return page{frame: frame, body: view.RunsPage(list), parts: view.RunListParts(list)}, nil
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/httpx"
@@ -19,6 +21,7 @@ import (
 func (c *Console) serveTenants() {
 	c.page(Route{Path: op.TenantsRoute, Object: Workspace, Needs: tenancy.View}, c.tenants)
 	c.page(Route{Path: op.TenantRoute, Object: Tenant, Needs: tenancy.View}, c.tenant)
+	c.serve(Route{Method: http.MethodGet, Path: op.TenantChoicesRoute, Object: Workspace, Needs: tenancy.View}, c.tenantChoices)
 	c.editor(Route{Path: op.TenantNewRoute, Object: Workspace, Needs: tenancy.ManageTenants}, c.newTenant, c.createTenant)
 	c.serve(Route{Method: http.MethodPost, Path: op.StartRoute, Object: Tenant, Needs: ByOperation}, c.start)
 }
@@ -56,6 +59,37 @@ func (c *Console) tenants(v *visit) (page, error) {
 		list.Rows = append(list.Rows, row)
 	}
 	return page{frame: frame, body: view.TenantsPage(list), parts: view.TenantListParts(list)}, nil
+}
+
+// tenantChoices answers the field that a tenant is chosen in, while one types.
+func (c *Console) tenantChoices(v *visit) error {
+	found, err := c.store.TenantChoices(v.r.Context(), v.scope, v.r.URL.Query().Get("tenant"))
+	var field *op.FieldError
+	if err != nil && !errors.As(err, &field) { // a text that can't be a name has no choices
+		return err
+	}
+	return v.write(http.StatusOK, view.TenantOptions(found))
+}
+
+// tenantField is the field of a list that is narrowed to one tenant, and the id
+// that the list is to be asked for: of what the person typed, or of nothing when
+// that means no tenant, or several.
+func (v *visit) tenantField() (f view.TenantField, id string, err error) {
+	f = view.TenantField{Workspace: v.workspace(), Text: strings.TrimSpace(v.r.URL.Query().Get("tenant"))}
+	if f.Text != "" {
+		var t op.Tenant
+		var wrong *op.FieldError
+		switch t, err = v.console.store.FindTenant(v.r.Context(), v.scope, f.Text); {
+		case err == nil:
+			f.Text, id = t.Slug, t.ID
+		case errors.As(err, &wrong):
+			f.Problem, id = wrong.Detail, access.NewID()
+		default:
+			return f, "", err
+		}
+	}
+	f.Choices, err = v.console.store.TenantChoices(v.r.Context(), v.scope, "")
+	return f, id, err
 }
 
 func (c *Console) newTenant(v *visit) (page, error) { return c.tenantNew(v, nil) }

@@ -36,6 +36,7 @@ const (
 	TenantsRoute           = workspaceRoute + "/tenants"
 	TenantRoute            = TenantsRoute + "/{tenant}"
 	TenantNewRoute         = TenantsRoute + "/" + TenantNew
+	TenantChoicesRoute     = workspaceRoute + "/tenant-choices"
 	StartRoute             = TenantRoute + "/start/{operation}"
 	TenantSettingsRoute    = TenantRoute + "/settings"
 	TenantArchiveRoute     = TenantSettingsRoute + "/archive"
@@ -273,6 +274,11 @@ func TokenRevokePath(workspace, token string) string {
 // TenantsPath is the address of a workspace's tenants.
 func TenantsPath(workspace string) string {
 	return place{"workspace": workspace}.path(TenantsRoute)
+}
+
+// TenantChoicesPath is where a field asks which tenants its text may mean.
+func TenantChoicesPath(workspace string) string {
+	return place{"workspace": workspace}.path(TenantChoicesRoute)
 }
 
 // TenantPath is the address of a tenant, by its slug.

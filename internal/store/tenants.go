@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,6 +125,73 @@ func (s *Store) TenantNames(ctx context.Context, scope access.Scope) ([]op.Tenan
 		return all(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
 			return t, row.Scan(&t.ID, &t.Slug, &t.Name)
 		})
+	})
+}
+
+// maxChoices bounds what is offered to choose from.
+const maxChoices = 20
+
+// TenantChoices returns the first 20 tenants in the scope, by name, that have part
+// in their name or slug.
+func (s *Store) TenantChoices(ctx context.Context, scope access.Scope, part string) ([]op.Tenant, error) {
+	if err := checkQuery(part); err != nil {
+		return nil, err
+	}
+	return read(ctx, s, "tenants to choose from", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
+		pattern := contains(part)
+		return tenantsLike(ctx, tx, scope, maxChoices, `(t.name_key LIKE %s ESCAPE '\' OR t.slug LIKE %s ESCAPE '\')`, pattern, pattern)
+	})
+}
+
+// maxNamed is how many tenants a message names.
+const maxNamed = 3
+
+// FindTenant returns the one tenant in the scope that a person means with text: its
+// id, its slug, its name, or a part of them that no other tenant has. A text that
+// means none or several is an [*op.FieldError] which says so.
+func (s *Store) FindTenant(ctx context.Context, scope access.Scope, text string) (op.Tenant, error) {
+	if err := checkQuery(text); err != nil {
+		return op.Tenant{}, err
+	}
+	return read(ctx, s, "find a tenant", func(ctx context.Context, tx db.Tx) (op.Tenant, error) {
+		column, value := access.Ref(text)
+		pattern := contains(text)
+		for _, try := range []span{
+			{`t.` + column + ` = %s`, []any{value}},
+			{`t.name_key = %s`, []any{nameKey(text)}},
+			{`(t.name_key LIKE %s ESCAPE '\' OR t.slug LIKE %s ESCAPE '\')`, []any{pattern, pattern}},
+		} {
+			found, err := tenantsLike(ctx, tx, scope, maxChoices+1, try.text, try.args...)
+			if err != nil || len(found) == 1 {
+				return append(found, op.Tenant{})[0], err
+			}
+			if len(found) > 1 {
+				return op.Tenant{}, &op.FieldError{Field: "tenant", Detail: severalTenants(text, found)}
+			}
+		}
+		return op.Tenant{}, &op.FieldError{Field: "tenant", Detail: fmt.Sprintf("“%s” is no tenant that you can see", text)}
+	})
+}
+
+func severalTenants(text string, found []op.Tenant) string {
+	count := strconv.Itoa(len(found))
+	if len(found) > maxChoices {
+		count = "more than " + strconv.Itoa(maxChoices)
+	}
+	var names []string
+	for _, t := range found[:min(len(found), maxNamed)] {
+		names = append(names, t.Name+" ("+t.Slug+")")
+	}
+	return fmt.Sprintf("“%s” fits %s tenants, such as %s", text, count, strings.Join(names, ", "))
+}
+
+// tenantsLike returns the first tenants in the scope, by name, that a condition holds for.
+func tenantsLike(ctx context.Context, tx db.Tx, scope access.Scope, limit int, condition string, args ...any) ([]op.Tenant, error) {
+	q := new(query)
+	q.add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE `+scope.Where(q.bind, "t.workspace_id", "t.id")+` AND `).
+		add(condition, args...).add(tenantOrder, limit)
+	return all(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
+		return t, row.Scan(&t.ID, &t.Slug, &t.Name)
 	})
 }
 
