@@ -310,7 +310,7 @@ func TestFilterByAnyTenant(t *testing.T) {
 		}
 		w.Tenant(w.Other, "elsewhere", "Elsewhere")
 		w.ready("kestrel", nil)
-		run, _ := w.start(w.Operator, "kestrel", op.InventorySync)
+		_, run := w.start(w.Operator, "kestrel", op.InventorySync)
 		ana := w.browser(w.Operator)
 		for _, path := range []string{"/w/lattice/operations", "/w/lattice/operations/attempts"} {
 			for text, want := range map[string]string{
