@@ -382,38 +382,42 @@ func parseGroup(raw json.RawMessage) (g deltaGroup, wrong flaw) {
 	return g, wrong
 }
 
-// parseMembers reads the members of a group. There are many, and nearly all of
-// them are as documented: only when the whole can't be read is each looked at.
+// parseMembers reads the members of a group, without those that are none.
 func parseMembers(raw json.RawMessage) (members []deltaMember, wrong []flaw) {
-	type member struct {
+	// There are many, and nearly always all of them are as documented: only when
+	// one is not, each is looked at.
+	var list []struct {
 		ID      string          `json:"id"`
 		Type    string          `json:"@odata.type"`
 		Removed json.RawMessage `json:"@removed"`
 	}
-	var list []member
-	if json.Unmarshal(raw, &list) != nil {
-		var each []json.RawMessage
-		if json.Unmarshal(raw, &each) != nil {
-			return nil, []flaw{{reason: op.ObjectMalformed}}
-		}
-		list = list[:0]
-		for _, raw := range each {
-			var m member
-			if json.Unmarshal(raw, &m) != nil { // such as a number for an id
-				_, flaw := newRow(raw)
-				wrong = append(wrong, flaw)
-				continue
+	if json.Unmarshal(raw, &list) == nil {
+		members = make([]deltaMember, 0, len(list))
+		for _, m := range list {
+			if usableID(m.ID) {
+				members = append(members, deltaMember{id: m.ID, of: clean(m.Type), removed: m.Removed != nil})
 			}
-			list = append(list, m)
+		}
+		if len(members) == len(list) {
+			return members, nil
 		}
 	}
-	members = make([]deltaMember, 0, len(list))
-	for _, m := range list {
-		if !usableID(m.ID) {
-			wrong = append(wrong, flaw{reason: op.ObjectWithoutID})
+	var each []json.RawMessage
+	if json.Unmarshal(raw, &each) != nil {
+		return nil, []flaw{{reason: op.ObjectMalformed}}
+	}
+	members = members[:0]
+	for _, raw := range each {
+		row, flaw := newRow(raw)
+		if flaw.lost() {
+			wrong = append(wrong, flaw)
 			continue
 		}
-		members = append(members, deltaMember{id: m.ID, of: clean(m.Type), removed: m.Removed != nil})
+		var m struct {
+			Removed json.RawMessage `json:"@removed"`
+		}
+		_ = json.Unmarshal(raw, &m) // it is an object
+		members = append(members, deltaMember{id: row.ID, of: row.Type, removed: m.Removed != nil})
 	}
 	return members, wrong
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -563,4 +564,81 @@ func TestGroupsSyncFollowsTheDirectory(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A round of any size is written as it comes, tells how far it is, and ends with
+// the same rows. An incremental one changes nothing before it is known to its end,
+// unless it is very large.
+func TestGroupsSyncOfALargeDirectory(t *testing.T) {
+	t.Parallel()
+	const groups, each = 3_000, 5
+	page := func(from, n int, next, delta string) provider.Page {
+		p := provider.Page{Next: next, Delta: delta}
+		for i := from; i < from+n; i++ {
+			var members []string
+			for m := range each {
+				members = append(members, fmt.Sprintf(`{"id":"m%d"}`, m))
+			}
+			p.Items = append(p.Items, objects(fmt.Sprintf(`{"id":"g%d","displayName":"G","members@delta":[%s]}`, i, strings.Join(members, ",")))...)
+		}
+		return p
+	}
+	for name, pages := range map[string]map[string]provider.Page{
+		"one page":   {initial: page(0, groups, "", "d1")},
+		"many pages": {initial: page(0, 1000, "n1", ""), "n1": page(1000, 1000, "n2", ""), "n2": page(2000, 1000, "", "d1")},
+	} {
+		data := &watched{Memory: &datatest.Memory{}}
+		clock := epoch
+		r, err := runWith(t, op.DirectoryGroupsSync, &fake{page: script(pages)}, data, "", func(env *catalogue.Env) {
+			env.Now = func() time.Time { clock = clock.Add(time.Second); return clock }
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, _ := data.Dataset(t.Context(), catalogue.Groups)
+		if d.Count != groups || d.Members != groups*each || r.counts != (op.Counts{Done: groups, Total: groups}) {
+			t.Errorf("%s: %+v, progress %+v", name, d, r.counts)
+		}
+		if len(r.done) < 3 || !slices.IsSorted(r.done) {
+			t.Errorf("%s: progress was told as %v", name, r.done)
+		}
+		if data.most > 6_000 {
+			t.Errorf("%s: %d rows were written at once", name, data.most)
+		}
+		if len(data.writes) < 3 {
+			t.Errorf("%s: everything was written at once: %v", name, data.writes)
+		}
+	}
+	// Held until its end: a round that is cut off has changed nothing.
+	data := &watched{Memory: had(t)}
+	cutOff := map[string]provider.Page{"d1": page(0, groups, "n1", "")}
+	if _, err := runWith(t, op.DirectoryGroupsSync, &fake{page: script(cutOff)}, data, "", func(*catalogue.Env) {}); err == nil {
+		t.Fatal("it was not cut off")
+	}
+	if d, _ := data.Dataset(t.Context(), catalogue.Groups); d.Delta != "d1" || len(data.writes) > 0 {
+		t.Errorf("a round that was cut off left %+v after %d writes", d, len(data.writes))
+	}
+}
+
+// watched is data that counts what is written at once.
+type watched struct {
+	*datatest.Memory
+	writes []int
+	most   int
+}
+
+type watchedRound struct {
+	catalogue.Round
+	data *watched
+}
+
+func (w *watched) Begin(ctx context.Context, name string, full bool) (catalogue.Round, error) {
+	r, err := w.Memory.Begin(ctx, name, full)
+	return watchedRound{r, w}, err
+}
+
+func (r watchedRound) PutMembers(ctx context.Context, members []catalogue.Member) error {
+	r.data.writes = append(r.data.writes, len(members))
+	r.data.most = max(r.data.most, len(members))
+	return r.Round.PutMembers(ctx, members)
 }

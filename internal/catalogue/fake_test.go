@@ -127,6 +127,7 @@ var errLost = errors.New("the run no longer owns its connection")
 type report struct {
 	items  []op.Item
 	counts op.Counts
+	done   []int64 // of each progress that was told
 	events []string
 	left   int // calls until the run loses its connection; negative: never
 
@@ -146,7 +147,7 @@ func (r *report) spend() error {
 func (r *report) Progress(ctx context.Context, c op.Counts) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts = c
+	r.counts, r.done = c, append(r.done, c.Done)
 	return errors.Join(ctx.Err(), r.spend())
 }
 

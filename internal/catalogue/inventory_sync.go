@@ -95,7 +95,7 @@ func (t inventoryType) dataset() string { return "inventory/" + t.key }
 // typesAtOnce is how many types are read at the same time. The lanes of the
 // provider's client allow as many calls to Intune. Measured on 35 lists of 100 ms:
 // one at a time 3.7 s, four 1.1 s, eight 0.7 s.
-const typesAtOnce = 4
+var typesAtOnce = 4 // changed by a benchmark only
 
 // syncInventory reads several types at once and settles them in their order. A
 // type is replaced only when all of its pages came; one that failed keeps its old
@@ -241,6 +241,9 @@ func (s *inventorySyncRun) begin(ctx context.Context, t inventoryType) (r readin
 // parts are not asked for.
 func (s *inventorySyncRun) read(ctx context.Context, t inventoryType, r *reading) {
 	if r.round == nil {
+		return
+	}
+	if r.err = context.Cause(ctx); r.err != nil {
 		return
 	}
 	if missing := s.noIntune.Load(); missing != nil && t.area.intune {

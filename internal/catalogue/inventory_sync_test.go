@@ -1,15 +1,22 @@
 package catalogue_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
@@ -301,5 +308,122 @@ func TestInventorySyncTakesRecordedAnswers(t *testing.T) {
 				t.Errorf("%s: %s has no name", name, row.ID)
 			}
 		}
+	}
+}
+
+// Types are read at the same time, and settled in their order: whatever comes
+// first, items, counts and timeline are the same.
+func TestInventorySyncIsInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chance := rand.New(rand.NewPCG(1, 2))
+		var first []op.Item
+		var firstEvents []string
+		for round := range 5 {
+			var mu sync.Mutex
+			var now, most int
+			f := &fake{page: func(next string) (provider.Page, error) {
+				mu.Lock()
+				now++
+				most = max(most, now)
+				wait := time.Duration(chance.IntN(1000)) * time.Millisecond
+				mu.Unlock()
+				time.Sleep(wait)
+				mu.Lock()
+				now--
+				mu.Unlock()
+				return refusing(map[string]error{"/intents$": refusal(op.AccessRefused), "namedLocations$": noIntune()})(next)
+			}}
+			r, err := run(t, op.InventorySync, f, &datatest.Memory{}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most != 4 {
+				t.Errorf("%d calls at the same time, want 4", most)
+			}
+			if round == 0 {
+				first, firstEvents = r.items, r.events
+				continue
+			}
+			if diff := cmp.Diff(first, r.items); diff != "" {
+				t.Errorf("round %d: %s", round, diff)
+			}
+			if !slices.Equal(firstEvents, r.events) || len(r.events) != 35 {
+				t.Errorf("round %d: the timeline is %q", round, r.events)
+			}
+		}
+	})
+}
+
+// A run that is stopped leaves no read behind.
+func TestInventorySyncStopsItsReads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // fails for a goroutine that is left
+		stop := errors.New("stopped")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		client := &waiting{fake: fake{}}
+		time.AfterFunc(time.Second, func() { cancel(stop) })
+		def, err := catalogue.Lookup(op.InventorySync)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parameters, err := def.Canonical(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = def.Run(ctx, &catalogue.Env{
+			Directory: directory, Parameters: parameters, Provider: client, Data: &datatest.Memory{},
+			Report: &report{left: -1}, Now: func() time.Time { return epoch },
+		})
+		if !errors.Is(err, stop) {
+			t.Errorf("ended with %v", err)
+		}
+		if len(client.calls) != 4 {
+			t.Errorf("%d calls were begun, want 4", len(client.calls))
+		}
+	})
+}
+
+// waiting is a provider that does not answer before the context ends.
+type waiting struct{ fake }
+
+func (w *waiting) Page(ctx context.Context, next string) (provider.Page, error) {
+	w.called(next)
+	<-ctx.Done()
+	return provider.Page{}, context.Cause(ctx)
+}
+
+// A fault of ours in one of the reads is that of the run, as anywhere else.
+func TestInventorySyncPanicsWhereItIsCaught(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "a bug") || !strings.Contains(fmt.Sprint(p), "goroutine") {
+			t.Errorf("recovered %v, want the panic and its stack", p)
+		}
+	}()
+	_, _ = run(t, op.InventorySync, &fake{page: func(next string) (provider.Page, error) {
+		if strings.Contains(next, "intents") {
+			panic("a bug")
+		}
+		return collection(next)
+	}}, &datatest.Memory{}, "")
+	t.Error("the panic was swallowed")
+}
+
+// BenchmarkInventoryReads reads 35 lists that take 100 ms each.
+func BenchmarkInventoryReads(b *testing.B) {
+	f := &fake{page: func(next string) (provider.Page, error) {
+		time.Sleep(100 * time.Millisecond)
+		return provider.Page{Items: objects(`{"id":"1","displayName":"One"}`)}, nil
+	}}
+	for _, n := range []int{1, 4, 8} {
+		b.Run(fmt.Sprint(n, " at once"), func(b *testing.B) {
+			catalogue.ReadAtOnce(b, n)
+			for b.Loop() {
+				if _, err := run(b, op.InventorySync, f, &datatest.Memory{}, ""); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -300,7 +300,7 @@ func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept
 	if list[0].members > limit {
 		return removeSome(ctx, tx, generation, list[0].group, list[0].members, limit)
 	}
-	var last []byte
+	first, last := list[0].group, list[0].group
 	for _, z := range list {
 		if swept+z.members > limit {
 			break
@@ -308,7 +308,8 @@ func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept
 		swept, last = swept+z.members, z.group
 	}
 	for _, table := range []string{"memberships", "group_sizes"} {
-		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE generation = $1 AND group_id <= $2`, generation, last); err != nil {
+		// Both ends of the range: a planner without statistics takes it for a short one.
+		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE generation = $1 AND group_id >= $2 AND group_id <= $3`, generation, first, last); err != nil {
 			return 0, err
 		}
 	}
