@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -361,7 +362,7 @@ func TestInventorySyncStopsItsReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails for a goroutine that is left
 		stop := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		client := &waiting{fake: fake{}}
+		client := &waiting{}
 		time.AfterFunc(time.Second, func() { cancel(stop) })
 		def, err := catalogue.Lookup(op.InventorySync)
 		if err != nil {
@@ -384,12 +385,39 @@ func TestInventorySyncStopsItsReads(t *testing.T) {
 	})
 }
 
-// waiting is a provider that does not answer before the context ends.
-type waiting struct{ fake }
+// A refusal that ends the run ends the other reads first, so that no call is under
+// way for a run that has ended.
+func TestInventorySyncEndsAfterItsReads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := &waiting{refused: "managedDevices"}
+		_, err := run(t, op.InventorySync, client, &datatest.Memory{}, "")
+		if reasonOf(err) != op.ConsentMissing {
+			t.Errorf("ended with %v", err)
+		}
+		if n := client.under.Load(); n != 0 {
+			t.Errorf("%d calls are still under way", n)
+		}
+	})
+}
+
+// waiting is a provider that answers one list with a refusal, and the others only
+// a while after the context has ended.
+type waiting struct {
+	fake
+	refused string
+	under   atomic.Int64 // calls under way
+}
 
 func (w *waiting) Page(ctx context.Context, next string) (provider.Page, error) {
 	w.called(next)
+	w.under.Add(1)
+	defer w.under.Add(-1)
+	if w.refused != "" && strings.Contains(next, w.refused) {
+		return provider.Page{}, refusal(op.ConsentMissing)
+	}
 	<-ctx.Done()
+	time.Sleep(time.Second)
 	return provider.Page{}, context.Cause(ctx)
 }
 
