@@ -218,7 +218,10 @@ func TestCancelAndRelease(t *testing.T) {
 		if run.State != op.Finished || run.Outcome != op.RunCancelled || !strings.Contains(run.Words.Reason, w.Second.Name()) {
 			t.Errorf("cancelled in line: %+v", run)
 		}
-		w.post(w.Second, "/runs/"+queued.Code+"/cancel", nil).problem(http.StatusConflict, "conflict")
+		again := w.post(w.Operator, "/runs/"+queued.Code+"/cancel", nil).problem(http.StatusConflict, "conflict")
+		if !strings.Contains(again.Detail, w.Second.Name()+" cancelled this run on ") {
+			t.Errorf("a cancel of a run that somebody cancelled is told %q", again.Detail)
+		}
 
 		working := w.accepted(w.Operator, "kestrel", op.InventorySync)
 		w.works(working.ID, 1, 2)
@@ -240,8 +243,17 @@ func TestCancelAndRelease(t *testing.T) {
 			}
 		}
 		w.post(w.Owner, "/runs/"+working.ID+"/release", map[string]string{"note": "the worker hangs"}).want(http.StatusOK, &run)
-		if n := w.Int(`SELECT COUNT(*) FROM audit_log WHERE action = 'run.released' AND object = $1`, working.ID); n != 1 {
-			t.Errorf("the release is on record %d times", n)
+		// The second of two releases is told who was first, and changes nothing.
+		late := w.post(w.Owner, "/runs/"+working.ID+"/release", map[string]string{"note": "a second note"}).problem(http.StatusConflict, "conflict")
+		if !strings.Contains(late.Detail, w.Owner.Name()+" released this run on ") || !strings.Contains(late.Detail, " UTC") {
+			t.Errorf("the second release is told %q", late.Detail)
+		}
+		w.post(w.Operator, "/runs/"+working.ID+"/cancel", nil).want(http.StatusOK, &run) // it is stopping already
+		if n := w.Int(`SELECT COUNT(*) FROM audit_log WHERE action IN ('run.released', 'run.cancelled') AND object = $1`, working.ID); n != 2 {
+			t.Errorf("a cancel and a release are on record %d times", n)
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM runs WHERE id = $1 AND cancel_note = 'the worker hangs'`, working.ID); n != 1 {
+			t.Error("the second note overwrote the first")
 		}
 	})
 }

@@ -248,6 +248,7 @@ func TestRunPage(t *testing.T) {
 		mei.press(still, "form[action$=release]", "note", "x").want(http.StatusUnprocessableEntity)
 		mei.press(still, "form[action$=release]", "note", "it hangs since this morning").leads(path)
 		mei.get(path).says("#timeline", "Mei Tan released the connection")
+		mei.press(still, "form[action$=release]", "note", "a second note").want(http.StatusConflict).says("main", "Mei Tan released this run on ")
 
 		w.ended(id, op.RunFailed, `{"code":"consent_revoked","phase":"execution","args":{}}`)
 		page = ana.get(path)
@@ -294,7 +295,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("shows %+v", got)
 		}
 		late := ana.press(page, "#run-actions form").want(http.StatusConflict)
-		late.says("main", "the run has ended")
+		late.says("main", "Ana Ruiz cancelled this run on ")
 		if wrong := w.Audit(); len(wrong) > 0 {
 			t.Error(wrong)
 		}

@@ -24,7 +24,7 @@ const (
 	oldestPostgres       = 150000 // the oldest that the tests run on
 	closeTimeout         = 10 * time.Second
 
-	defaultIdle          = 15 * time.Second
+	defaultIdle = 15 * time.Second
 
 	// In one round trip. Pools in between may have been told otherwise, so
 	// durability is said in each transaction.
