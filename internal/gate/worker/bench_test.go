@@ -1,10 +1,15 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +19,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
@@ -192,4 +198,79 @@ func fillLine(s *gatetest.World, line, ended int) {
 	s.Exec(`INSERT INTO run_claims (scope, run_id, fingerprint, fence, job_id, sent_at, queue_until)
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		SELECT 'c-' || i, 'run-' || i, 'f', 1, i, interlock_now(), interlock_now() + 7200000000 FROM n`, line)
+}
+
+// BenchmarkIdle measures what two idle nodes cost PostgreSQL with 5,000 runs in
+// line: CPU time of the server's processes for this database, in percent of one
+// core. The runs wait for their time, or for the nodes' only workers, which hang.
+func BenchmarkIdle(b *testing.B) {
+	for _, busy := range []bool{false, true} {
+		b.Run(map[bool]string{false: "scheduled", true: "workers busy"}[busy], func(b *testing.B) {
+			address := dbtest.Server(b)
+			d := dbtest.Open(b, db.Config{URL: address})
+			s := gatetest.New(b, d)
+			fillLine(s, 5000, 0)
+			if !busy {
+				s.Exec(`UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour'`)
+			}
+			hang := make(chan struct{})
+			b.Cleanup(func() { close(hang) })
+			for range 2 {
+				w, err := New(dbtest.Open(b, db.Config{URL: address}), s.Store, Config{Workers: 1, Drain: time.Second, Connect: func(Connect) (provider.Client, error) {
+					<-hang
+					return nil, errors.New("not used")
+				}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if busy { // their handlers hang before they claim: the runs are made up
+					q, err := queue.New(w.db, queue.Config{Workers: 1, Logger: slog.New(slog.DiscardHandler), Handle: func(context.Context, int64, queue.Args) time.Duration {
+						<-hang
+						return 0
+					}})
+					if err != nil {
+						b.Fatal(err)
+					}
+					w.queue = q
+				}
+				if err := w.Start(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { _ = w.Stop(context.Background()) })
+			}
+			time.Sleep(3 * time.Second) // elections and first looks
+			for b.Loop() {
+				before := serverCPU(b, s)
+				begin := time.Now()
+				time.Sleep(20 * time.Second)
+				b.ReportMetric(100*(serverCPU(b, s)-before).Seconds()/time.Since(begin).Seconds(), "%core")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// serverCPU is the CPU time of the processes that serve this database, which has to
+// be on this machine.
+func serverCPU(b *testing.B, s *gatetest.World) (total time.Duration) {
+	b.Helper()
+	var pids string
+	s.Write(func(ctx context.Context, tx db.Tx) error {
+		return tx.QueryRow(ctx, `SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'`).Scan(&pids)
+	})
+	for _, pid := range strings.Fields(pids) {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			b.Fatalf("the server is not on this machine: %v", err)
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')'):]))
+		for _, f := range fields[12:14] { // utime, stime
+			ticks, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			total += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return total
 }

@@ -408,10 +408,14 @@ var raceRules = []struct{ what, sql string }{
 }
 
 // TestEveryPairInterleaved lets every two of the actions meet, each with itself
-// too, from each situation in which either has something to do, on two handles of
+// too, from each situation in which both have something to do, on two handles of
 // one PostgreSQL. In every schedule one side is interrupted once, at each of its
-// points; in the long form (without -short) both are, at each pair of points.
-func TestEveryPairInterleaved(t *testing.T) {
+// points. With the build tag faults both are, at each pair of points.
+func TestEveryPairInterleaved(t *testing.T) { interleaveAll(t, 0) }
+
+// interleaveAll goes through the schedules with one interruption or, for twice
+// above zero, through each twice-th of those with two.
+func interleaveAll(t *testing.T, twice int) {
 	type meeting struct {
 		a, b action
 		in   situation
@@ -440,7 +444,7 @@ func TestEveryPairInterleaved(t *testing.T) {
 				r.prepare(s)
 				for i, m := range all {
 					if m.in == s && i%rings == k {
-						n := r.meet(m.a, m.b, m.in)
+						n := r.meet(m.a, m.b, m.in, twice)
 						mu.Lock()
 						schedules += n
 						mu.Unlock()
@@ -454,7 +458,7 @@ func TestEveryPairInterleaved(t *testing.T) {
 }
 
 // meet goes through the schedules of two actions and returns how many there were.
-func (r *ring) meet(a, b action, in situation) (schedules int) {
+func (r *ring) meet(a, b action, in situation, twice int) (schedules int) {
 	r.t.Helper()
 	said := map[string]bool{}
 	try := func(plan dbtest.Plan) dbtest.Ran {
@@ -471,11 +475,11 @@ func (r *ring) meet(a, b action, in situation) (schedules int) {
 	for first := range 2 {
 		whole := try(dbtest.Plan{First: first})
 		for i := 1; i < whole.Points[first]; i++ {
-			if testing.Short() {
+			if twice == 0 {
 				try(dbtest.Plan{First: first, Turns: []int{i, 1 << 20}})
 				continue
 			}
-			for j := 1; ; j++ {
+			for j := 1 + i%twice; ; j += twice {
 				ran := try(dbtest.Plan{First: first, Turns: []int{i, j, 1 << 20}})
 				if ran.Points[1-first] <= j {
 					break
