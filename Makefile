@@ -137,6 +137,10 @@ faults-short: ## The same proofs with few repetitions
 bench: ## Benchmarks, one pass each
 	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: auc
+auc: ## Whether time tells what one may not see from what is not there: 0.5 is no
+	$(WITH_POSTGRES) go test -run '^$$' -bench TellApart -benchtime 2000x ./internal/api
+
 .PHONY: cover
 cover: ## Test coverage, by package and in all
 	$(WITH_POSTGRES) go test -coverpkg ./internal/... -coverprofile $(COVERAGE) ./...

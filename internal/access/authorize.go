@@ -50,6 +50,25 @@ func (s Scope) WhereEach(bind func(any) string, workspaceColumn, tenantColumn st
 	})
 }
 
+// WhereOne returns the condition that a row is in the scope and has value in a
+// column that names it, such as its id. For a member who sees some tenants it is
+// looked for at each of those, by an index on the tenant and that column
+//
+//	(tenantColumn || '/' || column)
+//
+// so that no statement touches the row of another tenant: time can't tell it from
+// one that is not there.
+func (s Scope) WhereOne(bind func(any) string, workspaceColumn, tenantColumn, column, value string) string {
+	if !s.Some() || s.workspace == "" {
+		return s.Where(bind, workspaceColumn, tenantColumn) + " AND " + column + " = " + bind(value)
+	}
+	// The name is a parameter before the others: a plan for any value must do for it.
+	name := bind(value)
+	me := " sm.workspace_id = " + bind(s.workspace) + " AND sm.user_id = " + bind(s.user)
+	return "(" + tenantColumn + " || '/' || " + column + ") IN (SELECT st.tenant_id || '/' || " + name +
+		" FROM members sm JOIN member_tenants st ON st.workspace_id = sm.workspace_id AND st.user_id = sm.user_id WHERE" + me + ")"
+}
+
 // where has some make the condition for a member who sees some tenants: theirs
 // is where those are read from.
 func (s Scope) where(bind func(any) string, workspaceColumn, tenantColumn string, some func(theirs string) string) string {

@@ -72,13 +72,14 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 	var id string
 	var changed op.Change
 	err := ledger.Write(ctx, g.db, func(ctx context.Context, tx db.Tx) error {
+		scope, err := access.AuthorizeWorkspace(ctx, tx, actor, tenancy.View)
+		if err != nil {
+			return err
+		}
 		var tenant string
-		err := tx.QueryRow(ctx, `SELECT id, tenant_id FROM runs WHERE workspace_id = $1 AND (id = $2 OR code = $3)`,
-			actor.WorkspaceID(), runRef, strings.ToUpper(runRef)).Scan(&id, &tenant)
-		if err != nil && !errors.Is(err, db.ErrNoRows) {
+		if id, tenant, err = g.store.FindRun(ctx, tx, scope, runRef); err != nil {
 			return fmt.Errorf("find the run: %w", err)
 		}
-		// Also for a run that is not there: the same statements run for foreign and missing.
 		if _, err := access.Authorize(ctx, tx, actor, tenant, need); err != nil {
 			return err
 		}

@@ -96,7 +96,7 @@ func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id 
 		value = ""
 	}
 	q := new(query)
-	q.add(`SELECT `+attemptColumns+attemptFrom+scope.Where(q.bind, "a.workspace_id", "a.tenant_id")).add(` AND a.id = %s`, value)
+	q.add(`SELECT ` + attemptColumns + attemptFrom + scope.WhereOne(q.bind, "a.workspace_id", "a.tenant_id", "a.id", value))
 	a, err := one(ctx, tx, q, scanAttempt)
 	if err != nil {
 		return Attempt{}, fmt.Errorf("attempt: %w", err)

@@ -201,18 +201,42 @@ func (s *Store) Connections(ctx context.Context, scope access.Scope, f Connectio
 
 // Connection returns the connection of a tenant with the id or slug ref.
 func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref string) (ConnectionView, error) {
-	column, value := access.Ref(ref)
-	q := connectionViews(ta.Scope).add(` AND c.tenant_id = %s AND c.`+column+` = %s`, ta.Tenant.ID, value)
 	return read(ctx, s, "connection", func(ctx context.Context, tx db.Tx) (ConnectionView, error) {
 		at, err := now(ctx, tx)
 		if err != nil {
 			return ConnectionView{}, err
 		}
+		id, err := ownConnection(ctx, tx, ta.Tenant.ID, ref)
+		if err != nil {
+			return ConnectionView{}, err
+		}
+		q := connectionViews(ta.Scope).add(` AND c.tenant_id = %s AND c.id = %s`, ta.Tenant.ID, id)
 		return one(ctx, tx, q, func(row db.Row) (ConnectionView, error) {
 			v, _, err := s.scanView(row, at)
 			return v, err
 		})
 	})
+}
+
+// ownConnection returns the id of the connection of a tenant with the id or slug ref.
+// It reads the handful that the tenant has, and so touches no other's.
+func ownConnection(ctx context.Context, tx db.Tx, tenantID, ref string) (string, error) {
+	type named struct{ id, slug string }
+	q := new(query).add(`SELECT c.id, c.slug FROM connections c WHERE c.tenant_id = %s AND c.deleted_at IS NULL`, tenantID)
+	list, err := all(ctx, tx, q, func(row db.Row) (n named, err error) {
+		err = row.Scan(&n.id, &n.slug)
+		return n, err
+	})
+	if err != nil {
+		return "", err
+	}
+	column, value := access.Ref(ref)
+	for _, n := range list {
+		if column == "id" && n.id == value || column == "slug" && n.slug == value {
+			return n.id, nil
+		}
+	}
+	return "", op.ErrNotFound
 }
 
 // connectionViews begins a statement whose rows scanView reads.

@@ -386,8 +386,11 @@ func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, acti
 		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
 			return tenancy.Connection{}, err
 		}
-		column, value := access.Ref(ref)
-		c, err := lockConnection(ctx, tx, `tenant_id = %s AND `+column+` = %s`, ta.Tenant.ID, value)
+		id, err := ownConnection(ctx, tx, ta.Tenant.ID, ref)
+		if err != nil {
+			return tenancy.Connection{}, err
+		}
+		c, err := lockConnection(ctx, tx, `id = %s`, id)
 		if err != nil {
 			return tenancy.Connection{}, err
 		}

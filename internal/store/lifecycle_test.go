@@ -52,7 +52,9 @@ func TestCreateConnection(t *testing.T) {
 			{"slug", func(*store.NewConnection) {}},                               // in use
 			{"cloud", func(n *store.NewConnection) { n.Cloud = "cumulus" }},
 			{"directory_id", func(n *store.NewConnection) { n.DirectoryID = "kestrel.example" }},
-			{"client_id", func(n *store.NewConnection) { n.ClientID = "{" + guid("app") + "}" }},
+			{"client_id", func(n *store.NewConnection) { n.ClientID = "urn:uuid:" + guid("app") }},
+			{"client_id", func(n *store.NewConnection) { n.ClientID = "00000000-0000-0000-0000-000000000000" }},
+			{"client_id", func(n *store.NewConnection) { n.DirectoryID = n.ClientID }},
 			{"client_id", func(n *store.NewConnection) { n.ClientID = "" }},
 		} {
 			n := good

@@ -100,7 +100,7 @@ func (s *Store) ReadNotification(ctx context.Context, a access.Actor, id string)
 			return err
 		}
 		n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = COALESCE(read_at, interlock_now())
-			WHERE id = $1 AND workspace_id = $2 AND user_id = $3`, id, a.WorkspaceID(), a.ID())
+			WHERE (user_id || '/' || id) = $1 AND workspace_id = $2`, a.ID()+"/"+id, a.WorkspaceID())
 		if err == nil && (n == 0 || column != "id") {
 			return op.ErrNotFound
 		}

@@ -100,23 +100,23 @@ func RefOf(r op.Run) op.RunRef {
 	}
 }
 
-// runRef is the condition that runs r is the one with the id or code ref. What
-// can be neither is a code that no run has.
-func (q *query) runRef(ref string) *query {
+// runRef is the condition that runs r is the one with the id or code ref in the
+// scope. What can be neither is a code that no run has.
+func (q *query) runRef(scope access.Scope, ref string) *query {
 	if column, value := access.Ref(ref); column == "id" {
-		return q.add(` AND r.id = %s`, value)
+		return q.add(scope.WhereOne(q.bind, "r.workspace_id", "r.tenant_id", "r.id", value))
 	}
 	code := strings.ToUpper(ref)
 	if len(code) != 6 || strings.ContainsFunc(code, func(c rune) bool { return !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z') }) {
 		code = ""
 	}
-	return q.add(` AND r.code = %s`, code)
+	return q.add(scope.WhereOne(q.bind, "r.workspace_id", "r.tenant_id", "r.code", code))
 }
 
 // runByRef asks for the id of the run with the id or code ref in the scope.
 func runByRef(scope access.Scope, ref string) *query {
 	q := new(query)
-	return q.add(`SELECT r.id FROM runs r WHERE ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(ref)
+	return q.add(`SELECT r.id FROM runs r WHERE `).runRef(scope, ref)
 }
 
 // runID is runByRef for a filter: a run that is not there is [nothing].
@@ -127,12 +127,20 @@ func runID(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (strin
 // RunIn returns the run with the id or code ref, in a transaction of the caller's.
 func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (op.Run, error) {
 	q := new(query)
-	q.add(`SELECT ` + runColumns + ` FROM` + runTables + ` AND ` + scope.Where(q.bind, "r.workspace_id", "r.tenant_id")).runRef(ref)
+	q.add(`SELECT `+runColumns+` FROM`+runTables+` AND `).runRef(scope, ref)
 	r, err := one(ctx, tx, q, s.scanRun)
 	if err != nil {
 		return op.Run{}, fmt.Errorf("run: %w", err)
 	}
 	return r, nil
+}
+
+// FindRun returns the id and the tenant of the run with the id or code ref, in a
+// transaction of the caller's.
+func (s *Store) FindRun(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (id, tenant string, err error) {
+	q := new(query).add(`SELECT r.id, r.tenant_id FROM runs r WHERE `).runRef(scope, ref)
+	_, err = one(ctx, tx, q, func(row db.Row) (bool, error) { return true, row.Scan(&id, &tenant) })
+	return id, tenant, err
 }
 
 // Run returns the run with the id ref, or the code ref in upper or lower case.

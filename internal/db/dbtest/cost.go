@@ -60,6 +60,8 @@ type Cost struct {
 	// On SQLite it is a tenth of the steps of its virtual machine, of which a row
 	// that is looked at takes about that many.
 	Rows int64
+	// Steps are those of SQLite's virtual machine; 0 on PostgreSQL.
+	Steps int64
 	// Pages is how many pages PostgreSQL looked at; 0 on SQLite.
 	Pages int64
 	// Plan is how the engine went about it.
@@ -149,7 +151,7 @@ func costOnSQLite(ctx context.Context, d *db.DB, s Statement) (cost Cost, err er
 	}()
 	err = conn.Raw(func(raw any) error {
 		steps, err := stepsOf(ctx, raw, s)
-		cost.Rows = steps / 10
+		cost.Rows, cost.Steps = steps/10, steps
 		return err
 	})
 	return cost, err

@@ -1,4 +1,5 @@
--- The rotation of keys, and the key that signs exports of the audit trail.
+-- The rotation of keys, the key that signs exports of the audit trail, and indexes
+-- that start at what a reader may see.
 
 -- +goose Up
 
@@ -20,7 +21,15 @@ CREATE TABLE server_secrets (
   created_at BIGINT NOT NULL
 );
 
+-- What someone asks for by its name is looked for at each of their tenants, so that
+-- the row of another tenant is never touched: see access.Scope.WhereOne.
+CREATE INDEX runs_seen_id ON runs((tenant_id || '/' || id));
+CREATE INDEX runs_seen_code ON runs((tenant_id || '/' || code));
+CREATE INDEX attempts_seen ON start_attempts((tenant_id || '/' || id));
+CREATE INDEX notifications_own ON notifications((user_id || '/' || id));
+
 -- +goose Down
+DROP INDEX notifications_own; DROP INDEX attempts_seen; DROP INDEX runs_seen_code; DROP INDEX runs_seen_id;
 DROP TABLE server_secrets;
 DROP TABLE key_rotations;
 ALTER TABLE workspaces DROP COLUMN keyset_at;
