@@ -103,18 +103,6 @@ func (c ceremony) end(ctx context.Context, tx db.Tx) error {
 	return err
 }
 
-// SweepCeremonies forgets what was not answered in time. It is for a regular task.
-func SweepCeremonies(ctx context.Context, d *db.DB) error {
-	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM ceremonies WHERE expires_at <= interlock_now()`)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sweep ceremonies: %w", err)
-	}
-	return nil
-}
-
 // Enrolment is a new authenticator app that waits for its first code.
 type Enrolment struct {
 	Secret  string // in base32, for typing; told while it waits only

@@ -134,16 +134,3 @@ func (s *spending) refund(ctx context.Context, tx db.Tx) error {
 		ON CONFLICT (subject) DO UPDATE SET since = interlock_now()`, s.usual)
 	return err
 }
-
-// SweepSignIns forgets tries and usual addresses that count for nothing any
-// more. It is for a daily task.
-func SweepSignIns(ctx context.Context, d *db.DB) error {
-	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM sign_in_budget WHERE since < interlock_now() - $1`, usualFor.Microseconds())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sweep sign-ins: %w", err)
-	}
-	return nil
-}

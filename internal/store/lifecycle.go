@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -414,6 +415,17 @@ func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, acti
 		}
 		return connectionByID(ctx, tx, c.ID)
 	})
+}
+
+// SweepConsents deletes at most limit requests for consent that nobody answered in
+// time, and that can't be answered any more.
+func SweepConsents(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM consent_requests WHERE state_hash IN (
+		SELECT c.state_hash FROM consent_requests c WHERE c.expires_at <= interlock_now() ORDER BY c.expires_at LIMIT $1)`, limit)
+	if err != nil {
+		return 0, fmt.Errorf("sweep requests for consent: %w", err)
+	}
+	return n, nil
 }
 
 // lockConnection locks a living connection's row and returns it: a start that is

@@ -28,7 +28,15 @@ CREATE INDEX runs_seen_code ON runs((tenant_id || '/' || code));
 CREATE INDEX attempts_seen ON start_attempts((tenant_id || '/' || id));
 CREATE INDEX notifications_own ON notifications((user_id || '/' || id));
 
+-- What counts for nothing any more is found from its oldest end.
+CREATE INDEX tokens_expired ON tokens(expires_at);
+CREATE INDEX tokens_revoked ON tokens(revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX sign_in_since ON sign_in_budget(since);
+CREATE INDEX sign_in_failures ON sign_in_budget(since) WHERE failures > 0;
+CREATE INDEX consent_requests_expired ON consent_requests(expires_at);
+
 -- +goose Down
+DROP INDEX consent_requests_expired; DROP INDEX sign_in_failures; DROP INDEX sign_in_since; DROP INDEX tokens_revoked; DROP INDEX tokens_expired;
 DROP INDEX notifications_own; DROP INDEX attempts_seen; DROP INDEX runs_seen_code; DROP INDEX runs_seen_id;
 DROP TABLE server_secrets;
 DROP TABLE key_rotations;

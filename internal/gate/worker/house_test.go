@@ -110,6 +110,33 @@ func TestSweepKeepsWhatMustBeKept(t *testing.T) {
 		count("after 91 days", map[string]int64{"runs": 1, "start_attempts": 1, "notifications": 1})
 		dbtest.SetClockOffset(t, d, 401*24*time.Hour)
 		count("after 401 days", map[string]int64{"runs": 0, "run_items": 0, "run_events": 0, "start_attempts": 0, "notifications": 0})
+		// What people prove themselves with: kept for a month behind its end, or as long as it counts.
+		dbtest.SetClockOffset(t, d, 0)
+		count("back", nil)
+		s.Exec(`DELETE FROM tokens`)
+		token := func(id string, expires, revoked time.Duration) {
+			t.Helper()
+			s.Exec(`INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, last_used_at, revoked_at)
+				VALUES ($1, $1, 'token', $2, $3, 't', 0, interlock_now() + $4, 0, CASE WHEN $5 = 0 THEN NULL ELSE interlock_now() + $5 END)`,
+				id, s.Workspace, s.Owner.ID(), expires.Microseconds(), revoked.Microseconds())
+		}
+		const days = 24 * time.Hour
+		token("good", 300*days, 0)
+		token("expired", time.Minute, 0)
+		token("revoked", 300*days, time.Minute)
+		s.Exec(`INSERT INTO sign_in_budget (subject, failures, since) VALUES ('guess', 3, interlock_now()), ('usual', 0, interlock_now())`)
+		s.Exec(`INSERT INTO consent_requests (state_hash, connection_id, actor_id, actor, expires_at)
+			SELECT 's', id, '', '', interlock_now() + $1 FROM connections LIMIT 1`, time.Hour.Microseconds())
+		s.Exec(`INSERT INTO ceremonies (id, kind, user_id, data, expires_at) VALUES ('c', 'x', '', '{}', interlock_now() + $1)`, time.Minute.Microseconds())
+		count("at first", map[string]int64{"tokens": 3, "sign_in_budget": 2, "consent_requests": 1, "ceremonies": 1})
+		dbtest.SetClockOffset(t, d, 30*time.Minute)
+		count("after half an hour", map[string]int64{"tokens": 3, "sign_in_budget": 2, "consent_requests": 1, "ceremonies": 0})
+		dbtest.SetClockOffset(t, d, 25*time.Hour)
+		count("after a day", map[string]int64{"tokens": 3, "sign_in_budget": 1, "consent_requests": 0})
+		dbtest.SetClockOffset(t, d, 31*days)
+		count("after a month", map[string]int64{"tokens": 1, "sign_in_budget": 1})
+		dbtest.SetClockOffset(t, d, 91*days)
+		count("after three months", map[string]int64{"tokens": 1, "sign_in_budget": 0})
 		// The audit trail is never swept.
 		if n := s.Int(`SELECT COUNT(*) FROM audit_log`); n == 0 {
 			t.Error("the audit trail was swept")

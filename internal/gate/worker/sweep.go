@@ -105,10 +105,14 @@ func (w *Worker) sweep(ctx context.Context) error {
 	if err := w.inBatches(ctx, store.SweepGenerations); err != nil {
 		return fmt.Errorf("rows that nobody can read: %w", err)
 	}
-	if err := w.inBatches(ctx, access.SweepLinks); err != nil {
-		return err
+	for _, remove := range []func(context.Context, db.Tx, int64) (int64, error){
+		access.SweepLinks, access.SweepTokens, access.SweepSignIns, access.SweepCeremonies, store.SweepConsents,
+	} {
+		if err := w.inBatches(ctx, remove); err != nil {
+			return err
+		}
 	}
-	return access.SweepSignIns(ctx, w.db)
+	return nil
 }
 
 // A batch is as large as fits in batchTime on this machine: SQLite's one writer
