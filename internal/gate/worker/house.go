@@ -78,7 +78,7 @@ func (w *Worker) keepHouse(ctx context.Context) {
 		})
 	}
 	every(w.cfg.ReapEvery, "slots with a worker", w.reapRound)
-	every(w.cfg.ReapEvery, "runs in line", w.spare(w.lineRound))
+	every(w.cfg.ReapEvery, "runs in line", w.lineWhenDue)
 	every(stopEvery, "runs to stop", w.stopRound)
 	every(settleEvery, "readiness of tenants", func(ctx context.Context) error {
 		_, err := w.store.SettleReadiness(ctx)
@@ -90,18 +90,12 @@ func (w *Worker) keepHouse(ctx context.Context) {
 // share is the part of the time that looks through a long line may take: one in it.
 const share = 50
 
-// spare leaves out looks until the last one has taken no more than its share.
-func (w *Worker) spare(look func(context.Context) error) func(context.Context) error {
-	var due time.Time
-	return func(ctx context.Context) error {
-		begin := time.Now()
-		if begin.Before(due) {
-			return nil
-		}
-		err := look(ctx)
-		due = begin.Add(share * time.Since(begin))
-		return err
+// lineWhenDue leaves rounds out until the last look has taken no more than its share.
+func (w *Worker) lineWhenDue(ctx context.Context) error {
+	if time.Now().Before(w.lineDue) {
+		return nil
 	}
+	return w.lineRound(ctx)
 }
 
 // reapRound looks through the slots with a worker.
@@ -128,12 +122,17 @@ const lineBatch = 500
 // lineRound looks through the slots in line, and cares for those that need it.
 func (w *Worker) lineRound(ctx context.Context) error {
 	var astray []ledger.Astray
+	begin := time.Now()
 	err := w.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {
 		astray, err = ledger.AllAstray(ctx, tx, lineBatch)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	w.lineDue = begin.Add(share * time.Since(begin))
+	if len(astray) == lineBatch { // there is more to care for
+		w.lineDue = begin
 	}
 	var taken []*ledger.Claim
 	for _, a := range astray {

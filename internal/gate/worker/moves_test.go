@@ -336,7 +336,9 @@ func TestCancelReachesACallThatHangs(t *testing.T) {
 		if _, err := s.gate.Cancel(t.Context(), s.Owner, run.Code); err != nil {
 			t.Fatal(err)
 		}
+		asked := time.Now()
 		wait(t, "the run ends", func() bool { return s.slot(run.ID) == nil })
+		t.Logf("it ended %v after the cancel", time.Since(asked))
 		s.expect(run.ID, "cancelled")
 	})
 }
@@ -397,6 +399,13 @@ func TestHouseAsksOnce(t *testing.T) {
 		})
 		if n := count(); n != none || n > 2 {
 			t.Errorf("%d statements for 1,000 runs in line, %d for none; want 2", n, none)
+		}
+		// A look that took long is followed by a pause.
+		for due, want := range map[time.Time]int{time.Now().Add(time.Hour): 0, time.Now().Add(-time.Hour): 1} {
+			w.lineDue, statements = due, 0
+			if err := w.lineWhenDue(t.Context()); err != nil || statements != want {
+				t.Errorf("%d statements when the next look is due at %v, want %d: %v", statements, due, want, err)
+			}
 		}
 	})
 }

@@ -67,6 +67,7 @@ type Worker struct {
 	taken *watch // of slots in line whose job was taken
 	cfg   Config
 
+	lineDue  time.Time // when the line is looked through next; of the house
 	rarely   rarely
 	draining chan struct{}
 	stop     context.CancelFunc
