@@ -2,11 +2,14 @@ package cli_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,4 +199,34 @@ func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 		end()
 	})
 	ts.Defer(func() { <-done })
+}
+
+// TestFollowAsksNothingBesides: who follows a run makes one request, for the stream.
+// Another one, when the run ends hours later, would count as use of the session.
+func TestFollowAsksNothingBesides(t *testing.T) {
+	for _, output := range []string{"text", "json"} {
+		var asked []string
+		const ended = `{"id":"r","code":"K7QM2X","state":"finished","outcome":"succeeded"}`
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Method+" "+r.URL.Path)
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "id: 1\nevent: end\ndata: "+ended+"\n\n")
+		}))
+		defer server.Close()
+		t.Setenv("INTERLOCK_URL", server.URL)
+		t.Setenv("INTERLOCK_TOKEN", "ilk_x")
+		t.Setenv("INTERLOCK_CONFIG", filepath.Join(t.TempDir(), "config.json"))
+		var out, errs strings.Builder
+		root := cli.Root(cli.IO{In: strings.NewReader(""), Out: &out, Err: &errs})
+		root.SetArgs([]string{"run", "K7QM2X", "--follow", "--output", output})
+		if code := cli.Execute(t.Context(), root); code != 0 {
+			t.Errorf("%s: exit code %d: %s", output, code, errs.String())
+		}
+		if want := []string{"GET /api/v1/runs/K7QM2X/events"}; !slices.Equal(asked, want) {
+			t.Errorf("%s: asked %q, want %q", output, asked, want)
+		}
+		if output == "json" && out.String() != ended+"\n" {
+			t.Errorf("shows %q, want the run as it came", out.String())
+		}
+	}
 }

@@ -75,7 +75,9 @@ func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run) error {
 // code that tells how.
 func (a *app) follow(ctx context.Context, cl *client.Client, run string) error {
 	show := a.progress()
-	r, err := cl.Follow(ctx, run, func(e client.Event) error {
+	// The run as it ended came with the stream: asking for it again would count as
+	// use of a session whose person may be gone for hours.
+	r, err := cl.Follow(a.verbatim(ctx), run, func(e client.Event) error {
 		show(e)
 		return nil
 	})
@@ -86,12 +88,7 @@ func (a *app) follow(ctx context.Context, cl *client.Client, run string) error {
 	if err != nil {
 		return err
 	}
-	if a.json() {
-		r, err = cl.Run(a.verbatim(ctx), run)
-		if err != nil {
-			return err
-		}
-	} else {
+	if !a.json() {
 		a.page(a.Err).run(r)
 	}
 	switch r.Outcome {

@@ -30,10 +30,13 @@ const (
 )
 
 // Follow calls each with what happens to a run, until the run has ended, and
-// returns the run then. A stream that breaks off is taken up again behind the
+// returns the run then. It makes no other requests than for the stream, which do not
+// count as use of a session; of what comes only the run as it ended is handed on by
+// [Verbatim]. A stream that breaks off is taken up again behind the
 // last event. What each returns ends Follow with that error.
 func (c *Client) Follow(ctx context.Context, run string, each func(Event) error) (op.Run, error) {
 	f := follower{each: each}
+	f.whole, _ = ctx.Value(bodyKey{}).(func([]byte))
 	for failed := 0; ; failed++ {
 		before := f.last
 		err := c.stream(ctx, run, &f)
@@ -72,6 +75,8 @@ type follower struct {
 	run     op.Run
 	ended   bool
 	stopped error // what each returned
+
+	whole func([]byte) // takes the run as it ended, as it came; nil: nobody does
 }
 
 // errBroken is the end of a stream whose run has not ended.
@@ -154,5 +159,8 @@ func (f *follower) take(id, name, data string) error {
 		return f.stopped
 	}
 	f.last, f.ended = id, name == "end"
+	if f.ended && f.whole != nil {
+		f.whole([]byte(data + "\n"))
+	}
 	return nil
 }
