@@ -57,21 +57,27 @@ func (l *links) print(cmd *cobra.Command, path string, expires time.Time) {
 }
 
 func userCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "user", Short: "List accounts and reset passwords, on the server", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "user", Short: "List accounts, reset passwords and second factors, on the server", Args: cobra.NoArgs}
 	var s, sl settings
 	var l links
+	var factors bool
 	reset := &cobra.Command{
 		Use:   "reset EMAIL",
-		Short: "Create a one-time link by which somebody chooses a new password",
+		Short: "Create a one-time link for a new password, or remove second factors",
 		Long: `Create a one-time link by which somebody chooses a new password. It is for those whom
 no owner can help: members of several workspaces, and the only owner of one. Second
-factors stay as they are.` + besideServer,
-		Example: `  interlock user reset mei@example.com --public-url https://interlock.example`,
-		Args:    cobra.ExactArgs(1),
+factors stay as they are. With --factors they are removed instead, for somebody who lost
+them: the password stays as it is, and their sessions end.` + besideServer,
+		Example: `  interlock user reset mei@example.com --public-url https://interlock.example
+  interlock user reset mei@example.com --factors`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var secret string
 			var expires time.Time
 			err := s.change(cmd.Context(), func(ctx context.Context, tx db.Tx) (err error) {
+				if factors {
+					return access.ResetFactorsByAdministrator(ctx, tx, args[0])
+				}
 				secret, expires, err = access.ResetByAdministrator(ctx, tx, args[0])
 				return err
 			})
@@ -81,6 +87,10 @@ factors stay as they are.` + besideServer,
 			if err != nil {
 				return err
 			}
+			if factors {
+				cmd.PrintErrln("Their second factors were removed. They sign in with their password alone until they add new ones.")
+				return nil
+			}
 			cmd.PrintErrln("Whoever has this link can set the password.")
 			l.print(cmd, op.ResetPath(secret), expires)
 			return nil
@@ -88,6 +98,7 @@ factors stay as they are.` + besideServer,
 	}
 	s.flags(reset)
 	l.flags(reset)
+	reset.Flags().BoolVar(&factors, "factors", false, "remove their second factors, and leave the password")
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "Every account, with its workspaces",

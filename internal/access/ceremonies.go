@@ -189,7 +189,7 @@ func (f *Factors) FinishTOTP(ctx context.Context, d *db.DB, a Actor, name, code 
 		return entryOf(added), c.end(ctx, tx)
 	})
 	if errors.Is(err, errOver) {
-		err = fmt.Errorf("the QR code was shown too long ago: begin again: %w", op.ErrConflict)
+		err = op.Conflict("the QR code was shown too long ago: begin again")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("add an authenticator app: %w", err)
@@ -293,7 +293,7 @@ func (f *Factors) FinishPasskey(ctx context.Context, d *db.DB, a Actor, name, an
 		return entryOf(added), nil
 	})
 	if errors.Is(err, errOver) {
-		err = fmt.Errorf("the passkey was asked for too long ago: begin again: %w", op.ErrConflict)
+		err = op.Conflict("the passkey was asked for too long ago: begin again")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("add a passkey: %w", err)

@@ -174,7 +174,7 @@ func addFactor(ctx context.Context, tx db.Tx, a Actor, f Factor, columns string,
 		return nil, err
 	}
 	if count >= maxFactors {
-		return nil, fmt.Errorf("you have %d second factors, which is the limit: %w", count, op.ErrConflict)
+		return nil, op.Conflict("you have %d second factors, which is the limit", count)
 	}
 	args := append([]any{f.ID, a.id, string(f.Kind), f.Name}, values...)
 	n, err := tx.Exec(ctx, `INSERT INTO factors (id, user_id, kind, name, created_at, `+columns+`) VALUES ($1, $2, $3, $4, interlock_now(), $5, $6)
@@ -183,7 +183,7 @@ func addFactor(ctx context.Context, tx db.Tx, a Actor, f Factor, columns string,
 		return nil, err
 	}
 	if n == 0 {
-		return nil, fmt.Errorf("this factor is registered already: %w", op.ErrConflict)
+		return nil, op.Conflict("this factor is registered already")
 	}
 	if count > 0 {
 		return nil, nil
@@ -212,7 +212,7 @@ func (f *Factors) NewRecoveryCodes(ctx context.Context, d *db.DB, a Actor) (code
 		if has, err := hasFactor(ctx, tx, a.id); err != nil {
 			return Entry{}, err
 		} else if !has {
-			return Entry{}, fmt.Errorf("recovery codes come with a second factor: add one first: %w", op.ErrConflict)
+			return Entry{}, op.Conflict("recovery codes come with a second factor: add one first")
 		}
 		codes, err = newRecoveryCodes(ctx, tx, a.id)
 		return Entry{Action: "user.recovery_codes"}, err
@@ -264,7 +264,7 @@ func RemoveFactor(ctx context.Context, d *db.DB, a Actor, id string) error {
 				return Entry{}, err
 			}
 			if len(names) > 0 {
-				return Entry{}, fmt.Errorf("it is your last one, and %s requires a second factor: add another one first: %w", names[0], op.ErrConflict)
+				return Entry{}, op.Conflict("it is your last one, and %s requires a second factor: add another one first", names[0])
 			}
 			if _, err := tx.Exec(ctx, `DELETE FROM recovery_codes WHERE user_id = $1`, a.id); err != nil {
 				return Entry{}, err
@@ -295,6 +295,52 @@ func clearFactors(ctx context.Context, tx db.Tx, userID string) error {
 		}
 	}
 	return nil
+}
+
+// ResetFactors removes all second factors of a member of a's workspace, for someone
+// who lost them, and ends the member's sessions. The rules are those of [ResetLink].
+func ResetFactors(ctx context.Context, d *db.DB, a Actor, userID string) error {
+	if column, _ := Ref(userID); column != "id" {
+		userID = ""
+	}
+	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		m, err := Manage(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		if userID == a.id {
+			return op.Conflict("your own second factors are changed on your Security page")
+		}
+		if err := mayReset(ctx, tx, a.workspace.ID, userID, m.May); err != nil {
+			return err
+		}
+		if err := clearFactors(ctx, tx, userID); err != nil {
+			return err
+		}
+		return Audit(ctx, tx, a.workspace.ID, Entry{Actor: a.Person(), Action: "user.factors_reset", Object: userID})
+	})
+	if err != nil {
+		return fmt.Errorf("reset second factors: %w", err)
+	}
+	return nil
+}
+
+// ResetFactorsByAdministrator removes all second factors of the account with an
+// address and ends its sessions, for a command on the server. No account is
+// [op.ErrNotFound].
+func ResetFactorsByAdministrator(ctx context.Context, tx db.Tx, email string) error {
+	email, err := checkEmail(email)
+	if err != nil {
+		return err
+	}
+	var user string
+	if err := tx.QueryRow(ctx, `SELECT id FROM users WHERE email = $1`, email).Scan(&user); err != nil {
+		return notFound(err)
+	}
+	if err := clearFactors(ctx, tx, user); err != nil {
+		return err
+	}
+	return auditPerson(ctx, tx, user, Entry{Actor: Administrator, Action: "user.factors_reset"})
 }
 
 // Policy is what a workspace asks of its members.
@@ -328,7 +374,7 @@ func SetPolicy(ctx context.Context, d *db.DB, a Actor, p Policy) error {
 		if has, err := hasFactor(ctx, tx, a.id); err != nil {
 			return err
 		} else if p.SecondFactor && !has {
-			return fmt.Errorf("you have no second factor yourself: add one first: %w", op.ErrConflict)
+			return op.Conflict("you have no second factor yourself: add one first")
 		}
 		n, err := tx.Exec(ctx, `UPDATE workspaces SET requires_factor = $2 WHERE id = $1 AND requires_factor <> $2`, a.workspace.ID, p.SecondFactor)
 		if err != nil || n == 0 {

@@ -638,3 +638,57 @@ func TestPolicy(t *testing.T) {
 		}
 	})
 }
+
+// TestResetFactors: who lost theirs is helped by whoever may reset their password,
+// and by the server's administrator.
+func TestResetFactors(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, f, ctx := newHouse(t, d), newFactors(t, ""), t.Context()
+		h.member("ana", tenancy.Operator, "[]")
+		h.member("tom", tenancy.Operator, "[]")
+		_, mei := h.signIn("mei@lattice.example")
+		_, tom := h.signIn("tom@lattice.example")
+		secret, ana := h.signIn("ana@lattice.example")
+		h.enrol(f, ana)
+		pending := h.begin("ana@lattice.example")
+		if err := access.ResetFactors(ctx, d, tom, ana.ID()); !errors.Is(err, op.ErrForbidden) {
+			t.Errorf("by an operator: %v", err)
+		}
+		if err := access.ResetFactors(ctx, d, mei, mei.ID()); !errors.Is(err, op.ErrConflict) {
+			t.Errorf("one's own: %v", err)
+		}
+		if err := access.ResetFactors(ctx, d, mei, access.NewID()); !errors.Is(err, op.ErrNotFound) {
+			t.Errorf("nobody's: %v", err)
+		}
+		h.exec(`INSERT INTO members (workspace_id, user_id, role, created_at) SELECT id, $1, 'viewer', 0 FROM workspaces WHERE slug = 'quayside'`, ana.ID())
+		if err := access.ResetFactors(ctx, d, mei, ana.ID()); !errors.Is(err, op.ErrConflict) {
+			t.Errorf("of a member of another workspace too: %v", err)
+		}
+		h.exec(`DELETE FROM members WHERE user_id = $1 AND role = 'viewer'`, ana.ID())
+		if n := len(h.security(ana).Factors); n != 1 {
+			t.Fatalf("%d factors are left", n)
+		}
+		if err := access.ResetFactors(ctx, d, mei, ana.ID()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := access.Authenticate(ctx, d, secret); !errors.Is(err, access.ErrUnauthenticated) {
+			t.Errorf("a session survives: %v", err)
+		}
+		if _, _, err := f.FinishSignIn(ctx, d, access.Limits{}, pending, access.Proof{Code: "000000"}); !errors.Is(err, access.ErrSignInOver) {
+			t.Errorf("half a sign-in survives: %v", err)
+		}
+		_, ana = h.signIn("ana@lattice.example") // with the password alone
+		h.enrol(f, ana)
+		h.write(func(ctx context.Context, tx db.Tx) error { return access.ResetFactorsByAdministrator(ctx, tx, "Ana@lattice.example") })
+		h.signIn("ana@lattice.example")
+		err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+			return access.ResetFactorsByAdministrator(ctx, tx, "nobody@lattice.example")
+		})
+		if !errors.Is(err, op.ErrNotFound) {
+			t.Errorf("of nobody: %v", err)
+		}
+		if n := h.int(`SELECT COUNT(*) FROM audit_log WHERE action = 'user.factors_reset'`); n != 2 {
+			t.Errorf("on record %d times", n)
+		}
+	})
+}

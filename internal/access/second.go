@@ -112,7 +112,7 @@ func (f *Factors) ask(ctx context.Context, tx db.Tx, userID string, verify bool)
 		return nil, "", err
 	}
 	if len(o.Passkeys) == 0 {
-		return nil, "", fmt.Errorf("you have no passkey: %w", op.ErrConflict)
+		return nil, "", op.Conflict("you have no passkey")
 	}
 	q, err := f.passkeys.Ask(o, verify)
 	return q.Options, q.State, err

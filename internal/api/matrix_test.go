@@ -173,7 +173,7 @@ func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
 
 var sensitiveIDs = []string{
 	"begin-authenticator", "change-member", "change-password", "confirm-authenticator", "create-recovery-codes", "create-reset-link",
-	"disable-member", "enable-member", "invite", "join-workspace", "release-run", "remove-factor", "remove-member", "rename-factor",
+	"disable-member", "enable-member", "invite", "join-workspace", "release-run", "remove-factor", "remove-member", "rename-factor", "reset-member-factors",
 	"revoke-invitation", "rotate-credential", "set-policy",
 }
 

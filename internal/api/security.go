@@ -38,6 +38,11 @@ func (s *server) serveSecurity() {
 		Summary: "End all your sessions but this one, in every workspace; API tokens stay",
 	}, s.endOtherSessions)
 	serve(s, Route{
+		ID: "reset-member-factors", Method: http.MethodDelete, Path: "/members/{member}/factors", Object: Workspace, Needs: tenancy.ManageMembers,
+		Success: http.StatusNoContent, Conflicts: true,
+		Summary: "Remove all second factors of a member who lost them; their sessions end",
+	}, s.resetFactors)
+	serve(s, Route{
 		ID: "get-policy", Method: http.MethodGet, Path: "/workspace/policy", Object: Workspace, Needs: tenancy.View,
 		Summary: "What the workspace requires of its members",
 	}, s.policy)
@@ -122,6 +127,10 @@ func (s *server) removeFactor(ctx context.Context, in *FactorID) (*none, error) 
 
 func (s *server) endOtherSessions(ctx context.Context, _ *none) (*none, error) {
 	return nil, s.door.EndOtherSessions(ctx, at(ctx).actor)
+}
+
+func (s *server) resetFactors(ctx context.Context, in *MemberID) (*none, error) {
+	return nil, s.door.ResetFactors(ctx, at(ctx).actor, in.Member)
 }
 
 func (s *server) policy(ctx context.Context, _ *none) (*one[access.Policy], error) {

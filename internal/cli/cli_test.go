@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -59,7 +62,7 @@ func TestScripts(t *testing.T) {
 					}
 					return nil
 				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits, "stale": w.stale, "joins": onLink("join"), "resets": onLink("account", "reset")},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits, "stale": w.stale, "enrols": w.enrols, "joins": onLink("join"), "resets": onLink("account", "reset")},
 			})
 		}
 	})
@@ -151,6 +154,28 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	return w
 }
 
+// enrols gives somebody an authenticator app, and writes the recovery codes that
+// come with it into files code0 to code9, with the password before each where the
+// login asks for it: enrols EMAIL PASSWORD.
+func (w *world) enrols(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: enrols EMAIL PASSWORD")
+	}
+	ctx := context.Background()
+	_, s, err := access.SignIn(ctx, w.DB, access.Limits{}, access.Credentials{Email: args[0], Password: args[1]})
+	ts.Check(err)
+	f := access.NewFactors(w.Root, "")
+	e, err := f.BeginTOTP(ctx, w.DB, s.Actor)
+	ts.Check(err)
+	code, err := totp.GenerateCode(e.Secret, time.Now())
+	ts.Check(err)
+	codes, err := f.FinishTOTP(ctx, w.DB, s.Actor, "Phone", code)
+	ts.Check(err)
+	for i, code := range codes {
+		ts.Check(os.WriteFile(ts.MkAbs(fmt.Sprintf("code%d", i)), []byte(code+"\n"), 0o600))
+	}
+}
+
 // stale makes the sessions of someone look as if they were opened long ago: stale EMAIL.
 func (w *world) stale(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -228,5 +253,40 @@ func TestFollowAsksNothingBesides(t *testing.T) {
 		if output == "json" && out.String() != ended+"\n" {
 			t.Errorf("shows %q, want the run as it came", out.String())
 		}
+	}
+}
+
+// TestSecurityAdd: somebody adds an authenticator app on the command line, with the
+// code that it shows.
+func TestSecurityAdd(t *testing.T) {
+	w := newWorld(t, dbtest.New(t, db.SQLite))
+	t.Setenv("INTERLOCK_CONFIG", filepath.Join(t.TempDir(), "config.json"))
+	t.Setenv("INTERLOCK_URL", w.url)
+	t.Setenv("INTERLOCK_TOKEN", w.Session(w.Owner))
+	in, typed := io.Pipe()
+	read, told := io.Pipe()
+	var out strings.Builder
+	root := cli.Root(cli.IO{In: in, Out: &out, Err: told})
+	root.SetArgs([]string{"security", "add", "My phone"})
+	go func() {
+		lines := bufio.NewScanner(read)
+		for lines.Scan() {
+			if key, ok := strings.CutPrefix(lines.Text(), "Add this key to your authenticator app: "); ok {
+				code, err := totp.GenerateCode(key, time.Now())
+				if err != nil {
+					t.Error(err)
+				}
+				go func() { _, _ = io.WriteString(typed, code+"\n") }() // the command reads it, or has ended
+			}
+		}
+	}()
+	if code := cli.Execute(t.Context(), root); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if codes := strings.Fields(out.String()); len(codes) != 10 {
+		t.Errorf("printed %q", out.String())
+	}
+	if n := w.Int(`SELECT COUNT(*) FROM factors WHERE name = 'My phone' AND user_id = $1`, w.Owner.ID()); n != 1 {
+		t.Errorf("%d authenticator apps", n)
 	}
 }

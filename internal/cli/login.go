@@ -26,7 +26,9 @@ func (a *app) login() *cobra.Command {
 
 With --token the token is remembered as it is; "-" reads it from standard input, where
 other users of the machine can't see it. Otherwise you are asked for e-mail address and
-password, and a session is opened that ends after 7 days, or 12 hours without a request.`,
+password, and for a code when your account has a second factor, and a session is opened
+that ends after 7 days, or 12 hours without a request. Passkeys work in a browser only:
+here an authenticator app or a recovery code does.`,
 		Example: `  interlock login --url https://interlock.example
   interlock login --url https://interlock.example --token - < token.txt`,
 		Args: cobra.NoArgs,
@@ -91,7 +93,19 @@ func (a *app) signIn(ctx context.Context, in *bufio.Reader, conf config, email, 
 		return "", err
 	}
 	s, err := cl.SignIn(ctx, email, password, workspace)
+	if asksFactor(err) {
+		var code string
+		if code, err = a.hiddenLine(in, "Code of your authenticator app, or a recovery code: "); err != nil {
+			return "", err
+		}
+		s, err = cl.SignInWithCode(ctx, email, password, workspace, code)
+	}
 	return s.Token, err
+}
+
+func asksFactor(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p) && p.Code == string(op.ProblemSecondFactor)
 }
 
 // hiddenLine asks for a line that does not show on a terminal.
@@ -135,11 +149,21 @@ func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client
 		return err
 	}
 	_, _ = fmt.Fprintln(a.Err, p.Title+". "+p.Detail)
-	password, err := a.hiddenLine(bufio.NewReader(a.In), "Password: ")
+	quiet := client.Verbatim(ctx, func([]byte) {})
+	security, err := cl.Security(quiet)
 	if err != nil {
 		return err
 	}
-	s, err := cl.Confirm(ctx, password)
+	var password, code string
+	if in := bufio.NewReader(a.In); len(security.Factors) > 0 {
+		code, err = a.hiddenLine(in, "Code of your authenticator app, or a recovery code: ")
+	} else {
+		password, err = a.hiddenLine(in, "Password: ")
+	}
+	if err != nil {
+		return err
+	}
+	s, err := cl.Confirm(quiet, password, code)
 	if err != nil {
 		return err
 	}

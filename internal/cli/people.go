@@ -53,7 +53,9 @@ func (a *app) members() *cobra.Command {
 			}
 			return t.print()
 		},
-	}, a.changeMember(), a.member("reset-link", "Create a one-time link by which a member chooses a new password", a.resetLink),
+	}, a.changeMember(), a.member("reset-factors", "Remove all second factors of a member who lost them; their sessions end", func(ctx context.Context, cl *client.Client, id string) error {
+		return cl.ResetFactors(ctx, id)
+	}), a.member("reset-link", "Create a one-time link by which a member chooses a new password", a.resetLink),
 		a.member("disable", "Close a member's account; their sessions and tokens end", func(ctx context.Context, cl *client.Client, id string) error {
 			_, err := cl.DisableMember(ctx, id)
 			return err

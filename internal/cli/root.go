@@ -82,7 +82,7 @@ Environment:
 		"work":    {a.start(), a.preflight(), a.cancel(), a.release(), a.credential()},
 		"look":    {a.run(), a.runs(), a.attempts(), a.operations(), a.tenants(), a.connections(), a.groups(), a.inventory(), a.verification(), a.notifications()},
 		"people":  {a.members(), a.invitations()},
-		"account": {a.login(), a.logout(), a.whoami(), a.account(), a.join(), a.tokens()},
+		"account": {a.login(), a.logout(), a.whoami(), a.account(), a.join(), a.tokens(), a.security(), a.policy()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

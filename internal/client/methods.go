@@ -54,19 +54,82 @@ type Paging struct {
 }
 
 // SignIn opens a session. workspace, an id or a name, may be empty: the first of
-// the person's. The client itself stays as it is: make a new one with the token.
+// the person's. Who has a second factor gets a [Problem] with the code
+// second_factor_required: see [Client.SignInWithCode]. The client itself stays as it
+// is: make a new one with the token.
 func (c *Client) SignIn(ctx context.Context, email, password, workspace string) (s Session, err error) {
+	return c.SignInWithCode(ctx, email, password, workspace, "")
+}
+
+// SignInWithCode is SignIn with a code of an authenticator app, or a recovery code.
+func (c *Client) SignInWithCode(ctx context.Context, email, password, workspace, code string) (s Session, err error) {
 	in := map[string]string{"email": email, "password": password}
-	if workspace != "" {
-		in["workspace"] = workspace
+	for name, value := range map[string]string{"workspace": workspace, "code": code} {
+		if value != "" {
+			in[name] = value
+		}
 	}
 	return s, c.do(ctx, call{method: http.MethodPost, path: "/sign-in", header: c.asked(), in: in, out: &s})
 }
 
 // Confirm proves again who the person behind a session is, and returns the session
-// with its new secret: the one that the client has is over.
-func (c *Client) Confirm(ctx context.Context, password string) (s Session, err error) {
-	return s, c.do(ctx, call{method: http.MethodPost, path: "/me/confirm", in: map[string]string{"password": password}, out: &s})
+// with its new secret: the one that the client has is over. Who has a second factor
+// proves it by a code, others by the password.
+func (c *Client) Confirm(ctx context.Context, password, code string) (s Session, err error) {
+	in := map[string]string{"password": password, "code": code}
+	return s, c.do(ctx, call{method: http.MethodPost, path: "/me/confirm", in: in, out: &s})
+}
+
+// Security is what one proves beside a password.
+func (c *Client) Security(ctx context.Context) (Security, error) {
+	return get[Security](ctx, c, "/me/factors", nil)
+}
+
+// BeginAuthenticator returns a new authenticator app; it counts once
+// [Client.ConfirmAuthenticator] had a code of it.
+func (c *Client) BeginAuthenticator(ctx context.Context) (n NewAuthenticator, err error) {
+	return n, c.do(ctx, call{method: http.MethodPost, path: "/me/authenticator", out: &n})
+}
+
+// ConfirmAuthenticator adds the new authenticator app. The first second factor comes
+// with recovery codes.
+func (c *Client) ConfirmAuthenticator(ctx context.Context, name, code string) (r RecoveryCodes, err error) {
+	return r, c.do(ctx, call{method: http.MethodPost, path: "/me/authenticator/confirm", in: map[string]string{"name": name, "code": code}, out: &r})
+}
+
+// NewRecoveryCodes replaces one's recovery codes.
+func (c *Client) NewRecoveryCodes(ctx context.Context) (r RecoveryCodes, err error) {
+	return r, c.do(ctx, call{method: http.MethodPost, path: "/me/recovery-codes", out: &r})
+}
+
+// RenameFactor renames one of one's second factors.
+func (c *Client) RenameFactor(ctx context.Context, id, name string) (s Security, err error) {
+	return s, c.do(ctx, call{method: http.MethodPatch, path: path("/me/factors/%s", id), in: map[string]string{"name": name}, out: &s})
+}
+
+// RemoveFactor removes one of one's second factors.
+func (c *Client) RemoveFactor(ctx context.Context, id string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: path("/me/factors/%s", id)})
+}
+
+// EndOtherSessions ends all of one's sessions but this one.
+func (c *Client) EndOtherSessions(ctx context.Context) error {
+	return c.do(ctx, call{method: http.MethodPost, path: "/me/sessions/end-others"})
+}
+
+// ResetFactors removes all second factors of a member.
+func (c *Client) ResetFactors(ctx context.Context, member string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: path("/members/%s/factors", member)})
+}
+
+// Policy returns what the workspace requires of its members.
+func (c *Client) Policy(ctx context.Context) (Policy, error) {
+	return get[Policy](ctx, c, "/workspace/policy", nil)
+}
+
+// SetPolicy changes it.
+func (c *Client) SetPolicy(ctx context.Context, p Policy) (is Policy, err error) {
+	return is, c.do(ctx, call{method: http.MethodPut, path: "/workspace/policy", in: p, out: &is})
 }
 
 // SignOut ends the session or token of the client.

@@ -252,3 +252,36 @@ type Place struct {
 	Role    string `json:"role"`
 	Tenants int64  `json:"tenants"` // that one sees
 }
+
+// Security is what one proves beside a password.
+type Security struct {
+	Factors       []Factor `json:"factors"`
+	RecoveryCodes int64    `json:"recovery_codes"` // that are left
+	RequiredBy    []string `json:"required_by"`    // names of one's workspaces that require a second factor
+}
+
+// Factor is a second factor.
+type Factor struct {
+	ID         string     `json:"id"`
+	Kind       string     `json:"kind"` // totp or passkey
+	Name       string     `json:"name"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsedAt *time.Time `json:"last_used_at"` // nil: never
+}
+
+// NewAuthenticator is a new authenticator app that waits for its first code.
+type NewAuthenticator struct {
+	Secret  string `json:"secret"`  // in base32, for typing
+	Address string `json:"address"` // what a QR code for the app says
+}
+
+// RecoveryCodes are codes for someone who lost their second factors; empty: the
+// earlier ones stay.
+type RecoveryCodes struct {
+	RecoveryCodes []string `json:"recovery_codes"`
+}
+
+// Policy is what a workspace requires of its members.
+type Policy struct {
+	SecondFactor bool `json:"second_factor"`
+}

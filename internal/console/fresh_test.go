@@ -26,6 +26,7 @@ var sensitive = []string{
 	"POST " + op.EnableMember.Route(),
 	"POST " + op.DisableMember.Route(),
 	"POST " + op.RemoveMember.Route(),
+	"POST " + op.ResetFactors.Route(),
 	"POST " + op.PolicyRoute,
 	"POST " + op.AuthenticatorRoute,
 	"POST " + op.AuthenticatorConfirmRoute,

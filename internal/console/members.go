@@ -39,6 +39,7 @@ func (c *Console) serveMembers() {
 		{op.EnableMember, false, c.store.EnableUser},
 		{op.DisableMember, true, c.store.DisableUser},
 		{op.RemoveMember, true, c.store.RemoveMember},
+		{op.ResetFactors, true, c.door.ResetFactors},
 	} {
 		handle := func(v *visit) error {
 			if err := p.do(v.r.Context(), v.actor, v.r.PathValue("member")); err != nil {
@@ -60,6 +61,7 @@ var membersDone = map[string]string{
 	string(op.EnableMember):  "The account was opened.",
 	string(op.DisableMember): "The account was closed.",
 	string(op.RemoveMember):  "The member was removed.",
+	string(op.ResetFactors):  "The member's second factors were removed.",
 }
 
 func (c *Console) members(v *visit) (page, error) { return c.memberList(v, nil) }

@@ -139,6 +139,11 @@ func (d *Door) NewRecoveryCodes(ctx context.Context, a access.Actor) ([]string, 
 	return d.factors.NewRecoveryCodes(ctx, d.db, a)
 }
 
+// ResetFactors removes a member's second factors; see [access.ResetFactors].
+func (d *Door) ResetFactors(ctx context.Context, a access.Actor, member string) error {
+	return access.ResetFactors(ctx, d.db, a, member)
+}
+
 // EndOtherSessions ends all sessions of a but this one.
 func (d *Door) EndOtherSessions(ctx context.Context, a access.Actor) error {
 	return access.EndOtherSessions(ctx, d.db, a)

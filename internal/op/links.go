@@ -131,6 +131,7 @@ const (
 	DisableMember MemberChange = "disable"
 	EnableMember  MemberChange = "enable"
 	ResetMember   MemberChange = "reset-link"
+	ResetFactors  MemberChange = "reset-factors"
 )
 
 // Route is the pattern of the address.
