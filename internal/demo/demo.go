@@ -69,6 +69,7 @@ type Demo struct {
 	listener  net.Listener
 	folder    string
 	temporary bool
+	localhost bool // it is called by that name
 }
 
 // kept is what a demo remembers in its folder, to go on where it was: the
@@ -110,6 +111,8 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	host, _, _ := net.SplitHostPort(cfg.Addr) // it could be listened on
+	d.localhost = host == "localhost"
 	root, err := rootKey(d.file("root.key"))
 	if err != nil {
 		return nil, err
@@ -167,7 +170,13 @@ func doors(users []User) []app.DemoUser {
 func (d *Demo) file(name string) string { return filepath.Join(d.folder, name) }
 
 // url is where browsers reach the server.
-func (d *Demo) url() string { return "http://" + d.listener.Addr().String() }
+func (d *Demo) url() string {
+	_, port, _ := net.SplitHostPort(d.listener.Addr().String()) // a listener has one
+	if d.localhost {                                            // by that name browsers let it have passkeys
+		return "http://localhost:" + port
+	}
+	return "http://" + d.listener.Addr().String()
+}
 
 // Serve answers until ctx ends.
 func (d *Demo) Serve(ctx context.Context) error {

@@ -329,6 +329,12 @@ func (g *gallery) scenes() []scene {
 			b.has("#panel .panel")
 		}},
 		g.at("tokens", "operator", op.TokensPath(ws)),
+		g.at("security", "operator", op.SecurityRoute),
+		{"authenticator", "operator", func(b *tab) {
+			b.open(op.SecurityRoute)
+			b.follow(`form[action="` + op.AuthenticatorRoute + `"] button`)
+		}},
+		g.at("policy", "owner", op.PolicyPath(ws)),
 		{"token-made", "operator", func(b *tab) {
 			b.open(op.TokensPath(ws))
 			b.do(chromedp.SetValue(chromedp.CSS("#name"), "Nightly report"))
