@@ -12,7 +12,7 @@ import (
 type Glance struct {
 	Active     int64 // runs on their way, of the tenants that the reader sees
 	Unread     int64 // notifications of the reader's own
-	Workspaces []access.Place
+	Workspaces []tenancy.Workspace
 }
 
 // Glance returns what the frame of a's pages tells, as of one moment.
@@ -31,7 +31,7 @@ func (s *Store) Glance(ctx context.Context, a access.Actor) (Glance, error) {
 		if g.Unread, err = unread(ctx, tx, scope); err != nil {
 			return Glance{}, err
 		}
-		g.Workspaces, err = access.Workspaces(ctx, tx, a)
+		g.Workspaces, err = access.WorkspaceNames(ctx, tx, a)
 		return g, err
 	})
 }
