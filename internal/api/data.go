@@ -23,7 +23,7 @@ func (s *server) serveData() {
 	}, s.group)
 	serve(s, Route{
 		ID: "list-group-members", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}/members", Object: Tenant, Needs: tenancy.View,
-		Summary: "The members of a directory group, by name",
+		Summary: "The members of a directory group, by id. Those that are groups have their names; q is a part of such a name, or a whole id",
 	}, s.groupMembers)
 	serve(s, Route{
 		ID: "list-inventory", Method: http.MethodGet, Path: "/tenants/{tenant}/inventory", Object: Tenant, Needs: tenancy.View,

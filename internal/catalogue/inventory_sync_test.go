@@ -80,6 +80,25 @@ func TestInventorySyncReadsEveryType(t *testing.T) {
 	}
 }
 
+// Where the tenant has no Intune, the first types that are told so speak for the others.
+func TestInventorySyncAsksOnceForIntune(t *testing.T) {
+	t.Parallel()
+	f := &fake{page: refusing(map[string]error{"/deviceManagement/": noIntune(), "/deviceAppManagement/": noIntune()})}
+	r, err := run(t, op.InventorySync, f, &datatest.Memory{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	intune := slices.DeleteFunc(f.calls, func(call string) bool { return strings.Contains(call, "conditionalAccess") })
+	if len(intune) > 4 {
+		t.Errorf("%d calls to a service that the tenant does not have: %v", len(intune), intune)
+	}
+	for _, it := range r.items {
+		if strings.HasPrefix(it.Key, "device") && (it.Result != op.ItemNotApplicable || it.Reason != op.NotLicensed) {
+			t.Errorf("%s is %s, %s", it.Key, it.Result, it.Reason)
+		}
+	}
+}
+
 func TestInventorySyncReadsChosenTypes(t *testing.T) {
 	t.Parallel()
 	f := &fake{page: collection}

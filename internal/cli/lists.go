@@ -167,6 +167,7 @@ func (a *app) groups() *cobra.Command {
 	members := &cobra.Command{
 		Use:   "members GROUP --tenant TENANT",
 		Short: "The members of a group, by its id",
+		Long:  "The members of a group, by its id. Members that are groups have their names.\n-q finds them by part of the name, and any member by its whole id.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return list(func(cl *client.Client) (client.Page[client.Record], error) {

@@ -287,7 +287,8 @@ func (c *Client) Groups(ctx context.Context, tenant string, f DataFilter) (Page[
 	return get[Page[Record]](ctx, c, path("/tenants/%s/groups", tenant), f.query())
 }
 
-// GroupMembers lists the members of a directory group, by name.
+// GroupMembers lists the members of a directory group, by id. Those that are groups
+// have their names; a query is a part of such a name, or a whole id.
 func (c *Client) GroupMembers(ctx context.Context, tenant, group string, f DataFilter) (Page[Record], error) {
 	return get[Page[Record]](ctx, c, path("/tenants/%s/groups/%s/members", tenant, group), f.query())
 }
