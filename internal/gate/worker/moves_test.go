@@ -81,7 +81,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 				c, rev := s.slot(run.ID), rev
 				spoil(c, &rev)
 				if err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error { return m.do(ctx, tx, c, rev) }); !errors.Is(err, want) {
-					t.Errorf("%s, judged with another %s: %v, want %v", m.name, what, err, want)
+					t.Fatalf("%s, judged with another %s: %v, want %v", m.name, what, err, want)
 				}
 				if after := s.traces(run.ID); after != before {
 					t.Errorf("%s, judged with another %s, changed\n%s\nto\n%s", m.name, what, before, after)
