@@ -143,7 +143,7 @@ func footprint(t *testing.T, d *db.DB, runs []op.RunRef) (rows []string) {
 			`SELECT 'item ' || key || ' ' || result || ' ' || done || ' ' || at FROM run_items WHERE run_id = $1 ORDER BY key`,
 			`SELECT 'event ' || seq || ' ' || kind || ' ' || text || ' ' || at FROM run_events WHERE run_id = $1 AND kind <> 'late' ORDER BY seq`,
 			`SELECT 'notification ' || id || ' ' || created_at FROM notifications WHERE run_id = $1`,
-			`SELECT 'dataset ' || connection_id || name || ' ' || generation || ' ' || next || ' ' || row_count || ' ' || delta FROM datasets WHERE run_id = $1 ORDER BY 1`,
+			`SELECT 'dataset ' || connection_id || name || ' ' || generation || ' ' || staged || ' ' || row_count || ' ' || delta FROM datasets WHERE run_id = $1 ORDER BY 1`,
 			`SELECT 'audit ' || seq || ' ' || action || ' ' || data FROM audit_log WHERE object = $1 ORDER BY seq`,
 			`SELECT 'report ' || verdict || ' ' || checks || at FROM verification_reports WHERE run_id = $1`,
 			`SELECT 'connection ' || c.id || ' rev ' || c.rev || ' ' || c.verification || c.consent || c.permissions FROM connections c JOIN runs r ON r.connection_id = c.id WHERE r.id = $1`,
