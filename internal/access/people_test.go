@@ -145,6 +145,11 @@ func TestDeadLinks(t *testing.T) {
 				h.exec(`UPDATE members SET role = 'operator' WHERE user_id = $1`, tom.ID())
 				return link
 			},
+			"its maker manages nobody any more": func(string) string {
+				link := h.invite(tom, "new@lattice.example", viewer) // which an operator has, too
+				h.exec(`UPDATE members SET role = 'operator' WHERE user_id = $1`, tom.ID())
+				return link
+			},
 			"its maker has less": func(link string) string {
 				h.exec(`UPDATE members SET denied = '["runs.release"]' WHERE user_id = $1`, tom.ID())
 				return link
@@ -425,6 +430,10 @@ func TestReset(t *testing.T) {
 				return link
 			},
 			"its maker is removed": func(link string) string { h.exec(`DELETE FROM members WHERE user_id = $1`, tom.ID()); return link },
+			"its maker manages nobody any more": func(link string) string {
+				h.exec(`UPDATE members SET role = 'operator' WHERE user_id = $1`, tom.ID()) // who may do all that she may
+				return link
+			},
 			"she has more than its maker": func(link string) string {
 				h.exec(`UPDATE members SET denied = '["inventory.sync"]' WHERE user_id = $1`, tom.ID())
 				return link

@@ -36,7 +36,7 @@ func (c *Console) settingsPage(v *visit, refusal *httpx.Problem) (page, error) {
 	}
 	frame.Title = "Settings of " + t.Name
 	frame.Crumbs = v.crumbs(v.tenantLink())
-	frame.Lead = "What Interlock knows of " + t.Name + " itself."
+	frame.Lead = "Tenant details."
 	frame.Tabs = view.TenantTabs(v.workspace(), t, "Settings")
 	done := settingsDone[v.r.URL.Query().Get(done)]
 	return page{frame: frame, body: view.TenantSettings(v.workspace(), t, v.may(tenancy.ManageTenants), done, refusal)}, nil

@@ -220,6 +220,7 @@ func (g *gallery) breaks(t *testing.T, statement string) {
 // scenes are in an order in which each finds what those before it left.
 func (g *gallery) scenes() []scene {
 	ws, slug := workspace, g.kestrel.Slug
+	var invitation string
 	tenant, connection := surfaces[0], surfaces[1]
 	juniper := g.place(g.t, "juniper")
 	bright := g.place(g.t, "bright-quay")
@@ -341,11 +342,30 @@ func (g *gallery) scenes() []scene {
 			b.follow("main form:has(#name) button[type=submit]")
 			b.says("h2", "Nightly report")
 		}},
+		{"invite", "owner", func(b *tab) {
+			b.open(op.InvitationsPath(ws))
+			b.click("#all_tenants-false")
+			b.do(chromedp.SetValue(chromedp.CSS("#tenant_query"), "al"))
+			b.follow("button[name=find]")
+			b.has("#tenants-alder-street")
+			b.click("main form details summary")
+		}},
+		{"invited", "owner", func(b *tab) {
+			b.open(op.InvitationsPath(ws))
+			b.do(chromedp.SetValue(chromedp.CSS("#email"), "kim.vale@lattice.example"))
+			b.follow("main form button.btn--go")
+			b.has("#link")
+			invitation = eval[string](b, `document.querySelector("#link").value`)
+		}},
+		{"invitation", "", func(b *tab) { b.do(chromedp.Navigate(invitation)) }},
+		g.at("invitation-dead", "", op.InvitationPath("ili_x")),
 		g.at("members", "owner", op.MembersPath(ws)),
 		{"member", "owner", func(b *tab) {
 			b.open(op.MembersPath(ws))
-			b.follow(`tbody a[href*="/members/"]`)
+			b.follow(`#members a[href*="/members/"]`)
+			b.click("main details.card summary")
 		}},
+		g.at("account", "operator", op.AccountRoute),
 		g.at("settings", "owner", op.TenantSettingsPath(ws, "alder-street")),
 		g.at("error-403", "viewer", op.EditConnection.Path(ws, slug, "primary")),
 		g.at("error-404", "operator", op.TenantPath(ws, "nobody")),

@@ -166,7 +166,7 @@ func TenantSettings(workspace string, t tenancy.Tenant, manages bool, done strin
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = Fact("Looked after by").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Fact("Owner").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -253,12 +253,12 @@ func TenantSettings(workspace string, t tenancy.Tenant, manages bool, done strin
 			return templ_7745c5c3_Err
 		}
 		if t.Status == tenancy.TenantArchived {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<div class=\"card__head\"><h2 id=\"ar\">Bring back</h2><p>It is read only now. Operations can start again once it is back.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<div class=\"card__head\"><h2 id=\"ar\">Bring back</h2><p>The tenant is read-only. Operations can start again once you bring it back.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<div class=\"card__head\"><h2 id=\"ar\">Archive</h2><p>It becomes read only: what was read stays, and nothing starts on it.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<div class=\"card__head\"><h2 id=\"ar\">Archive</h2><p>The tenant becomes read-only. Data is kept; nothing can start.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -279,7 +279,7 @@ func TenantSettings(workspace string, t tenancy.Tenant, manages bool, done strin
 				return templ_7745c5c3_Err
 			}
 		default:
-			templ_7745c5c3_Err = Sure(op.TenantArchivePath(workspace, t.Slug), "Archive", "It waits until no run is on its way. You can bring it back at any time.", t.Name).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Sure(op.TenantArchivePath(workspace, t.Slug), "Archive", "You can archive once no run is active. You can bring it back at any time.", t.Name).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
