@@ -96,13 +96,19 @@ func TestGroupsSyncKeepsTheRest(t *testing.T) {
 		groups, members            int64 // unreadable ones
 	}{
 		{"no group", `null|7|` + d, "d Delta:", "groups/1 failed object_malformed\ngroups/2 failed object_malformed", 2, 0},
-		{"no id", `{"displayName":"x"}|{"id":7}|{"id":"a\u0000b"}|{"@removed":{"reason":"deleted"}}|` + d, "d Delta:",
-			"groups/1 failed object_without_id\ngroups/2 failed object_without_id\ngroups/3 failed object_without_id\ngroups/4 failed object_without_id", 4, 0},
-		{"no name", `{"id":"e","description":"x"}|{"id":"f","displayName":7}|{"id":"g"}|` + d, "d Delta:\ne :\nf :\ng :",
-			"groups/1 done object_without_name\ngroups/2 done object_without_name", 0, 0},
+		{
+			"no id", `{"displayName":"x"}|{"id":7}|{"id":"a\u0000b"}|{"@removed":{"reason":"deleted"}}|` + d, "d Delta:",
+			"groups/1 failed object_without_id\ngroups/2 failed object_without_id\ngroups/3 failed object_without_id\ngroups/4 failed object_without_id", 4, 0,
+		},
+		{
+			"no name", `{"id":"e","description":"x"}|{"id":"f","displayName":7}|{"id":"g"}|` + d, "d Delta:\ne :\nf :\ng :",
+			"groups/1 done object_without_name\ngroups/2 done object_without_name", 0, 0,
+		},
 		{"twice is no fault of a round", d + "|" + d, "d Delta:", "", 0, 0},
-		{"members", `{"id":"d","displayName":"Delta","members@delta":[{"id":"1"},{},null,{"id":7},7,{"id":"2","@odata.type":7},{"id":"3"}]}`, "d Delta: 1 2 3",
-			"members/1 failed object_without_id\nmembers/2 failed object_malformed\nmembers/3 failed object_without_id\nmembers/4 failed object_malformed", 0, 4},
+		{
+			"members", `{"id":"d","displayName":"Delta","members@delta":[{"id":"1"},{},null,{"id":7},7,{"id":"2","@odata.type":7},{"id":"3"}]}`, "d Delta: 1 2 3",
+			"members/1 failed object_without_id\nmembers/2 failed object_malformed\nmembers/3 failed object_without_id\nmembers/4 failed object_malformed", 0, 4,
+		},
 		{"members that are no list", `{"id":"d","displayName":"Delta","members@delta":{}}`, "d Delta:", "members/1 failed object_malformed", 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // bulkSizes are how many rows one statement writes, the largest first. There are
 // few, because each is a text of its own that a connection keeps prepared, and
 // they are small: SQLite's driver looks up the name of each argument among all of
-// them, so that 500 rows in one statement cost twice as much as in five.
+// them, so that 500 rows in one statement cost half as much again as in five.
 var bulkSizes = []int{100, 20, 4, 1}
 
 // sizesOf cuts n rows into statements of the sizes that there are.

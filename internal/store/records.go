@@ -51,7 +51,8 @@ type Record struct {
 // The caller holds the run's fence in each of these transactions, and keeps them
 // short: at most one of [Batches] in each.
 
-// Limits of one transaction that writes rows. Measured: 500 rows take 5 to 20 ms.
+// Limits of one transaction that writes rows. BenchmarkMembers, on a busy machine:
+// 500 rows take 3 ms on SQLite and 7 ms on PostgreSQL in the median.
 const (
 	batchRows  = 500
 	batchBytes = 1 << 20
