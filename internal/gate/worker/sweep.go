@@ -3,6 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -18,42 +21,86 @@ const (
 )
 
 // A sweep deletes records that are older than they have to be kept, the oldest
-// first. Its statement starts at the oldest end of an index, so that a round
-// with nothing to delete reads next to nothing.
+// first. It finds a few at the oldest end of an index, so that a round with
+// nothing to delete reads next to nothing, and deletes them by their ids: a DELETE
+// that has the search inside of it makes PostgreSQL read whole tables.
 type sweep struct {
 	what string
 	keep time.Duration
-	// sql deletes at most $1 rows that are older than the time $2, in
+	// find returns at most $1 ids of what is older than the time $2, in
 	// microseconds. byID: $3 is the smallest id that was made at that time, for
 	// tables whose rows are found by an id that sorts by time.
-	sql  string
-	byID bool
+	find   string
+	byID   bool
+	remove []string // statements that a list of the ids completes
 }
 
-// sweeps run in this order: a run goes when nothing points at it any more.
 var sweeps = []sweep{
-	{"idempotency keys", keepKeys, `DELETE FROM idempotency_keys WHERE (workspace_id, actor_id, key) IN (
-		SELECT k.workspace_id, k.actor_id, k.key FROM idempotency_keys k LEFT JOIN runs r ON r.id = k.run_id
-		WHERE k.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY k.run_id LIMIT $1)`, true},
-	{"refusals", keepRefusals, `DELETE FROM start_attempts WHERE id IN (
-		SELECT a.id FROM start_attempts a WHERE a.run_id IS NULL AND a.last_at < $2 ORDER BY a.last_at LIMIT $1)`, false},
-	{"results of old runs", keepRuns, `DELETE FROM run_items WHERE (run_id, key) IN (
-		SELECT i.run_id, i.key FROM run_items i LEFT JOIN runs r ON r.id = i.run_id
-		WHERE i.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY i.run_id, i.key LIMIT $1)`, true},
-	{"timelines of old runs", keepRuns, `DELETE FROM run_events WHERE (run_id, seq) IN (
-		SELECT e.run_id, e.seq FROM run_events e LEFT JOIN runs r ON r.id = e.run_id
-		WHERE e.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY e.run_id, e.seq LIMIT $1)`, true},
-	{"attempts of old runs", keepRuns, `DELETE FROM start_attempts WHERE id IN (
-		SELECT a.id FROM start_attempts a LEFT JOIN runs r ON r.id = a.run_id
-		WHERE a.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY a.run_id, a.id LIMIT $1)`, true},
-	{"notifications of old runs", keepRuns, `DELETE FROM notifications WHERE id IN (
-		SELECT n.id FROM notifications n LEFT JOIN runs r ON r.id = n.run_id
-		WHERE n.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY n.run_id LIMIT $1)`, true},
-	{"old runs", keepRuns, `DELETE FROM runs WHERE id IN (
-		SELECT r.id FROM runs r WHERE r.id < $3 AND r.ended_at < $2
-		AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run_id = r.id)
-		AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = r.id)
-		AND NOT EXISTS (SELECT 1 FROM start_attempts a WHERE a.run_id = r.id) ORDER BY r.id LIMIT $1)`, true},
+	{"idempotency keys", keepKeys, `SELECT k.run_id FROM idempotency_keys k LEFT JOIN runs r ON r.id = k.run_id
+		WHERE k.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY k.run_id LIMIT $1`, true,
+		[]string{`DELETE FROM idempotency_keys WHERE run_id IN `}},
+	{"refusals", keepRefusals, `SELECT a.id FROM start_attempts a WHERE a.run_id IS NULL AND a.last_at < $2 ORDER BY a.last_at LIMIT $1`, false,
+		[]string{`DELETE FROM start_attempts WHERE id IN `}},
+	{"runs", keepRuns, `SELECT r.id FROM runs r WHERE r.id < $3 AND r.ended_at < $2 ORDER BY r.id LIMIT $1`, true, []string{
+		`DELETE FROM run_items WHERE run_id IN `, `DELETE FROM run_events WHERE run_id IN `, `DELETE FROM start_attempts WHERE run_id IN `,
+		`DELETE FROM notifications WHERE run_id IN `, `DELETE FROM runs WHERE id IN `,
+	}},
+}
+
+// batch deletes at most limit of the records, each with what belongs to it, and
+// returns how many.
+func (s sweep) batch(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
+	var now int64
+	if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
+		return 0, err
+	}
+	before := db.Time(now).Add(-s.keep)
+	args := []any{limit, db.Micros(before)}
+	if s.byID {
+		args = append(args, access.FirstID(before))
+	}
+	ids, err := s.ids(ctx, tx, args)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	list, values := inList(ids)
+	for _, sql := range s.remove {
+		if _, err := tx.Exec(ctx, sql+list, values...); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(ids)), nil
+}
+
+func (s sweep) ids(ctx context.Context, tx db.Tx, args []any) (ids []string, err error) {
+	rows, err := tx.Query(ctx, s.find, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// inList is a list of ids in brackets. The last is repeated until there are a power
+// of two, so that there are few texts to prepare.
+func inList(ids []string) (text string, values []any) {
+	var b strings.Builder
+	for i := range 1 << bits.Len(uint(len(ids)-1)) {
+		sep := ", $"
+		if i == 0 {
+			sep = "($"
+		}
+		b.WriteString(sep + strconv.Itoa(i+1))
+		values = append(values, ids[min(i, len(ids)-1)])
+	}
+	return b.String() + ")", values
 }
 
 // When old records are looked for. The first time comes soon, so that a server
@@ -86,18 +133,7 @@ func (w *Worker) keepRecords(ctx context.Context) {
 // sweep deletes everything that is older than it has to be kept.
 func (w *Worker) sweep(ctx context.Context) error {
 	for _, s := range sweeps {
-		err := w.inBatches(ctx, func(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
-			var now int64
-			if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
-				return 0, err
-			}
-			before := db.Time(now).Add(-s.keep)
-			args := []any{limit, db.Micros(before)}
-			if s.byID {
-				args = append(args, access.FirstID(before))
-			}
-			return tx.Exec(ctx, s.sql, args...)
-		})
+		err := w.inBatches(ctx, s.batch)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.what, err)
 		}
@@ -118,9 +154,9 @@ func (w *Worker) sweep(ctx context.Context) error {
 // A batch is as large as fits in batchTime on this machine: SQLite's one writer
 // serves nobody else meanwhile.
 const (
-	batchTime            = 20 * time.Millisecond
-	minBatch, firstBatch = 10, 100
-	maxBatch             = 2000
+	batchTime            = 10 * time.Millisecond
+	minBatch, firstBatch = 1, 10
+	maxBatch             = 1024
 )
 
 // inBatches deletes in small transactions until one finds fewer rows than it
