@@ -1,7 +1,15 @@
 package httpx
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
 )
@@ -81,3 +89,89 @@ func TestFeedForgets(t *testing.T) {
 }
 
 func changeOf(workspace string) op.Change { return op.Change{Workspace: workspace} }
+
+// shelf is where processes lay what they tell each other.
+type shelf struct {
+	mu   sync.Mutex
+	laid []op.Change
+	news []op.Change
+	fail bool
+}
+
+func (s *shelf) Tell(_ context.Context, changes []op.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.laid = append(s.laid, changes...)
+	return nil
+}
+
+func (s *shelf) Hear(context.Context) ([]op.Change, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail {
+		return nil, errors.New("no answer")
+	}
+	news := s.news
+	s.news = nil
+	return news, nil
+}
+
+// TestFeedAcrossProcesses: what this process changes the others are told, each thing
+// once a second at most and in bulk by workspace; what they tell wakes watchers here
+// and is not told again. Nobody is asked while nobody watches.
+func TestFeedAcrossProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		f := NewFeed(s, slog.New(slog.DiscardHandler))
+		take := func() (laid []op.Change) {
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			laid, s.laid = s.laid, nil
+			return laid
+		}
+		run := op.Change{Workspace: "w", Tenant: "t", Run: "r"}
+		f.Changed(run)
+		if got := take(); !slices.Equal(got, []op.Change{run}) {
+			t.Errorf("the others are told %v", got)
+		}
+		for i := range 2 * maxUntold {
+			f.Changed(op.Change{Workspace: "w", Run: strconv.Itoa(i)})
+			f.Changed(run)
+		}
+		if got := take(); len(got) != 0 {
+			t.Errorf("within a second they are told %d more", len(got))
+		}
+		time.Sleep(exchangeEvery)
+		if got := take(); !slices.Equal(got, []op.Change{{Workspace: "w"}}) {
+			t.Errorf("of many changes they are told %v", got)
+		}
+
+		changed, stop := f.Watch(op.Change{Workspace: "w", Run: "r"})
+		s.mu.Lock()
+		s.fail = true // a database that can't be asked for a while
+		s.mu.Unlock()
+		time.Sleep(3 * exchangeEvery)
+		s.mu.Lock()
+		s.fail, s.news = false, []op.Change{{Workspace: "w", Run: "other"}, run}
+		s.mu.Unlock()
+		time.Sleep(2 * exchangeEvery)
+		synctest.Wait()
+		if n := drain(changed); n != 1 {
+			t.Errorf("the watcher is woken %d times", n)
+		}
+		if got := take(); len(got) != 0 {
+			t.Errorf("what was heard is told again: %v", got)
+		}
+		stop()
+		time.Sleep(2 * exchangeEvery)
+		s.mu.Lock()
+		s.news = []op.Change{run}
+		s.mu.Unlock()
+		time.Sleep(2 * exchangeEvery)
+		synctest.Wait()
+		if len(s.news) != 1 {
+			t.Error("the others are asked while nobody watches")
+		}
+	})
+}
