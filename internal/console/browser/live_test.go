@@ -204,7 +204,7 @@ func TestBrowserManyTabs(t *testing.T) {
 	b := s.visit(t)
 	b.url = w.url
 	b.as("operator")
-	b.open(op.TenantsPath(workspace))
+	b.open(op.OperationsPath(workspace))
 	b.live()
 	for range 6 { // each comes in front of the one before
 		next := newTab(t, s, inBackground(b))
@@ -226,6 +226,14 @@ func TestBrowserManyTabs(t *testing.T) {
 	if n := w.streams(); n != 1 {
 		t.Errorf("two windows hold %d streams", n)
 	}
+
+	// The first tab has rested, and catches up when it is shown again.
+	if strings.Contains(b.text("table"), run.Code) {
+		t.Error("a hidden page is kept up to date")
+	}
+	call(b, page.BringToFront, page.BringToFrontParams{})
+	b.says("table", run.Code)
+	b.same()
 }
 
 // inBackground is a further tab of the same window.
