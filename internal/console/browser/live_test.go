@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -231,7 +232,7 @@ func TestBrowserManyTabs(t *testing.T) {
 	if strings.Contains(b.text("table"), run.Code) {
 		t.Error("a hidden page is kept up to date")
 	}
-	call(b, page.BringToFront, page.BringToFrontParams{})
+	call(b, page.BringToFront, cdp.Empty{})
 	b.says("table", run.Code)
 	b.same()
 }
