@@ -98,9 +98,6 @@ func (v *visit) stream(build func(*visit) (page, error)) error {
 	defer s.holder.Release()
 	defer s.drop()
 
-	// Watched before the first look, so that nothing falls between.
-	around, stop := c.feed.Watch(op.Change{Workspace: v.actor.WorkspaceID()})
-	defer stop()
 	if err := s.admit(ctx); err != nil {
 		return err
 	}
@@ -109,8 +106,13 @@ func (v *visit) stream(build func(*visit) (page, error)) error {
 	}
 	about := s.page.about
 	about.Workspace = v.actor.WorkspaceID()
-	inside, stop := c.feed.Watch(about)
+	changed, inside, stop := c.feed.WatchAround(about)
 	defer stop()
+	// Only the look says what there is to watch. What changed meanwhile is looked at
+	// now; if nothing did, this is the same look.
+	if err := s.look(ctx, time.Time{}); err != nil {
+		return err
+	}
 	s.status = s.page.status
 	if s.out, err = httpx.OpenStream(v.w); err != nil {
 		return nil // the reader is gone
@@ -131,19 +133,23 @@ func (v *visit) stream(build func(*visit) (page, error)) error {
 		case <-ctx.Done():
 			return nil
 		case <-pulse.C:
-			err = s.out.Beat()
+			if s.out.Beat() != nil {
+				return nil // the reader is gone
+			}
 		case <-beat.C:
 			err = s.sign(ctx)
 		case <-s.holder.Changed():
 			err = s.wake(ctx, onlyReader)
-		case <-around:
-			err = s.wake(ctx, onlyFrame)
-		case <-inside:
-			if again = c.freshest; !s.settled(ctx) {
+		case <-changed:
+			if !s.settled(ctx) {
 				return nil
 			}
-			refresh.Reset(again)
-			err = s.wake(ctx, everything)
+			what := onlyFrame
+			if inside() {
+				what, again = everything, c.freshest
+				refresh.Reset(again)
+			}
+			err = s.wake(ctx, what)
 		case <-refresh.C: // words such as "2 minutes ago" grow old, the more slowly the older they are
 			again = min(2*again, c.refresh)
 			refresh.Reset(again)
@@ -182,7 +188,7 @@ type streaming struct {
 	unread  int64
 	inbox   string // the standing's, when unread was read
 	ended   string // the run whose end was read by then
-	greeted bool   // unread was read once
+	greeted bool   // the reader was told of it once
 
 	seen   map[string]string // by id of the part: how it looked
 	status string

@@ -50,8 +50,10 @@ const maxUntold = 64
 func NewFeed(others Others, log *slog.Logger) *Feed { return &Feed{others: others, log: log} }
 
 type watcher struct {
-	of op.Change
-	c  chan struct{}
+	of     op.Change
+	around bool // it is woken for the whole workspace
+	inside atomic.Bool
+	c      chan struct{}
 }
 
 // Changed wakes whoever watches what changed. It comes after the commit.
@@ -80,7 +82,11 @@ func (f *Feed) wake(c op.Change) {
 			continue
 		}
 		for w := range watchers {
-			if overlap(c.Tenant, w.of.Tenant) && overlap(c.Run, w.of.Run) {
+			is := overlap(c.Tenant, w.of.Tenant) && overlap(c.Run, w.of.Run)
+			if is {
+				w.inside.Store(true) // before it is woken, which looks
+			}
+			if is || w.around {
 				w.wake()
 			}
 		}
@@ -159,7 +165,19 @@ func (f *Feed) Count() uint64 { return f.count.Load() }
 // function that ends the watch. of names a workspace, and a tenant or a run of it
 // or neither.
 func (f *Feed) Watch(of op.Change) (changed <-chan struct{}, stop func()) {
-	w := &watcher{of, make(chan struct{}, 1)}
+	w := &watcher{of: of, c: make(chan struct{}, 1)}
+	return w.c, f.add(w)
+}
+
+// WatchAround is Watch for who is woken by everything in the workspace. inside
+// reports whether something changed in of since it last did.
+func (f *Feed) WatchAround(of op.Change) (changed <-chan struct{}, inside func() bool, stop func()) {
+	w := &watcher{of: of, around: true, c: make(chan struct{}, 1)}
+	return w.c, func() bool { return w.inside.Swap(false) }, f.add(w)
+}
+
+func (f *Feed) add(w *watcher) (stop func()) {
+	of := w.of
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.watchers == nil {
@@ -173,7 +191,7 @@ func (f *Feed) Watch(of op.Change) (changed <-chan struct{}, stop func()) {
 		f.hearing = true
 		go f.hear()
 	}
-	return w.c, func() {
+	return func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.watchers[of.Workspace], w)

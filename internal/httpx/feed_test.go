@@ -72,6 +72,28 @@ func drain(c <-chan struct{}) (n int) {
 	}
 }
 
+// TestFeedAround: who watches around what they show learns whether it was inside.
+func TestFeedAround(t *testing.T) {
+	var f Feed
+	changed, inside, stop := f.WatchAround(op.Change{Workspace: "w", Tenant: "t"})
+	defer stop()
+	for _, c := range []struct {
+		change op.Change
+		wakes  int
+		inside bool
+	}{
+		{op.Change{Workspace: "w", Tenant: "t", Run: "r"}, 1, true},
+		{op.Change{Workspace: "w", Tenant: "t2"}, 1, false},
+		{op.Change{Workspace: "w"}, 1, true},
+		{op.Change{Workspace: "w2"}, 0, false},
+	} {
+		f.Changed(c.change)
+		if n, is := drain(changed), inside(); n != c.wakes || is != c.inside {
+			t.Errorf("%v wakes %d times, inside: %v", c.change, n, is)
+		}
+	}
+}
+
 // TestFeedForgets: an ended watch is neither woken nor kept.
 func TestFeedForgets(t *testing.T) {
 	var f Feed
