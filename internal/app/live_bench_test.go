@@ -19,19 +19,19 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 )
 
-// How BenchmarkIdlePages measures. Within the first minute and a half an open page
-// still looks for words that grow old, less and less often.
+// How BenchmarkIdlePages measures. Within the first minutes an open page still looks
+// for words that grow old, less and less often.
 var (
 	pagesFlag = flag.Int("pages", 200, "pages that are open")
-	warmFlag  = flag.Duration("warm", 90*time.Second, "how long they are open before it is measured")
-	restFlag  = flag.Duration("rest", time.Minute, "how long it is measured")
+	warmFlag  = flag.Duration("warm", 3*time.Minute, "how long they are open before it is measured")
+	restFlag  = flag.Duration("rest", 2*time.Minute, "how long it is measured")
 )
 
 // BenchmarkIdlePages measures what open pages cost while nothing happens, in
 // percent of a core: of this process, with the readers of the streams in it, and
 // of PostgreSQL. By hand:
 //
-//	go test ./internal/app -run - -bench IdlePages -benchtime 1x -runs 100000
+//	go test ./internal/app -run - -bench IdlePages -benchtime 1x -timeout 1h
 func BenchmarkIdlePages(b *testing.B) {
 	for _, engine := range dbtest.Engines() {
 		for _, kind := range []struct {

@@ -72,7 +72,7 @@ func New(d Deps) *Console {
 	c := &Console{
 		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, demo: d.Demo, mux: http.NewServeMux(), starts: d.Budgets.Starts,
 		streams: d.Budgets.Streams, holders: d.Holders,
-		pulse: 2 * time.Second, beat: 15 * time.Second, settle: 500 * time.Millisecond, freshest: 5 * time.Second, refresh: time.Minute,
+		pulse: 2 * time.Second, beat: 15 * time.Second, settle: 500 * time.Millisecond, freshest: 5 * time.Second, refresh: 2 * time.Minute,
 	}
 	if c.feed == nil {
 		c.feed = &httpx.Feed{}

@@ -230,6 +230,21 @@ func TestStreamEnds(t *testing.T) {
 	})
 }
 
+// TestStreamEndsAtOnce: what a request to this server takes away ends streams
+// without a wait for the next look at everyone's rights.
+func TestStreamEndsAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		idle(w).console.holders.Every(time.Hour)
+		one, other := w.browser(w.Operator), w.browser(w.Operator)
+		gone, stays := one.stream("/w/lattice/tenants?live=1"), other.stream("/w/lattice/tenants?live=1")
+		gone.next()
+		stays.next()
+		one.press(one.get("/w/lattice/tenants"), "form[action='/sign-out']")
+		gone.ends()
+		stays.next() // a sign of life: it goes on
+	})
+}
+
 // TestStreamIsNotLedElsewhere: a stream that comes back from a page of another
 // session or workspace is refused, where a person would be led on.
 func TestStreamIsNotLedElsewhere(t *testing.T) {
