@@ -852,8 +852,8 @@ var problems = map[Problem]text{
 	},
 	ProblemUnreachable: {
 		title: "The server can't be reached",
-		why:   "Interlock gave no answer. Nothing was sent.",
-		next:  "Check your network, then try again.",
+		why:   "Interlock gave no answer.",
+		next:  "Check your network, then try again. A start that arrived after all is not repeated.",
 	},
 }
 

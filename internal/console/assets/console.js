@@ -62,7 +62,7 @@
   }
 
   // A press while the server gives no answer is told of where it was made, in place
-  // of the browser's own page. Nothing was sent then.
+  // of the browser's own page.
   const answers = async () => {
     try {
       return (await fetch('/healthz', { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(3_000) })).ok;
