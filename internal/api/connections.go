@@ -68,6 +68,7 @@ type ConnectionDetail struct {
 	store.ConnectionView
 	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
 	Notes    []string  `json:"notes,omitempty" doc:"What was done to pasted values before they were saved, such as that spaces around them were removed."`
+	Age
 }
 
 // noting adds to an answer what was done to what was pasted.
@@ -96,8 +97,21 @@ func pasted(ids ...*string) (what []op.Tidied) {
 	return what
 }
 
+// Age is how old what is known of a connection is.
+type Age struct {
+	CheckedAt    *time.Time `json:"checked_at" doc:"When a sign-in or a verification last confirmed what is known; null: never."`
+	ChangedSince bool       `json:"not_verified_since_change" doc:"The credential, the application, the directory or the cloud were changed since."`
+}
+
+func ageOf(c *tenancy.Connection) Age {
+	if c == nil {
+		return Age{}
+	}
+	return Age{c.CheckedAt(), c.ChangedSince()}
+}
+
 func (v *visit) connectionDetail(c store.ConnectionView) ConnectionDetail {
-	return ConnectionDetail{ConnectionView: c, Blockers: v.blockers(c.Tenant, &c.Connection, c.Causes)}
+	return ConnectionDetail{ConnectionView: c, Blockers: v.blockers(c.Tenant, &c.Connection, c.Causes), Age: ageOf(&c.Connection)}
 }
 
 func (s *server) connections(ctx context.Context, in *struct {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -157,19 +158,40 @@ type Verification struct {
 type Check struct {
 	Key    string    `json:"key"`
 	Name   string    `json:"name"`
-	Result string    `json:"result" enum:"ok,failed,inconclusive,not_reached"`
+	Result string    `json:"result" enum:"ok,failed,inconclusive,not_reached,not_applicable"`
 	Reason op.Reason `json:"reason,omitempty"`
-	Detail string    `json:"detail"`
+	Detail string    `json:"detail" doc:"What was found, or why it failed, in words."`
+	Next   string    `json:"next,omitempty" doc:"What to do about it."`
+
+	Evidence *op.Evidence `json:"evidence,omitempty" doc:"What the provider answered."`
 }
 
 func (s *server) verification(ctx context.Context, in *Through) (*one[Verification], error) {
-	r, err := s.store.Verification(ctx, at(ctx).tenant, in.Connection)
+	v := at(ctx)
+	r, err := s.store.Verification(ctx, v.tenant, in.Connection)
 	if err != nil {
 		return nil, err
 	}
 	out := Verification{Connection: r.Connection, Verdict: r.Verdict, Reason: r.Reason, Checks: []Check{}, At: r.At, Run: r.Run}
-	if err := json.Unmarshal(r.Checks, &out.Checks); err != nil {
+	var checks []catalogue.Check
+	if err := json.Unmarshal(r.Checks, &checks); err != nil {
 		return nil, err
+	}
+	t := v.tenant.Tenant
+	facts := op.Facts{
+		Workspace: v.actor.WorkspaceSlug(), Tenant: op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, Operation: op.ConnectionVerify,
+		Target: &r.Connection, At: r.At, MayMend: v.mayMend(), Reader: v.actor.ID(),
+	}
+	for _, k := range checks {
+		check := Check{Key: k.Key, Name: k.Name, Result: string(k.Result), Reason: k.Reason, Detail: k.Detail, Evidence: k.Evidence}
+		if k.Reason != "" {
+			found := op.Found(facts, op.Cause{Code: k.Reason, Args: k.Args})
+			check.Detail = found.Detail
+			if k.Result == catalogue.CheckFailed {
+				check.Next = found.Fix.Behind(found.Next)
+			}
+		}
+		out.Checks = append(out.Checks, check)
 	}
 	return &one[Verification]{Body: out}, nil
 }

@@ -42,6 +42,7 @@ type TenantID struct {
 type TenantDetail struct {
 	store.TenantView
 	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
+	Age                // of its default connection
 }
 
 // Blocker is one thing that is in the way of work on a connection.
@@ -116,7 +117,7 @@ func (s *server) tenant(ctx context.Context, _ *TenantID) (*one[TenantDetail], e
 }
 
 func (v *visit) tenantDetail(t store.TenantView) TenantDetail {
-	return TenantDetail{TenantView: t, Blockers: v.blockers(op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, t.Default, t.Causes)}
+	return TenantDetail{TenantView: t, Blockers: v.blockers(op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, t.Default, t.Causes), Age: ageOf(t.Default)}
 }
 
 // blockers puts causes into the words that a start would be answered with.

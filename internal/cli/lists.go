@@ -3,10 +3,12 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 func (a *app) operations() *cobra.Command {
@@ -52,13 +54,13 @@ func (a *app) tenants() *cobra.Command {
 			if err != nil || a.json() {
 				return err
 			}
-			t := a.table("TENANT", "NAME", "READINESS", "IN THE WAY", "ACTIVE RUN")
+			t := a.table("TENANT", "NAME", "READINESS", "CHECKED", "IN THE WAY", "ACTIVE RUN")
 			for _, n := range tenants.Items {
 				active := ""
 				if n.Active != nil {
 					active = n.Active.Code + " " + n.Active.Operation.Name()
 				}
-				t.row(n.Slug, n.Name, n.Readiness, inTheWay(n.Blockers), active)
+				t.row(n.Slug, n.Name, n.Readiness, age(n.CheckedAt, n.ChangedSince), inTheWay(n.Blockers), active)
 			}
 			a.more(tenants.Next)
 			return t.print()
@@ -70,6 +72,9 @@ func (a *app) tenants() *cobra.Command {
 	pagingFlags(c, &f.Paging)
 	return c
 }
+
+// age tells how old what is known of a connection is.
+func age(checked *time.Time, changed bool) string { return op.Age(checked, changed, time.Now()) }
 
 func inTheWay(blockers []client.Blocker) string {
 	return strings.Join(each(blockers, func(b client.Blocker) string { return b.Title }), ", ")
@@ -94,7 +99,7 @@ func (a *app) connections() *cobra.Command {
 			if err != nil || a.json() {
 				return err
 			}
-			t := a.table("CONNECTION", "NAME", "DEFAULT", "READINESS", "IN THE WAY", "HELD BY")
+			t := a.table("CONNECTION", "NAME", "DEFAULT", "READINESS", "CHECKED", "IN THE WAY", "HELD BY")
 			for _, n := range connections.Items {
 				standard, held := "", ""
 				if n.Default {
@@ -103,7 +108,7 @@ func (a *app) connections() *cobra.Command {
 				if n.Active != nil {
 					held = n.Active.Code + " " + n.Active.Operation.Name()
 				}
-				t.row(n.Slug, n.Provider+" · "+n.Name, standard, n.Readiness, inTheWay(n.Blockers), held)
+				t.row(n.Slug, n.Provider+" · "+n.Name, standard, n.Readiness, age(n.CheckedAt, n.ChangedSince), inTheWay(n.Blockers), held)
 			}
 			a.more(connections.Next)
 			return t.print()
@@ -230,10 +235,12 @@ func (a *app) inventory() *cobra.Command {
 
 func (a *app) verification() *cobra.Command {
 	var tenant, connection string
+	var details bool
 	c := &cobra.Command{
-		Use:   "verification --tenant TENANT",
-		Short: "What the last verification of a connection found",
-		Args:  cobra.NoArgs,
+		Use:     "verification --tenant TENANT",
+		Short:   "What the last verification of a connection found",
+		Example: "  interlock verification --tenant kestrel\n  interlock verification --tenant kestrel --details",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need("tenant", tenant); err != nil {
 				return err
@@ -249,11 +256,18 @@ func (a *app) verification() *cobra.Command {
 			c.Printf("%s: %s at %s\n\n", v.Connection.Name, v.Verdict, moment(v.At))
 			t := a.table("CHECK", "RESULT", "DETAIL")
 			for _, k := range v.Checks {
-				t.row(k.Name, k.Result, k.Detail)
+				t.row(k.Name, strings.ReplaceAll(k.Result, "_", " "), strings.TrimSpace(k.Detail+" "+k.Next))
 			}
-			return t.print()
+			if err := t.print(); err != nil || !details {
+				return err
+			}
+			for _, k := range v.Checks {
+				a.page(a.Out).evidence(k.Name, k.Evidence)
+			}
+			return nil
 		},
 	}
+	c.Flags().BoolVar(&details, "details", false, detailsHelp)
 	c.Flags().StringVarP(&tenant, "tenant", "t", "", "id or name of the tenant")
 	c.Flags().StringVarP(&connection, "connection", "c", "", "id or name of the connection; the tenant's default when left out")
 	a.completeTenants(c)

@@ -14,12 +14,12 @@ import (
 )
 
 func (a *app) run() *cobra.Command {
-	var follow bool
+	var follow, details bool
 	c := &cobra.Command{
 		Use:     "run CODE",
 		Short:   "One run: its state, its items, and who else asked for it",
 		Long:    "One run: its state in words, its items, and who else asked for it while it was on its way.\n\n" + exitHelp,
-		Example: "  interlock run K7QM2X\n  interlock run K7QM2X --follow",
+		Example: "  interlock run K7QM2X\n  interlock run K7QM2X --follow\n  interlock run K7QM2X --details",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -33,15 +33,19 @@ func (a *app) run() *cobra.Command {
 			if err != nil || a.json() {
 				return err
 			}
-			return a.showRun(c.Context(), cl, r)
+			return a.showRun(c.Context(), cl, r, details)
 		},
 	}
+	c.Flags().BoolVar(&details, "details", false, detailsHelp)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "show what happens until the run has ended")
 	return c
 }
 
-func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run) error {
+func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run, details bool) error {
 	a.page(a.Out).run(r)
+	if details {
+		a.page(a.Out).evidence("run "+r.Code, r.Evidence)
+	}
 	items, err := cl.RunItems(ctx, r.ID, client.Paging{Limit: 200})
 	if err != nil {
 		return err
@@ -54,6 +58,11 @@ func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run) error {
 		}
 		if err := t.print(); err != nil {
 			return err
+		}
+		for _, i := range items.Items {
+			if details {
+				a.page(a.Out).evidence(i.Name, i.Evidence)
+			}
 		}
 	}
 	joined, err := cl.RunAttempts(ctx, r.ID)

@@ -128,6 +128,31 @@ func (p page) run(r op.Run) {
 	p.line("%s", times)
 }
 
+// detailsHelp is what the flag does that shows evidence.
+const detailsHelp = "also what the provider answered to each failed call: status, code, text, request ids"
+
+// evidence writes what a provider answered to a call that failed; nothing when it
+// was not called.
+func (p page) evidence(about string, e *op.Evidence) {
+	lines := e.Lines()
+	if len(lines) == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s: %s", op.EvidenceTitle(), strings.Map(printable, about))
+	wide := 0
+	for _, l := range lines {
+		wide = max(wide, utf8.RuneCountInString(l.Label))
+	}
+	for _, l := range lines {
+		label := l.Label + strings.Repeat(" ", wide-utf8.RuneCountInString(l.Label))
+		for _, text := range wrap(strings.Map(printable, l.Value), max(20, p.width-wide-4)) {
+			p.line("  %s  %s", label, text)
+			label = strings.Repeat(" ", wide)
+		}
+	}
+}
+
 // printProblem writes a refusal in its own words.
 func printProblem(w io.Writer, p *client.Problem) {
 	out := page{w: w, width: width}

@@ -88,6 +88,9 @@ type Tenant struct {
 	Default     *Connection `json:"default_connection"`
 	Active      *op.RunRef  `json:"active"`
 	Latest      *op.RunRef  `json:"latest"`
+
+	CheckedAt    *time.Time `json:"checked_at"`                // of its default connection
+	ChangedSince bool       `json:"not_verified_since_change"` //
 }
 
 // Connection is one connection of a tenant.
@@ -110,6 +113,8 @@ type Connection struct {
 	Readiness           string     `json:"readiness"`
 	Blockers            []Blocker  `json:"blockers"`
 	Active              *op.RunRef `json:"active"`
+	CheckedAt           *time.Time `json:"checked_at"`
+	ChangedSince        bool       `json:"not_verified_since_change"`
 	Notes               []string   `json:"notes,omitempty"` // of a change: what was done to pasted values
 }
 
@@ -177,9 +182,12 @@ type Verification struct {
 type Check struct {
 	Key    string    `json:"key"`
 	Name   string    `json:"name"`
-	Result string    `json:"result"` // ok, failed, inconclusive, not_reached
+	Result string    `json:"result"` // ok, failed, inconclusive, not_reached, not_applicable
 	Reason op.Reason `json:"reason"`
 	Detail string    `json:"detail"`
+	Next   string    `json:"next"`
+
+	Evidence *op.Evidence `json:"evidence"`
 }
 
 // Member is a person in the workspace.

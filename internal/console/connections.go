@@ -170,6 +170,7 @@ func (v *visit) connectionList(scope access.Scope, now time.Time) (view.Connecti
 			}
 			s := v.startOf(t.Slug, kind, conn.ID)
 			s.Shown, s.Version, s.Notice, s.Small, s.About = conn.ID, conn.Version, true, true, kind.Name()+", "+conn.Name
+			s.Main = kind == op.ConnectionVerify && conn.ChangedSince()
 			row.Starts = append(row.Starts, s)
 		}
 		l.Rows = append(l.Rows, row)
@@ -200,7 +201,7 @@ func (c *Console) connectionDetail(v *visit, refusal *httpx.Problem) (page, erro
 		return page{}, err
 	}
 	conn := &p.Connection
-	frame.State, frame.Lead = view.ConnectionState(*conn), conn.Provider+" · "+p.Tenant.Name
+	frame.State, frame.Lead = view.ConnectionState(*conn, frame.Now), conn.Provider+" · "+p.Tenant.Name
 	if p.Actions, err = v.startActions(p.Tenant, &conn.Connection, true, conn.Active); err != nil {
 		return page{}, err
 	}

@@ -135,7 +135,7 @@ func TestTenantPage(t *testing.T) {
 		page.says("h1", "Blocked")
 		page.says("#verification", "Credential has expired. Add a new credential, then start again.")
 		page.says("#verification", "Groups and members")
-		page.says("#verification", "1 permission is missing. The connection does not have Group.Read.All.")
+		page.says("#verification", "1 permission is missing. kestrel primary does not have Group.Read.All.")
 		page.says("#verification", "Ask an administrator of Kestrel to grant them")
 		page.says("#verification", "It works.")
 		page.says("#recent", "No runs yet.")

@@ -151,6 +151,8 @@ func (v *visit) startActions(t tenancy.Tenant, on *tenancy.Connection, explicit 
 				filter.Connection = on.ID
 			}
 		}
+		// What is known of a connection that was changed is old: verifying comes first.
+		s.Main = def.Kind == op.ConnectionVerify && on != nil && on.ChangedSince()
 		a := view.StartAction{Start: s}
 		if !v.may(def.Capability) {
 			a.Lacks = def.Capability.Words()

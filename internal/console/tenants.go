@@ -130,7 +130,7 @@ func (c *Console) tenant(v *visit) (page, error) {
 		return page{}, err
 	}
 	frame.Crumbs = v.crumbs()
-	frame.State, frame.Lead = view.Ready(t.Readiness), t.Domain+" · directory "+op.Directory(t.DirectoryID)
+	frame.State, frame.Lead = view.TenantState(t, frame.Now), t.Domain+" · directory "+op.Directory(t.DirectoryID)
 	frame.Tabs = view.TenantTabs(v.workspace(), t.Tenant, "Overview")
 	p := view.TenantPage{Workspace: v.workspace(), Tenant: t, Now: frame.Now}
 	if p.Actions, err = v.startActions(t.Tenant, t.Default, false, t.Active); err != nil {
@@ -162,15 +162,20 @@ func (v *visit) explained(t tenancy.Tenant, c *tenancy.Connection, causes []op.C
 	if len(causes) == 0 {
 		return nil
 	}
+	return op.Describe(op.BlockedResult(v.facts(t, c, now), causes, nil)).Reasons
+}
+
+// facts say what words are about, and who reads them.
+func (v *visit) facts(t tenancy.Tenant, c *tenancy.Connection, at time.Time) op.Facts {
 	facts := op.Facts{
-		Workspace: v.workspace(), Tenant: op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, At: now,
+		Workspace: v.workspace(), Tenant: op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, At: at,
 		MayMend: v.may(tenancy.ManageConnections), Reader: v.actor.ID(),
 	}
 	if c != nil {
 		target := store.TargetOf(*c)
 		facts.Target = &target
 	}
-	return op.Describe(op.BlockedResult(facts, causes, nil)).Reasons
+	return facts
 }
 
 // report is what is known of a connection, nil for the default that a tenant lacks.
@@ -193,11 +198,10 @@ func (v *visit) report(t tenancy.Tenant, c *tenancy.Connection, causes []op.Caus
 	for _, check := range checks {
 		checked := view.Checked{Check: check}
 		if check.Reason != "" {
-			checked.Words = op.DescribeItem(op.Item{Reason: check.Reason, Args: check.Args, At: found.At}).Detail
-		}
-		if check.Result == catalogue.CheckFailed && check.Reason != "" {
-			told := v.explained(t, c, []op.Cause{{Code: check.Reason, Phase: op.Execution, Args: check.Args}}, now)[0]
-			checked.Next, checked.Fix = told.Next, told.Fix
+			told := op.Found(v.facts(t, c, found.At), op.Cause{Code: check.Reason, Args: check.Args})
+			if checked.Words = told.Detail; check.Result == catalogue.CheckFailed {
+				checked.Next, checked.Fix = told.Next, told.Fix
+			}
 		}
 		r.Checks = append(r.Checks, checked)
 	}

@@ -130,6 +130,7 @@ func send(w http.ResponseWriter, c *call, re *reply, fault *firedFault) int {
 		re.header.Set("Content-Encoding", "gzip")
 		re.header.Del("Content-Length")
 	}
+	w.Header().Set("Date", c.at.UTC().Format(http.TimeFormat)) // its clock is the provider's
 	for k, v := range re.header {
 		w.Header()[k] = v
 	}

@@ -636,6 +636,11 @@ var answers = map[AnswerForm]string{
 	AnswerUnusable: "JSON that Interlock cannot use",
 }
 
+// ageWords tell how old what is known of a connection is.
+var ageWords = struct{ checked, never, changed string }{
+	checked: "Checked {checked_ago}", never: "Never verified", changed: "Not verified since the change",
+}
+
 // evidenceWords are the labels of a provider's answer.
 var evidenceWords = struct {
 	title, call, status, none, code, text, note, request, client, correlation, at string

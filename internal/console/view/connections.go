@@ -62,7 +62,7 @@ type ConnectionPage struct {
 // ConnectionParts are what lives on the page.
 func ConnectionParts(p ConnectionPage) []Part {
 	parts := []Part{
-		{ID: "connection-state", Content: ConnectionState(p.Connection)},
+		{ID: "connection-state", Content: ConnectionState(p.Connection, p.Now)},
 		{ID: "in-use", Content: inUse("in-use", p.Workspace, p.Connection.Active, p.Now)},
 		{ID: "verification", Content: VerificationCard(p.Report)},
 		{ID: "permissions", Content: permissions(p)},

@@ -49,11 +49,24 @@ type Checked struct {
 	Fix   *op.Fix // nil: nothing to open
 }
 
+// found is what the check found, in words.
+func (c Checked) found() string {
+	switch {
+	case c.Result == catalogue.CheckNotApplicable:
+		return op.ItemNotApplicable.Label() + ". " + c.Words
+	case c.Words != "":
+		return c.Words
+	}
+	return c.Detail
+}
+
 // line is one line of a checklist.
 type line struct {
 	look
 	title, text string
 	fix         *op.Fix
+	id          string       // of its evidence
+	evidence    *op.Evidence // nil: none
 }
 
 // lines are the facts of readiness. What is in the way is told in the words that
@@ -148,8 +161,16 @@ func (r Report) permissions() (look, string) {
 	return fine, granted + "Every operation has what it needs."
 }
 
+// verdict is how it stands with the connection. What a verification found does not
+// make it ready: something else may be in the way, or it was changed since.
 func (r Report) verdict() (look, string) {
-	if r.Verified == nil {
+	switch {
+	case len(r.Causes) > 0:
+		blocked := readiness[tenancy.NotReady]
+		return blocked.look, blocked.words
+	case r.Connection != nil && r.Connection.ChangedSince():
+		return care, op.Age(nil, true, r.Now)
+	case r.Verified == nil:
 		return unknown, "Not verified"
 	}
 	switch r.Verified.Verdict {
@@ -170,6 +191,8 @@ var checks = map[catalogue.CheckResult]look{
 	catalogue.CheckFailed:       {"stop", "stop"},
 	catalogue.CheckInconclusive: care,
 	catalogue.CheckNotReached:   unknown,
+
+	catalogue.CheckNotApplicable: unknown,
 }
 
 // failed are the checks that need someone to act, besides those whose reason is
@@ -187,6 +210,7 @@ func (r Report) failed() (list []Checked) {
 // TenantParts are what lives on a tenant's page.
 func TenantParts(p TenantPage) []Part {
 	parts := []Part{
+		{ID: "tenant-state", Content: TenantState(p.Tenant, p.Now)},
 		{ID: "verification", Content: VerificationCard(p.Report)},
 		{ID: "recent", Content: recent(p)},
 	}

@@ -163,6 +163,8 @@ var results = map[op.ItemResult]look{
 	op.ItemSkipped:   {"calm", "dash"},
 	op.ItemPending:   {"calm", "clock"},
 	op.ItemUnknown:   {"busy", "unlink"},
+
+	op.ItemNotApplicable: {"calm", "dash"},
 }
 
 func lookOfItem(r op.ItemResult) look {

@@ -173,12 +173,24 @@ func TestSignInWithCertificate(t *testing.T) {
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 
-	sim, _ := simulator(t, func(spec *graphsim.TenantSpec) { spec.Apps[0].Certificates = []string{certificate} })
+	sim, control := simulator(t, func(spec *graphsim.TenantSpec) { spec.Apps[0].Certificates = []string{certificate} })
 	cfg := config(t, sim)
 	cfg.Credential = tenancy.ClientCertificate
 	cfg.Secret = vault.NewSecret(certificate + private)
 	if _, err := client(t, cfg).Token(t.Context()); err != nil {
 		t.Error(err)
+	}
+	// A clock that is wrong is told as such, with the difference, and proves nothing
+	// about the certificate.
+	if err := control.SetClock(t.Context(), 30*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	_, err = client(t, cfg).Token(t.Context())
+	if pe := refusal(t, err); pe.Reason != op.ClockSkew || pe.Proven || pe.Skew.Round(time.Minute) != 30*time.Minute || pe.Code != "AADSTS700024" {
+		t.Errorf("half an hour ahead: %+v", pe)
+	}
+	if err := control.SetClock(t.Context(), 0); err != nil {
+		t.Fatal(err)
 	}
 	for _, broken := range []string{"", "nonsense", certificate, private} {
 		cfg.Secret = vault.NewSecret(broken)
