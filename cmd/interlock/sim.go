@@ -39,6 +39,10 @@ which calls it is for and what they get, for example
   set the provider's clock two hours ahead:
     PUT /_sim/clock {"offsetMs":7200000}
 
+With --data a folder of exports is served: policies/index.json says which file is of
+which collection. Every file is read, or named with the reason why not, here and at
+GET /_sim/data.
+
 GET /_sim/sign-in lists the numbers whose true texts are known, DELETE /_sim/faults
 ends all rules, GET /_sim/calls shows what was called. Each call of the control API
 carries "Authorization: Bearer CONTROL_TOKEN".`,
@@ -46,6 +50,12 @@ carries "Authorization: Bearer CONTROL_TOKEN".`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			return graphsim.Run(cmd.Context(), cfg, func(s *graphsim.Server) error {
+				if d := s.Data(); d != nil {
+					cmd.PrintErrf("Data folder %s: %d policies and %d groups read, %d left out\n", d.Folder, d.Policies, d.Groups, len(d.LeftOut))
+					for _, l := range d.LeftOut {
+						cmd.PrintErrf("  %s: %s\n", l.File, l.Reason)
+					}
+				}
 				app := graphsim.AppSpec{
 					AppID: uuid.NewString(), Name: "Simulated application", Consented: true,
 					Secrets: []graphsim.Secret{{Value: rand.Text()}}, Requested: demo.Permissions(),
@@ -70,7 +80,7 @@ carries "Authorization: Bearer CONTROL_TOKEN".`,
 	f.BoolVar(&cfg.PlainHTTP, "plain-http", false, "serve without TLS")
 	f.StringVar(&cfg.ControlToken, "control-token", "", "token of the control API; empty: a random one")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "fixes generated data and chances")
-	f.StringVar(&cfg.DataDir, "data", "", "folder of exported policies and groups to load; empty: generated ones")
+	f.StringVar(&cfg.DataDir, "data", "", "folder of exported policies and groups to load, see above; empty: generated ones")
 	f.StringVar(&cfg.StateDir, "state-dir", "", "folder for keys, so that tokens and links outlive a restart; empty: memory")
 	f.Float64Var(&cfg.Throttle, "throttle", 0, "scale of Microsoft Graph's own limits: 1 as published, 0 off")
 	f.StringVar(&domain, "domain", "sim.example", "verified domain of the tenant")

@@ -119,6 +119,7 @@ func (s *Server) controlFaults(handle func(string, func(*http.Request) (any, err
 		}
 		return 1, nil
 	})
+	handle("GET /_sim/data", func(*http.Request) (any, error) { return s.Data(), nil })
 	handle("GET /_sim/sign-in", func(*http.Request) (any, error) { return SignInRefusals(), nil })
 	handle("GET /_sim/holds", func(*http.Request) (any, error) { return s.faults.holds(), nil })
 	handle("POST /_sim/holds/release", func(r *http.Request) (any, error) {

@@ -3,15 +3,19 @@ package graphsim
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // seedData is what a data folder gives.
@@ -19,27 +23,47 @@ type seedData struct {
 	policies map[string][]*seed // by lower-case collection path
 	groups   []groupSeed
 	digest   string // of everything read
+	summary  DataSummary
+}
+
+// DataSummary tells what became of every file of a data folder.
+type DataSummary struct {
+	Folder   string    `json:"folder"`
+	Policies int       `json:"policies"` // that were read
+	Groups   int       `json:"groups"`   // that were read
+	LeftOut  []LeftOut `json:"leftOut"`  // in the order of their names
+}
+
+// LeftOut is a file, or one object of it, that is not served, and why.
+type LeftOut struct {
+	File   string `json:"file"` // relative to the folder; behind a #, the object's place in it
+	Reason string `json:"reason"`
 }
 
 // LoadDir reads exported policies and groups:
 //
-//	policies/index.json       [{"file", "collection", "odataType", "form"}], paths relative to the folder
-//	policies/...              one policy each: a Graph export, a portal export, a template or a request body
+//	policies/index.json       [{"file", "collection", "odataType"}], paths relative to the folder
+//	policies/...              a policy each, or a list of them ([...] or {"value": [...]}): Graph
+//	                          exports, portal exports, templates or request bodies
 //	examples/recorded/*.json  {"request", "body"}: recorded list answers
 //	directory/groups.json     {"groups": [{"displayName", "description", "membershipRule"}]}
 //
-// Byte order marks are skipped. What export tools add (annotations of full metadata, bound
-// actions) is taken off, and what the service would have set is filled in.
+// Texts may be UTF-8 or UTF-16 with a byte order mark. What export tools add (annotations of full
+// metadata, bound actions) is taken off, and what the service would have set is filled in. Every
+// JSON file of the folder is read, or named in the summary with the reason why not. Only a folder
+// without an index that can be read is an error.
 func LoadDir(dir string) (*seedData, error) {
-	d := &seedData{policies: map[string][]*seed{}}
+	d := &seedData{policies: map[string][]*seed{}, summary: DataSummary{Folder: dir, LeftOut: []LeftOut{}}}
 	sum := sha256.New()
+	seen := map[string]bool{}
 	read := func(name string) ([]byte, error) {
+		seen[path.Clean(name)] = true
 		b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, fmt.Errorf("graphsim: data folder: %w", err)
 		}
 		_, _ = sum.Write(b) // never fails
-		return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), nil
+		return utf8Text(b)
 	}
 	if err := d.loadPolicies(read); err != nil {
 		return nil, err
@@ -48,10 +72,69 @@ func LoadDir(dir string) (*seedData, error) {
 		return nil, err
 	}
 	if err := d.loadGroups(read); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.leaveOut("directory/groups.json", reasonOf(err))
+	}
+	if err := d.nameTheRest(dir, seen); err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(d.summary.LeftOut, func(a, b LeftOut) int { return strings.Compare(a.File, b.File) })
+	d.summary.Groups = len(d.groups)
 	d.digest = hex.EncodeToString(sum.Sum(nil)[:8])
 	return d, nil
+}
+
+func (d *seedData) leaveOut(file, reason string) {
+	d.summary.LeftOut = append(d.summary.LeftOut, LeftOut{file, reason})
+}
+
+// reasonOf says in a few words why a file could not be read.
+func reasonOf(err error) string {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "is not there"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.As(err, &syntax) && strings.Contains(syntax.Error(), "unexpected end"):
+		return "is cut off: its JSON does not end"
+	}
+	return "can't be read: " + strings.TrimPrefix(err.Error(), "graphsim: data folder: ")
+}
+
+// utf8Text returns text without its byte order mark, in UTF-8.
+func utf8Text(b []byte) ([]byte, error) {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(b, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	default:
+		return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), nil
+	}
+	if len(b)%2 != 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	units := make([]uint16, 0, len(b)/2)
+	for at := 2; at < len(b); at += 2 {
+		units = append(units, order.Uint16(b[at:]))
+	}
+	return []byte(string(utf16.Decode(units))), nil
+}
+
+// nameTheRest names the JSON files that nothing led to.
+func (d *seedData) nameTheRest(dir string, seen map[string]bool) error {
+	return filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("graphsim: data folder: %w", err)
+		}
+		name, err := filepath.Rel(dir, file)
+		if name = filepath.ToSlash(name); err != nil || entry.IsDir() || !strings.EqualFold(path.Ext(name), ".json") || seen[name] {
+			return err
+		}
+		if strings.HasPrefix(name, "policies/") { // elsewhere other things may lie
+			d.leaveOut(name, "is not in policies/index.json")
+		}
+		return nil
+	})
 }
 
 func (d *seedData) loadPolicies(read func(string) ([]byte, error)) error {
@@ -68,21 +151,61 @@ func (d *seedData) loadPolicies(read func(string) ([]byte, error)) error {
 		return fmt.Errorf("graphsim: policies/index.json: %w", err)
 	}
 	for _, e := range index {
-		col := collections[strings.ToLower(e.Collection)]
-		if col == nil || !filepath.IsLocal(filepath.FromSlash(e.File)) {
-			continue // of a type that the simulator does not serve
+		if !filepath.IsLocal(filepath.FromSlash(e.File)) {
+			d.leaveOut(e.File, "lies outside of the folder")
+			continue
 		}
 		b, err := read(e.File)
 		if err != nil {
-			return err
+			d.leaveOut(e.File, reasonOf(err))
+			continue
 		}
-		o, err := parseObject(b)
+		col := collections[strings.ToLower(e.Collection)]
+		if col == nil {
+			d.leaveOut(e.File, fmt.Sprintf("collection %q is not served", e.Collection))
+			continue
+		}
+		list, one, err := policiesIn(b)
 		if err != nil {
-			continue // not one policy: a fragment or a list
+			d.leaveOut(e.File, reasonOf(err))
+			continue
 		}
-		d.add(col, e.File, e.ODataType, o)
+		if len(list) == 0 {
+			d.leaveOut(e.File, "is an empty list")
+		}
+		for i, raw := range list {
+			name := e.File
+			if !one {
+				name = fmt.Sprintf("%s#%d", e.File, i)
+			}
+			o, err := parseObject(raw)
+			if err != nil {
+				d.leaveOut(name, "is not an object")
+				continue
+			}
+			if err := d.add(col, name, e.ODataType, o); err != nil {
+				d.leaveOut(name, err.Error())
+			}
+		}
 	}
 	return nil
+}
+
+// policiesIn returns the policies of a file: one, or a list of them.
+func policiesIn(b []byte) (list []json.RawMessage, one bool, err error) {
+	if trimmed := bytes.TrimSpace(b); len(trimmed) > 0 && trimmed[0] == '[' {
+		err := json.Unmarshal(b, &list)
+		return list, false, err
+	}
+	o, err := parseObject(b)
+	if err != nil {
+		return nil, false, err
+	}
+	if value := o.get("value"); len(value) > 0 && value[0] == '[' { // a list answer
+		err := json.Unmarshal(value, &list)
+		return list, false, err
+	}
+	return []json.RawMessage{b}, true, nil
 }
 
 func (d *seedData) loadRecorded(dir string, read func(string) ([]byte, error)) error {
@@ -93,28 +216,38 @@ func (d *seedData) loadRecorded(dir string, read func(string) ([]byte, error)) e
 	for _, file := range files { // sorted by Glob
 		name := "examples/recorded/" + filepath.Base(file)
 		b, err := read(name)
-		if err != nil {
-			return err
-		}
 		var rec struct {
 			Request string `json:"request"`
 			Body    struct {
 				Value []object `json:"value"`
 			} `json:"body"`
 		}
-		if err := json.Unmarshal(b, &rec); err != nil {
-			return fmt.Errorf("graphsim: %s: %w", name, err)
+		if err == nil {
+			err = json.Unmarshal(b, &rec)
+		}
+		if err != nil {
+			d.leaveOut(name, reasonOf(err))
+			continue
 		}
 		_, address, _ := strings.Cut(rec.Request, "graph.microsoft.com/")
 		_, path, _ := strings.Cut(address, "/")
 		path, _, _ = strings.Cut(path, "?")
+		if collections[strings.ToLower(path)] == nil {
+			d.leaveOut(name, fmt.Sprintf("collection %q is not served", path))
+			continue
+		}
 		for i, o := range rec.Body.Value {
+			place := fmt.Sprintf("%s#%d", name, i)
 			col := collections[strings.ToLower(path)]
-			if col != nil && col.union != nil {
+			if col.union != nil {
 				col = memberOf(col, o.text("@odata.type"))
 			}
-			if col != nil {
-				d.add(col, fmt.Sprintf("%s#%d", name, i), "", o)
+			if col == nil {
+				d.leaveOut(place, fmt.Sprintf("type %q is not served", o.text("@odata.type")))
+				continue
+			}
+			if err := d.add(col, place, "", o); err != nil {
+				d.leaveOut(place, err.Error())
 			}
 		}
 	}
@@ -144,7 +277,7 @@ func (d *seedData) loadGroups(read func(string) ([]byte, error)) error {
 		} `json:"groups"`
 	}
 	if err := json.Unmarshal(b, &file); err != nil {
-		return fmt.Errorf("graphsim: directory/groups.json: %w", err)
+		return err
 	}
 	for _, g := range file.Groups {
 		d.groups = append(d.groups, groupSeed{g.DisplayName, g.Description, g.MembershipRule})
@@ -152,10 +285,18 @@ func (d *seedData) loadGroups(read func(string) ([]byte, error)) error {
 	return nil
 }
 
-func (d *seedData) add(col *collection, name, odataType string, o object) {
+// add takes an object as a policy of the collection, or says why it is none.
+func (d *seedData) add(col *collection, name, odataType string, o object) error {
 	key := strings.ToLower(col.path)
+	if key == scopeTagsKey && (o.text("id") == "0" || o.text("id") == "" && string(o.get("isBuiltIn")) == "true") {
+		return errors.New("is the default scope tag, which every tenant has")
+	}
 	d.policies[key] = append(d.policies[key], normalise(col, name, odataType, o))
+	d.summary.Policies++
+	return nil
 }
+
+const scopeTagsKey = "devicemanagement/rolescopetags"
 
 // normalise brings a file of any of the forms into the shape of a stored entity.
 func normalise(col *collection, name, odataType string, o object) *seed {

@@ -1,10 +1,13 @@
 package graphsim_test
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
 )
@@ -77,20 +80,100 @@ func TestLoadedPoliciesAreServedInTheShapeOfTheService(t *testing.T) {
 	}
 }
 
-func TestBadDataFolderIsRefusedByName(t *testing.T) {
-	for name, files := range map[string]map[string]string{
-		"index.json":  {"policies/index.json": `{`},
-		"export.json": {"policies/index.json": `[{"file": "policies/export.json", "collection": "deviceManagement/intents"}]`},
-		"groups.json": {"policies/index.json": `[]`, "directory/groups.json": `[`},
-		"rec.json":    {"policies/index.json": `[]`, "examples/recorded/rec.json": `[]`},
-	} {
+// TestBadIndexIsRefused: without an index nobody knows what the files are.
+func TestBadIndexIsRefused(t *testing.T) {
+	for name, text := range map[string]string{"cut off": `{`, "another shape": `{"policies":[]}`} {
 		dir := t.TempDir()
-		for file, text := range files {
-			writeFile(t, dir, file, text)
+		writeFile(t, dir, "policies/index.json", text)
+		if _, err := graphsim.New(graphsim.Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "policies/index.json") {
+			t.Errorf("%s: error %v does not name the index", name, err)
 		}
-		if _, err := graphsim.New(graphsim.Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("error %v does not name %s", err, name)
+	}
+	if _, err := graphsim.New(graphsim.Config{DataDir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "index.json") {
+		t.Errorf("no index: %v", err)
+	}
+}
+
+// utf16le is text as some exports write it.
+func utf16le(text string) string {
+	b := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune(text)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return string(b)
+}
+
+// TestEveryFileIsReadOrNamed: whatever lies in a data folder is served, or told with
+// its name and the reason.
+func TestEveryFileIsReadOrNamed(t *testing.T) {
+	const configurations = `"collection": "deviceManagement/deviceConfigurations"`
+	dir := t.TempDir()
+	writeFile(t, dir, "policies/index.json", `[
+		{"file": "policies/utf16.json", `+configurations+`},
+		{"file": "policies/array.json", `+configurations+`},
+		{"file": "policies/answer.json", `+configurations+`},
+		{"file": "policies/cut.json", `+configurations+`},
+		{"file": "policies/cut16.json", `+configurations+`},
+		{"file": "policies/empty.json", `+configurations+`},
+		{"file": "policies/gone.json", `+configurations+`},
+		{"file": "policies/other.json", "collection": "deviceManagement/nothingWeServe"},
+		{"file": "../outside.json", `+configurations+`},
+		{"file": "policies/default.json", "collection": "deviceManagement/roleScopeTags"},
+		{"file": "policies/tag.json", "collection": "deviceManagement/roleScopeTags"}]`)
+	writeFile(t, dir, "policies/utf16.json", utf16le(`{"@odata.type":"#microsoft.graph.iosGeneralDeviceConfiguration","displayName":"Zwölf"}`))
+	writeFile(t, dir, "policies/array.json", `[{"@odata.type":"#microsoft.graph.iosGeneralDeviceConfiguration","displayName":"First"}, 7, {"@odata.type":"#microsoft.graph.iosGeneralDeviceConfiguration","displayName":"Third"}]`)
+	writeFile(t, dir, "policies/answer.json", `{"@odata.context":"x","value":[{"@odata.type":"#microsoft.graph.iosGeneralDeviceConfiguration","displayName":"Listed"}]}`)
+	writeFile(t, dir, "policies/cut.json", `{"displayName":"Cut`)
+	writeFile(t, dir, "policies/cut16.json", utf16le(`{"displayName":"Cut"}`)[:21])
+	writeFile(t, dir, "policies/empty.json", `[]`)
+	writeFile(t, dir, "policies/other.json", `{}`)
+	writeFile(t, dir, "policies/default.json", `{"displayName":"Default","isBuiltIn":true}`)
+	writeFile(t, dir, "policies/tag.json", `{"displayName":"Branch"}`)
+	writeFile(t, dir, "policies/stray.json", `{}`)
+	writeFile(t, dir, "examples/recorded/odd.json", `[]`)
+	writeFile(t, dir, "directory/groups.json", `{"groups": [`)
+	s := start(t, graphsim.Config{DataDir: dir})
+
+	got := s.Data()
+	reasons := map[string]string{}
+	for _, l := range got.LeftOut {
+		reasons[l.File] = l.Reason
+	}
+	for file, part := range map[string]string{
+		"policies/array.json#1": "is not an object", "policies/cut.json": "is cut off", "policies/cut16.json": "is cut off", "policies/empty.json": "empty list",
+		"policies/gone.json": "is not there", "policies/other.json": "is not served", "../outside.json": "outside of the folder",
+		"policies/default.json": "default scope tag", "policies/stray.json": "is not in policies/index.json",
+		"examples/recorded/odd.json": "can't be read", "directory/groups.json": "is cut off",
+	} {
+		if !strings.Contains(reasons[file], part) {
+			t.Errorf("%s is left out for %q, want %q", file, reasons[file], part)
 		}
+		delete(reasons, file)
+	}
+	if len(reasons) != 0 || got.Policies != 5 || got.Groups != 0 {
+		t.Errorf("%d policies, %d groups, and left out without reason: %v", got.Policies, got.Groups, reasons)
+	}
+	tok := s.token()
+	var names []string
+	list, _ := s.all(tok, "/beta/deviceManagement/deviceConfigurations")
+	for _, p := range list {
+		names = append(names, p["displayName"].(string))
+	}
+	for _, want := range []string{"Zwölf", "First", "Third", "Listed"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not served: %q", want, names)
+		}
+	}
+	ids := map[any]bool{}
+	tags, _ := s.all(tok, "/beta/deviceManagement/roleScopeTags")
+	for _, tag := range tags {
+		if tag["id"] == "" || tag["id"] == nil || ids[tag["id"]] {
+			t.Errorf("scope tag %v has no id of its own", tag)
+		}
+		ids[tag["id"]] = true
+	}
+	if len(tags) < 2 || !ids["0"] {
+		t.Errorf("%d scope tags", len(tags))
 	}
 }
 

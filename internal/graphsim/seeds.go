@@ -18,6 +18,7 @@ type seeds struct {
 	loaded map[string][]*seed // by lower-case collection path
 	names  []groupSeed        // loaded groups, before the generated ones
 	count  int                // loaded policies in all
+	data   *DataSummary       // of the folder; nil without one
 
 	mu     sync.Mutex
 	pools  map[int]map[string][]*seed // policies by asked amount
@@ -35,7 +36,7 @@ func newSeeds(seedNumber uint64, dir string) (*seeds, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.loaded, s.names, s.digest = data.policies, data.groups, data.digest
+	s.loaded, s.names, s.digest, s.data = data.policies, data.groups, data.digest, &data.summary
 	for key, list := range s.loaded {
 		if key != mobileAppsKey {
 			s.count += len(list)

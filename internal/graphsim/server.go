@@ -178,6 +178,9 @@ func (s *Server) Close() {
 // URL is the base address of login and Graph alike, without a trailing slash; empty before Start.
 func (s *Server) URL() string { return s.url }
 
+// Data tells what became of the files of the data folder; nil without one.
+func (s *Server) Data() *DataSummary { return s.seeds.data }
+
 // ControlToken is the bearer token that the control API asks for.
 func (s *Server) ControlToken() string { return s.cfg.ControlToken }
 

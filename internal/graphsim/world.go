@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -85,8 +86,11 @@ func (t *tenant) itemID(col *collection, sd *seed) string {
 	id := t.derive(col.path, sd.name)
 	loaded := sd.body.text("id")
 	switch {
-	case strings.HasSuffix(col.path, "roleScopeTags") && loaded != "", sd.body.index("isBuiltIn") >= 0 && string(sd.body.get("isBuiltIn")) == "true":
+	case loaded != "" && (strings.HasSuffix(col.path, "roleScopeTags") || string(sd.body.get("isBuiltIn")) == "true"):
 		return loaded
+	case strings.HasSuffix(col.path, "roleScopeTags"): // they are numbered
+		number := uuid.MustParse(id).ID()%1_000_000 + 1
+		return strconv.FormatUint(uint64(number), 10)
 	case strings.Contains(col.path, "ManagedAppProtections"):
 		return "T_" + id
 	case strings.Contains(col.path, "targetedManagedAppConfigurations"):
