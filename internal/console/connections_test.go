@@ -343,9 +343,35 @@ func TestConsent(t *testing.T) {
 		}
 		administrator := w.stranger()
 
-		declined := ask()
-		declined.Set("error", "access_denied")
-		administrator.get("/consent?"+declined.Encode()).want(http.StatusOK).says("h1", "Consent was not given")
+		// Each cause is told apart; what the provider said stands behind a fold.
+		for _, c := range []struct{ problem, said, title, code string }{
+			{"access_denied", "", "Consent was declined", "access_denied"},
+			{"consent_required", "AADSTS65004: The resource owner denied the request.\r\nTrace ID: 1", "Consent was declined", "AADSTS65004"},
+			{"invalid_grant", "AADSTS50020: User account does not exist in tenant.\r\nTrace ID: 1", "Wrong account", "AADSTS50020"},
+			{"access_denied", "AADSTS90094: An administrator has set a policy.\r\nTrace ID: 1", "An administrator has to approve", "AADSTS90094"},
+			{"unauthorized_client", "AADSTS700016: Application was not found.", "Application was not found", "AADSTS700016"},
+			{"invalid_client", "AADSTS650056: Misconfigured application.", "Application asks for nothing that exists", "AADSTS650056"},
+			{"invalid_grant", "AADSTS53003: Access has been blocked.", "Sign-in was blocked", "AADSTS53003"},
+			{"server_error", "", "Consent page failed", "server_error"},
+			{"invalid_request", "AADSTS7654321: <script>alert(1)</script>", "Consent was not given", "AADSTS7654321"},
+		} {
+			refused := ask()
+			refused.Set("error", c.problem)
+			refused.Set("error_description", c.said)
+			page := administrator.get("/consent?" + refused.Encode()).want(http.StatusOK)
+			page.says("h1", c.title)
+			page.says("main", "No consent was noted.")
+			page.says("details#evidence", c.code)
+			if _, said, ok := strings.Cut(strings.Split(c.said, "\r\n")[0], ": "); ok {
+				page.says("details#evidence", said)
+			}
+			if page.page.Find("details[open], main script").Length() != 0 || strings.Contains(page.text("main"), "Trace ID") {
+				t.Errorf("%s: %q", c.title, page.text("main"))
+			}
+			if got := w.text(`SELECT data FROM audit_log WHERE action = 'connection.consent_declined' ORDER BY seq DESC LIMIT 1`); !strings.Contains(got, c.code) {
+				t.Errorf("%s: the audit trail has %s", c.title, got)
+			}
+		}
 
 		elsewhere := ask()
 		elsewhere.Set("tenant", clientID)

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -44,26 +45,27 @@ func (c *Console) askConsent(v *visit) error {
 // v2.0 admin consent endpoint answers with tenant and state, or with error.
 func (c *Console) consentAnswered(v *visit) error {
 	q := v.r.URL.Query()
-	to, err := c.store.CompleteConsent(v.r.Context(), q.Get("state"), q.Get("tenant"), q.Get("error"))
+	problem, said := q.Get("error"), q.Get("error_description")
+	if problem != "" {
+		problem = op.ConsentProblem(problem, said)
+	}
+	to, err := c.store.CompleteConsent(v.r.Context(), q.Get("state"), q.Get("tenant"), problem)
 	if err == nil {
 		c.feed.Changed(op.Change{}) // whose connection it is, nobody who asks is told
 	}
 	var foreign *op.FieldError
-	title, why, next := "Consent was answered", "The provider reports that the application was approved.",
-		"Whoever looks after the connection verifies it now: only a sign-in shows what was granted."
+	answer := op.ConsentGiven()
 	switch {
 	case errors.Is(err, op.ErrNotFound): // the same as for every address that is not in use
 		c.notFound(v.w, v.r)
 		return nil
 	case errors.As(err, &foreign):
-		title, why, next = "Consent came from another directory", "The administrator who approved belongs to another directory than the connection. No consent was noted.",
-			"It takes an administrator of the connection’s own directory."
+		answer = op.ConsentElsewhere()
 	case errors.Is(err, op.ErrConflict):
-		title, why, next = "Consent was not given", "The provider reports that the request was declined.",
-			"Make a new consent link when that was not meant."
+		answer = op.ConsentRefused(q.Get("error"), said, time.Now())
 	case err != nil:
 		return err
 	}
 	back := view.Link{Text: "Open connection", Href: op.ConnectionPath(to.Workspace, to.Tenant, to.Connection)}
-	return v.write(http.StatusOK, view.ConsentAnswer(title, why, next, back))
+	return v.write(http.StatusOK, view.ConsentAnswer(answer, back))
 }

@@ -34,9 +34,12 @@ func (e *Evidence) Lines() []EvidenceLine {
 	if e == nil {
 		return nil
 	}
-	status := evidenceWords.none
-	if e.Status != 0 {
+	var status string
+	switch {
+	case e.Status != 0:
 		status = "HTTP " + strconv.Itoa(e.Status)
+	case e.Call != "":
+		status = evidenceWords.none
 	}
 	var at string
 	if !e.At.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,22 @@ func TestGolden(t *testing.T) {
 	answer("deduped, the run waits", DedupedResult(press(), joins))
 	for _, code := range []Reason{ItemRefused, NotLicensed, ItemNotReached, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ListIncomplete} {
 		fmt.Fprintf(&b, "== item [%s]\n%s\n\n", code, DescribeItem(Item{Reason: code, Args: facts(), At: at}).Detail)
+	}
+	for _, code := range slices.Sorted(maps.Keys(consentAnswers)) {
+		a := ConsentRefused(code, "", at)
+		if code == "given" {
+			a = ConsentGiven()
+		}
+		fmt.Fprintf(&b, "== consent [%s]\n%s\n%s\n%s\n\n", code, a.Title, a.Why, a.Next)
+	}
+	for _, changed := range []bool{false, true} {
+		fmt.Fprintf(&b, "== age, changed since: %t\n%s\n%s\n\n", changed, Age(nil, changed, at), Age(before(29*24*time.Hour), changed, at))
+	}
+	for _, l := range (&Evidence{
+		Call: "GET /v1.0/organization", Status: 403, Code: "AccessDenied", Text: "No.", Note: "it is a page",
+		RequestID: "r", ClientRequestID: "c", CorrelationID: "k", At: at,
+	}).Lines() {
+		fmt.Fprintf(&b, "%s: %s\n", l.Label, l.Value)
 	}
 	for _, p := range constants(t, "Problem") {
 		for _, args := range []Args{nil, {

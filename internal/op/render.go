@@ -242,7 +242,10 @@ func stampOf(times ...*time.Time) string {
 // clean returns v as plain text on one line, of at most longest characters.
 // Control characters and marks that turn the direction of the text are taken out:
 // they could make a name read as a sentence of ours.
-func clean(v string) string {
+func clean(v string) string { return cleaned(v, longest) }
+
+// cleaned is clean for at most so many characters.
+func cleaned(v string, most int) string {
 	v = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -253,10 +256,10 @@ func clean(v string) string {
 		return r
 	}, strings.ToValidUTF8(v, "\uFFFD"))
 	v = strings.Join(strings.Fields(v), " ")
-	if utf8.RuneCountInString(v) <= longest {
+	if utf8.RuneCountInString(v) <= most {
 		return v
 	}
-	return strings.TrimRight(string([]rune(v)[:longest-1]), " ") + "…"
+	return strings.TrimRight(string([]rune(v)[:most-1]), " ") + "…"
 }
 
 // short shows the ends of a GUID.

@@ -636,6 +636,68 @@ var answers = map[AnswerForm]string{
 	AnswerUnusable: "JSON that Interlock cannot use",
 }
 
+// consentText is what becomes of a consent that was asked for.
+type consentText struct{ title, why, next string }
+
+func (t consentText) answer() ConsentAnswer {
+	return ConsentAnswer{Title: t.title, Why: t.why, Next: t.next}
+}
+
+var (
+	consentDeclined = consentText{
+		title: "Consent was declined", why: "The person at the consent page declined the request. No consent was noted.",
+		next: "Create a new consent link if that was not intended.",
+	}
+	consentWrongAccount = consentText{
+		title: "Wrong account", why: "The account that signed in belongs to another directory, so it cannot approve for this one. No consent was noted.",
+		next: "Create a new consent link and open it in a private window, with an administrator of the connection’s own directory.",
+	}
+	consentNoAdmin = consentText{
+		title: "An administrator has to approve", why: "The account that signed in may not approve applications for its directory. No consent was noted.",
+		next: "Create a new consent link and send it to an administrator who may, such as a Cloud Application Administrator.",
+	}
+	consentNoApplication = consentText{
+		title: "Application was not found", why: "The provider does not know the application of this connection in that directory or cloud. No consent was noted.",
+		next: "Check the application ID and the cloud of the connection, then create a new consent link.",
+	}
+	consentMisconfigured = consentText{
+		title: "Application asks for nothing that exists", why: "The permissions in the application registration are missing, or belong to a service that the directory does not have. No consent was noted.",
+		next: "Check the permissions of the application registration, then create a new consent link.",
+	}
+	consentBlocked = consentText{
+		title: "Sign-in was blocked", why: "A conditional access policy blocked the person who signed in. No consent was noted.",
+		next: "Ask an administrator of the directory which policy it was, then create a new consent link.",
+	}
+	consentFault = consentText{
+		title: "Consent page failed", why: "The provider reports a fault of its own. No consent was noted.",
+		next: "Create a new consent link in a few minutes.",
+	}
+)
+
+// consentAnswers are the answers of the provider's consent page, by its number or
+// error. docs: Microsoft Entra error codes, and the admin consent endpoint.
+var consentAnswers = map[string]consentText{
+	"given": {
+		title: "Consent was answered", why: "The provider reports that the application was approved.",
+		next: "The connection has to be verified now: only a sign-in shows what was granted.",
+	},
+	"elsewhere": {
+		title: "Consent came from another directory", why: "The administrator who approved belongs to another directory than the connection. No consent was noted.",
+		next: "It takes an administrator of the connection’s own directory.",
+	},
+	"unknown": {
+		title: "Consent was not given", why: "The provider refused with {provider_code}. No consent was noted.",
+		next: "Look up the code, mend what it names, then create a new consent link.",
+	},
+	"AADSTS65004": consentDeclined, "access_denied": consentDeclined, "consent_required": consentDeclined, "permission_denied": consentDeclined,
+	"AADSTS50020": consentWrongAccount, "AADSTS50177": consentWrongAccount, "AADSTS90072": consentWrongAccount, "AADSTS500208": consentWrongAccount,
+	"AADSTS90094": consentNoAdmin, "AADSTS90093": consentNoAdmin, "AADSTS65001": consentNoAdmin,
+	"AADSTS700016": consentNoApplication, "unauthorized_client": consentNoApplication,
+	"AADSTS650052": consentMisconfigured, "AADSTS650056": consentMisconfigured,
+	"AADSTS53003": consentBlocked, "AADSTS53000": consentBlocked,
+	"server_error": consentFault, "temporarily_unavailable": consentFault, "AADSTS90033": consentFault,
+}
+
 // ageWords tell how old what is known of a connection is.
 var ageWords = struct{ checked, never, changed string }{
 	checked: "Checked {checked_ago}", never: "Never verified", changed: "Not verified since the change",

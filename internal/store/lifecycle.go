@@ -279,7 +279,8 @@ type Consented struct {
 }
 
 // CompleteConsent takes the provider's answer: the state of the request, the
-// directory that consented, and what went wrong, if anything. The state alone
+// directory that consented, and what went wrong, if anything: the provider's code
+// of it, of at most 40 characters. The state alone
 // proves the request and is good once, within an hour; any other is
 // [op.ErrNotFound], also when whoever asked may not manage connections any more.
 // A directory that is not the connection's is an [*op.FieldError].
@@ -316,10 +317,12 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 		}
 		out.Connection = c.Slug
 
+		data := map[string]any{"tenant": out.Tenant, "connection": out.Connection}
 		action, consent := "connection.consent_answered", tenancy.ConsentUnknown
 		switch {
 		case problem != "":
 			action, consent = "connection.consent_declined", tenancy.ConsentMissing
+			data["problem"] = problem
 			refused = op.Conflict("the consent was declined")
 		case !strings.EqualFold(directory, c.DirectoryID):
 			action, consent = "connection.consent_elsewhere", tenancy.ConsentMissing
@@ -338,7 +341,7 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 			return out, err
 		}
 		return out, access.Audit(ctx, tx, c.WorkspaceID, access.Entry{
-			Actor: by, Action: action, Object: c.ID, Data: map[string]any{"tenant": out.Tenant, "connection": out.Connection},
+			Actor: by, Action: action, Object: c.ID, Data: data,
 		})
 	})
 	if err != nil {

@@ -191,6 +191,7 @@ type fake struct {
 	mu    sync.Mutex
 	calls int
 	fail  error                           // what every call answers, when set
+	pages error                           // what pages of lists answer, when set
 	org   string                          // the organization that is read; empty: the connection's
 	hook  func(ctx context.Context) error // runs inside every call
 }
@@ -199,6 +200,13 @@ func (f *fake) set(fail error, hook func(context.Context) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail, f.hook = fail, hook
+}
+
+// setPages makes every page of a list answer err.
+func (f *fake) setPages(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pages = err
 }
 
 func (f *fake) setOrganization(id string) {
@@ -262,6 +270,12 @@ func (c *fakeClient) Get(ctx context.Context, path string) (json.RawMessage, err
 func (c *fakeClient) Page(ctx context.Context, next string) (provider.Page, error) {
 	if err := c.call(ctx); err != nil {
 		return provider.Page{}, err
+	}
+	c.mu.Lock()
+	refused := c.pages
+	c.mu.Unlock()
+	if refused != nil {
+		return provider.Page{}, refused
 	}
 	page := provider.Page{Items: []json.RawMessage{json.RawMessage(`{"id":"1","displayName":"One"}`)}}
 	if strings.Contains(next, "organization") {
@@ -405,14 +419,8 @@ func TestNotReachedIsSaidAtTheEnd(t *testing.T) {
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
 		throttled := &provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: time.Second}
+		s.provider.setPages(throttled) // signing in goes well, and it is the right directory
 		tries := 0
-		s.provider.set(nil, func(context.Context) error {
-			if n := s.provider.count() - 3*tries; n <= 2 { // signing in goes well, and it is the right directory
-				return nil
-			}
-			tries++
-			return throttled
-		})
 		notReached := func() int64 {
 			return s.Int(`SELECT COUNT(*) FROM run_items WHERE run_id = $1 AND reason = $2`, run.ID, string(op.ItemNotReached))
 		}
@@ -421,6 +429,7 @@ func TestNotReachedIsSaidAtTheEnd(t *testing.T) {
 				t.Fatalf("%d items are said not to be reached after %d tries, and the run is in line", n, tries)
 			}
 			s.deliver(run.ID)
+			tries++
 		}
 		s.expect(run.ID, "failed/provider_throttled")
 		if n := notReached(); n == 0 || tries < 2 {
