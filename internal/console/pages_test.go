@@ -41,6 +41,7 @@ func (w *world) ended(run string, outcome op.RunOutcome, cause string) {
 	w.Exec(`DELETE FROM run_claims WHERE run_id = $1`, run)
 	w.Exec(`DELETE FROM river_job`)
 	w.Exec(`UPDATE runs SET state = 'finished', outcome = $2, cause = $3, ended_at = interlock_now() WHERE id = $1`, run, string(outcome), cause)
+	w.Exec(`UPDATE tenants SET latest_run = $1, latest_outcome = $2 WHERE id = (SELECT r.tenant_id FROM runs r WHERE r.id = $1)`, run, string(outcome))
 	w.Exec(`INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at)
 		SELECT $2, workspace_id, tenant_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`, run, access.NewID())
 	w.feed.Changed(op.Change{Run: run})
