@@ -879,7 +879,7 @@ var problems = map[Problem]text{
 	},
 	ProblemNoPasskeys: {
 		title: "Passkeys aren't available here",
-		why:   "Passkeys need the server's public address: a name that starts with https://, or localhost. Nothing was changed.",
+		why:   "Passkeys need the server's public address: a name that starts with https://, or localhost.",
 		next:  "Use an authenticator app, or ask whoever runs the server to set --public-url (INTERLOCK_PUBLIC_URL).",
 	},
 	ProblemSessionOnly: {
