@@ -202,7 +202,9 @@ func (s *Store) Tenant(ctx context.Context, ta access.TenantAccess) (TenantView,
 		if err != nil {
 			return TenantView{}, err
 		}
-		found, err := s.tenantBatch(ctx, tx, tenantsQuery(ta.Scope, TenantFilter{}, nil, 1), at)
+		q := new(query) // in no order, so that no planner looks for it among all tenants
+		q.add(tenantRows + ta.Scope.Where(q.bind, "t.workspace_id", "t.id"))
+		found, err := s.tenantBatch(ctx, tx, q, at)
 		if err != nil {
 			return TenantView{}, err
 		}
