@@ -86,7 +86,7 @@ func (x *execution) fromItems() ledger.End {
 			}
 		case op.ItemFailed, op.ItemUnknown:
 			bad = append(bad, it)
-		case op.ItemSkipped, op.ItemPending:
+		case op.ItemSkipped, op.ItemPending, op.ItemNotApplicable:
 		}
 	}
 	switch {
