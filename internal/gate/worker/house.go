@@ -87,7 +87,8 @@ func (w *Worker) keepHouse(ctx context.Context) {
 	w.house.Go(func() { w.keepRecords(ctx) })
 }
 
-// share is the part of the time that looks through a long line may take: one in it.
+// share bounds what looking through a long line may cost: one part in share of a
+// node's time.
 const share = 50
 
 // lineWhenDue leaves rounds out until the last look has taken no more than its share.
