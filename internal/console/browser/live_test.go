@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -207,10 +206,17 @@ func TestBrowserManyTabs(t *testing.T) {
 	b.as("operator")
 	b.open(op.OperationsPath(workspace))
 	b.live()
-	for range 6 { // each comes in front of the one before
+	for range 6 { // opened behind it
 		next := newTab(t, s, inBackground(b))
 		next.url = w.url
+		call(next, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: shownAs("hidden")})
 		next.open(p.path())
+	}
+	eval[any](b, shownAs("hidden"))
+	for deadline := time.Now().Add(patience); w.streams() > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("pages that nobody sees hold %d streams", w.streams())
+		}
 	}
 	seventh := newTab(t, s, inBackground(b))
 	seventh.url = w.url
@@ -232,9 +238,16 @@ func TestBrowserManyTabs(t *testing.T) {
 	if strings.Contains(b.text("table"), run.Code) {
 		t.Error("a hidden page is kept up to date")
 	}
-	call(b, page.BringToFront, cdp.Empty{})
+	eval[any](b, shownAs("visible"))
 	b.says("table", run.Code)
 	b.same()
+}
+
+// shownAs is a script after which a page takes itself for visible or hidden. A
+// browser without a screen hides no tab by itself.
+func shownAs(state string) string {
+	return `Object.defineProperty(document, "visibilityState", { configurable: true, get: () => ` + quoted(state) + ` });
+		document.dispatchEvent(new Event("visibilitychange"));`
 }
 
 // inBackground is a further tab of the same window.
