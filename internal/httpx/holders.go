@@ -29,7 +29,7 @@ type Holders struct {
 // session that has ended, ends the streams here.
 const recheckEvery = 2500 * time.Millisecond
 
-// soonAgain is the least time between two queries that requests ask for.
+// soonAgain is the least time between two queries: many requests at once ask for one.
 const soonAgain = 100 * time.Millisecond
 
 // NewHolders returns the holders of streams that feed wakes.
