@@ -97,7 +97,7 @@ func (u NewUser) Prepare(ctx context.Context) (Account, error) {
 	if err := CheckName("name", u.Name, maxPersonName); err != nil {
 		return Account{}, err
 	}
-	if err := checkPassword("password", u.Password); err != nil {
+	if err := checkPassword(u.Password); err != nil {
 		return Account{}, err
 	}
 	hash, err := hashPassword(ctx, u.Password)

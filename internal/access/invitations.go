@@ -320,7 +320,7 @@ func Accept(ctx context.Context, d *db.DB, limits Limits, s Acceptance) (i Invit
 		if err := CheckName("name", s.Name, maxPersonName); err != nil {
 			return Invitation{}, err
 		}
-		if err := checkPassword("password", s.Password); err != nil {
+		if err := checkPassword(s.Password); err != nil {
 			return Invitation{}, err
 		}
 	} else if len(s.Password) > maxPassword {

@@ -32,12 +32,12 @@ var nobody = sync.OnceValues(func() (string, error) {
 })
 
 // checkPassword returns an [*op.FieldError] for what can't be a password.
-func checkPassword(field, password string) error {
+func checkPassword(password string) error {
 	switch {
 	case utf8.RuneCountInString(password) < minPassword:
-		return &op.FieldError{Field: field, Detail: fmt.Sprintf("needs at least %d characters", minPassword)}
+		return &op.FieldError{Field: "password", Detail: fmt.Sprintf("needs at least %d characters", minPassword)}
 	case len(password) > maxPassword:
-		return &op.FieldError{Field: field, Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(password), maxPassword)}
+		return &op.FieldError{Field: "password", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(password), maxPassword)}
 	}
 	return nil
 }

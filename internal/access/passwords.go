@@ -26,7 +26,7 @@ func ChangePassword(ctx context.Context, d *db.DB, limits Limits, a Actor, p New
 	if !a.SignedIn() {
 		return ErrNoSession
 	}
-	if err := checkPassword("password", p.Password); err != nil {
+	if err := checkPassword(p.Password); err != nil {
 		return err
 	}
 	if p.Password == p.Current {
@@ -277,7 +277,7 @@ func OpenReset(ctx context.Context, d *db.DB, link string) (email string, err er
 // sessions and API tokens, in every workspace. A link that is no good is
 // [ErrLink]; tries count as sign-ins do. Bad passwords are [*op.FieldError].
 func Reset(ctx context.Context, d *db.DB, limits Limits, link, password, remote string) (email string, err error) {
-	if err := checkPassword("password", password); err != nil {
+	if err := checkPassword(password); err != nil {
 		return "", err
 	}
 	email, bad := OpenReset(ctx, d, link)

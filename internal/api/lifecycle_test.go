@@ -342,7 +342,8 @@ func TestData(t *testing.T) {
 				return err
 			}
 			return store.PutGroupMembers(ctx, tx, int64(generation), []store.GroupMember{
-				{Group: "g-1", Member: "ana", Type: "#microsoft.graph.user"}, {Group: "g-1", Member: "g-2", Type: "#microsoft.graph.group"},
+				{Group: "g-1", Member: "ana", Type: "#microsoft.graph.user"},
+				{Group: "g-1", Member: "g-2", Type: "#microsoft.graph.group"},
 				{Group: "g-2", Member: "ana", Type: "#microsoft.graph.user"},
 			})
 		})
