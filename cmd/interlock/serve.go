@@ -58,8 +58,10 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 				return errors.New("--behind-proxy: set --trust-proxy (INTERLOCK_TRUST_PROXIES) to the address of your proxy, such as 10.0.0.5 or 10.0.0.0/8. " +
 					"Without it everybody behind the proxy shares one address, and ten wrong passwords of a stranger lock everybody out")
 			}
-			for flag, n := range map[string]int{"--requests-per-minute": cfg.RequestsPerMinute, "--starts-per-minute": cfg.StartsPerMinute,
-				"--streams-per-person": cfg.StreamsPerPerson, "--connections": cfg.Connections} {
+			for flag, n := range map[string]int{
+				"--requests-per-minute": cfg.RequestsPerMinute, "--starts-per-minute": cfg.StartsPerMinute,
+				"--streams-per-person": cfg.StreamsPerPerson, "--connections": cfg.Connections,
+			} {
 				if n < 0 {
 					return fmt.Errorf("%s: %d is below 0", flag, n)
 				}

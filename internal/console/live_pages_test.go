@@ -32,7 +32,7 @@ func (b *browser) joined(pages ...string) *joinedStream {
 		b.w.t.Fatal(err)
 	}
 	r.Header.Set("Cookie", "__Host-interlock="+b.secret)
-	resp, err := b.w.http.Client().Do(r)
+	resp, err := b.w.http.Client().Do(r) //nolint:bodyclose // the goroutine that reads it closes it
 	if err != nil {
 		b.w.t.Fatal(err)
 	}

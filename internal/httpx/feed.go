@@ -117,7 +117,7 @@ func (f *Feed) tell() {
 			f.log.WarnContext(ctx, "could not tell other servers of changes", "error", err)
 		}
 		cancel()
-		time.Sleep(exchangeEvery)
+		<-time.After(exchangeEvery) // the loop ends by itself when there is nothing left to do
 	}
 }
 
@@ -142,7 +142,7 @@ func (f *Feed) hear() {
 			f.wake(c)
 		}
 		f.mu.Unlock()
-		time.Sleep(exchangeEvery)
+		<-time.After(exchangeEvery) // the loop ends by itself when there is nothing left to do
 	}
 }
 

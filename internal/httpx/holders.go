@@ -150,7 +150,7 @@ func (h *Holders) watch() {
 			o.tell(all, err)
 		}
 		h.mu.Unlock()
-		time.Sleep(soonAgain)
+		<-time.After(soonAgain) // the loop ends by itself when nobody is held
 	}
 }
 

@@ -178,7 +178,13 @@ func TestCrowd(t *testing.T) {
 		_ = srv.Close()
 		_ = serving.Wait()
 	}()
-	get := func(conn net.Conn) (*http.Response, string) {
+	type answer struct {
+		status     int
+		retryAfter string
+		last       bool // the connection is closed after it
+		body       string
+	}
+	get := func(conn net.Conn) answer {
 		t.Helper()
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -188,7 +194,7 @@ func TestCrowd(t *testing.T) {
 		}
 		defer func() { _ = resp.Body.Close() }()
 		body, _ := io.ReadAll(resp.Body)
-		return resp, string(body)
+		return answer{resp.StatusCode, resp.Header.Get("Retry-After"), resp.Close, string(body)}
 	}
 	dial := func() net.Conn {
 		t.Helper()
@@ -202,23 +208,23 @@ func TestCrowd(t *testing.T) {
 	var in []net.Conn
 	for range most {
 		conn := dial()
-		if resp, body := get(conn); resp.StatusCode != http.StatusOK || body != "in" {
-			t.Fatalf("answered %d %s", resp.StatusCode, body)
+		if a := get(conn); a.status != http.StatusOK || a.body != "in" {
+			t.Fatalf("answered %d %s", a.status, a.body)
 		}
 		in = append(in, conn)
 	}
 	for range 3 * most { // each makes room for the next that is told
-		resp, body := get(dial())
-		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, "too_many_connections") || !resp.Close {
-			t.Fatalf("one too many is answered %d %v %s", resp.StatusCode, resp.Header, body)
+		a := get(dial())
+		if a.status != http.StatusServiceUnavailable || a.retryAfter == "" || !strings.Contains(a.body, "too_many_connections") || !a.last {
+			t.Fatalf("one too many is answered %+v", a)
 		}
 	}
-	if resp, _ := get(in[0]); resp.StatusCode != http.StatusOK {
-		t.Errorf("one that was there before is answered %d", resp.StatusCode)
+	if a := get(in[0]); a.status != http.StatusOK {
+		t.Errorf("one that was there before is answered %d", a.status)
 	}
 	_ = in[0].Close()
 	for range 100 {
-		if resp, _ := get(dial()); resp.StatusCode == http.StatusOK {
+		if a := get(dial()); a.status == http.StatusOK {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestCommandsReachTheServer(t *testing.T) {
-	dir, err := os.MkdirTemp("", "l") // short: the path of a socket has some 100 characters at most
+	dir, err := os.MkdirTemp("", "l") //nolint:usetesting // short: the path of a socket has some 100 characters at most
 	if err != nil {
 		t.Fatal(err)
 	}

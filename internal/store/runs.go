@@ -195,8 +195,10 @@ var (
 		{text: `r.state = 'queued' AND r.outcome = ''`}, {text: `r.state = 'running' AND r.outcome = ''`}, {text: `r.state = 'cancelling' AND r.outcome = ''`},
 	}
 	attentionRuns = []span{
-		{text: `r.state = 'finished' AND r.outcome = 'failed'`}, {text: `r.state = 'finished' AND r.outcome = 'partial'`},
-		{text: `r.state = 'finished' AND r.outcome = 'blocked'`}, {text: `r.state = 'finished' AND r.outcome = 'lost'`},
+		{text: `r.state = 'finished' AND r.outcome = 'failed'`},
+		{text: `r.state = 'finished' AND r.outcome = 'partial'`},
+		{text: `r.state = 'finished' AND r.outcome = 'blocked'`},
+		{text: `r.state = 'finished' AND r.outcome = 'lost'`},
 	}
 	finishedRuns = append([]span{
 		{text: `r.state = 'finished' AND r.outcome = 'succeeded'`}, {text: `r.state = 'finished' AND r.outcome = 'cancelled'`},

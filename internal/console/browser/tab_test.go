@@ -36,7 +36,6 @@ type tab struct {
 
 	mu        sync.Mutex
 	responses []response
-	ended     map[network.RequestID]time.Time
 	complaint []string
 	expected  []*regexp.Regexp
 }
@@ -72,7 +71,7 @@ func (b *tab) beside() *tab {
 
 func newTab(t *testing.T, s *show, ctx context.Context) *tab {
 	t.Helper()
-	b := &tab{t: t, ctx: ctx, show: s, url: s.URL, ended: map[network.RequestID]time.Time{}}
+	b := &tab{t: t, ctx: ctx, show: s, url: s.URL}
 	methods := map[network.RequestID]string{}
 	if err := chromedp.Listen(ctx, func(ev any) { b.hear(ev, methods) }); err != nil {
 		t.Fatal(err)
@@ -94,10 +93,6 @@ func (b *tab) hear(ev any, methods map[network.RequestID]string) {
 		methods[e.RequestID] = e.Request.Method
 	case *network.EventResponseReceived:
 		b.responses = append(b.responses, answered(e.RequestID, methods[e.RequestID], e.Type, e.Response))
-	case *network.EventLoadingFinished:
-		b.ended[e.RequestID] = time.Now()
-	case *network.EventLoadingFailed:
-		b.ended[e.RequestID] = time.Now()
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
 			b.complaint = append(b.complaint, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
@@ -369,31 +364,4 @@ func (b *tab) last(method, part string) response {
 	}
 	b.t.Fatalf("no answer to %s %s", method, part)
 	return response{}
-}
-
-// count is how many answers there were to a method at an address.
-func (b *tab) count(method, part string) (n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, r := range b.responses {
-		if r.method == method && strings.Contains(r.url, part) {
-			n++
-		}
-	}
-	return n
-}
-
-// endOf waits until an answer has ended, and tells when it did.
-func (b *tab) endOf(r response) time.Time {
-	b.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		b.mu.Lock()
-		at, is := b.ended[r.id]
-		b.mu.Unlock()
-		if is {
-			return at
-		}
-	}
-	b.t.Fatalf("%s %s has not ended", r.method, r.url)
-	return time.Time{}
 }

@@ -36,11 +36,15 @@ type sweep struct {
 }
 
 var sweeps = []sweep{
-	{"idempotency keys", keepKeys, `SELECT k.run_id FROM idempotency_keys k LEFT JOIN runs r ON r.id = k.run_id
+	{
+		"idempotency keys", keepKeys, `SELECT k.run_id FROM idempotency_keys k LEFT JOIN runs r ON r.id = k.run_id
 		WHERE k.run_id < $3 AND (r.id IS NULL OR r.ended_at < $2) ORDER BY k.run_id LIMIT $1`, true,
-		[]string{`DELETE FROM idempotency_keys WHERE run_id IN `}},
-	{"refusals", keepRefusals, `SELECT a.id FROM start_attempts a WHERE a.run_id IS NULL AND a.last_at < $2 ORDER BY a.last_at LIMIT $1`, false,
-		[]string{`DELETE FROM start_attempts WHERE id IN `}},
+		[]string{`DELETE FROM idempotency_keys WHERE run_id IN `},
+	},
+	{
+		"refusals", keepRefusals, `SELECT a.id FROM start_attempts a WHERE a.run_id IS NULL AND a.last_at < $2 ORDER BY a.last_at LIMIT $1`, false,
+		[]string{`DELETE FROM start_attempts WHERE id IN `},
+	},
 	{"runs", keepRuns, `SELECT r.id FROM runs r WHERE r.id < $3 AND r.ended_at < $2 ORDER BY r.id LIMIT $1`, true, []string{
 		`DELETE FROM run_items WHERE run_id IN `, `DELETE FROM run_events WHERE run_id IN `, `DELETE FROM start_attempts WHERE run_id IN `,
 		`DELETE FROM notifications WHERE run_id IN `, `DELETE FROM runs WHERE id IN `,
