@@ -321,9 +321,14 @@ func TestKeysChangeWhileServing(t *testing.T) {
 			}
 			all.Go(func() {
 				for n := 0; ctx.Err() == nil; n++ {
-					secret := fmt.Sprintf("save %d of %s", n, id)
+					secret := fmt.Sprintf("save-%d-of-%s", n, id)
+					next, err := store.ClientSecret(secret, nil)
+					if err != nil {
+						t.Errorf("save: %v", err)
+						return
+					}
 					mu.Lock() // what was answered is what is read
-					c, err := node.RotateCredential(context.WithoutCancel(ctx), a, tenant, id, credential(t, secret))
+					c, err := node.RotateCredential(context.WithoutCancel(ctx), a, tenant, id, next)
 					if err == nil {
 						s.secrets[id], s.places[id] = secret, place{c, p.scope}
 						saves.Add(1)

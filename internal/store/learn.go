@@ -37,7 +37,7 @@ type Learned struct {
 // is missing after it had been granted was withdrawn. A connection that was
 // removed meanwhile is [op.ErrNotFound].
 func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error {
-	c, err := lockConnection(ctx, tx, `id = %s`, connectionID)
+	c, err := lockConnection(ctx, tx, connectionID)
 	if err != nil {
 		return fmt.Errorf("learn about the connection: %w", err)
 	}

@@ -301,7 +301,7 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 		} else if err != nil {
 			return out, err
 		}
-		c, err := lockConnection(ctx, tx, `id = %s`, id)
+		c, err := lockConnection(ctx, tx, id)
 		if err != nil {
 			return out, err
 		}
@@ -394,7 +394,7 @@ func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, acti
 		if err != nil {
 			return tenancy.Connection{}, err
 		}
-		c, err := lockConnection(ctx, tx, `id = %s`, id)
+		c, err := lockConnection(ctx, tx, id)
 		if err != nil {
 			return tenancy.Connection{}, err
 		}
@@ -433,11 +433,9 @@ func SweepConsents(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 
 // lockConnection locks a living connection's row and returns it: a start that is
 // being judged either came before or is refused by the revision.
-func lockConnection(ctx context.Context, tx db.Tx, condition string, values ...any) (tenancy.Connection, error) {
-	q := new(query)
-	q.add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND `).add(condition, values...).add(` RETURNING id`)
-	id, err := one(ctx, tx, q, scanID)
-	if err != nil {
+func lockConnection(ctx context.Context, tx db.Tx, id string) (tenancy.Connection, error) {
+	q := new(query).add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND id = %s RETURNING id`, id)
+	if _, err := one(ctx, tx, q, scanID); err != nil {
 		return tenancy.Connection{}, err
 	}
 	return connectionByID(ctx, tx, id)
