@@ -150,9 +150,9 @@ func RevokeToken(ctx context.Context, d *db.DB, a Actor, id string) error {
 		if _, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ManageOwnTokens); err != nil {
 			return err
 		}
-		// The id is compared so that no index finds it: only one's own rows are looked at.
+		// Id and end are compared so that no index finds them: only one's own rows are looked at.
 		n, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now()
-			WHERE (id || '') = $1 AND workspace_id = $2 AND user_id = $3 AND revoked_at IS NULL AND expires_at > interlock_now()`,
+			WHERE (id || '') = $1 AND workspace_id = $2 AND user_id = $3 AND revoked_at IS NULL AND expires_at - interlock_now() > 0`,
 			id, a.workspace.ID, a.id)
 		if err != nil {
 			return err

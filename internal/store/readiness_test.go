@@ -112,7 +112,7 @@ func TestReadinessIsKeptAsItIsJudged(t *testing.T) {
 			}},
 			{"credential", func(tn, c string) error {
 				ends := time.Now().Add(offset + time.Duration(1+pick(40))*24*time.Hour)
-				n, err := store.ClientSecret("a secret of some length", &ends)
+				n, err := store.ClientSecret("a-secret-of-some-length", &ends)
 				if err != nil {
 					return err
 				}
@@ -145,7 +145,7 @@ func TestReadinessIsKeptAsItIsJudged(t *testing.T) {
 		check("at first")
 		// The same verdict again: the gate judges as before, but for the age of it.
 		c := w.connection(w.mei, "third", "first")
-		secret, err := store.ClientSecret("a secret of some length", nil)
+		secret, err := store.ClientSecret("a-secret-of-some-length", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
