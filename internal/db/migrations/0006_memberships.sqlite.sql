@@ -26,8 +26,9 @@ CREATE TABLE memberships (
   type       TEXT NOT NULL,                     -- a letter for each documented type, else as the provider wrote it
   PRIMARY KEY (generation, group_id, member_id)
 ) WITHOUT ROWID;
--- Groups inside of groups are the members that have names here.
-CREATE INDEX memberships_nested ON memberships(generation, group_id, member_id) WHERE type = 'g';
+-- Groups inside of groups are the members that have names here. The type stands in the
+-- key too: without it SQLite takes the primary key and reads every member.
+CREATE INDEX memberships_nested ON memberships(generation, group_id, type, member_id) WHERE type = 'g';
 CREATE TABLE group_sizes (
   generation BIGINT NOT NULL,
   group_id   BLOB NOT NULL,
