@@ -147,7 +147,7 @@ func lockSQLite(t *testing.T, file string) (unlock func()) {
 
 // TestDatabaseFull fills the disk under a running server, and gives it room again.
 func TestDatabaseFull(t *testing.T) {
-	disk := mountSmall(t, "3m")
+	disk := mountSmall(t, "8m") // the write-ahead log alone takes 4 MB before it is checkpointed
 	w := newWorldAt(t, db.SQLite, "sqlite:"+filepath.Join(disk, "interlock.db"), t.TempDir())
 	n := w.start(short...)
 	n.readyTenants("kestrel", "marlow")

@@ -105,7 +105,7 @@ func TestProviderFaults(t *testing.T) {
 
 func meetTroubles(t *testing.T, engine db.Engine, troubles []trouble) {
 	w := newWorld(t, engine)
-	n := w.start("--backoff", "100ms", "--max-wait", "2s", "--workers", "100")
+	n := w.start("--backoff", "100ms", "--max-wait", "2s", "--workers", "100", "--streams-per-person", "1000")
 	var slugs []string
 	for i := range troubles {
 		for j := range operations {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/factor"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -229,6 +231,9 @@ func RenameFactor(ctx context.Context, d *db.DB, a Actor, id, name string) error
 		return err
 	}
 	err := changeFactors(ctx, d, a, false, func(ctx context.Context, tx db.Tx) (Entry, error) {
+		if uuid.Validate(id) != nil { // may be text that no database takes
+			return Entry{}, op.ErrNotFound
+		}
 		n, err := tx.Exec(ctx, `UPDATE factors SET name = $3 WHERE id = $1 AND user_id = $2`, id, a.id, name)
 		if err == nil && n == 0 {
 			err = op.ErrNotFound
@@ -246,6 +251,9 @@ func RenameFactor(ctx context.Context, d *db.DB, a Actor, id, name string) error
 // workspaces requires a second factor the last one stays: [op.ErrConflict].
 func RemoveFactor(ctx context.Context, d *db.DB, a Actor, id string) error {
 	err := changeFactors(ctx, d, a, true, func(ctx context.Context, tx db.Tx) (Entry, error) {
+		if uuid.Validate(id) != nil { // may be text that no database takes
+			return Entry{}, op.ErrNotFound
+		}
 		var kind, name string
 		err := tx.QueryRow(ctx, `SELECT kind, name FROM factors WHERE id = $1 AND user_id = $2`, id, a.id).Scan(&kind, &name)
 		if errors.Is(err, db.ErrNoRows) {

@@ -315,7 +315,7 @@ func (r *groupsRound) commit(ctx context.Context, token string) error {
 		r.item("groups", "Groups", now.Count, len(r.seen)+len(r.gone), len(r.gone), r.flaws.lost),
 		r.item("members", "Members", now.Members, r.memberChanges, len(r.left), r.memberFlaws.lost),
 	}
-	for _, item := range slices.Concat(items, r.flaws.items(r.env, "groups"), r.memberFlaws.items(r.env, "members")) {
+	for _, item := range slices.Concat(items, r.flaws.items(r.env, "groups", true), r.memberFlaws.items(r.env, "members", true)) {
 		if err := r.env.Report.Item(ctx, item); err != nil {
 			return err
 		}

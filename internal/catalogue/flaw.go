@@ -50,14 +50,18 @@ func (f *flaws) add(what, id, name string, wrong flaw) {
 	}
 }
 
-// items are the lines of the objects. Those that could not be kept have failed.
-func (f *flaws) items(env *Env, key string) []op.Item {
-	items := make([]op.Item, len(f.listed))
+// items are the lines of the objects. Those that could not be kept have failed. The
+// others are told only when their list was kept.
+func (f *flaws) items(env *Env, key string, kept bool) []op.Item {
+	var items []op.Item
 	for i, o := range f.listed {
-		items[i] = op.Item{Key: key + "/" + strconv.Itoa(i+1), Name: o.name, Result: op.ItemDone, Reason: o.reason, Args: names(env), At: env.Now()}
+		result := op.ItemDone
 		if o.lost() {
-			items[i].Result = op.ItemFailed
+			result = op.ItemFailed
+		} else if !kept {
+			continue
 		}
+		items = append(items, op.Item{Key: key + "/" + strconv.Itoa(i+1), Name: o.name, Result: result, Reason: o.reason, Args: names(env), At: env.Now()})
 	}
 	return items
 }

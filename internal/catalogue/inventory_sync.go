@@ -315,7 +315,7 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, r readin
 			return err
 		}
 	}
-	for _, item := range append([]op.Item{item}, r.flaws.items(s.env, t.key)...) {
+	for _, item := range append([]op.Item{item}, r.flaws.items(s.env, t.key, failure == nil)...) {
 		if err := s.env.Report.Item(ctx, item); err != nil {
 			return err
 		}
