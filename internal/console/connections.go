@@ -122,7 +122,7 @@ func (c *Console) connections(v *visit) (page, error) {
 	frame.Crumbs = v.crumbs(v.tenantLink())
 	frame.Lead = "How Interlock reaches " + t.Name + ". One operation can use a connection at a time."
 	frame.Tabs = view.TenantTabs(v.workspace(), t, "Connections")
-	l, err := v.connectionList(v.tenant.Scope, frame.Now)
+	l, err := v.connectionList(v.tenant.Scope, v.tenant.Tenant.ID, frame.Now)
 	if err != nil {
 		return page{}, err
 	}
@@ -140,17 +140,18 @@ func (c *Console) allConnections(v *visit) (page, error) {
 	}
 	frame.Crumbs = v.crumbs()[:1]
 	frame.Lead = "How Interlock reaches your tenants. One operation can use a connection at a time."
-	l, err := v.connectionList(v.scope, frame.Now)
+	l, err := v.connectionList(v.scope, "", frame.Now)
 	if err != nil {
 		return page{}, err
 	}
 	return page{frame: frame, body: view.ConnectionsPage(l), parts: view.ConnectionListParts(l)}, nil
 }
 
-// connectionList lists the connections in a scope, with the starts on them.
-func (v *visit) connectionList(scope access.Scope, now time.Time) (view.ConnectionList, error) {
+// connectionList lists the connections in a scope, with the starts on them: those
+// of the tenant with an id, or of all tenants when it is empty.
+func (v *visit) connectionList(scope access.Scope, tenant string, now time.Time) (view.ConnectionList, error) {
 	ctx, q := v.r.Context(), v.r.URL.Query()
-	found, next, err := v.console.store.Connections(ctx, scope, store.ConnectionFilter{Cursor: q.Get("cursor")})
+	found, next, err := v.console.store.Connections(ctx, scope, store.ConnectionFilter{Tenant: tenant, Cursor: q.Get("cursor")})
 	if err != nil {
 		return view.ConnectionList{}, err
 	}

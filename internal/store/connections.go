@@ -175,9 +175,11 @@ func (s *Store) Connections(ctx context.Context, scope access.Scope, f Connectio
 		if err != nil {
 			return nil, err
 		}
-		q := connectionViews(scope)
-		if tenant != "" {
-			q.add(` AND c.tenant_id = %s`, tenant)
+		q := connectionViews()
+		if tenant != "" { // it was looked for in the scope
+			q.add(`c.tenant_id = %s`, tenant)
+		} else {
+			q.add(scope.Where(q.bind, "c.workspace_id", "c.tenant_id"))
 		}
 		if key != nil {
 			q.add(` AND (c.name_key, c.id) > (%s, %s)`, key[0], key[1])
@@ -210,7 +212,8 @@ func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref stri
 		if err != nil {
 			return ConnectionView{}, err
 		}
-		q := connectionViews(ta.Scope).add(` AND c.tenant_id = %s AND c.id = %s`, ta.Tenant.ID, id)
+		q := connectionViews()
+		q.add(ta.Scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.tenant_id = %s AND c.id = %s`, ta.Tenant.ID, id)
 		return one(ctx, tx, q, func(row db.Row) (ConnectionView, error) {
 			v, _, err := s.scanView(row, at)
 			return v, err
@@ -239,13 +242,13 @@ func ownConnection(ctx context.Context, tx db.Tx, tenantID, ref string) (string,
 	return "", op.ErrNotFound
 }
 
-// connectionViews begins a statement whose rows scanView reads.
-func connectionViews(scope access.Scope) *query {
-	q := new(query)
-	return q.add(`SELECT ` + connectionColumns + `, c.name_key, ` + tenantColumns + `, ` + refColumns + `
-		FROM connections c JOIN tenants t ON t.id = c.tenant_id JOIN workspaces w ON w.id = c.workspace_id
+// connectionViews begins a statement whose rows scanView reads. SQLite reads its
+// tables in the order in which they stand: see runTables.
+func connectionViews() *query {
+	return new(query).add(`SELECT ` + connectionColumns + `, c.name_key, ` + tenantColumns + `, ` + refColumns + `
+		FROM connections c CROSS JOIN tenants t CROSS JOIN workspaces w
 		LEFT JOIN run_claims k ON k.scope = c.id LEFT JOIN runs r ON r.id = k.run_id
-		WHERE c.deleted_at IS NULL AND ` + scope.Where(q.bind, "c.workspace_id", "c.tenant_id"))
+		WHERE t.id = c.tenant_id AND w.id = c.workspace_id AND c.deleted_at IS NULL AND `)
 }
 
 func (s *Store) scanView(row db.Row, at time.Time) (v ConnectionView, nameKey string, err error) {

@@ -61,13 +61,13 @@ func (s *Store) holdsUntil(c *tenancy.Connection, at time.Time) *time.Time {
 // or when its time is over. Whoever lists tenants judges those anew, and
 // SettleReadiness keeps them few.
 
-// unsettled are the tenants of a workspace whose kept readiness may be out of date.
-func unsettled(workspace string) []span {
-	return []span{
-		{text: `t.readiness_until <= interlock_now()`},
-		{`t.id IN (SELECT c.tenant_id FROM connections c WHERE c.workspace_id = %s AND c.rev <> c.judged_rev)`, []any{workspace}},
-	}
-}
+// Tenants t and connections c whose tenants' kept readiness may be out of date. The
+// time is an argument, the database's: PostgreSQL does not look in an index for what
+// a volatile function such as interlock_now() returns, it would read every tenant.
+const (
+	overdue  = `t.readiness_until <= %s`
+	unjudged = `c.rev - c.judged_rev > 0`
+)
 
 // settleAtOnce is how many tenants are judged in one transaction.
 const settleAtOnce = 25
@@ -94,11 +94,15 @@ func (s *Store) SettleReadiness(ctx context.Context) (judged int, err error) {
 
 // someUnsettled returns up to settleAtOnce tenants to judge; none: there are none.
 func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
-	for _, sql := range []string{
-		`SELECT t.id FROM workspaces w CROSS JOIN tenants t WHERE t.workspace_id = w.id AND t.readiness_until <= interlock_now() LIMIT %s`,
-		`SELECT c.tenant_id FROM connections c WHERE c.rev <> c.judged_rev LIMIT %s`,
+	at, err := now(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range []span{
+		{`SELECT t.id FROM workspaces w CROSS JOIN tenants t WHERE t.workspace_id = w.id AND ` + overdue + ` LIMIT %s`, []any{db.Micros(at), settleAtOnce}},
+		{`SELECT c.tenant_id FROM connections c WHERE ` + unjudged + ` LIMIT %s`, []any{settleAtOnce}},
 	} {
-		ids, err := all(ctx, tx, new(query).add(sql, settleAtOnce), scanID)
+		ids, err := all(ctx, tx, new(query).add(s.text, s.args...), scanID)
 		if err != nil || len(ids) > 0 {
 			slices.Sort(ids)
 			return slices.Compact(ids), err

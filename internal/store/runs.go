@@ -236,11 +236,10 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	if f.Initiator == "me" {
 		f.Initiator = scope.UserID()
 	}
-	if tenant != "" {
-		l.where(` AND r.tenant_id = %s`, tenant)
-	}
-	if connection != "" {
+	if connection != "" { // which is of the tenant
 		l.where(` AND r.connection_id = %s`, connection)
+	} else if tenant != "" {
+		l.where(` AND r.tenant_id = %s`, tenant)
 	}
 	if f.Operation != "" {
 		l.where(` AND r.operation = %s`, string(f.Operation))
@@ -279,8 +278,8 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 		l.spans = append(slices.Clone(attentionRuns), s.stalledRuns())
 	case f.State == op.Finished && f.Outcome == "":
 		l.spans = finishedRuns
-	case f.State+op.State(f.Outcome) != "" || tenant+connection != "":
-	case f.Initiator != "" || f.Operation != "" && !scope.Some():
+	case f.State+op.State(f.Outcome) != "" || tenant+connection != "" && f.Operation == "":
+	case f.Initiator != "" || f.Operation != "" && (l.seen || !scope.Some()):
 		l.spans = allRuns // the indexes by person and by operation go on with the state
 	}
 	return l, nil

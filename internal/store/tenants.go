@@ -94,7 +94,7 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 		// Readiness is found by what was judged before and judged again here: the few
 		// tenants that it does not fit any more may cost another batch.
 		for batch, place := limit+1, key; len(found) <= limit; batch = maxLimit {
-			more, err := s.tenantBatch(ctx, tx, tenantsQuery(scope, f, place, batch), at)
+			more, err := s.tenantBatch(ctx, tx, tenantsQuery(scope, f, place, batch, at), at)
 			if err != nil {
 				return nil, err
 			}
@@ -236,7 +236,7 @@ const tenantRows = `SELECT ` + tenantColumns + `, t.name_key,
 
 const tenantOrder = ` ORDER BY t.name_key, t.id LIMIT %s`
 
-func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int) *query {
+func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int, at time.Time) *query {
 	q := new(query)
 	q.add(tenantRows)
 	var where span
@@ -264,15 +264,14 @@ func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int) *
 	if f.Readiness == "" {
 		return q.add(scope.Where(q.bind, "t.workspace_id", "t.id")).add(where.text, where.args...).add(tenantOrder, limit)
 	}
-	q.add(`t.id IN (`)
-	for i, s := range append([]span{{`t.readiness = %s`, []any{string(f.Readiness)}}}, unsettled(scope.WorkspaceID())...) {
-		if i > 0 {
-			q.add(` UNION ALL `)
-		}
-		q.add(`SELECT * FROM (SELECT t.id FROM tenants t WHERE `).add(scope.Where(q.bind, "t.workspace_id", "t.id")).
-			add(where.text, where.args...).add(` AND `+s.text, s.args...).add(tenantOrder+`) part`, limit)
-	}
-	return q.add(`)`+tenantOrder, limit)
+	in := func(workspace, tenant string) string { return scope.Where(q.bind, workspace, tenant) }
+	q.add(`t.id IN (SELECT * FROM (SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).add(where.text, where.args...).
+		add(` AND t.readiness = %s`, string(f.Readiness)).add(tenantOrder+`) part`, limit)
+	// Those that may be out of date are few, and in no order: PostgreSQL expects
+	// many, and with an order and a limit it would look for them in the whole list.
+	q.add(` UNION ALL SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).add(` AND `+overdue, db.Micros(at))
+	q.add(` UNION ALL SELECT c.tenant_id FROM connections c WHERE ` + in("c.workspace_id", "c.tenant_id") + ` AND ` + unjudged)
+	return q.add(`)`).add(where.text, where.args...).add(tenantOrder, limit)
 }
 
 // tenantBatch runs a tenantsQuery and judges what it finds.

@@ -32,8 +32,10 @@ CREATE INDEX runs_operation ON runs(workspace_id, operation, state, outcome, id 
 DROP INDEX runs_tenant;
 CREATE INDEX runs_tenant ON runs(tenant_id, id COLLATE "C" DESC, operation, initiator_id);
 CREATE INDEX runs_tenant_state ON runs(tenant_id, state, outcome, id COLLATE "C" DESC);
+CREATE INDEX runs_tenant_operation ON runs(tenant_id, operation, state, outcome, id COLLATE "C" DESC);
 DROP INDEX runs_connection;
 CREATE INDEX runs_connection ON runs(connection_id, id COLLATE "C" DESC);
+CREATE INDEX runs_connection_operation ON runs(connection_id, operation, state, outcome, id COLLATE "C" DESC);
 DROP INDEX runs_initiator;
 CREATE INDEX runs_initiator ON runs(initiator_id, state, outcome, id COLLATE "C" DESC, operation);
 
@@ -61,7 +63,10 @@ ALTER TABLE tenants ADD COLUMN readiness_until BIGINT DEFAULT 0;
 CREATE INDEX tenants_readiness ON tenants(workspace_id, readiness, name_key, id);
 CREATE INDEX tenants_readiness_until ON tenants(workspace_id, readiness_until) WHERE readiness_until IS NOT NULL;
 ALTER TABLE connections ADD COLUMN judged_rev BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX connections_unjudged ON connections(workspace_id, tenant_id) WHERE rev <> judged_rev;
+CREATE INDEX connections_list ON connections(workspace_id, name_key, id);
+-- Not a partial index: PostgreSQL counts the values of an expression that is indexed,
+-- and so learns that those above 0 are few.
+CREATE INDEX connections_unjudged ON connections((rev - judged_rev), workspace_id, tenant_id);
 
 -- The newest run that has ended.
 ALTER TABLE tenants ADD COLUMN latest_run TEXT NOT NULL DEFAULT '';
@@ -73,6 +78,7 @@ UPDATE tenants SET latest_outcome = COALESCE((SELECT r.outcome FROM runs r WHERE
 ALTER TABLE tenants DROP COLUMN latest_outcome;
 ALTER TABLE tenants DROP COLUMN latest_run;
 DROP INDEX connections_unjudged;
+DROP INDEX connections_list;
 ALTER TABLE connections DROP COLUMN judged_rev;
 DROP INDEX tenants_readiness_until;
 DROP INDEX tenants_readiness;
@@ -93,8 +99,10 @@ DROP INDEX attempts_list;
 CREATE INDEX attempts_list ON start_attempts(workspace_id, id DESC);
 DROP INDEX runs_initiator;
 CREATE INDEX runs_initiator ON runs(workspace_id, initiator_id, id DESC);
+DROP INDEX runs_connection_operation;
 DROP INDEX runs_connection;
 CREATE INDEX runs_connection ON runs(connection_id, id DESC);
+DROP INDEX runs_tenant_operation;
 DROP INDEX runs_tenant_state;
 DROP INDEX runs_tenant;
 CREATE INDEX runs_tenant ON runs(tenant_id, id DESC);
