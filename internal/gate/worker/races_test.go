@@ -432,6 +432,10 @@ func interleaveAll(t *testing.T, twice int) {
 			}
 		}
 	}
+	every := 1
+	if testing.Short() && twice == 0 { // the race detector's lane looks at memory, not at orders
+		every = 6
+	}
 	const rings = 2
 	var mu sync.Mutex
 	var schedules int
@@ -443,7 +447,7 @@ func interleaveAll(t *testing.T, twice int) {
 			for _, s := range everywhere {
 				r.prepare(s)
 				for i, m := range all {
-					if m.in == s && i%rings == k {
+					if m.in == s && i%rings == k && i/rings%every == 0 {
 						n := r.meet(m.a, m.b, m.in, twice)
 						mu.Lock()
 						schedules += n
