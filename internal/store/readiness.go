@@ -100,7 +100,7 @@ func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
 	}
 	for _, s := range []span{
 		{`SELECT t.id FROM workspaces w CROSS JOIN tenants t WHERE t.workspace_id = w.id AND ` + overdue + ` LIMIT %s`, []any{db.Micros(at), settleAtOnce}},
-		{`SELECT c.tenant_id FROM connections c WHERE ` + unjudged + ` LIMIT %s`, []any{settleAtOnce}},
+		{`SELECT c.tenant_id FROM workspaces w CROSS JOIN connections c WHERE c.workspace_id = w.id AND ` + unjudged + ` LIMIT %s`, []any{settleAtOnce}},
 	} {
 		ids, err := all(ctx, tx, new(query).add(s.text, s.args...), scanID)
 		if err != nil || len(ids) > 0 {

@@ -66,7 +66,7 @@ ALTER TABLE connections ADD COLUMN judged_rev BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX connections_list ON connections(workspace_id, name_key, id);
 -- Not a partial index: PostgreSQL counts the values of an expression that is indexed,
 -- and so learns that those above 0 are few.
-CREATE INDEX connections_unjudged ON connections((rev - judged_rev), workspace_id, tenant_id);
+CREATE INDEX connections_unjudged ON connections(workspace_id, (rev - judged_rev), tenant_id);
 
 -- The newest run that has ended.
 ALTER TABLE tenants ADD COLUMN latest_run TEXT NOT NULL DEFAULT '';
