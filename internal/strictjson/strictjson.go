@@ -22,6 +22,9 @@ import (
 // whoever sent them.
 const maxShown = 100
 
+// space is what may stand around a value: RFC 8259 has no other white space.
+const space = " \t\r\n"
+
 // Check returns an [*op.FieldError] unless data is one JSON value in UTF-8 whose
 // objects have each name once, at every depth. The error names the field by its
 // path, such as "parameters.types[2]", or what is the whole, such as "body".
@@ -32,7 +35,7 @@ func Check(what string, data []byte) error {
 		return wrong("begins with a byte order mark: send UTF-8 without one")
 	case !utf8.Valid(data):
 		return wrong("is not valid UTF-8")
-	case len(bytes.TrimSpace(data)) == 0:
+	case len(bytes.Trim(data, space)) == 0:
 		return wrong("is missing")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -42,7 +45,7 @@ func Check(what string, data []byte) error {
 	} else if err != nil {
 		return wrong("is not valid JSON: " + err.Error())
 	}
-	if rest := bytes.TrimSpace(data[dec.InputOffset():]); len(rest) > 0 {
+	if rest := bytes.Trim(data[dec.InputOffset():], space); len(rest) > 0 {
 		return wrong("has something behind the JSON value: send one value")
 	}
 	return walk(json.NewDecoder(bytes.NewReader(value)), what, "")
