@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	_ "github.com/interlock-dev/interlock/internal/catalogue" // the operations bring capabilities
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -338,7 +339,7 @@ func TestTokensNeverReachFurtherThanTheirMaker(t *testing.T) {
 			{"ttl", "ci", 366 * 24 * time.Hour, nil},
 			{"only[1]", "ci", time.Hour, []tenancy.Capability{tenancy.View, "rule.the.world"}},
 			{"only[0]", "ci", time.Hour, []tenancy.Capability{tenancy.ManageMembers}}, // not of the role
-			{"only[0]", "ci", time.Hour, []tenancy.Capability{tenancy.SyncInventory}}, // denied
+			{"only[0]", "ci", time.Hour, []tenancy.Capability{"inventory.sync"}},      // denied
 		} {
 			_, _, err := access.CreateToken(ctx, d, ana, tt.name, tt.ttl, tt.only)
 			var fe *op.FieldError
@@ -367,10 +368,10 @@ func TestTokensNeverReachFurtherThanTheirMaker(t *testing.T) {
 		if err != nil || !slices.Equal(child.Grants().List(), []tenancy.Capability{tenancy.ManageOwnTokens, tenancy.View}) {
 			t.Errorf("the child may %v, %v", child.Grants().List(), err)
 		}
-		if _, err := h.authorize(child, "kestrel", tenancy.SyncGroups); !errors.Is(err, op.ErrForbidden) {
+		if _, err := h.authorize(child, "kestrel", "directory.groups.sync"); !errors.Is(err, op.ErrForbidden) {
 			t.Error("a narrowed token starts a sync:", err)
 		}
-		if _, err := h.authorize(ana, "kestrel", tenancy.SyncGroups); err != nil {
+		if _, err := h.authorize(ana, "kestrel", "directory.groups.sync"); err != nil {
 			t.Error(err)
 		}
 
@@ -415,7 +416,7 @@ func TestAuthorize(t *testing.T) {
 			{mei, "\xff", tenancy.View, op.ErrNotFound},
 			{mei, "kestrel' OR '1'='1", tenancy.View, op.ErrNotFound},
 			{mei, "%", tenancy.View, op.ErrNotFound},
-			{ana, "kestrel", tenancy.SyncGroups, nil},
+			{ana, "kestrel", "directory.groups.sync", nil},
 			{ana, "kestrel", tenancy.CancelRuns, op.ErrForbidden},
 			{ana, "kestrel", tenancy.ManageConnections, op.ErrForbidden},
 			{ana, "kestrel", "", op.ErrForbidden},
@@ -423,7 +424,7 @@ func TestAuthorize(t *testing.T) {
 			{ana, marlow, tenancy.View, op.ErrNotFound},
 			{ana, marlow, tenancy.CancelRuns, op.ErrNotFound}, // not forbidden: she must not learn that it exists
 			{vic, "marlow", tenancy.View, nil},
-			{vic, "marlow", tenancy.SyncGroups, op.ErrForbidden},
+			{vic, "marlow", "directory.groups.sync", op.ErrForbidden},
 			{olga, "kestrel", tenancy.View, op.ErrNotFound},
 			{olga, kestrel, tenancy.View, op.ErrNotFound},
 			{nobody, "kestrel", tenancy.View, op.ErrNotFound},
@@ -440,7 +441,7 @@ func TestAuthorize(t *testing.T) {
 
 		// What was taken away is gone although the actor was authenticated before.
 		h.exec(`UPDATE members SET denied = '["directory.groups.sync"]' WHERE user_id = $1`, ana.ID())
-		if _, err := h.authorize(ana, "kestrel", tenancy.SyncGroups); !errors.Is(err, op.ErrForbidden) {
+		if _, err := h.authorize(ana, "kestrel", "directory.groups.sync"); !errors.Is(err, op.ErrForbidden) {
 			t.Error("denied meanwhile:", err)
 		}
 		h.exec(`UPDATE tokens SET revoked_at = 1 WHERE id = $1`, vic.TokenID())
@@ -515,16 +516,16 @@ func TestStillMay(t *testing.T) {
 				return err
 			})
 		}
-		may("kestrel", tenancy.SyncGroups, true)
+		may("kestrel", "directory.groups.sync", true)
 		may("kestrel", tenancy.ManageConnections, false)
-		may("marlow", tenancy.SyncGroups, false)
+		may("marlow", "directory.groups.sync", false)
 		may("harbour", tenancy.View, false)
 		if err := access.SignOut(t.Context(), d, ana); err != nil {
 			t.Fatal(err)
 		}
-		may("kestrel", tenancy.SyncGroups, true) // whoever started a run may sign out
+		may("kestrel", "directory.groups.sync", true) // whoever started a run may sign out
 		h.exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, ana.ID())
-		may("kestrel", tenancy.SyncGroups, false)
+		may("kestrel", "directory.groups.sync", false)
 	})
 }
 

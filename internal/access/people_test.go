@@ -71,7 +71,7 @@ func TestInvitation(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		_, mei := h.signIn("mei@lattice.example")
-		link := h.invite(mei, " Li@Lattice.example ", access.Membership{Role: tenancy.Operator, Denied: []tenancy.Capability{tenancy.SyncGroups}, Tenants: []string{"marlow", "kestrel"}})
+		link := h.invite(mei, " Li@Lattice.example ", access.Membership{Role: tenancy.Operator, Denied: []tenancy.Capability{"directory.groups.sync"}, Tenants: []string{"marlow", "kestrel"}})
 		if n := h.number(`SELECT COUNT(*) FROM invitations WHERE hash = $1 OR id = $1`, link); n != 0 || !strings.HasPrefix(link, "ili_") || len(link) < 26 {
 			t.Errorf("the link %q is stored, or too short", link)
 		}
@@ -84,7 +84,7 @@ func TestInvitation(t *testing.T) {
 			t.Fatal(err)
 		}
 		li, err := h.try("li@lattice.example", password, "")
-		if err != nil || li.Name() != "Li Wen" || li.Role() != tenancy.Operator || li.Grants().Has(tenancy.SyncGroups) {
+		if err != nil || li.Name() != "Li Wen" || li.Role() != tenancy.Operator || li.Grants().Has("directory.groups.sync") {
 			t.Errorf("%+v, %v", li, err)
 		}
 		if _, err := h.authorize(li, "kestrel", tenancy.View); err != nil {

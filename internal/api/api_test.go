@@ -49,7 +49,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 	var g *gate.Gate
 	st := store.New(d, seeded.Root, store.Options{
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
 		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
 			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil

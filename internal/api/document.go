@@ -122,26 +122,29 @@ var closed = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[tenancy.GroupType]():    reflect.TypeFor[enum[tenancy.GroupType]](),
 }
 
-// values are the members of the closed types.
-var values = map[reflect.Type][]any{
-	reflect.TypeFor[op.Kind]():              anys(kinds()),
-	reflect.TypeFor[op.Outcome]():           {op.Accepted, op.Deduped, op.ScopeBusy, op.Blocked},
-	reflect.TypeFor[op.State]():             {op.Queued, op.Running, op.Cancelling, op.Finished},
-	reflect.TypeFor[op.RunOutcome]():        {op.RunSucceeded, op.RunPartial, op.RunFailed, op.RunBlocked, op.RunCancelled, op.RunLost},
-	reflect.TypeFor[op.Surface]():           {op.SurfaceWeb, op.SurfaceAPI, op.SurfaceCLI},
-	reflect.TypeFor[op.Phase]():             {op.Admission, op.Execution},
-	reflect.TypeFor[op.ItemResult]():        {op.ItemDone, op.ItemUnchanged, op.ItemFailed, op.ItemSkipped, op.ItemUnknown, op.ItemPending, op.ItemNotApplicable},
-	reflect.TypeFor[tenancy.Capability]():   anys(tenancy.Capabilities()),
-	reflect.TypeFor[tenancy.Role]():         anys(tenancy.Roles()),
-	reflect.TypeFor[tenancy.TenantStatus](): {tenancy.TenantOnboarding, tenancy.TenantActive, tenancy.TenantArchived},
-	reflect.TypeFor[tenancy.Readiness](): {
-		tenancy.ReadyToStart, tenancy.NotReady, tenancy.NeedsCare, tenancy.BeingOnboarded, tenancy.Archived,
-	},
-	reflect.TypeFor[tenancy.Consent](): {
-		tenancy.ConsentUnknown, tenancy.ConsentMissing, tenancy.ConsentPending, tenancy.ConsentGranted, tenancy.ConsentRevoked,
-	},
-	reflect.TypeFor[tenancy.Verification](): {tenancy.VerificationMissing, tenancy.VerificationOK, tenancy.VerificationFailed},
-	reflect.TypeFor[tenancy.GroupType]():    anys(tenancy.GroupTypes()),
+// values returns the members of the closed types. Operations bring some of them
+// when the program initialises, so they are looked up when a document is made.
+func values() map[reflect.Type][]any {
+	return map[reflect.Type][]any{
+		reflect.TypeFor[op.Kind]():              anys(kinds()),
+		reflect.TypeFor[op.Outcome]():           {op.Accepted, op.Deduped, op.ScopeBusy, op.Blocked},
+		reflect.TypeFor[op.State]():             {op.Queued, op.Running, op.Cancelling, op.Finished},
+		reflect.TypeFor[op.RunOutcome]():        {op.RunSucceeded, op.RunPartial, op.RunFailed, op.RunBlocked, op.RunCancelled, op.RunLost},
+		reflect.TypeFor[op.Surface]():           {op.SurfaceWeb, op.SurfaceAPI, op.SurfaceCLI},
+		reflect.TypeFor[op.Phase]():             {op.Admission, op.Execution},
+		reflect.TypeFor[op.ItemResult]():        {op.ItemDone, op.ItemUnchanged, op.ItemFailed, op.ItemSkipped, op.ItemUnknown, op.ItemPending, op.ItemNotApplicable},
+		reflect.TypeFor[tenancy.Capability]():   anys(tenancy.Capabilities()),
+		reflect.TypeFor[tenancy.Role]():         anys(tenancy.Roles()),
+		reflect.TypeFor[tenancy.TenantStatus](): {tenancy.TenantOnboarding, tenancy.TenantActive, tenancy.TenantArchived},
+		reflect.TypeFor[tenancy.Readiness](): {
+			tenancy.ReadyToStart, tenancy.NotReady, tenancy.NeedsCare, tenancy.BeingOnboarded, tenancy.Archived,
+		},
+		reflect.TypeFor[tenancy.Consent](): {
+			tenancy.ConsentUnknown, tenancy.ConsentMissing, tenancy.ConsentPending, tenancy.ConsentGranted, tenancy.ConsentRevoked,
+		},
+		reflect.TypeFor[tenancy.Verification](): {tenancy.VerificationMissing, tenancy.VerificationOK, tenancy.VerificationFailed},
+		reflect.TypeFor[tenancy.GroupType]():    anys(tenancy.GroupTypes()),
+	}
 }
 
 // enum stands for the closed type T in the document.
@@ -149,7 +152,7 @@ type enum[T any] string
 
 // Schema implements the framework's provider of schemas.
 func (enum[T]) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Enum: each(values[reflect.TypeFor[T]()], func(v any) any {
+	return &huma.Schema{Type: huma.TypeString, Enum: each(values()[reflect.TypeFor[T]()], func(v any) any {
 		return reflect.ValueOf(v).String()
 	})}
 }

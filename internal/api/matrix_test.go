@@ -106,8 +106,8 @@ func newMatrix(t *testing.T, w *world) *matrix {
 	w.Exec(`UPDATE members SET all_tenants = FALSE WHERE user_id = $1`, limited.ID())
 	w.Exec(`INSERT INTO member_tenants (workspace_id, user_id, tenant_id) VALUES ($1, $2, $3)`, w.Workspace, limited.ID(), m.places[1].tenant)
 	add("operator of another tenant", w.Bearer(limited), grantsOf(tenancy.Operator), map[string]bool{"wren": true})
-	narrow := []tenancy.Capability{tenancy.View, tenancy.SyncInventory}
-	add("token of narrower scope", w.Token(w.Workspace, w.Owner.ID(), narrow), map[tenancy.Capability]bool{tenancy.View: true, tenancy.SyncInventory: true}, all)
+	narrow := []tenancy.Capability{tenancy.View, "inventory.sync"}
+	add("token of narrower scope", w.Token(w.Workspace, w.Owner.ID(), narrow), map[tenancy.Capability]bool{tenancy.View: true, "inventory.sync": true}, all)
 
 	stale := member(tenancy.Owner, "")
 	w.SignIn()
@@ -145,7 +145,7 @@ func (p place) at(path string) string {
 func expected(a who, r Route, seen bool) int {
 	needs := r.Needs
 	if needs == ByOperation { // the matrix asks for this one
-		needs = tenancy.SyncInventory
+		needs = "inventory.sync"
 	}
 	// Runs, attempts and connections lie inside what one sees.
 	looks := r.Object == Run || r.Object == Attempt || r.Object == Connection

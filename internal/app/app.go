@@ -160,7 +160,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		StalledAfter: cfg.StallAfter,
 		ConsentURL:   consentURL(cfg),
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
 		Turns: catalogue.Turns,
 		StopRun: func(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {

@@ -37,6 +37,7 @@ var rooms = []room{
 	{"internal/provider/graph", []string{"internal/op", "internal/outbound", "internal/provider", "internal/tenancy", "internal/vault"}, "one provider's client: no database and no gate, so it can't decide anything"},
 	{"internal/catalogue", []string{"internal/op", "internal/provider", "internal/strictjson", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
 	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
+	{"internal/catalogue/operationtest", []string{"internal/catalogue", "internal/catalogue/datatest", "internal/durable", "internal/graphsim", "internal/op", "internal/outbound", "internal/provider", "internal/provider/graph", "internal/tenancy", "internal/vault"}, "what every operation must pass, against the simulator: for tests only"},
 
 	{"internal/factor", nil, "how second factors work: it stores nothing and knows nobody"},
 	{"internal/access", []string{"internal/db", "internal/factor", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
@@ -46,8 +47,9 @@ var rooms = []room{
 	{"internal/gate/internal/queue", []string{"internal/db"}, "the courier carries a run id and a fence and knows nothing of runs"},
 	{"internal/notify", []string{"internal/db", "internal/op"}, "one row in the finishing transaction: no surface and no network"},
 	{"internal/gate/internal/ending", []string{"internal/access", "internal/db", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/notify", "internal/op"}, "the one way a run ends, whoever ends it"},
-	{"internal/gate", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/op", "internal/store", "internal/tenancy"}, "decides from stored facts: no provider, so no network at click time"},
-	{"internal/gate/worker", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/op", "internal/provider", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
+	{"internal/gate/internal/stored", []string{"internal/catalogue", "internal/db", "internal/store"}, "stored facts as prerequisites see them, the same for the gate and the re-check"},
+	{"internal/gate", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/op", "internal/store", "internal/tenancy"}, "decides from stored facts: no provider, so no network at click time"},
+	{"internal/gate/worker", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/op", "internal/provider", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
 
 	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
 

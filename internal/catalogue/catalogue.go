@@ -1,87 +1,18 @@
-// Package catalogue declares the provider-backed operations: one file each, and
-// [All]. Route, API enum, CLI verb, capability row, worker dispatch and the test
-// matrix derive from a [Definition]; adding an operation is one file and its
-// line in All.
+// Package catalogue declares the provider-backed operations, one file each. A file
+// passes one [Definition] to [Register]; start routes, API enum, CLI completion,
+// start buttons, capabilities, dataset lists, the manual's tables, worker dispatch
+// and the test matrices derive from it.
 package catalogue
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
-	"github.com/interlock-dev/interlock/internal/strictjson"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
-
-// Blockers says which classes of blockers apply to an operation, beyond an
-// existing, enabled connection of an active tenant, which every one needs.
-type Blockers struct {
-	Identity     bool          // the connection signs in to the tenant's own directory
-	Credential   bool          // missing, expired, unreadable, refused
-	Consent      bool          // missing, pending, withdrawn
-	Permissions  bool          // every one of Definition.Permissions
-	Verification bool          // was verified, and it did not fail
-	MaxAge       time.Duration // of that verification; 0: any age
-}
-
-// Permission is one need of an operation: any one of AnyOf satisfies it. The
-// first is the one to ask for.
-type Permission struct {
-	AnyOf []string
-	For   string // what it is needed for, such as "Read groups"
-}
-
-// Missing returns the permissions of needs that granted does not satisfy, by the
-// name to ask for, in the order of needs.
-func Missing(needs []Permission, granted []string) []string {
-	have := make(map[string]bool, len(granted))
-	for _, g := range granted {
-		have[g] = true
-	}
-	var missing []string
-next:
-	for _, n := range needs {
-		for _, p := range n.AnyOf {
-			if have[p] {
-				continue next
-			}
-		}
-		missing = append(missing, n.AnyOf[0])
-	}
-	return missing
-}
-
-// Definition is one operation.
-type Definition struct {
-	Kind        op.Kind
-	Version     int // of the input's canonical form; part of the fingerprint
-	Capability  tenancy.Capability
-	Permissions []Permission
-	Optional    []Permission // without one of these it leaves a part out, and ends partly
-	Blockers    Blockers
-	// Canonical decodes the parameters of a start and returns their canonical
-	// form: defaults filled in, sets sorted, GUIDs lower-cased, nothing secret. It
-	// returns an [*op.FieldError] for anything it does not understand. nil and
-	// "null" mean all defaults.
-	Canonical func(raw json.RawMessage) (json.RawMessage, error)
-	// Parameters is a zero value of the input type, for the API's document.
-	Parameters  any
-	QueueLimit  time.Duration // how long it may wait in the queue
-	RunLimit    time.Duration // how long it may work, from its first begin
-	CallLimit   time.Duration // how long one call at the provider may take; less than a lease
-	RetrySafe   bool          // a try that was cut off can be made again from the start
-	MaxDispatch int           // how often it is handed to a worker at most
-	// Run does the work. Its error is classified; nil means that the items say how it
-	// ended. Where Blockers.Credential applies, the connection has been signed in
-	// already: to the tenant's own directory, with every one of Permissions.
-	Run func(ctx context.Context, env *Env) error
-}
 
 // Env is what a running operation may touch.
 type Env struct {
@@ -121,6 +52,7 @@ type Row struct {
 	Type       string          // of a group, a [tenancy.GroupType]; else the @odata.type
 	ModifiedAt string          // as the provider wrote it; may be empty
 	Data       json.RawMessage // byte-faithful
+	Part       string          // of a listed row: the [DatasetPart] it is in; operations leave it empty
 }
 
 // Member is an object in a group.
@@ -221,67 +153,4 @@ type Facts struct {
 	SignIn      *op.Reason // why the provider refuses to sign the connection in; empty: it does not
 	Directory   *string    // tid of the token, or of whatever else was not the tenant's own
 	Permissions *[]string  // roles of the token
-}
-
-// Groups is the dataset of the directory's groups and their members. Package
-// store's readers know it by that name.
-const Groups = "groups"
-
-// definitions by kind, in the order in which surfaces list them.
-var all = []*Definition{connectionVerify, inventorySync, directoryGroupsSync}
-
-// All returns every operation, in the order in which surfaces list them.
-func All() []*Definition { return all }
-
-// Lookup returns the operation of that kind, or [op.ErrNotFound].
-func Lookup(kind op.Kind) (*Definition, error) {
-	for _, d := range all {
-		if d.Kind == kind {
-			return d, nil
-		}
-	}
-	return nil, fmt.Errorf("operation %q: %w", kind, op.ErrNotFound)
-}
-
-// decodeStrict decodes parameters into in and names any field it does not know.
-func decodeStrict(raw json.RawMessage, in any) error {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
-		return nil
-	}
-	if raw[0] != '{' {
-		return &op.FieldError{Field: "parameters", Detail: "must be an object"}
-	}
-	if err := strictjson.Check("parameters", raw); err != nil {
-		var field *op.FieldError
-		if errors.As(err, &field) && field.Field != "parameters" {
-			field.Field = "parameters." + field.Field
-		}
-		return err
-	}
-	if name := strictjson.Unknown(raw, in); name != "" {
-		return &op.FieldError{Field: "parameters." + name, Detail: "is not a parameter of this operation"}
-	}
-	if err := json.Unmarshal(raw, in); err != nil {
-		var te *json.UnmarshalTypeError
-		if errors.As(err, &te) && te.Field != "" {
-			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be " + jsonWords(te.Type) + ", not a " + te.Value}
-		}
-		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON"}
-	}
-	return nil
-}
-
-// jsonWords says in people's words what JSON the type takes.
-func jsonWords(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // the kinds that parameters are made of
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "text"
-	case reflect.Slice:
-		return "a list of " + jsonWords(t.Elem())
-	default:
-		return "a " + t.String()
-	}
 }

@@ -25,27 +25,29 @@ import (
 // the tenant has no licence for is not applicable, which is no failure. What could
 // not be found out, because the provider is busy, away or at fault, changes no
 // verdict: only an answer that proves something does.
-var connectionVerify = &Definition{
-	Kind:        op.ConnectionVerify,
-	Version:     1,
-	Capability:  tenancy.VerifyConnections,
-	Canonical:   noParameters,
+var _ = Register(&Definition{
+	Kind:    op.ConnectionVerify,
+	Version: 1,
+	Place:   10,
+	Words: op.KindWords{
+		Name: "Connection verification", Does: "Checks that Interlock can use the connection and has the permissions it needs.",
+		Start: "Verify", Item: "check", Items: "checks",
+	},
+	Icon:        "shield",
+	Capability:  "connection.verify",
+	Allows:      "Verify connections",
+	Roles:       []tenancy.Role{tenancy.Owner, tenancy.Operator},
+	Baseline:    true,
+	Canonical:   NoParameters,
 	Parameters:  struct{}{},
 	QueueLimit:  2 * time.Hour,
 	RunLimit:    10 * time.Minute,
 	CallLimit:   15 * time.Second,
-	RetrySafe:   true,
 	MaxDispatch: 3,
+	Recovery:    Again,
+	Interactive: true,
 	Run:         verifyConnection,
-}
-
-// noParameters is the canonical form of an operation that takes none.
-func noParameters(raw json.RawMessage) (json.RawMessage, error) {
-	if err := decodeStrict(raw, &struct{}{}); err != nil {
-		return nil, err
-	}
-	return json.RawMessage("{}"), nil
-}
+})
 
 // verifyConnection makes the checks in order. The steps are about the connection
 // as a whole and the first that fails ends it; the areas are looked into one by one.

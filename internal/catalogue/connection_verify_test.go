@@ -1,13 +1,13 @@
 package catalogue_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
+	"github.com/interlock-dev/interlock/internal/catalogue/operationtest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -257,7 +257,7 @@ func TestVerification(t *testing.T) {
 			if got := reasonOf(err); got != c.reason {
 				t.Errorf("the run ended with %q (%v), want %q", got, err, c.reason)
 			}
-			if got := r.results(); got != c.results {
+			if got := r.Results(); got != c.results {
 				t.Errorf("items: %s; want %s", got, c.results)
 			}
 			if len(data.Learnt()) != 1 {
@@ -296,10 +296,10 @@ func TestVerification(t *testing.T) {
 
 // checkChecks compares the report with its items, and the checks that did not
 // pass with what they should say.
-func checkChecks(t *testing.T, r *report, checks []catalogue.Check, want map[string]op.Reason) {
+func checkChecks(t *testing.T, r *operationtest.Report, checks []catalogue.Check, want map[string]op.Reason) {
 	t.Helper()
 	for _, check := range checks {
-		item := r.item(t, check.Key)
+		item := r.Find(t, check.Key)
 		if item.Name != check.Name || item.Reason != check.Reason || item.Name == "" {
 			t.Errorf("check %+v is item %+v", check, item)
 		}
@@ -345,36 +345,20 @@ func TestVerificationAsksNothingTwice(t *testing.T) {
 	}
 }
 
-// A run that lost its connection stops at once, wherever it is, and writes
-// nothing more.
+// TestLostRunsStopAtOnce: a run that lost its connection stops wherever it is, and
+// writes nothing more.
 func TestLostRunsStopAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []op.Kind{op.ConnectionVerify, op.InventorySync, op.DirectoryGroupsSync} {
-		for left := range 30 {
-			f := &fake{page: func(next string) (provider.Page, error) {
+	for _, d := range catalogue.All() {
+		late := 0
+		if d.Kind == op.InventorySync {
+			late = 1 // what begins the next type was on its way
+		}
+		operationtest.LostRuns(t, d, func() provider.Client {
+			return &fake{page: func(string) (provider.Page, error) {
 				return provider.Page{Items: objects(`{"id":"a","displayName":"A"}`), Delta: "delta"}, nil
 			}}
-			data := &datatest.Memory{}
-			var r *report
-			_, err := runWith(t, kind, f, data, "", func(env *catalogue.Env) {
-				r = env.Report.(*report)
-				r.left = left
-			})
-			if errors.Is(err, errLost) {
-				late := 0
-				if kind == op.InventorySync {
-					late = 1 // what begins the next type was on its way
-				}
-				if r.refused < 1 || r.refused > 1+late {
-					t.Errorf("%s wrote on %d times after it was lost (%d)", kind, r.refused-1, left)
-				}
-				if kind == op.ConnectionVerify && len(data.Learnt()) > 0 {
-					t.Errorf("%s learnt after it was lost (%d)", kind, left)
-				}
-			} else if err != nil {
-				t.Errorf("%s (%d): %v", kind, left, err)
-			}
-		}
+		}, late)
 	}
 }
 

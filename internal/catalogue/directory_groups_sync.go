@@ -18,20 +18,79 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-var directoryGroupsSync = &Definition{
-	Kind:        op.DirectoryGroupsSync,
-	Version:     1,
-	Capability:  tenancy.SyncGroups,
+// Groups is the name of the dataset of the directory's groups and their members.
+const Groups = "groups"
+
+var _ = Register(&Definition{
+	Kind:    op.DirectoryGroupsSync,
+	Version: 1,
+	Place:   30,
+	Words: op.KindWords{
+		Name: "Directory groups sync", Does: "Reads groups and their members from Entra ID.",
+		Start: "Start sync", Item: "group", Items: "groups",
+	},
+	Icon:        "users",
+	Capability:  "directory.groups.sync",
+	Allows:      "Sync directory groups",
+	Roles:       []tenancy.Role{tenancy.Owner, tenancy.Operator},
+	Datasets:    []DatasetInfo{groups},
 	Permissions: []Permission{directoryGroups.permission},
-	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true, MaxAge: verificationGood},
+	Baseline:    true,
+	Blockers:    AllBlockers(),
 	Canonical:   canonicalGroupsSync,
 	Parameters:  GroupsSyncParameters{},
+	Example:     json.RawMessage(`{"full":true}`),
 	QueueLimit:  2 * time.Hour,
 	RunLimit:    time.Hour,
 	CallLimit:   30 * time.Second,
-	RetrySafe:   true,
 	MaxDispatch: 3,
+	Recovery:    Again,
+	SignsIn:     true,
+	Learns:      true,
 	Run:         syncGroups,
+})
+
+var groups = DatasetInfo{
+	Name:  Groups,
+	Title: "Directory groups",
+	Tab:   "Groups",
+	Lead:  "Groups of {tenant} and their members, as Interlock last read them.",
+	Icon:  "users",
+	Item:  "group",
+	Items: "groups",
+	Columns: []Column{
+		{Title: "Group"},
+		{Title: "Type", Text: func(r Row) string {
+			plain, _ := tenancy.GroupType(r.Type).Plain()
+			return plain.Words()
+		}},
+		{Title: "Members", Count: true},
+		{Title: "Description", Text: func(r Row) string { return textOf(r, "description") }},
+	},
+	Note: func(r Row) string {
+		if _, byRule := tenancy.GroupType(r.Type).Plain(); byRule {
+			return "Dynamic"
+		}
+		return "Assigned"
+	},
+	Sort:    []SortKey{ByName},
+	Types:   groupRowTypes(),
+	NotRead: Empty{"No groups yet", "Groups appear here once a sync has read them through the default connection."},
+	None:    Empty{"The directory has no groups", "The last sync found none."},
+	Members: true,
+}
+
+// groupRowTypes are the types that groups can be asked for by.
+func groupRowTypes() []RowType {
+	var types []RowType
+	for _, t := range tenancy.GroupTypes() {
+		choice := RowType{Key: string(t), Words: t.Words()}
+		for _, stored := range t.Covers() {
+			choice.Covers = append(choice.Covers, string(stored))
+		}
+		types = append(types, choice)
+	}
+	return types
 }
 
 // GroupsSyncParameters are the parameters of directory.groups.sync.
@@ -41,7 +100,7 @@ type GroupsSyncParameters struct {
 
 func canonicalGroupsSync(raw json.RawMessage) (json.RawMessage, error) {
 	var p GroupsSyncParameters
-	if err := decodeStrict(raw, &p); err != nil {
+	if err := DecodeParameters(raw, &p); err != nil {
 		return nil, err
 	}
 	return json.Marshal(p)

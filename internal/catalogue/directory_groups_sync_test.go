@@ -163,12 +163,12 @@ func TestGroupsSyncRounds(t *testing.T) {
 			if groups.Delta != "d2" {
 				t.Errorf("token %q", groups.Delta)
 			}
-			item := r.item(t, "groups")
-			if item.Counts.Done != groups.Count || r.counts.Done != groups.Count || r.counts.Total != groups.Count {
-				t.Errorf("item %+v, progress %+v, %d groups", item, r.counts, groups.Count)
+			item := r.Find(t, "groups")
+			if item.Counts.Done != groups.Count || r.Counts.Done != groups.Count || r.Counts.Total != groups.Count {
+				t.Errorf("item %+v, progress %+v, %d groups", item, r.Counts, groups.Count)
 			}
-			if got := item.Result == op.ItemUnchanged && r.item(t, "members").Result == op.ItemUnchanged; got != c.unchanged {
-				t.Errorf("unchanged is %t: %+v", got, r.items)
+			if got := item.Result == op.ItemUnchanged && r.Find(t, "members").Result == op.ItemUnchanged; got != c.unchanged {
+				t.Errorf("unchanged is %t: %+v", got, r.Items)
 			}
 		})
 	}
@@ -323,8 +323,8 @@ func TestGroupsSyncStartsOver(t *testing.T) {
 			if reasonOf(err) != c.reason {
 				t.Errorf("ended with %v", err)
 			}
-			if !slices.Contains(r.events, "The provider can't go on from the last sync") {
-				t.Errorf("the timeline says %q", r.events)
+			if !slices.Contains(r.Events, "The provider can't go on from the last sync") {
+				t.Errorf("the timeline says %q", r.Events)
 			}
 			if got := shown(t, data); got != c.want {
 				t.Errorf("readers see %q, want %q", got, c.want)
@@ -596,11 +596,11 @@ func TestGroupsSyncOfALargeDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		d, _ := data.Dataset(t.Context(), catalogue.Groups)
-		if d.Count != groups || d.Members != groups*each || r.counts != (op.Counts{Done: groups, Total: groups}) {
-			t.Errorf("%s: %+v, progress %+v", name, d, r.counts)
+		if d.Count != groups || d.Members != groups*each || r.Counts != (op.Counts{Done: groups, Total: groups}) {
+			t.Errorf("%s: %+v, progress %+v", name, d, r.Counts)
 		}
-		if len(r.done) < 3 || !slices.IsSorted(r.done) {
-			t.Errorf("%s: progress was told as %v", name, r.done)
+		if len(r.Done) < 3 || !slices.IsSorted(r.Done) {
+			t.Errorf("%s: progress was told as %v", name, r.Done)
 		}
 		if data.most > 6_000 {
 			t.Errorf("%s: %d rows were written at once", name, data.most)

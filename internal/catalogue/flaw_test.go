@@ -7,14 +7,15 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
+	"github.com/interlock-dev/interlock/internal/catalogue/operationtest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
 // lines renders the items of bad objects: key, result and reason.
-func lines(r *report) string {
+func lines(r *operationtest.Report) string {
 	var all []string
-	for _, it := range r.items {
+	for _, it := range r.Items {
 		if strings.Contains(it.Key, "/") {
 			all = append(all, fmt.Sprintf("%s %s %s", it.Key, it.Result, it.Reason))
 		}
@@ -77,12 +78,12 @@ func TestInventorySyncKeepsTheRest(t *testing.T) {
 			if d, _ := data.Dataset(t.Context(), "inventory/mobileApps"); d.Unreadable != c.unreadable {
 				t.Errorf("%d are unreadable, want %d", d.Unreadable, c.unreadable)
 			}
-			item := r.item(t, "mobileApps")
+			item := r.Find(t, "mobileApps")
 			if item.Reason != c.reason || (item.Result == op.ItemFailed) != c.old || item.Counts.Failed != c.unreadable {
 				t.Errorf("the line of the type is %+v", item)
 			}
-			if (data.StaleReason("inventory/mobileApps") != "") != c.old || (r.counts.Failed == 1) != (c.reason != "") {
-				t.Errorf("stale for %q, progress %+v", data.StaleReason("inventory/mobileApps"), r.counts)
+			if (data.StaleReason("inventory/mobileApps") != "") != c.old || (r.Counts.Failed == 1) != (c.reason != "") {
+				t.Errorf("stale for %q, progress %+v", data.StaleReason("inventory/mobileApps"), r.Counts)
 			}
 		})
 	}
@@ -125,7 +126,7 @@ func TestGroupsSyncKeepsTheRest(t *testing.T) {
 			if got := lines(r); got != c.lines {
 				t.Errorf("told\n%s\nwant\n%s", got, c.lines)
 			}
-			groups, members := r.item(t, "groups"), r.item(t, "members")
+			groups, members := r.Find(t, "groups"), r.Find(t, "members")
 			if groups.Counts.Failed != c.groups || members.Counts.Failed != c.members ||
 				(groups.Reason == op.ListIncomplete) != (c.groups > 0) || (members.Reason == op.ListIncomplete) != (c.members > 0) {
 				t.Errorf("%+v\n%+v", groups, members)
@@ -153,16 +154,18 @@ func FuzzObjects(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		items := objects(raw, `{"id":"kept","displayName":"Kept"}`)
-		for _, kind := range []op.Kind{op.InventorySync, op.DirectoryGroupsSync} {
-			data, parameters, dataset := &datatest.Memory{}, `{"types":["mobileApps"]}`, "inventory/mobileApps"
-			if kind == op.DirectoryGroupsSync {
-				parameters, dataset = "", catalogue.Groups
+		for _, d := range catalogue.All() {
+			data := &datatest.Memory{}
+			if _, err := run(t, d.Kind, &fake{page: func(string) (provider.Page, error) { return provider.Page{Items: items, Delta: "d"}, nil }}, data, string(d.Example)); err != nil {
+				t.Fatalf("%s: %v", d.Kind, err)
 			}
-			if _, err := run(t, kind, &fake{page: func(string) (provider.Page, error) { return provider.Page{Items: items, Delta: "d"}, nil }}, data, parameters); err != nil {
-				t.Fatalf("%s: %v", kind, err)
+			if len(data.Names()) < len(d.Datasets) {
+				t.Fatalf("%s wrote only %q", d.Kind, data.Names())
 			}
-			if got := names(t, data, dataset); !strings.Contains(got, "kept Kept") {
-				t.Errorf("%s kept %q", kind, got)
+			for _, dataset := range data.Names() {
+				if got := names(t, data, dataset); !strings.Contains(got, "kept Kept") {
+					t.Errorf("%s kept %q of %s", d.Kind, got, dataset)
+				}
 			}
 		}
 	})

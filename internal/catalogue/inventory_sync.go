@@ -21,21 +21,66 @@ import (
 // The gate asks only for the permission that opens most of the inventory.
 // Without one of the others a few types fail, each with its own reason, and the
 // rest is read: a part is worth more to an operator than a refusal.
-var inventorySync = &Definition{
-	Kind:        op.InventorySync,
-	Version:     1,
-	Capability:  tenancy.SyncInventory,
+var _ = Register(&Definition{
+	Kind:    op.InventorySync,
+	Version: 1,
+	Place:   20,
+	Words: op.KindWords{
+		Name: "Inventory sync", Does: "Reads policies, apps and devices from the tenant.",
+		Start: "Start sync", Item: "type", Items: "types",
+	},
+	Icon:        "sync",
+	Capability:  "inventory.sync",
+	Allows:      "Sync inventory",
+	Roles:       []tenancy.Role{tenancy.Owner, tenancy.Operator},
+	Datasets:    []DatasetInfo{inventory},
 	Permissions: []Permission{policies.permission},
 	Optional:    otherPermissions(inventoryTypes, policies),
-	Blockers:    Blockers{Identity: true, Credential: true, Consent: true, Permissions: true, Verification: true, MaxAge: verificationGood},
+	Baseline:    true,
+	Blockers:    AllBlockers(),
 	Canonical:   canonicalInventorySync,
 	Parameters:  InventorySyncParameters{},
+	Example:     json.RawMessage(`{"types":["configurationPolicies"]}`),
 	QueueLimit:  2 * time.Hour,
 	RunLimit:    time.Hour,
 	CallLimit:   30 * time.Second,
-	RetrySafe:   true,
 	MaxDispatch: 3,
+	Recovery:    Again,
+	SignsIn:     true,
+	Learns:      true,
 	Run:         syncInventory,
+})
+
+// inventory is kept in one part for each type, which is replaced when all of its
+// pages came.
+var inventory = DatasetInfo{
+	Name:  "inventory",
+	Title: "Inventory",
+	Tab:   "Inventory",
+	Lead:  "Policies, apps and devices of {tenant}, as Interlock last read them.",
+	Icon:  "box",
+	Item:  "object",
+	Items: "objects",
+	Columns: []Column{
+		{Title: "Name"},
+		{Title: "Type", Text: func(r Row) string { return InventoryName(r.Part) }},
+		{Title: "Last change", Text: func(r Row) string { return day(r.ModifiedAt) }},
+	},
+	Note:  func(r Row) string { return r.ID },
+	Sort:  []SortKey{ByPart, ByName},
+	Parts: inventoryParts(),
+	NotRead: Empty{
+		"No inventory yet", "Policies, apps and devices appear here once a sync has read them through the default connection.",
+	},
+	None: Empty{"The inventory is empty", "The last sync found nothing."},
+}
+
+func inventoryParts() []DatasetPart {
+	parts := make([]DatasetPart, len(inventoryTypes))
+	for i, t := range inventoryTypes {
+		parts[i] = DatasetPart{Key: t.key, Words: t.name}
+	}
+	return parts
 }
 
 // otherPermissions are those of the areas of types, without the main one.
@@ -60,7 +105,7 @@ const everyType = "all"
 
 func canonicalInventorySync(raw json.RawMessage) (json.RawMessage, error) {
 	p := InventorySyncParameters{}
-	if err := decodeStrict(raw, &p); err != nil {
+	if err := DecodeParameters(raw, &p); err != nil {
 		return nil, err
 	}
 	if p.Types == nil {
@@ -90,7 +135,7 @@ func canonicalInventorySync(raw json.RawMessage) (json.RawMessage, error) {
 }
 
 // dataset is where the rows of a type are kept.
-func (t inventoryType) dataset() string { return "inventory/" + t.key }
+func (t inventoryType) dataset() string { return inventory.Stored(t.key) }
 
 // typesAtOnce is how many types are read at the same time. The lanes of the
 // provider's client allow as many calls to Intune. BenchmarkInventoryReads, 35 lists

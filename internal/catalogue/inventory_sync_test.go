@@ -21,6 +21,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
+	"github.com/interlock-dev/interlock/internal/catalogue/operationtest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
@@ -66,16 +67,16 @@ func TestInventorySyncReadsEveryType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := r.results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
+	if got, want := r.Results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
 		t.Errorf("items: %s; want %s", got, want)
 	}
-	if r.counts != (op.Counts{Done: 35, Total: 35}) {
-		t.Errorf("progress %+v", r.counts)
+	if r.Counts != (op.Counts{Done: 35, Total: 35}) {
+		t.Errorf("progress %+v", r.Counts)
 	}
 	if got, want := names(t, data, "inventory/intents"), "1 first of /beta/deviceManagement/intents, 2 second of /beta/deviceManagement/intents"; got != want {
 		t.Errorf("intents: %s; want %s", got, want)
 	}
-	if got := r.item(t, "intents").Counts; got != (op.Counts{Done: 2, Total: 2}) {
+	if got := r.Find(t, "intents").Counts; got != (op.Counts{Done: 2, Total: 2}) {
 		t.Errorf("counts of intents: %+v", got)
 	}
 }
@@ -92,7 +93,7 @@ func TestInventorySyncAsksOnceForIntune(t *testing.T) {
 	if len(intune) > 4 {
 		t.Errorf("%d calls to a service that the tenant does not have: %v", len(intune), intune)
 	}
-	for _, it := range r.items {
+	for _, it := range r.Items {
 		if strings.HasPrefix(it.Key, "device") && (it.Result != op.ItemNotApplicable || it.Reason != op.NotLicensed) {
 			t.Errorf("%s is %s, %s", it.Key, it.Result, it.Reason)
 		}
@@ -111,8 +112,8 @@ func TestInventorySyncReadsChosenTypes(t *testing.T) {
 		"next /beta/deviceAppManagement/policySets | next /v1.0/deviceAppManagement/mobileApps" {
 		t.Errorf("calls: %s", got)
 	}
-	if r.counts != (op.Counts{Done: 2, Total: 2}) {
-		t.Errorf("progress %+v", r.counts)
+	if r.Counts != (op.Counts{Done: 2, Total: 2}) {
+		t.Errorf("progress %+v", r.Counts)
 	}
 }
 
@@ -220,14 +221,14 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 			if got := reasonOf(err); got != c.reason {
 				t.Errorf("ended with %q (%v), want %q", got, err, c.reason)
 			}
-			if got := r.results(); got != c.results {
+			if got := r.Results(); got != c.results {
 				t.Errorf("items: %s; want %s", got, c.results)
 			}
-			if r.counts != c.counts {
-				t.Errorf("progress %+v, want %+v", r.counts, c.counts)
+			if r.Counts != c.counts {
+				t.Errorf("progress %+v, want %+v", r.Counts, c.counts)
 			}
 			told := make(map[string]op.Reason)
-			for _, item := range r.items {
+			for _, item := range r.Items {
 				dataset := "inventory/" + item.Key
 				old := names(t, data, dataset) == "old old"
 				stale := data.StaleReason(dataset)
@@ -275,10 +276,10 @@ func TestInventorySyncGoesOn(t *testing.T) {
 	if f.calls[0] != "/beta/deviceManagement/intents" {
 		t.Errorf("went on at %s", f.calls[0])
 	}
-	if got, want := r.results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
+	if got, want := r.Results(), "done 35, unchanged 0, failed 0, skipped 0, unknown 0"; got != want {
 		t.Errorf("items: %s; want %s", got, want)
 	}
-	if got := r.item(t, "managedDevices").Counts.Done; got != 2 {
+	if got := r.Find(t, "managedDevices").Counts.Done; got != 2 {
 		t.Errorf("%d devices", got)
 	}
 }
@@ -362,14 +363,14 @@ func TestInventorySyncIsInOrder(t *testing.T) {
 				t.Errorf("%d calls at the same time, want 4", most)
 			}
 			if round == 0 {
-				first, firstEvents = r.items, r.events
+				first, firstEvents = r.Items, r.Events
 				continue
 			}
-			if diff := cmp.Diff(first, r.items); diff != "" {
+			if diff := cmp.Diff(first, r.Items); diff != "" {
 				t.Errorf("round %d: %s", round, diff)
 			}
-			if !slices.Equal(firstEvents, r.events) || len(r.events) != 35 {
-				t.Errorf("round %d: the timeline is %q", round, r.events)
+			if !slices.Equal(firstEvents, r.Events) || len(r.Events) != 35 {
+				t.Errorf("round %d: the timeline is %q", round, r.Events)
 			}
 		}
 	})
@@ -393,7 +394,7 @@ func TestInventorySyncStopsItsReads(t *testing.T) {
 		}
 		err = def.Run(ctx, &catalogue.Env{
 			Directory: directory, Parameters: parameters, Provider: client, Data: &datatest.Memory{},
-			Report: &report{left: -1}, Now: func() time.Time { return epoch },
+			Report: &operationtest.Report{Left: -1}, Now: func() time.Time { return epoch },
 		})
 		if !errors.Is(err, stop) {
 			t.Errorf("ended with %v", err)

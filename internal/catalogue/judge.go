@@ -1,6 +1,9 @@
 package catalogue
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,11 +20,46 @@ type Target struct {
 	Count      int // connections that the tenant has
 }
 
-// Judge returns everything that has to be mended before d can run for t on
-// target, in the order in which operators are told; nothing when it can run. It
-// looks at stored facts only. The gate and the re-check at execution both call
-// it, so that the same trouble has the same code and the same words.
-func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now time.Time) []op.Cause {
+// Question asks whether an operation can run for a tenant.
+type Question struct {
+	Tenant     tenancy.Tenant
+	Target     Target
+	Parameters json.RawMessage // canonical; nil: the defaults
+	Phase      op.Phase
+	Now        time.Time
+}
+
+// Stored is what prerequisites are judged by, as it stands in the transaction that
+// judges.
+type Stored interface {
+	// Dataset tells how far a dataset of the connection is, by its stored name.
+	Dataset(ctx context.Context, name string) (Dataset, error)
+}
+
+// Judge returns everything that blocks the run that q asks about, in the order in
+// which operators are told; nothing when it can run. It looks at stored facts only.
+// The gate and the re-check at execution both call it, so that the same trouble has
+// the same code and the same words. An error comes from stored.
+func (d *Definition) Judge(ctx context.Context, q Question, stored Stored) ([]op.Cause, error) {
+	causes := d.judge(q)
+	if d.Requires == nil || q.Target.Connection == nil {
+		return causes, nil
+	}
+	more, err := d.Requires(ctx, q, stored)
+	if err != nil {
+		return nil, fmt.Errorf("prerequisites of %s: %w", d.Kind, err)
+	}
+	for i := range more {
+		more[i].Phase = q.Phase
+	}
+	named(more, q)
+	return append(causes, more...), nil
+}
+
+// judge is Judge without the prerequisites that need more than tenant and
+// connection.
+func (d *Definition) judge(q Question) []op.Cause {
+	t, target, phase, now := q.Tenant, q.Target, q.Phase, q.Now
 	var causes []op.Cause
 	add := func(code op.Reason, args op.Args) {
 		causes = append(causes, op.Cause{Code: code, Phase: phase, Args: args})
@@ -87,7 +125,7 @@ func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now 
 	}
 	// What is granted is known from a token only, and means nothing without consent.
 	if b.Permissions && consented && c.PermissionsAt != nil {
-		if missing := Missing(d.Permissions, c.Permissions); len(missing) > 0 {
+		if missing := Missing(d.Needed(q.Parameters), c.Permissions); len(missing) > 0 {
 			add(op.PermissionMissing, op.Args{"count": strconv.Itoa(len(missing)), "permissions": strings.Join(missing, listed)})
 		}
 	}
@@ -106,16 +144,21 @@ func (d *Definition) Judge(t tenancy.Tenant, target Target, phase op.Phase, now 
 			}
 		}
 	}
-	for i := range causes { // names for the sentences
+	named(causes, q)
+	return causes
+}
+
+// named adds the names that the sentences of causes need.
+func named(causes []op.Cause, q Question) {
+	for i := range causes {
 		if causes[i].Args == nil {
 			causes[i].Args = op.Args{}
 		}
-		causes[i].Args["tenant"] = t.Name
-		if c != nil {
+		causes[i].Args["tenant"] = q.Tenant.Name
+		if c := q.Target.Connection; c != nil {
 			causes[i].Args["connection"], causes[i].Args["provider"] = c.Name, c.Provider
 		}
 	}
-	return causes
 }
 
 // when writes a time as [op.Args] keep it; empty when it is not known.
@@ -126,13 +169,14 @@ func when(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// JudgeAll returns everything that is in the way of any operation on t, each
-// reason once, in the order of [All].
-func JudgeAll(t tenancy.Tenant, target Target, now time.Time) []op.Cause {
+// JudgeReadiness returns everything that blocks a baseline operation on t, each
+// reason once, in the order of [All]. It is what a tenant's readiness is judged by:
+// operations that are not baseline change nothing in it.
+func JudgeReadiness(t tenancy.Tenant, target Target, now time.Time) []op.Cause {
 	var causes []op.Cause
 	var lacking []string // permissions, of all operations
-	for _, d := range All() {
-		for _, c := range d.Judge(t, target, op.Admission, now) {
+	for _, d := range baseline() {
+		for _, c := range d.judge(Question{Tenant: t, Target: target, Phase: op.Admission, Now: now}) {
 			if c.Code == op.PermissionMissing {
 				for name := range strings.SplitSeq(c.Args["permissions"], listed) {
 					if !slices.Contains(lacking, name) {
@@ -153,15 +197,20 @@ func JudgeAll(t tenancy.Tenant, target Target, now time.Time) []op.Cause {
 	return causes
 }
 
-// Turns returns the moments from which on [JudgeAll] may say something else about
-// a connection although nothing was changed: its credential or the last
+// baseline returns the operations that a tenant's readiness is judged by.
+func baseline() []*Definition {
+	return slices.DeleteFunc(All(), func(d *Definition) bool { return !d.Baseline })
+}
+
+// Turns returns the moments from which on [JudgeReadiness] may say something else
+// about a connection although nothing was changed: its credential or the last
 // verification runs out.
 func Turns(c tenancy.Connection) []time.Time {
 	var turns []time.Time
 	if c.CredentialExpiresAt != nil {
 		turns = append(turns, *c.CredentialExpiresAt)
 	}
-	for _, d := range All() {
+	for _, d := range baseline() {
 		if d.Blockers.MaxAge > 0 && c.VerifiedAt != nil {
 			turns = append(turns, c.VerifiedAt.Add(d.Blockers.MaxAge+time.Microsecond))
 		}

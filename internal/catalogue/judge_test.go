@@ -40,7 +40,7 @@ func TestTurns(t *testing.T) {
 			to = from
 		}
 		codes := func(now time.Time) (codes []op.Reason) {
-			for _, cause := range catalogue.JudgeAll(tenancy.Tenant{Status: tenancy.TenantActive}, catalogue.Target{Connection: &c, Count: 1}, now) {
+			for _, cause := range catalogue.JudgeReadiness(tenancy.Tenant{Status: tenancy.TenantActive}, catalogue.Target{Connection: &c, Count: 1}, now) {
 				codes = append(codes, cause.Code)
 			}
 			return codes

@@ -56,6 +56,24 @@ func newRow(raw json.RawMessage) (Row, flaw) {
 	return row, flaw{}
 }
 
+// textOf returns a text property of a row's object; empty when it has none.
+func textOf(r Row, name string) string {
+	var o map[string]json.RawMessage
+	var s text
+	_ = json.Unmarshal(r.Data, &o) // what came is shown as far as it can be
+	_ = json.Unmarshal(o[name], &s)
+	return string(s)
+}
+
+// day is the date of a moment as the provider wrote it; anything else stays as it is.
+func day(moment string) string {
+	t, err := time.Parse(time.RFC3339, moment)
+	if err != nil {
+		return moment
+	}
+	return op.Day(t)
+}
+
 // text is a text of the provider; anything else in its place is read as none.
 type text string
 

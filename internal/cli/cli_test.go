@@ -107,7 +107,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	logger := slog.New(slog.DiscardHandler)
 	st := store.New(d, w.Root, store.Options{
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
 	})
 	g, err := gate.New(d, st, gate.Config{Logger: logger, Changed: w.feed.Changed})

@@ -36,7 +36,7 @@ func TestMembers(t *testing.T) {
 		page := mei.get(one)
 		found := mei.press(page, "main form[action='"+one+"']", "all_tenants", "false", "tenant_query", "kes").want(http.StatusOK)
 		found.says(".picker", "1 match")
-		mei.press(found, "main form[action='"+one+"']", "tenants", "kestrel", "denied", string(tenancy.SyncInventory)).leads(members)
+		mei.press(found, "main form[action='"+one+"']", "tenants", "kestrel", "denied", "inventory.sync").leads(members)
 		ana.get("/w/lattice/tenants/marlow").want(http.StatusNotFound)
 		ana.get(kestrel).says(".acts", "Needs “Sync inventory”")
 		kept := mei.get(one)
@@ -69,7 +69,7 @@ func TestFormsChangeWhatWasChanged(t *testing.T) {
 		wrong := mei.press(open, form, "all_tenants", "false").want(http.StatusUnprocessableEntity) // none chosen
 		mei.press(mei.press(wrong, form, "tenant_query", "kestrel").want(http.StatusOK), form, "tenants", "kestrel").leads(members)
 		mei.get(members).says("#members", "Viewer 1 tenant Kestrel")
-		mei.press(open, form, "denied", string(tenancy.SyncGroups)).leads(members)
+		mei.press(open, form, "denied", "directory.groups.sync").leads(members)
 		mei.get(members).says("#members", "Viewer Except: Sync directory groups 1 tenant Kestrel")
 	})
 }

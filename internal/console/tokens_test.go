@@ -24,7 +24,7 @@ func TestTokens(t *testing.T) {
 		made := ana.press(form, "main form:has(#name)", "name", "Nightly report", "ttl", "30", "only", string(tenancy.View)).want(http.StatusOK)
 		secret := made.page.Find("#secret").AttrOr("value", "")
 		a, err := access.Authenticate(t.Context(), w.DB, secret)
-		if err != nil || !a.Grants().Has(tenancy.View) || a.Grants().Has(tenancy.SyncInventory) {
+		if err != nil || !a.Grants().Has(tenancy.View) || a.Grants().Has("inventory.sync") {
 			t.Fatalf("the secret proves %v, %v", a.Grants().List(), err)
 		}
 		page := ana.get(tokens).want(http.StatusOK)

@@ -54,7 +54,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 	w := &world{World: gatetest.New(t, d), t: t, feed: &httpx.Feed{}}
 	w.store = store.New(d, w.Root, store.Options{
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
 		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
 			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil

@@ -22,6 +22,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
+	"github.com/interlock-dev/interlock/internal/gate/internal/stored"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -298,7 +299,11 @@ func (p *press) decide(ctx context.Context) (*decision, error) {
 		if err != nil {
 			return nil, err
 		}
-		if causes := p.blockers(); len(causes) > 0 {
+		causes, err := p.blockers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(causes) > 0 {
 			return p.blocked(causes, holder), nil
 		}
 		if holder != nil {
@@ -332,9 +337,17 @@ func (p *press) resolve(ctx context.Context) error {
 }
 
 // blockers returns everything that has to be mended first.
-func (p *press) blockers() []op.Cause {
-	c := p.target.Connection
-	causes := p.def.Judge(p.ta.Tenant, catalogue.Target{Connection: c, Count: p.target.Count}, op.Admission, p.now)
+func (p *press) blockers(ctx context.Context) ([]op.Cause, error) {
+	c, id := p.target.Connection, ""
+	if c != nil {
+		id = c.ID
+	}
+	causes, err := p.def.Judge(ctx, catalogue.Question{
+		Tenant: p.ta.Tenant, Target: catalogue.Target{Connection: c, Count: p.target.Count}, Parameters: p.canonical, Phase: op.Admission, Now: p.now,
+	}, stored.Facts{Tx: p.tx, Connection: id})
+	if err != nil {
+		return nil, err
+	}
 	shown := p.req.ShownConnection
 	if c != nil && shown != "" && (shown != c.ID || p.req.ShownVersion != c.Version) {
 		changed := op.Cause{Code: op.TargetChanged, Phase: op.Admission, Args: op.Args{"connection": c.Name, "tenant": p.ta.Tenant.Name}}
@@ -350,7 +363,7 @@ func (p *press) blockers() []op.Cause {
 		}
 		causes = append(causes[:at:at], append([]op.Cause{changed}, causes[at:]...)...)
 	}
-	return causes
+	return causes, nil
 }
 
 // facts are what every answer to this press carries.

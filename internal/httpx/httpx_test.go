@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	_ "github.com/interlock-dev/interlock/internal/catalogue" // the operations bring their words
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
 )

@@ -6,33 +6,6 @@ import (
 	"time"
 )
 
-// Name returns the operation's name as it starts a sentence, such as "Inventory
-// sync"; neutral words for a kind that this version does not know.
-func (k Kind) Name() string {
-	if w, ok := kinds[k]; ok {
-		return w.name
-	}
-	return upperFirst(neutral("operation"))
-}
-
-// Does returns one sentence on what the operation does; empty for an unknown kind.
-func (k Kind) Does() string { return kinds[k].does }
-
-// Work returns what came of c, such as "803 of 1,284 groups"; "None" where nothing did.
-func (k Kind) Work(c Counts) string {
-	w := kinds[k]
-	one, more := cmp.Or(w.item, "item"), cmp.Or(w.items, "items")
-	switch {
-	case c.Done == 0 && c.Total == 0:
-		return "None"
-	case c.Done == 1 && c.Total <= 1:
-		return "1 " + one
-	case c.Total <= c.Done:
-		return Number(c.Done) + " " + more
-	}
-	return Number(c.Done) + " of " + Number(c.Total) + " " + more
-}
-
 // Label returns the tag of the outcome, such as "Connection busy"; empty for
 // none of the four.
 func (o Outcome) Label() string { return outcomes[o].label }

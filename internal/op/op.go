@@ -52,16 +52,6 @@ type FieldError struct {
 // Error returns the field and the detail.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
 
-// Kind is the key of a provider-backed operation, such as "inventory.sync".
-type Kind string
-
-// The kinds this version has words for. What a kind does is in package catalogue.
-const (
-	ConnectionVerify    Kind = "connection.verify"
-	InventorySync       Kind = "inventory.sync"
-	DirectoryGroupsSync Kind = "directory.groups.sync"
-)
-
 // Surface is where a start was asked.
 type Surface string
 

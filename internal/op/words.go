@@ -51,14 +51,6 @@ const (
 	anOperator = "an operator"
 )
 
-// kinds are the operations: the name that starts a sentence, what it does, and
-// what one of its items is, and several are.
-var kinds = map[Kind]struct{ name, does, item, items string }{
-	ConnectionVerify:    {"Connection verification", "Checks that Interlock can use the connection and has the permissions it needs.", "check", "checks"},
-	InventorySync:       {"Inventory sync", "Reads policies, apps and devices from the tenant.", "type", "types"},
-	DirectoryGroupsSync: {"Directory groups sync", "Reads groups and their members from Entra ID.", "group", "groups"},
-}
-
 // outcomes are the four answers of the gate. Reason, why and next of a blocked
 // answer come from its first blocker.
 var outcomes = map[Outcome]text{

@@ -118,7 +118,7 @@ func catalogue() map[string]text {
 		"ours/item came, changed":                cameChanged,
 	}
 	for k, w := range kinds {
-		all["operations/"+string(k)] = text{title: w.name, why: w.does}
+		all["operations/"+string(k)] = text{title: w.Name, why: w.Does}
 	}
 	for o, t := range outcomes {
 		all["outcomes/"+string(o)] = t
@@ -359,8 +359,8 @@ func TestForbiddenWordsAreTheDesigns(t *testing.T) {
 func TestVoice(t *testing.T) {
 	longestName := ""
 	for _, w := range kinds {
-		if len(w.name) > len(longestName) {
-			longestName = w.name
+		if len(w.Name) > len(longestName) {
+			longestName = w.Name
 		}
 	}
 	f := filler{args: Args{"operation": longestName, "operation_in": lowerFirst(longestName)}}
@@ -395,7 +395,7 @@ func TestVoice(t *testing.T) {
 func constants(t *testing.T, typ string) []string {
 	t.Helper()
 	var values []string
-	for _, file := range []string{"op.go", "links.go", "problem.go"} {
+	for _, file := range []string{"op.go", "kind.go", "links.go", "problem.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
@@ -426,7 +426,7 @@ func constants(t *testing.T, typ string) []string {
 // TestEveryConstantHasWords fails for a constant that no text explains.
 func TestEveryConstantHasWords(t *testing.T) {
 	for _, k := range constants(t, "Kind") {
-		if kinds[Kind(k)].name == "" || kinds[Kind(k)].does == "" {
+		if kinds[Kind(k)].Name == "" || kinds[Kind(k)].Does == "" {
 			t.Errorf("kind %s has no words", k)
 		}
 	}

@@ -59,7 +59,7 @@ func TestMembers(t *testing.T) {
 		}
 
 		// What is not named stays.
-		everything, no := true, []tenancy.Capability{tenancy.SyncGroups}
+		everything, no := true, []tenancy.Capability{"directory.groups.sync"}
 		m, err := w.ChangeMember(ctx, w.mei, w.ana.ID(), store.MemberChange{Denied: &no})
 		if err != nil || m.AllTenants || len(m.Tenants) != 1 || m.Role != tenancy.Operator || len(m.Denied) != 1 || w.audited() != "member.change" {
 			t.Errorf("%+v, %v", m, err)
@@ -324,7 +324,7 @@ func TestTwoOwnersAtOnce(t *testing.T) {
 	}
 
 	t.Run("change one member", func(t *testing.T) {
-		no, tenants := []tenancy.Capability{tenancy.SyncGroups}, []string{"marlow"}
+		no, tenants := []tenancy.Capability{"directory.groups.sync"}, []string{"marlow"}
 		interleaved(t, first, second, begin, func() error {
 			_, err := w.ChangeMember(ctx, w.mei, w.ana.ID(), store.MemberChange{Denied: &no})
 			return err

@@ -25,7 +25,7 @@ func TestReadinessIsKeptAsItIsJudged(t *testing.T) {
 		w, ctx := newWorld(t, d), t.Context()
 		w.Store = store.New(d, w.root, store.Options{
 			Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-				return catalogue.JudgeAll(t, catalogue.Target{Connection: c, Count: count}, now)
+				return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 			},
 			Turns: catalogue.Turns,
 		})

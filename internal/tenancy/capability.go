@@ -1,32 +1,32 @@
 package tenancy
 
-import "slices"
-
-// Capability is one thing a member may be allowed to do. This file is the one
-// registry: every route, operation and button names its capability from here.
-type Capability string
-
-// The capabilities.
-const (
-	View               Capability = "view"                  // see tenants, connections, runs and data
-	VerifyConnections  Capability = "connection.verify"     //
-	SyncInventory      Capability = "inventory.sync"        //
-	SyncGroups         Capability = "directory.groups.sync" //
-	CancelRuns         Capability = "runs.cancel"           //
-	ReleaseConnections Capability = "runs.release"          // force release, with a reason
-	ManageConnections  Capability = "connections.manage"    // create, edit, enable, disable, default, credential, consent, delete
-	ManageMembers      Capability = "members.manage"        //
-	ManageTenants      Capability = "tenants.manage"        //
-	ViewAudit          Capability = "audit.view"            //
-	ManageOwnTokens    Capability = "tokens.manage"         // one's own API tokens
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 )
 
-// Words names each capability as pages and refusals say it: Needs “Sync inventory”.
+// Capability is one thing a member may be allowed to do. The constants here are
+// those of routes and buttons; an operation brings its own, see
+// [RegisterCapability].
+type Capability string
+
+// The capabilities that belong to no operation.
+const (
+	View               Capability = "view"               // see tenants, connections, runs and data
+	CancelRuns         Capability = "runs.cancel"        //
+	ReleaseConnections Capability = "runs.release"       // force release, with a reason
+	ManageConnections  Capability = "connections.manage" // create, edit, enable, disable, default, credential, consent, delete
+	ManageMembers      Capability = "members.manage"     //
+	ManageTenants      Capability = "tenants.manage"     //
+	ViewAudit          Capability = "audit.view"         //
+	ManageOwnTokens    Capability = "tokens.manage"      // one's own API tokens
+)
+
+// words names each capability as pages and refusals say it: Needs “Sync inventory”.
 var words = map[Capability]string{
 	View:               "View the workspace",
-	VerifyConnections:  "Verify connections",
-	SyncInventory:      "Sync inventory",
-	SyncGroups:         "Sync directory groups",
 	CancelRuns:         "Cancel runs",
 	ReleaseConnections: "Release connections",
 	ManageConnections:  "Manage connections",
@@ -34,6 +34,41 @@ var words = map[Capability]string{
 	ManageTenants:      "Manage tenants",
 	ViewAudit:          "View the audit trail",
 	ManageOwnTokens:    "Manage own API tokens",
+}
+
+// byOperation are the roles that have the capability of an operation by default.
+var byOperation = make(map[Capability][]Role)
+
+// RegisterCapability adds the capability of an operation: its name for people, and
+// the roles that have it by default. It returns the error of [CheckCapability]. Call
+// it while the program initialises: it is not safe for concurrent use.
+func RegisterCapability(c Capability, name string, roles []Role) error {
+	if err := CheckCapability(c, name, roles); err != nil {
+		return err
+	}
+	words[c], byOperation[c] = name, slices.Clone(roles)
+	return nil
+}
+
+// CheckCapability returns an error that says what is missing or unknown, or that c
+// is taken. Owners have every capability, so roles must name [Owner].
+func CheckCapability(c Capability, name string, roles []Role) error {
+	switch {
+	case c == "":
+		return errors.New("the capability is missing")
+	case words[c] != "":
+		return fmt.Errorf("the capability %s is taken", c)
+	case strings.TrimSpace(name) == "":
+		return fmt.Errorf("the capability %s has no name", c)
+	case !slices.Contains(roles, Owner):
+		return fmt.Errorf("the roles of the capability %s don't name %s, who has every capability", c, Owner)
+	}
+	for _, r := range roles {
+		if !slices.Contains(Roles(), r) {
+			return fmt.Errorf("the capability %s names the unknown role %q", c, r)
+		}
+	}
+	return nil
 }
 
 // Words returns the capability's name for people; the key itself when it is unknown.
@@ -73,11 +108,22 @@ func (r Role) Capabilities() []Capability {
 	case Owner:
 		return Capabilities()
 	case Operator:
-		return []Capability{View, VerifyConnections, SyncInventory, SyncGroups, CancelRuns, ManageOwnTokens}
+		return r.with(View, CancelRuns, ManageOwnTokens)
 	case Viewer:
-		return []Capability{View, ManageOwnTokens}
+		return r.with(View, ManageOwnTokens)
 	}
 	return nil
+}
+
+// with returns own with the capabilities of operations that r has by default, sorted.
+func (r Role) with(own ...Capability) []Capability {
+	for c, roles := range byOperation {
+		if slices.Contains(roles, r) {
+			own = append(own, c)
+		}
+	}
+	slices.Sort(own)
+	return own
 }
 
 // Grants is the set of capabilities that someone holds: those of the role, less

@@ -90,6 +90,13 @@ func (m *Memory) Learn(ctx context.Context, f catalogue.Facts) error {
 	return ctx.Err()
 }
 
+// Names returns the names of the datasets that were written, sorted.
+func (m *Memory) Names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.sets))
+}
+
 // Rows returns what readers of the dataset see, by id.
 func (m *Memory) Rows(_ context.Context, name string) ([]catalogue.Row, error) {
 	m.mu.Lock()

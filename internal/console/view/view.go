@@ -11,6 +11,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -200,15 +201,11 @@ func surface(s op.Surface) string {
 
 // glyph is the icon of an operation and what its button says.
 func glyph(k op.Kind) (icon, verb string) {
-	switch k {
-	case op.ConnectionVerify:
-		return "shield", "Verify"
-	case op.DirectoryGroupsSync:
-		return "users", "Start sync"
-	case op.InventorySync:
-		return "sync", "Start sync"
+	icon = "play"
+	if d, err := catalogue.Lookup(k); err == nil {
+		icon = d.Icon
 	}
-	return "play", "Start"
+	return icon, k.Start()
 }
 
 // dashed is a name as ids of elements have it.

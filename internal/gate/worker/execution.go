@@ -14,6 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/gate/internal/stored"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/store"
@@ -78,12 +79,12 @@ func (x *execution) operate(ctx context.Context) (err error) {
 	}
 	client, err := x.w.cfg.Connect(Connect{
 		Connection: x.pinned.Connection, Credential: credential, NoCredential: none,
-		Interactive: !x.def.Blockers.Credential, Before: x.before,
+		Interactive: x.def.Interactive, Before: x.before,
 	})
 	if err != nil {
 		return err
 	}
-	if x.def.Blockers.Credential { // an operation that does not diagnose signing in itself
+	if x.def.SignsIn {
 		if err := x.signIn(ctx, client); err != nil {
 			return err
 		}
@@ -119,7 +120,7 @@ func (x *execution) signIn(ctx context.Context, client provider.Client) error {
 	if len(token.Roles) == 0 { // the token endpoint calls that a success
 		return &provider.Error{Reason: op.ConsentMissing, Proven: true, Note: "the token carries no permissions", At: time.Now()}
 	}
-	if missing := catalogue.Missing(x.def.Permissions, token.Roles); len(missing) > 0 {
+	if missing := catalogue.Missing(x.def.Needed(x.claim.Parameters), token.Roles); len(missing) > 0 {
 		return &provider.Error{Reason: op.PermissionMissing, Permissions: missing, Granted: token.Roles, At: time.Now()}
 	}
 	return x.identify(ctx, client)
@@ -164,7 +165,7 @@ func (x *execution) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-x.w.draining:
-			if x.def.RetrySafe {
+			if x.def.Recovery == catalogue.Again {
 				x.cancel(errDraining)
 				return
 			}
@@ -199,7 +200,7 @@ func (x *execution) beat(ctx context.Context) {
 // finishes its item and stops at the next call (see before).
 func (x *execution) heed(c *ledger.Claim) bool {
 	stop := x.stopped(c)
-	if stop == nil || errors.Is(stop, errStopping) && !x.def.RetrySafe {
+	if stop == nil || errors.Is(stop, errStopping) && x.def.Recovery != catalogue.Again {
 		return false
 	}
 	x.cancel(stop)
@@ -333,7 +334,7 @@ func (x *execution) dataset(name string) store.DatasetKey {
 func (d data) Dataset(ctx context.Context, name string) (out catalogue.Dataset, err error) {
 	err = d.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		ds, err := store.DatasetOf(ctx, tx, d.x.dataset(name))
-		out = known(ds)
+		out = stored.Known(ds)
 		return err
 	})
 	return out, err
@@ -389,13 +390,6 @@ type round struct {
 	x          *execution
 	key        store.DatasetKey
 	generation int64
-}
-
-// known is a dataset as operations see it.
-func known(d store.Dataset) catalogue.Dataset {
-	return catalogue.Dataset{
-		AsOf: d.AsOf, Count: d.Count, Members: d.Members, Unreadable: d.Unreadable, Delta: d.Delta, DeltaAt: d.DeltaAt,
-	}
 }
 
 func (r *round) Put(ctx context.Context, rows []catalogue.Row) error {
@@ -455,7 +449,7 @@ func (r *round) members(ctx context.Context, members []catalogue.Member, do func
 func (r *round) Commit(ctx context.Context, end catalogue.Committed) (out catalogue.Dataset, err error) {
 	err = r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		d, err := store.CommitRound(ctx, tx, r.key, r.generation, store.Committed{Delta: end.Delta, Unreadable: end.Unreadable})
-		out = known(d)
+		out = stored.Known(d)
 		return err
 	})
 	return out, err

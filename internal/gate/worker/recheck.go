@@ -9,6 +9,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/gate/internal/stored"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 )
@@ -48,7 +49,12 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 	case p.Connection.DirectoryID != c.Target.Directory:
 		return no(op.ConnectionChanged, op.Args{"changed_at": c.Now.Format(time.RFC3339)})
 	}
-	causes := def.Judge(p.Tenant, catalogue.Target{Connection: &p.Connection, Count: 1}, op.Execution, c.Now)
+	causes, err := def.Judge(ctx, catalogue.Question{
+		Tenant: p.Tenant, Target: catalogue.Target{Connection: &p.Connection, Count: 1}, Parameters: c.Parameters, Phase: op.Execution, Now: c.Now,
+	}, stored.Facts{Tx: tx, Connection: c.Scope})
+	if err != nil {
+		return store.Pinned{}, nil, err
+	}
 	if len(causes) > 0 {
 		return store.Pinned{}, &causes[0], nil
 	}

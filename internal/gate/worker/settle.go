@@ -110,7 +110,7 @@ func (x *execution) fromItems() ledger.End {
 
 // again decides whether the run goes back in line, and for how long it waits.
 func (x *execution) again(c *ledger.Claim, err error) (wait time.Duration, why op.Reason, again bool) {
-	if !x.def.RetrySafe {
+	if x.def.Recovery != catalogue.Again {
 		return 0, "", false
 	}
 	if errors.Is(err, errDraining) {
@@ -178,7 +178,7 @@ func (x *execution) reason(err error) op.Reason {
 
 // refusal is why a call failed, told as the items of the run tell it.
 func (x *execution) refusal(err error) (op.Reason, op.Args) {
-	return catalogue.Refusal(err, x.def.Permissions, x.pinned.Connection.Consent == tenancy.ConsentGranted)
+	return catalogue.Refusal(err, x.def.Needed(x.claim.Parameters), x.pinned.Connection.Consent == tenancy.ConsentGranted)
 }
 
 // cause is a failure's reason with the facts that its sentence names, and with what
@@ -215,7 +215,7 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 // longer so: a sign-in that worked heals whatever it disproves. Beyond that only an
 // answer that proves something is learnt. A verification reports its own findings.
 func (x *execution) lesson(err error) *store.Learned {
-	if !x.def.Blockers.Credential {
+	if !x.def.Learns {
 		return nil
 	}
 	l := store.Learned{Run: x.claim.RunID, CredentialVersion: x.pinned.Connection.CredentialVersion, AsOf: x.claim.Now}

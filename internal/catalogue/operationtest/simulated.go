@@ -1,0 +1,123 @@
+package operationtest
+
+import (
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/durable"
+	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/outbound"
+	"github.com/interlock-dev/interlock/internal/provider/graph"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
+)
+
+const (
+	application = "2f7a1c44-9d1b-4f0e-8a55-3c1f6f1e60be"
+	password    = "sim~s3cret"
+)
+
+// EveryRole returns the permissions that all operations need or use, and the one
+// that opens the organization.
+func EveryRole() []string {
+	roles := []string{"Organization.Read.All"}
+	for _, d := range catalogue.All() {
+		for _, p := range slices.Concat(d.Needed(d.Example), d.Optional) {
+			if !slices.Contains(roles, p.AnyOf[0]) {
+				roles = append(roles, p.AnyOf[0])
+			}
+		}
+	}
+	return roles
+}
+
+// Simulated is a tenant of a simulator with a client that is quick to give up.
+type Simulated struct {
+	*graphsim.Control
+	sim     *graphsim.Server
+	hc      *http.Client
+	lanes   *graph.Lanes
+	timeout time.Duration // of one call
+}
+
+// Simulate starts a simulator with one tenant, as changed by change; nil leaves it.
+func Simulate(t *testing.T, change func(*graphsim.TenantSpec)) *Simulated {
+	t.Helper()
+	sim, err := graphsim.New(graphsim.Config{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sim.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sim.Close)
+	spec := graphsim.TenantSpec{
+		ID: Directory, DisplayName: "Kestrel Logistics", Domain: "kestrel.example", Intune: true,
+		Groups: 60, Policies: 60, Devices: 10, MobileApps: 10, DeltaPage: 20,
+		Apps: []graphsim.AppSpec{{
+			AppID: application, Name: "Interlock", Consented: true,
+			Secrets: []graphsim.Secret{{Value: password}}, Requested: EveryRole(),
+		}},
+	}
+	if change != nil {
+		change(&spec)
+	}
+	if err := sim.AddTenant(spec); err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := durable.WriteFile(ca, sim.CAPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hc, err := outbound.New(outbound.Config{Hosts: []string{strings.TrimPrefix(sim.URL(), "https://")}, Loopback: true, CAFile: ca, MaxBody: 2 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hc.CloseIdleConnections)
+	return &Simulated{Control: sim.Control(), sim: sim, hc: hc, lanes: graph.UnlimitedLanes(), timeout: time.Minute}
+}
+
+// Client returns a fresh client, as every run has.
+func (s *Simulated) Client(t *testing.T) *graph.Client {
+	t.Helper()
+	c, err := graph.New(graph.Config{
+		Endpoints: graph.Endpoints{Login: s.sim.URL(), Graph: s.sim.URL()},
+		Directory: Directory, ClientID: application, Credential: tenancy.ClientSecret, Secret: vault.NewSecret(password),
+		HTTP: s.hc, Lanes: s.lanes, MaxWait: 20 * time.Millisecond, CallTimeout: s.timeout,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Fault makes calls fail from now on. Only those that hang are waited for briefly:
+// a machine may be slow.
+func (s *Simulated) Fault(t *testing.T, f graphsim.Fault) {
+	t.Helper()
+	s.lanes, s.timeout = graph.UnlimitedLanes(), time.Minute
+	if f.Action.Kind == graphsim.ActHold || f.Action.Kind == graphsim.ActDrip {
+		s.timeout = 400 * time.Millisecond
+	}
+	if _, err := s.AddFault(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// LastCall returns the number of the last call; 0 when there was none.
+func (s *Simulated) LastCall(t *testing.T) int {
+	t.Helper()
+	calls, err := s.Calls(t.Context(), 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(calls) == 0 {
+		return 0
+	}
+	return calls[len(calls)-1].Number
+}
