@@ -174,3 +174,30 @@ func TestTenantsOfOldRuns(t *testing.T) {
 		}
 	})
 }
+
+// TestJobsOfAnEarlierQueue: a database that an earlier version of the job queue
+// made is brought up to date, and its jobs are kept.
+func TestJobsOfAnEarlierQueue(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		newest, err := db.QueueDownTo(t.Context(), d, 6)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := func() int64 {
+			return one[int64](t, d, "SELECT CAST(MAX(version) AS BIGINT) FROM river_migration WHERE line = 'main'")
+		}
+		if got := version(); got != 6 || newest <= 6 {
+			t.Fatalf("the queue's schema is at version %d of %d, want 6", got, newest)
+		}
+		execute(t, d, `INSERT INTO river_job (kind, max_attempts, args) VALUES ('run', 1, '{"run_id":"r","fence":1}')`)
+		if err := d.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := version(); got != int64(newest) {
+			t.Errorf("the queue's schema is at version %d, want %d", got, newest)
+		}
+		if got := one[string](t, d, "SELECT kind || ' ' || CAST(state AS TEXT) || ' ' || (args ->> 'run_id') FROM river_job"); got != "run available r" {
+			t.Errorf("the job became %q", got)
+		}
+	})
+}
