@@ -7,11 +7,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/interlock-dev/interlock/internal/graphsim/control"
+	"github.com/interlock-dev/interlock/internal/graphsim/login"
+	"github.com/interlock-dev/interlock/internal/graphsim/odata"
+	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
 // Handler serves login, Graph and the control API on one address.
 func (s *Server) Handler() http.Handler {
-	control := s.controlHandler()
+	control := (&control.API{Token: s.cfg.ControlToken, Estate: s.estate, Faults: s.faults, Calls: s.calls, Clock: s.clock}).Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_sim/") {
 			control.ServeHTTP(w, r)
@@ -24,119 +29,144 @@ func (s *Server) Handler() http.Handler {
 // serveProvider answers a call to the simulated services: identify, log, ask the fault
 // plan, build the answer, send it. Nothing is locked while an answer waits or is sent.
 func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
-	c := s.newCall(r)
-	bodyErr := c.read()
+	c := wire.NewCall(r, s.clock.Now(), s.keys.Seal)
+	bodyErr := c.Read()
 	s.identify(c)
-	entry := s.calls.begin(c)
-	fault := s.faults.match(c)
+	entry := s.calls.Begin(c)
+	fault := s.faults.Match(c)
 	if fault != nil {
-		s.calls.fault(entry, fault.rule.ID, fault.rule.Action.Kind)
+		s.calls.Fault(entry, fault.Rule.ID, fault.Rule.Action.Kind)
 	}
 	sent := 0
-	var re *reply
-	defer func() { s.calls.end(entry, re, sent, s.now()) }()
+	var re *wire.Reply
+	defer func() { s.calls.End(entry, re, sent, s.clock.Now()) }()
 	if bodyErr != nil {
-		re = c.bodyError(bodyErr)
+		re = bodyError(c, bodyErr)
 	} else {
 		re = s.answer(c, fault)
 	}
-	if fault != nil && !s.await(c, fault, entry) {
+	if fault != nil && !fault.Await(c, entry, s.closing) {
 		re = nil
 		panic(http.ErrAbortHandler) // the client or the simulator has gone
 	}
 	if re == nil { // the plan says: no answer at all
 		panic(http.ErrAbortHandler)
 	}
-	c.finish(re)
+	c.Finish(re)
 	sent = send(w, c, re, fault)
 }
 
-func (c *call) bodyError(err error) *reply {
+func bodyError(c *wire.Call, err error) *wire.Reply {
 	status, code := http.StatusBadRequest, "BadRequest"
-	if errors.Is(err, errBodyTooLarge) {
+	if errors.Is(err, wire.ErrBodyTooLarge) {
 		status, code = http.StatusRequestEntityTooLarge, "RequestEntityTooLarge"
 	}
-	return c.graphError(status, code, "Unable to read the request body: "+err.Error())
+	return c.GraphError(status, code, "Unable to read the request body: "+err.Error())
 }
 
 // identify finds out which service, tenant and app a call is for.
-func (s *Server) identify(c *call) {
+func (s *Server) identify(c *wire.Call) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, "/"), "/")
-	c.graph = isVersion(first) || first == "oidc"
-	if !c.graph {
-		c.tenant = s.tenant(first)
-		c.form = c.URL.Query()
+	c.IsGraph = odata.IsVersion(first) || first == "oidc"
+	if !c.IsGraph {
+		c.Tenant = s.estate.Find(first)
+		c.Params = c.URL.Query()
 		if strings.HasSuffix(rest, "/token") {
-			c.form = url.Values{} // credentials in an address are not credentials
+			c.Params = url.Values{} // credentials in an address are not credentials
 		}
-		if form, err := url.ParseQuery(string(c.body)); err == nil && c.Method == http.MethodPost {
+		if form, err := url.ParseQuery(string(c.Payload)); err == nil && c.Method == http.MethodPost {
 			for k, v := range form { // the posted values win
-				c.form[k] = v
+				c.Params[k] = v
 			}
 		}
-		c.appID = strings.ToLower(c.form.Get("client_id"))
+		c.AppID = strings.ToLower(c.Params.Get("client_id"))
 		if user, _, ok := c.BasicAuth(); ok && strings.HasSuffix(rest, "/token") {
-			c.appID = strings.ToLower(formDecode(user))
+			c.AppID = strings.ToLower(login.FormDecode(user))
 		}
 		return
 	}
 	raw := c.Header.Get("Authorization")
 	if raw == "" {
-		c.tokenErr = errTokenMissing
+		c.TokenErr = wire.ErrTokenMissing
 		return
 	}
 	scheme, raw, _ := strings.Cut(raw, " ")
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		c.tokenErr = errTokenMalformed
+		c.TokenErr = wire.ErrTokenMalformed
 		return
 	}
-	c.token, c.tokenErr = s.keys.verify(strings.TrimSpace(raw), c.at)
-	if c.token == nil {
+	c.Token, c.TokenErr = s.keys.Verify(strings.TrimSpace(raw), c.At)
+	if c.Token == nil {
 		return
 	}
-	if c.tokenErr == nil && !c.graphAudience(c.token.Audience) {
-		c.tokenErr = errTokenAudience
+	if c.TokenErr == nil && !login.GraphAudience(c, c.Token.Audience) {
+		c.TokenErr = wire.ErrTokenAudience
 	}
-	c.tenant, c.appID = s.tenant(c.token.Tenant), strings.ToLower(c.token.AppID)
+	c.Tenant, c.AppID = s.estate.Find(c.Token.Tenant), strings.ToLower(c.Token.AppID)
 }
 
 // route builds the answer that the real service would give.
-func (s *Server) route(c *call) *reply {
-	if !c.graph {
-		return s.login(c)
+func (s *Server) route(c *wire.Call) *wire.Reply {
+	if !c.IsGraph {
+		return s.login.Answer(c)
 	}
-	if re := s.throttle.check(c); re != nil {
+	if re := s.throttle.Check(c); re != nil {
 		return re
 	}
 	if strings.HasPrefix(c.URL.Path, "/oidc/") {
-		return s.userInfo(c)
+		return s.graph.UserInfo(c)
 	}
-	return s.graphCall(c)
+	return s.graph.Answer(c)
+}
+
+// answer builds the answer under the rule that fired, which may be none.
+func (s *Server) answer(c *wire.Call, f *control.Fired) *wire.Reply {
+	if f == nil {
+		return s.route(c)
+	}
+	return f.Answer(c, s.route, s.login.Refuse)
+}
+
+// part answers one request of a batch like a call of its own: logged, throttled and open to
+// faults, save those that shape the connection.
+func (s *Server) part(c *wire.Call, path []string) (re *wire.Reply) {
+	entry := s.calls.Begin(c)
+	defer func() { s.calls.End(entry, re, 0, s.clock.Now()) }()
+	if fault := s.faults.Match(c); fault != nil {
+		s.calls.Fault(entry, fault.Rule.ID, fault.Rule.Action.Kind)
+		re = s.answer(c, fault)
+	} else if re = s.throttle.Check(c); re == nil {
+		re = s.graph.Resource(c, path)
+	}
+	if re == nil { // dropped: to the batch that is a part without an answer in time
+		re = c.GraphError(http.StatusGatewayTimeout, "UnknownError", "")
+	}
+	return re
 }
 
 // gzipFrom is the size from which answers are compressed for clients that accept it.
 const gzipFrom = 1400
 
 // send writes an answer and returns how many bytes of body it took.
-func send(w http.ResponseWriter, c *call, re *reply, fault *firedFault) int {
-	body := re.body
-	shaped := fault != nil && fault.shapesBody()
+func send(w http.ResponseWriter, c *wire.Call, re *wire.Reply, fault *control.Fired) int {
+	body := re.Body
+	shaped := fault != nil && fault.ShapesBody()
 	if !shaped && len(body) >= gzipFrom && strings.Contains(c.Header.Get("Accept-Encoding"), "gzip") {
 		var b bytes.Buffer
 		zw, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
 		_, _ = zw.Write(body)                            // a bytes.Buffer takes everything
 		_ = zw.Close()
 		body = b.Bytes()
-		re.header.Set("Content-Encoding", "gzip")
-		re.header.Del("Content-Length")
+		re.Header.Set("Content-Encoding", "gzip")
+		re.Header.Del("Content-Length")
 	}
-	w.Header().Set("Date", c.at.UTC().Format(http.TimeFormat)) // its clock is the provider's
-	for k, v := range re.header {
+	w.Header().Set("Date", c.At.UTC().Format(http.TimeFormat)) // its clock is the provider's
+	for k, v := range re.Header {
 		w.Header()[k] = v
 	}
-	w.WriteHeader(re.status)
+	w.WriteHeader(re.Status)
 	if shaped {
-		return fault.write(w, c, body)
+		return fault.Write(w, c, body)
 	}
 	n, _ := w.Write(body) // the client may have gone; nobody is left to tell
 	return n

@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/graphsim/estate"
 )
 
 func writeFile(t *testing.T, dir, name, text string) {
@@ -187,7 +188,7 @@ func TestRealPolicies(t *testing.T) {
 	tok := s.token()
 	count := map[string]int{}
 	ids := map[string]bool{}
-	for _, col := range graphsim.CollectionPaths() {
+	for _, col := range estate.CollectionList {
 		list, _ := s.all(tok, "/beta/"+col.Path)
 		count[col.Path] = len(list)
 		for _, it := range list {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/graphsim/estate"
 )
 
 // sharedData is the folder of reference data beside the repository.
@@ -169,7 +170,7 @@ func TestAnswersFitThePublishedTypes(t *testing.T) {
 			s := start(t, cfg, sp)
 			tok := s.token()
 			items := 0
-			for _, col := range graphsim.CollectionPaths() {
+			for _, col := range estate.CollectionList {
 				expand := ""
 				if len(col.Navs) > 0 {
 					expand = "&$expand=" + strings.Join(col.Navs, ",")

@@ -3,20 +3,22 @@ package graphsim
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/interlock-dev/interlock/internal/durable"
+	"github.com/interlock-dev/interlock/internal/graphsim/control"
+	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/graph"
+	"github.com/interlock-dev/interlock/internal/graphsim/login"
 )
 
 // Config says how a simulator listens and what it holds. The zero Config is a
@@ -49,22 +51,16 @@ type Config struct {
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
-	boot     string // names this process in delta tokens whose change log dies with it
-	keys     *keyring
-	seeds    *seeds
-	throttle *throttle
-	faults   faultPlan
-	calls    callLog
-	jtis     replayGuard
-	codes    codeStore
-	offset   atomic.Int64 // of the clock, nanoseconds
+	keys     *login.Keyring
+	clock    *control.Clock
+	estate   *estate.Estate
+	login    *login.Service
+	graph    *graph.Service
+	throttle *control.Throttle
+	faults   *control.Plan
+	calls    *control.Log
 	closing  chan struct{}
 	once     sync.Once
-
-	mu      sync.RWMutex
-	tenants map[string]*tenant // by lower-case GUID
-	domains map[string]*tenant // by lower-case verified domain
-	order   []*tenant
 
 	http *http.Server
 	ln   net.Listener
@@ -88,27 +84,30 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Throttle < 0 {
 		return nil, fmt.Errorf("graphsim: throttle scale %v is negative", cfg.Throttle)
 	}
-	keys, err := loadKeyring(cfg.StateDir)
+	keys, err := login.LoadKeyring(cfg.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	seeds, err := newSeeds(cfg.Seed, cfg.DataDir)
+	now := control.NewClock(cfg.Now)
+	estate, err := estate.New(cfg.Seed, cfg.DataDir, now.Now)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		cfg:      cfg,
 		log:      cfg.Logger,
-		boot:     uuid.NewString(),
 		keys:     keys,
-		seeds:    seeds,
-		throttle: newThrottle(cfg.Throttle),
+		clock:    now,
+		estate:   estate,
+		login:    &login.Service{Keys: keys, Estate: estate},
+		graph:    &graph.Service{Seed: cfg.Seed},
+		throttle: control.NewThrottle(cfg.Throttle),
+		faults:   control.NewPlan(cfg.Seed),
+		calls:    &control.Log{},
 		closing:  make(chan struct{}),
-		tenants:  map[string]*tenant{},
-		domains:  map[string]*tenant{},
 	}
-	s.faults.init(cfg.Seed)
-	s.calls.setHeaders(cfg.LogHeaders)
+	s.graph.Part = s.part
+	s.calls.SetHeaders(cfg.LogHeaders)
 	return s, nil
 }
 
@@ -129,7 +128,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.url = "http://" + ln.Addr().String()
 	serve := srv.Serve
 	if !s.cfg.PlainHTTP {
-		if srv.TLSConfig, err = s.keys.serverTLS(host); err != nil {
+		if srv.TLSConfig, err = s.keys.ServerTLS(host); err != nil {
 			_ = ln.Close()
 			return fmt.Errorf("graphsim: server certificate: %w", err)
 		}
@@ -179,68 +178,41 @@ func (s *Server) Close() {
 func (s *Server) URL() string { return s.url }
 
 // Data tells what became of the files of the data folder; nil without one.
-func (s *Server) Data() *DataSummary { return s.seeds.data }
+func (s *Server) Data() *estate.DataSummary { return s.estate.Data() }
 
 // ControlToken is the bearer token that the control API asks for.
 func (s *Server) ControlToken() string { return s.cfg.ControlToken }
 
 // CAPEM is the certificate of the authority that signed the TLS certificate.
-func (s *Server) CAPEM() []byte { return s.keys.caPEM }
+func (s *Server) CAPEM() []byte { return s.keys.CAPEM }
 
 // CAFile is where New wrote the CA certificate; empty without a StateDir.
 func (s *Server) CAFile() string {
 	if s.cfg.StateDir == "" {
 		return ""
 	}
-	return filepath.Join(s.cfg.StateDir, caCertFile)
+	return filepath.Join(s.cfg.StateDir, login.CACertFile)
 }
 
-// WriteCA writes the CA certificate to path, for clients that take a file.
-func (s *Server) WriteCA(path string) error { return durable.WriteFile(path, s.keys.caPEM, 0o644) }
+// Control is a client for this server. It is usable after Start.
+func (s *Server) Control() *control.Client {
+	return control.NewClient(s.url, s.cfg.ControlToken, &http.Client{Transport: s.Transport()})
+}
 
-// now is the simulator's clock.
-func (s *Server) now() time.Time { return s.cfg.Now().Add(time.Duration(s.offset.Load())).UTC() }
-
-// tenant finds a tenant by GUID or verified domain, or answers nil.
-func (s *Server) tenant(name string) *tenant {
-	name = strings.ToLower(name)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if t := s.tenants[name]; t != nil {
-		return t
+// Transport trusts the certificate of this server and nothing else.
+func (s *Server) Transport() *http.Transport {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.keys.CACert)
+	return &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+		IdleConnTimeout:   time.Minute,
 	}
-	return s.domains[name]
 }
 
 // AddTenant registers a tenant, or replaces the one with the same ID. Its groups,
 // policies and devices are generated when they are first asked for.
-func (s *Server) AddTenant(spec TenantSpec) error {
-	t, err := newTenant(s, spec)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if other := s.domains[t.domain]; other != nil && other.id != t.id {
-		return fmt.Errorf("graphsim: domain %s belongs to tenant %s", t.domain, other.id)
-	}
-	if old := s.tenants[t.id]; old != nil {
-		delete(s.domains, old.domain)
-		for i := range s.order {
-			if s.order[i] == old {
-				s.order[i] = t
-			}
-		}
-	} else {
-		s.order = append(s.order, t)
-	}
-	s.tenants[t.id], s.domains[t.domain] = t, t
-	return nil
-}
+func (s *Server) AddTenant(spec estate.TenantSpec) error { return s.estate.Add(spec) }
 
-// allTenants lists the tenants in the order in which they were added.
-func (s *Server) allTenants() []*tenant {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return append([]*tenant(nil), s.order...)
-}
+// WriteCA writes the CA certificate to path, for clients that take a file.
+func (s *Server) WriteCA(path string) error { return durable.WriteFile(path, s.keys.CAPEM, 0o644) }

@@ -1,0 +1,204 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/odata"
+)
+
+// Client is a client of the control API. Its errors carry the message of the simulator.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// NewClient makes a client for the simulator at base. hc must trust its certificate.
+func NewClient(base, token string, hc *http.Client) *Client {
+	return &Client{base: base, token: token, http: hc}
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		body = bytes.NewReader(odata.Raw(in))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+"/_sim/"+path, body)
+	if err != nil {
+		return fmt.Errorf("graphsim control: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	res, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("graphsim control: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		var e struct {
+			Error string `json:"error"`
+		}
+		_ = json.NewDecoder(res.Body).Decode(&e) // without a message the status must do
+		return fmt.Errorf("graphsim control: %s %s: %s: %s", method, path, res.Status, e.Error)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+		return fmt.Errorf("graphsim control: %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// Tenants lists the tenants.
+func (c *Client) Tenants(ctx context.Context) (out []estate.TenantState, err error) {
+	return out, c.call(ctx, http.MethodGet, "tenants", nil, &out)
+}
+
+// Tenant reads the state of one tenant, by id or domain.
+func (c *Client) Tenant(ctx context.Context, id string) (out estate.TenantState, err error) {
+	return out, c.call(ctx, http.MethodGet, "tenants/"+url.PathEscape(id), nil, &out)
+}
+
+// PutTenant adds or replaces a tenant.
+func (c *Client) PutTenant(ctx context.Context, spec estate.TenantSpec) error {
+	return c.call(ctx, http.MethodPut, "tenants", spec, nil)
+}
+
+// ResetTenant takes a tenant back to its spec. Delta tokens of the time since answer 410.
+func (c *Client) ResetTenant(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodPost, "tenants/"+url.PathEscape(id)+"/reset", nil, nil)
+}
+
+// PatchTenant changes licence, name or delta behaviour.
+func (c *Client) PatchTenant(ctx context.Context, id string, p estate.TenantPatch) error {
+	return c.call(ctx, http.MethodPatch, "tenants/"+url.PathEscape(id), p, nil)
+}
+
+// PutApp adds or replaces an app registration with its service principal.
+func (c *Client) PutApp(ctx context.Context, tenant string, spec estate.AppSpec) error {
+	return c.call(ctx, http.MethodPut, "tenants/"+url.PathEscape(tenant)+"/apps", spec, nil)
+}
+
+// PatchApp changes credentials, consent, roles and state of an app.
+func (c *Client) PatchApp(ctx context.Context, tenant, app string, p estate.AppPatch) error {
+	return c.call(ctx, http.MethodPatch, "tenants/"+url.PathEscape(tenant)+"/apps/"+url.PathEscape(app), p, nil)
+}
+
+// GrantConsent creates the service principal with what the app requested.
+func (c *Client) GrantConsent(ctx context.Context, tenant, app string) error {
+	yes := true
+	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Consented: &yes})
+}
+
+// RevokeConsent takes all roles away and keeps the service principal: tokens issued from now on carry no roles.
+func (c *Client) RevokeConsent(ctx context.Context, tenant, app string) error {
+	return c.SetRoles(ctx, tenant, app)
+}
+
+// RemovePrincipal deletes the service principal: no tokens any more, and those there are answer 401.
+func (c *Client) RemovePrincipal(ctx context.Context, tenant, app string) error {
+	no := false
+	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Consented: &no})
+}
+
+// SetRoles replaces the granted permissions. They act on tokens issued from now on.
+func (c *Client) SetRoles(ctx context.Context, tenant, app string, roles ...string) error {
+	roles = append([]string{}, roles...)
+	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Roles: &roles})
+}
+
+// SetSecret replaces all secrets by one. A zero expires never expires.
+func (c *Client) SetSecret(ctx context.Context, tenant, app, value string, expires time.Time) error {
+	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Secrets: []estate.Secret{{Value: value, Expires: expires}}})
+}
+
+// ExpireSecrets makes the secrets of an app expire now.
+func (c *Client) ExpireSecrets(ctx context.Context, tenant, app string) error {
+	return c.PatchApp(ctx, tenant, app, estate.AppPatch{ExpireSecrets: true})
+}
+
+// DisableApp disables or enables the service principal.
+func (c *Client) DisableApp(ctx context.Context, tenant, app string, disabled bool) error {
+	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Disabled: &disabled})
+}
+
+// ChangeGroups applies changes in order and returns the id of each group.
+func (c *Client) ChangeGroups(ctx context.Context, tenant string, changes ...estate.GroupChange) (ids []string, err error) {
+	return ids, c.call(ctx, http.MethodPost, "tenants/"+url.PathEscape(tenant)+"/groups", changes, &ids)
+}
+
+// PutItem adds or replaces an entity of a collection, such as deviceManagement/deviceConfigurations.
+// Navigation properties in the body, such as settings, are stored apart. It returns the id.
+func (c *Client) PutItem(ctx context.Context, tenant, collection string, body json.RawMessage) (id string, err error) {
+	return id, c.call(ctx, http.MethodPut, "tenants/"+url.PathEscape(tenant)+"/items/"+collection, body, &id)
+}
+
+// DeleteItem removes an entity from a collection.
+func (c *Client) DeleteItem(ctx context.Context, tenant, collection, id string) error {
+	return c.call(ctx, http.MethodDelete, "tenants/"+url.PathEscape(tenant)+"/items/"+collection+"/"+url.PathEscape(id), nil, nil)
+}
+
+// AddFault appends a rule to the fault plan and returns its id.
+func (c *Client) AddFault(ctx context.Context, f Fault) (id string, err error) {
+	return id, c.call(ctx, http.MethodPost, "faults", f, &id)
+}
+
+// Faults lists the rules with what they did so far.
+func (c *Client) Faults(ctx context.Context) (out []FaultState, err error) {
+	return out, c.call(ctx, http.MethodGet, "faults", nil, &out)
+}
+
+// ClearFaults removes one rule, or all when id is empty, and releases what they hold.
+func (c *Client) ClearFaults(ctx context.Context, id string) error {
+	path := "faults"
+	if id != "" {
+		path += "/" + url.PathEscape(id)
+	}
+	return c.call(ctx, http.MethodDelete, path, nil, nil)
+}
+
+// Holds lists the answers that wait to be released.
+func (c *Client) Holds(ctx context.Context) (out []Hold, err error) {
+	return out, c.call(ctx, http.MethodGet, "holds", nil, &out)
+}
+
+// Release lets held answers go: those of a rule, or all when fault is empty. It returns how many.
+// The rule goes on holding later calls; clear it to end that.
+func (c *Client) Release(ctx context.Context, fault string) (n int, err error) {
+	return n, c.call(ctx, http.MethodPost, "holds/release?fault="+url.QueryEscape(fault), nil, &n)
+}
+
+// ReleaseOne lets the held answer with this id go.
+func (c *Client) ReleaseOne(ctx context.Context, id string) (n int, err error) {
+	return n, c.call(ctx, http.MethodPost, "holds/release?id="+url.QueryEscape(id), nil, &n)
+}
+
+// Calls reads the call log after a number, of one tenant (by id) or of all when tenant is empty.
+func (c *Client) Calls(ctx context.Context, since int, tenant string) (out []Call, err error) {
+	q := url.Values{"since": {strconv.Itoa(since)}, "tenant": {tenant}}
+	return out, c.call(ctx, http.MethodGet, "calls?"+q.Encode(), nil, &out)
+}
+
+// ClearCalls empties the call log.
+func (c *Client) ClearCalls(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, "calls", nil, nil)
+}
+
+// LogHeaders names the request headers that the call log records from now on.
+func (c *Client) LogHeaders(ctx context.Context, names ...string) error {
+	return c.call(ctx, http.MethodPut, "calls/headers", append([]string{}, names...), nil)
+}
+
+// SetClock moves the simulator's clock ahead of the real one, or behind it.
+func (c *Client) SetClock(ctx context.Context, offset time.Duration) error {
+	return c.call(ctx, http.MethodPut, "clock", ClockState{OffsetMS: offset.Milliseconds()}, nil)
+}

@@ -1,0 +1,109 @@
+package estate
+
+import (
+	"strings"
+)
+
+// Collection is what the simulator knows about one Graph collection. Page sizes and link
+// styles that no recording shows are marked; everything else was seen in recorded answers
+// or stands in the published schema.
+type Collection struct {
+	Path   string // below the version root
+	Entity string // type of its items, or their common base
+	V1     bool   // also under /v1.0 (source: v1.0 CSDL of 2026-08, all clouds alike)
+	Poly   bool   // items are of derived types and carry @odata.type
+	Roles  []string
+	Page   int  // items on a page, and the largest $top
+	Cosmos bool // continuation by a doubly encoded $skiptoken instead of $skip
+	Count  CountKind
+	Hide   []string // properties that only a single item shows
+	Navs   []string // navigation properties that can be read or expanded
+	bare   bool     // assignments have no source (source: type library of beta)
+	Union  []string // read from these collections instead
+}
+
+// sources are the paths of the collections that hold the items.
+func (col *Collection) sources() []string {
+	if col.Union != nil {
+		return col.Union
+	}
+	return []string{col.Path}
+}
+
+// CountKind says what @odata.count of a list holds when nobody asked for it.
+type CountKind int
+
+const (
+	countAbsent CountKind = iota
+	CountPage             // items on this page, not in total (recorded)
+	CountZero             // 0 although there are items (recorded)
+)
+
+// IntunePage is the page size of most Intune lists: 97 items came in one page (recorded); the limit is assumed.
+const IntunePage = 1000
+
+// SettingsPage is the page size of a policy's settings (observed by other tools).
+const SettingsPage = 25
+
+// CollectionList holds the collections that the simulator serves.
+var CollectionList = []*Collection{
+	{Path: "deviceManagement/configurationPolicies", Entity: "deviceManagementConfigurationPolicy", Roles: Intune("Configuration"), Page: 100, Cosmos: true, Count: CountPage, Navs: []string{"assignments", "settings"}},
+	{Path: "deviceManagement/compliancePolicies", Entity: "deviceManagementCompliancePolicy", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings", "scheduledActionsForRule"}},
+	{Path: "deviceManagement/deviceConfigurations", Entity: "deviceConfiguration", V1: true, Poly: true, Roles: Intune("Configuration"), Navs: []string{"assignments"}},
+	{Path: "deviceManagement/deviceCompliancePolicies", Entity: "deviceCompliancePolicy", V1: true, Poly: true, Roles: Intune("Configuration"), Navs: []string{"assignments", "scheduledActionsForRule"}},
+	{Path: "deviceManagement/groupPolicyConfigurations", Entity: "groupPolicyConfiguration", Roles: Intune("Configuration"), Navs: []string{"assignments", "definitionValues"}, bare: true},
+	{Path: "deviceManagement/groupPolicyUploadedDefinitionFiles", Entity: "groupPolicyUploadedDefinitionFile", Roles: Intune("Configuration")},
+	{Path: "deviceManagement/intents", Entity: "deviceManagementIntent", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings"}, bare: true},
+	{Path: "deviceManagement/templates", Entity: "deviceManagementTemplate", Poly: true, Roles: Intune("Configuration")},
+	{Path: "deviceManagement/managementConditions", Entity: "managementCondition", Roles: Intune("Configuration")},
+	// Microsoft's table names no application permission for these scripts; tools use the Scripts permissions.
+	{Path: "deviceManagement/deviceManagementScripts", Entity: "deviceManagementScript", Roles: Intune("Scripts"), Hide: []string{"scriptContent"}, Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/deviceShellScripts", Entity: "deviceShellScript", Roles: Intune("Configuration", "ManagedDevices", "Scripts"), Hide: []string{"scriptContent"}, Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/deviceCustomAttributeShellScripts", Entity: "deviceCustomAttributeShellScript", Roles: Intune("Configuration", "ManagedDevices", "Scripts"), Hide: []string{"scriptContent"}, Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/deviceHealthScripts", Entity: "deviceHealthScript", Roles: Intune("Configuration", "Scripts"), Hide: []string{"detectionScriptContent", "remediationScriptContent"}, Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/deviceComplianceScripts", Entity: "deviceComplianceScript", Roles: Intune("Configuration", "ManagedDevices", "Scripts"), Hide: []string{"detectionScriptContent"}, Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/deviceEnrollmentConfigurations", Entity: "deviceEnrollmentConfiguration", V1: true, Poly: true, Roles: Intune("ServiceConfig", "Configuration"), Navs: []string{"assignments"}},
+	{Path: "deviceManagement/windowsAutopilotDeploymentProfiles", Entity: "windowsAutopilotDeploymentProfile", Poly: true, Roles: Intune("ServiceConfig"), Navs: []string{"assignments"}},
+	{Path: "deviceManagement/assignmentFilters", Entity: "deviceAndAppManagementAssignmentFilter", Roles: Intune("Configuration")},
+	{Path: "deviceManagement/roleScopeTags", Entity: "roleScopeTag", Roles: Intune("Configuration", "RBAC")},
+	{Path: "deviceManagement/notificationMessageTemplates", Entity: "notificationMessageTemplate", V1: true, Roles: Intune("ServiceConfig"), Navs: []string{"localizedNotificationMessages"}},
+	{Path: "deviceManagement/termsAndConditions", Entity: "termsAndConditions", V1: true, Roles: Intune("ServiceConfig"), Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/windowsFeatureUpdateProfiles", Entity: "windowsFeatureUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/windowsQualityUpdateProfiles", Entity: "windowsQualityUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/windowsDriverUpdateProfiles", Entity: "windowsDriverUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/reusablePolicySettings", Entity: "deviceManagementReusablePolicySetting", Roles: Intune("Configuration")},
+	{Path: "deviceManagement/roleDefinitions", Entity: "roleDefinition", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleAssignments"}},
+	{Path: "deviceManagement/roleAssignments", Entity: "deviceAndAppManagementRoleAssignment", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration")},
+	{Path: "deviceManagement/managedDevices", Entity: "managedDevice", V1: true, Roles: Intune("ManagedDevices", "Configuration")},
+
+	{Path: "deviceAppManagement/mobileApps", Entity: "mobileApp", V1: true, Poly: true, Roles: Intune("Apps"), Count: CountZero, Navs: []string{"assignments"}},
+	{Path: "deviceAppManagement/iosManagedAppProtections", Entity: "iosManagedAppProtection", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
+	{Path: "deviceAppManagement/androidManagedAppProtections", Entity: "androidManagedAppProtection", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
+	{Path: "deviceAppManagement/windowsManagedAppProtections", Entity: "windowsManagedAppProtection", Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
+	{Path: "deviceAppManagement/targetedManagedAppConfigurations", Entity: "targetedManagedAppConfiguration", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
+	{Path: "deviceAppManagement/windowsInformationProtectionPolicies", Entity: "windowsInformationProtectionPolicy", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments"}},
+	{Path: "deviceAppManagement/mdmWindowsInformationProtectionPolicies", Entity: "mdmWindowsInformationProtectionPolicy", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments"}},
+	{Path: "deviceAppManagement/managedAppPolicies", Entity: "managedAppPolicy", V1: true, Poly: true, Roles: Intune("Apps", "Configuration"), Union: []string{
+		"deviceAppManagement/androidManagedAppProtections", "deviceAppManagement/iosManagedAppProtections", "deviceAppManagement/windowsManagedAppProtections",
+		"deviceAppManagement/targetedManagedAppConfigurations", "deviceAppManagement/windowsInformationProtectionPolicies", "deviceAppManagement/mdmWindowsInformationProtectionPolicies",
+	}},
+	{Path: "deviceAppManagement/mobileAppConfigurations", Entity: "managedDeviceMobileAppConfiguration", V1: true, Poly: true, Roles: Intune("Apps"), Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceAppManagement/policySets", Entity: "policySet", Roles: Intune("Apps"), Navs: []string{"assignments"}},
+
+	{Path: "identity/conditionalAccess/policies", Entity: "conditionalAccessPolicy", V1: true, Roles: []string{"Policy.Read.All"}},
+	{Path: "identity/conditionalAccess/namedLocations", Entity: "namedLocation", V1: true, Poly: true, Roles: []string{"Policy.Read.All"}},
+	{Path: "identity/conditionalAccess/authenticationStrength/policies", Entity: "authenticationStrengthPolicy", V1: true, Roles: []string{"Policy.Read.All"}},
+	{Path: "identity/conditionalAccess/authenticationContextClassReferences", Entity: "authenticationContextClassReference", V1: true, Roles: []string{"Policy.Read.All"}},
+}
+
+// Collections finds a collection by its lower-case path.
+var Collections = func() map[string]*Collection {
+	m := map[string]*Collection{}
+	for _, col := range CollectionList {
+		if col.Page == 0 {
+			col.Page = IntunePage
+		}
+		m[strings.ToLower(col.Path)] = col
+	}
+	return m
+}()

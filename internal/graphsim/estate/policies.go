@@ -1,0 +1,686 @@
+package estate
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/interlock-dev/interlock/internal/graphsim/odata"
+)
+
+// This file makes up policies and apps. Everything follows from the seed.
+
+// defaultPolicies is how many policies a tenant has when its spec doesn't say.
+const defaultPolicies = 300
+
+// policyKind is one type of policy that the generator knows.
+type policyKind struct {
+	path   string
+	weight int // of 100
+	make   func(n int, rng *rand.Rand) *seed
+}
+
+// generatePolicy makes the i-th policy of a seed: the same one at every call.
+func generatePolicy(seedNumber uint64, i int) (path string, sd *seed) {
+	rng := rand.New(rand.NewPCG(seedNumber, uint64(i)))
+	kind := policyKinds[kindAt(i)]
+	sd = kind.make(i, rng)
+	sd.name = "generated " + strconv.Itoa(i)
+	return kind.path, sd
+}
+
+// kindAt spreads the kinds evenly: the first few policies are of many types already.
+func kindAt(i int) int {
+	slot := i * 61 % 100 // 61 is coprime with 100, so every slot comes once in a hundred
+	for k, kind := range policyKinds {
+		if slot -= kind.weight; slot < 0 {
+			return k
+		}
+	}
+	return 0
+}
+
+var policyKinds = []policyKind{
+	{"deviceManagement/configurationPolicies", 41, settingsCatalogPolicy},
+	{"deviceManagement/deviceConfigurations", 17, deviceConfiguration},
+	{"deviceManagement/deviceCompliancePolicies", 6, compliancePolicy},
+	{"deviceManagement/deviceManagementScripts", 4, windowsScript},
+	{"identity/conditionalAccess/policies", 4, conditionalAccessPolicy},
+	{"deviceManagement/deviceHealthScripts", 3, healthScript},
+	{"deviceManagement/groupPolicyConfigurations", 3, groupPolicy},
+	{"deviceManagement/assignmentFilters", 3, assignmentFilter},
+	{"deviceManagement/deviceShellScripts", 2, shellScript},
+	{"deviceManagement/deviceEnrollmentConfigurations", 2, enrollmentConfiguration},
+	{"deviceManagement/windowsAutopilotDeploymentProfiles", 2, autopilotProfile},
+	{"deviceAppManagement/iosManagedAppProtections", 2, appProtection("ios")},
+	{"deviceAppManagement/androidManagedAppProtections", 2, appProtection("android")},
+	{"deviceAppManagement/targetedManagedAppConfigurations", 2, targetedAppConfiguration},
+	{"deviceAppManagement/mobileAppConfigurations", 1, deviceAppConfiguration},
+	{"deviceManagement/intents", 1, intent},
+	{"deviceManagement/windowsFeatureUpdateProfiles", 1, featureUpdate},
+	{"deviceManagement/windowsQualityUpdateProfiles", 1, qualityUpdate},
+	{"deviceManagement/windowsDriverUpdateProfiles", 1, driverUpdate},
+	{"identity/conditionalAccess/namedLocations", 1, namedLocation},
+	{"deviceManagement/notificationMessageTemplates", 1, notificationTemplate},
+}
+
+var (
+	rings      = []string{"Pilot", "UAT", "Production", "Executives", "Kiosk", "Shared Devices"}
+	winTopics  = []string{"BitLocker", "Defender Antivirus", "Windows Hello for Business", "Attack Surface Reduction", "Edge Security", "Firewall", "Local Admin Password", "OneDrive Known Folder Move", "Power Options", "Delivery Optimization", "Windows Update", "Credential Guard", "Device Control", "Telemetry", "Start Menu", "Office Macros"}
+	macTopics  = []string{"FileVault", "Gatekeeper", "Platform SSO", "Firewall", "Software Update", "Login Window", "Restrictions"}
+	definition = []string{
+		"device_vendor_msft_policy_config_defender_allowrealtimemonitoring", "device_vendor_msft_policy_config_defender_puaprotection",
+		"device_vendor_msft_policy_config_defender_cloudblocklevel", "device_vendor_msft_bitlocker_requiredeviceencryption",
+		"device_vendor_msft_bitlocker_allowwarningforotherdiskencryption", "device_vendor_msft_policy_config_update_activehoursend",
+		"device_vendor_msft_policy_config_system_allowtelemetry", "device_vendor_msft_policy_config_deviceguard_enablevirtualizationbasedsecurity",
+		"device_vendor_msft_policy_config_experience_allowcortana", "device_vendor_msft_policy_config_power_unattendedsleeptimeoutonbattery",
+		"device_vendor_msft_policy_config_deliveryoptimization_dodownloadmode", "device_vendor_msft_policy_config_localpoliciessecurityoptions_accounts_enableguestaccountstatus",
+		"vendor_msft_firewall_mdmstore_domainprofile_enablefirewall", "vendor_msft_firewall_mdmstore_publicprofile_enablefirewall",
+		"device_vendor_msft_laps_policies_backupdirectory", "device_vendor_msft_policy_config_smartscreen_enablesmartscreeninshell",
+	}
+)
+
+// upTo is a random part of d.
+func upTo(rng *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(rng.Int64N(max(1, int64(d))))
+}
+
+// timesOf makes creation and change times with the seven fraction digits of the service.
+func timesOf(rng *rand.Rand) (created, modified odata.Field) {
+	const form = "2006-01-02T15:04:05.0000000Z"
+	at := Epoch.Add(-upTo(rng, 800*day))
+	return odata.F("createdDateTime", at.Format(form)), odata.F("lastModifiedDateTime", at.Add(upTo(rng, Epoch.Sub(at))).Format(form))
+}
+
+func title(n int, area, topic string) string {
+	return fmt.Sprintf("%s - %s - %s v%d.%d", area, topic, rings[n/3%len(rings)], 1+n/97, n%7)
+}
+
+func described(text string) odata.Field { return odata.F("description", text) }
+
+// simpleSettings makes n settings of the settings catalogue.
+func simpleSettings(n, from int) []odata.Object {
+	out := make([]odata.Object, n)
+	for i := range out {
+		def := definition[(from+i)%len(definition)]
+		if i >= len(definition) {
+			def += "_" + strconv.Itoa(i/len(definition))
+		}
+		out[i] = odata.Object{odata.F("id", strconv.Itoa(i)), odata.F("settingInstance", odata.Object{
+			odata.F("@odata.type", "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance"),
+			odata.F("settingDefinitionId", def),
+			odata.F("settingInstanceTemplateReference", rawNull),
+			odata.F("choiceSettingValue", odata.Object{
+				odata.F("settingValueTemplateReference", rawNull), odata.F("value", def+"_"+strconv.Itoa(i%3)), odata.F("children", []odata.Object{}),
+			}),
+		})}
+	}
+	return out
+}
+
+func settingsCatalogPolicy(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	platform, tech, area, topics := "windows10", "mdm", "Win", winTopics
+	if n%5 == 4 {
+		platform, tech, area, topics = "macOS", "mdm,appleRemoteManagement", "MacOS", macTopics
+	}
+	topic := topics[rng.IntN(len(topics))]
+	size := 1 + rng.IntN(18)
+	if n%37 == 0 {
+		size = 60 // more than one page of settings
+	}
+	template := odata.Object{odata.F("templateId", rawEmpty), odata.F("templateFamily", "none"), odata.F("templateDisplayName", rawNull), odata.F("templateDisplayVersion", rawNull)}
+	return &seed{
+		Body: odata.Object{
+			created,
+			odata.F("creationSource", rawNull),
+			described("Baseline for " + topic), modified,
+			odata.F("name", title(n, area, topic)),
+			odata.F("platforms", platform),
+			odata.F("priorityMetaData", rawNull),
+			odata.F("roleScopeTagIds", rawScope),
+			odata.F("settingCount", size),
+			odata.F("technologies", tech),
+			odata.F("isAssigned", rawFalse),
+			odata.F("id", rawNull),
+			odata.F("templateReference", template),
+		},
+		navs: map[string][]odata.Object{"settings": simpleSettings(size, n)},
+	}
+}
+
+func deviceConfiguration(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	head := func(kind, name string) odata.Object {
+		return odata.Object{
+			odata.F("@odata.type", "#microsoft.graph."+kind),
+			odata.F("id", rawNull),
+			modified,
+			odata.F("roleScopeTagIds", rawScope),
+			odata.F("supportsScopeTags", rawTrue),
+			odata.F("deviceManagementApplicabilityRuleOsEdition", rawNull),
+			odata.F("deviceManagementApplicabilityRuleOsVersion", rawNull),
+			odata.F("deviceManagementApplicabilityRuleDeviceMode", rawNull),
+			created, described(""),
+			odata.F("displayName", name),
+			odata.F("version", 1+rng.IntN(9)),
+		}
+	}
+	var body odata.Object
+	switch n % 4 {
+	case 0:
+		oma := []odata.Object{{
+			odata.F("@odata.type", "#microsoft.graph.omaSettingInteger"),
+			odata.F("displayName", "Telemetry level"),
+			odata.F("description", rawEmpty),
+			odata.F("omaUri", "./Device/Vendor/MSFT/Policy/Config/System/AllowTelemetry"),
+			odata.F("isEncrypted", rawFalse),
+			odata.F("secretReferenceValueId", rawNull),
+			odata.F("value", 1),
+		}}
+		body = append(head("windows10CustomConfiguration", title(n, "Win", "Custom OMA-URI")), odata.F("omaSettings", oma))
+	case 1:
+		body = append(head("windowsUpdateForBusinessConfiguration", title(n, "Win", "Update Ring")),
+			odata.F("deliveryOptimizationMode", "userDefined"), odata.F("prereleaseFeatures", "userDefined"),
+			odata.F("automaticUpdateMode", "autoInstallAtMaintenanceTime"), odata.F("microsoftUpdateServiceAllowed", rawTrue), odata.F("driversExcluded", rawFalse),
+			odata.F("qualityUpdatesDeferralPeriodInDays", rng.IntN(15)), odata.F("featureUpdatesDeferralPeriodInDays", 30*rng.IntN(5)),
+			odata.F("qualityUpdatesPaused", rawFalse), odata.F("featureUpdatesPaused", rawFalse), odata.F("deadlineForQualityUpdatesInDays", 3))
+	case 2:
+		body = append(head("iosGeneralDeviceConfiguration", title(n, "iOS", "Device Restrictions")),
+			odata.F("accountBlockModification", rawFalse), odata.F("airDropBlocked", rawTrue), odata.F("appStoreRequirePassword", rawTrue),
+			odata.F("cameraBlocked", rawFalse), odata.F("passcodeRequired", rawTrue), odata.F("passcodeMinimumLength", 6), odata.F("safariBlocked", rawFalse))
+	default:
+		body = append(head("macOSCustomConfiguration", title(n, "MacOS", "Custom Profile")),
+			odata.F("payloadName", "Interlock custom profile"), odata.F("payloadFileName", "custom.mobileconfig"), odata.F("deploymentChannel", "deviceChannel"),
+			odata.F("payload", base64.StdEncoding.EncodeToString([]byte(`<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict/></plist>`))))
+	}
+	return &seed{Body: body}
+}
+
+func compliancePolicy(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	kind, name, extra := "windows10CompliancePolicy", title(n, "Win", "Compliance"), odata.Object{
+		odata.F("passwordRequired", rawTrue),
+		odata.F("passwordMinimumLength", 8+rng.IntN(5)),
+		odata.F("osMinimumVersion", "10.0.22631.0"),
+		odata.F("bitLockerEnabled", rawTrue),
+		odata.F("secureBootEnabled", rawTrue),
+		odata.F("codeIntegrityEnabled", rawFalse),
+		odata.F("storageRequireEncryption", rawTrue),
+		odata.F("activeFirewallRequired", rawTrue),
+	}
+	switch n % 3 {
+	case 1:
+		kind, name, extra = "macOSCompliancePolicy", title(n, "MacOS", "Compliance"), odata.Object{
+			odata.F("passwordRequired", rawTrue), odata.F("systemIntegrityProtectionEnabled", rawTrue), odata.F("storageRequireEncryption", rawTrue), odata.F("firewallEnabled", rawTrue), odata.F("osMinimumVersion", "14.5"),
+		}
+	case 2:
+		kind, name, extra = "iosCompliancePolicy", title(n, "iOS", "Compliance"), odata.Object{
+			odata.F("passcodeRequired", rawTrue), odata.F("passcodeMinimumLength", 6), odata.F("securityBlockJailbrokenDevices", rawTrue), odata.F("osMinimumVersion", "17.0"),
+		}
+	}
+	actions := []odata.Object{{
+		odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("rule"+strconv.Itoa(n))).String()),
+		odata.F("ruleName", rawNull),
+		odata.F("scheduledActionConfigurations", []odata.Object{{
+			odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("action"+strconv.Itoa(n))).String()),
+			odata.F("gracePeriodHours", 24*rng.IntN(4)),
+			odata.F("actionType", "block"),
+			odata.F("notificationTemplateId", "00000000-0000-0000-0000-000000000000"),
+			odata.F("notificationMessageCCList", []string{}),
+		}}),
+	}}
+	body := odata.Object{
+		odata.F("@odata.type", "#microsoft.graph."+kind),
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("id", rawNull),
+		created, described(""), modified,
+		odata.F("displayName", name),
+		odata.F("version", 1+rng.IntN(6)),
+	}
+	return &seed{Body: append(body, extra...), navs: map[string][]odata.Object{"scheduledActionsForRule": actions}}
+}
+
+func script(text string) odata.Field {
+	return odata.F("scriptContent", base64.StdEncoding.EncodeToString([]byte(text)))
+}
+
+func windowsScript(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	name := []string{"Remove consumer apps", "Set time zone", "Map network printers", "Rename local administrator", "Install language pack"}[n%5]
+	return &seed{Body: odata.Object{
+		odata.F("enforceSignatureCheck", rawFalse),
+		odata.F("runAs32Bit", rawFalse),
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "Win", name)),
+		described(name),
+		script("# " + name + "\r\nWrite-Output 'done'\r\n"), created, modified,
+		odata.F("runAsAccount", "system"),
+		odata.F("fileName", strings.ReplaceAll(name, " ", "-")+".ps1"),
+		odata.F("roleScopeTagIds", rawScope),
+	}}
+}
+
+func shellScript(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	name := []string{"Install Company Portal", "Set Dock", "Rename Mac"}[n%3]
+	return &seed{Body: odata.Object{
+		odata.F("executionFrequency", "P1D"),
+		odata.F("retryCount", 3),
+		odata.F("blockExecutionNotifications", rawTrue),
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "MacOS", name)),
+		described(name), script("#!/bin/zsh\n# " + name + "\nexit 0\n"), created, modified,
+		odata.F("runAsAccount", "system"),
+		odata.F("fileName", strings.ReplaceAll(name, " ", "-")+".sh"),
+		odata.F("roleScopeTagIds", rawScope),
+	}}
+}
+
+func healthScript(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	name := []string{"Stale Group Policy", "Low disk space", "Broken update client"}[n%3]
+	detect := base64.StdEncoding.EncodeToString([]byte("# detect: " + name + "\r\nexit 1\r\n"))
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		odata.F("publisher", "IT Operations"),
+		odata.F("version", strconv.Itoa(1+n%4)),
+		odata.F("displayName", title(n, "Win", name)),
+		described(name),
+		odata.F("detectionScriptContent", detect),
+		odata.F("remediationScriptContent", detect),
+		created, modified,
+		odata.F("runAsAccount", "system"),
+		odata.F("enforceSignatureCheck", rawFalse),
+		odata.F("runAs32Bit", rawFalse),
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("isGlobalScript", n%3 == 0),
+		odata.F("highestAvailableVersion", rawNull),
+		odata.F("deviceHealthScriptType", "deviceHealthScript"),
+		odata.F("detectionScriptParameters", []odata.Object{}),
+		odata.F("remediationScriptParameters", []odata.Object{}),
+	}}
+}
+
+func groupPolicy(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{
+		Body: odata.Object{
+			created,
+			odata.F("displayName", title(n, "Win", "Administrative Template Office")),
+			described(""),
+			odata.F("roleScopeTagIds", rawScope),
+			odata.F("policyConfigurationIngestionType", "builtIn"),
+			odata.F("id", rawNull),
+			modified,
+		},
+		navs: map[string][]odata.Object{"definitionValues": {{
+			created,
+			odata.F("enabled", rawTrue),
+			odata.F("configurationType", "policy"),
+			odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("definition"+strconv.Itoa(n))).String()),
+			modified,
+		}}},
+	}
+}
+
+func assignmentFilter(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	m := deviceModels[n%len(deviceModels)]
+	platform := map[string]string{"Windows": "windows10AndLater", "macOS": "macOS", "iOS": "iOS", "Android": "androidForWork"}[m.os]
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		created, modified,
+		odata.F("displayName", m.os+" - "+m.maker+" "+strconv.Itoa(n)),
+		described("Devices made by " + m.maker),
+		odata.F("platform", platform),
+		odata.F("rule", fmt.Sprintf(`(device.manufacturer -eq "%s")`, m.maker)),
+		odata.F("roleScopeTags", rawScope),
+		odata.F("payloads", []odata.Object{}),
+		odata.F("assignmentFilterManagementType", "devices"),
+	}}
+}
+
+func enrollmentConfiguration(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("@odata.type", "#microsoft.graph.windows10EnrollmentCompletionPageConfiguration"),
+		odata.F("id", "00000000-0000-0000-0000-000000000000_Windows10EnrollmentCompletionPageConfiguration"),
+		odata.F("displayName", title(n, "Win", "Enrollment Status Page")),
+		described(""),
+		odata.F("priority", 1+n%9),
+		created, modified,
+		odata.F("version", 1),
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("deviceEnrollmentConfigurationType", "windows10EnrollmentCompletionPageConfiguration"),
+		odata.F("showInstallationProgress", rawTrue),
+		odata.F("blockDeviceSetupRetryByUser", rawFalse),
+		odata.F("allowDeviceResetOnInstallFailure", rawTrue),
+		odata.F("allowLogCollectionOnInstallFailure", rawTrue),
+		odata.F("customErrorMessage", "Call the service desk."),
+		odata.F("installProgressTimeoutInMinutes", 60),
+		odata.F("allowDeviceUseOnInstallFailure", rawFalse),
+		odata.F("selectedMobileAppIds", []string{}),
+		odata.F("trackInstallProgressForAutopilotOnly", rawTrue),
+	}}
+}
+
+func autopilotProfile(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("@odata.type", "#microsoft.graph.azureADWindowsAutopilotDeploymentProfile"),
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "Win", "Autopilot User Driven")),
+		described(""),
+		odata.F("language", "os-default"),
+		odata.F("locale", "os-default"),
+		created, modified,
+		odata.F("extractHardwareHash", rawFalse),
+		odata.F("hardwareHashExtractionEnabled", rawFalse),
+		odata.F("deviceNameTemplate", "NB-%SERIAL%"),
+		odata.F("deviceType", "windowsPc"),
+		odata.F("enableWhiteGlove", rawTrue),
+		odata.F("preprovisioningAllowed", rawTrue),
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("managementServiceAppId", rawNull),
+		odata.F("outOfBoxExperienceSettings", odata.Object{
+			odata.F("hidePrivacySettings", rawTrue),
+			odata.F("hideEULA", rawTrue),
+			odata.F("userType", "standard"),
+			odata.F("deviceUsageType", "singleUser"),
+			odata.F("skipKeyboardSelectionPage", rawTrue),
+			odata.F("hideEscapeLink", rawTrue),
+		}),
+	}}
+}
+
+func etag(rng *rand.Rand) odata.Field {
+	return odata.F("version", fmt.Sprintf(`"%08x-0000-0d00-0000-%08x0000"`, rng.Uint32(), rng.Uint32()))
+}
+
+func appProtection(platform string) func(int, *rand.Rand) *seed {
+	return func(n int, rng *rand.Rand) *seed {
+		created, modified := timesOf(rng)
+		bundle := odata.F("packageId", "com.microsoft.office.outlook")
+		kind, label := "androidManagedAppProtection", "Android"
+		if platform == "ios" {
+			kind, label, bundle = "iosManagedAppProtection", "iOS", odata.F("bundleId", "com.microsoft.Office.Outlook")
+		}
+		identifier := odata.Object{odata.F("@odata.type", "#microsoft.graph."+platform+"MobileAppIdentifier"), bundle}
+		return &seed{
+			Body: odata.Object{
+				odata.F("@odata.type", "#microsoft.graph."+kind),
+				odata.F("displayName", title(n, label, "App Protection")),
+				described(""), created, modified,
+				odata.F("roleScopeTagIds", rawScope),
+				odata.F("id", rawNull),
+				etag(rng),
+				odata.F("periodOfflineBeforeAccessCheck", "PT12H"),
+				odata.F("periodOnlineBeforeAccessCheck", "PT30M"),
+				odata.F("allowedInboundDataTransferSources", "managedApps"),
+				odata.F("allowedOutboundDataTransferDestinations", "managedApps"),
+				odata.F("organizationalCredentialsRequired", rawFalse),
+				odata.F("dataBackupBlocked", rawTrue),
+				odata.F("deviceComplianceRequired", rawTrue),
+				odata.F("saveAsBlocked", rawTrue),
+				odata.F("periodOfflineBeforeWipeIsEnforced", "P90D"),
+				odata.F("pinRequired", rawTrue),
+				odata.F("maximumPinRetries", 5),
+				odata.F("minimumPinLength", 6),
+				odata.F("pinCharacterSet", "numeric"),
+				odata.F("printBlocked", rawFalse),
+				odata.F("isAssigned", rawFalse),
+				odata.F("deployedAppCount", 1),
+			},
+			navs: map[string][]odata.Object{"apps": {{odata.F("id", "com.microsoft.office.outlook."+platform), odata.F("version", "1"), odata.F("mobileAppIdentifier", identifier)}}},
+		}
+	}
+}
+
+func targetedAppConfiguration(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("@odata.type", "#microsoft.graph.targetedManagedAppConfiguration"),
+		odata.F("displayName", title(n, "Mobile", "Edge Settings")),
+		described(""), created, modified,
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("id", rawNull),
+		etag(rng),
+		odata.F("deployedAppCount", 2),
+		odata.F("isAssigned", rawFalse),
+		odata.F("targetedAppManagementLevels", "unspecified"),
+		odata.F("appGroupType", "selectedPublicApps"),
+		odata.F("customSettings", []odata.Object{{odata.F("name", "com.microsoft.intune.mam.managedbrowser.homepage"), odata.F("value", "https://intranet.example")}}),
+	}}
+}
+
+func deviceAppConfiguration(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("@odata.type", "#microsoft.graph.iosMobileAppConfiguration"),
+		odata.F("id", rawNull),
+		odata.F("targetedMobileApps", []string{}),
+		odata.F("roleScopeTagIds", rawScope),
+		created, described(""), modified,
+		odata.F("displayName", title(n, "iOS", "Outlook Account Setup")),
+		odata.F("version", 1),
+		odata.F("encodedSettingXml", rawNull),
+		odata.F("settings", []odata.Object{{odata.F("appConfigKey", "com.microsoft.outlook.EmailProfile.AccountType"), odata.F("appConfigKeyType", "stringType"), odata.F("appConfigKeyValue", "ModernAuth")}}),
+	}}
+}
+
+func intent(n int, rng *rand.Rand) *seed {
+	_, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "Win", "Security Baseline (legacy)")),
+		described(""),
+		odata.F("isAssigned", rawFalse),
+		odata.F("isMigratingToConfigurationPolicy", rawNull),
+		modified,
+		odata.F("templateId", "d1174162-1dd2-4976-affc-6667049ab0ae"),
+		odata.F("roleScopeTagIds", rawScope),
+	}, navs: map[string][]odata.Object{"settings": {}}}
+}
+
+func featureUpdate(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "Win", "Feature Update 24H2")),
+		described(""),
+		odata.F("featureUpdateVersion", "Windows 11, version 24H2"),
+		created, modified,
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("deployableContentDisplayName", "Windows 11, version 24H2"),
+		odata.F("endOfSupportDate", "2027-10-12T00:00:00Z"),
+		odata.F("installLatestWindows10OnWindows11IneligibleDevice", rawFalse),
+		odata.F("installFeatureUpdatesOptional", rawFalse),
+		odata.F("rolloutSettings", rawNull),
+	}}
+}
+
+func qualityUpdate(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "Win", "Expedited Quality Update")),
+		described(""), created, modified,
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("releaseDateDisplayName", "2025.02 B"),
+		odata.F("deployableContentDisplayName", "2025.02 B SecurityUpdates for Windows 11"),
+		odata.F("expeditedUpdateSettings", odata.Object{odata.F("qualityUpdateRelease", "2025-02-11T00:00:00Z"), odata.F("daysUntilForcedReboot", 1)}),
+	}}
+}
+
+func driverUpdate(n int, rng *rand.Rand) *seed {
+	created, modified := timesOf(rng)
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		odata.F("displayName", title(n, "Win", "Drivers")),
+		described(""),
+		odata.F("approvalType", "automatic"),
+		odata.F("deviceReporting", rng.IntN(90)),
+		odata.F("newUpdates", rng.IntN(12)),
+		odata.F("deploymentDeferralInDays", rng.IntN(14)),
+		created, modified,
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("inventorySyncStatus", odata.Object{odata.F("lastSuccessfulSyncDateTime", Stamp(Epoch)), odata.F("driverInventorySyncState", "success")}),
+	}}
+}
+
+func namedLocation(n int, rng *rand.Rand) *seed {
+	at := odata.Raw(Epoch.Add(-upTo(rng, 300*day)).Format("2006-01-02T15:04:05.0000000Z"))
+	return &seed{Body: odata.Object{
+		odata.F("@odata.type", "#microsoft.graph.ipNamedLocation"),
+		odata.F("id", rawNull),
+		odata.F("displayName", "Office "+sites[n%len(sites)]),
+		odata.F("modifiedDateTime", at),
+		odata.F("createdDateTime", at),
+		odata.F("isTrusted", rawTrue),
+		odata.F("ipRanges", []odata.Object{{odata.F("@odata.type", "#microsoft.graph.iPv4CidrRange"), odata.F("cidrAddress", fmt.Sprintf("203.0.113.%d/32", n%250))}}),
+	}}
+}
+
+func notificationTemplate(n int, rng *rand.Rand) *seed {
+	_, modified := timesOf(rng)
+	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("message"+strconv.Itoa(n))).String()
+	return &seed{
+		Body: odata.Object{
+			odata.F("id", rawNull),
+			modified,
+			odata.F("displayName", title(n, "All", "Noncompliance notice")),
+			described(""),
+			odata.F("defaultLocale", "en-us"),
+			odata.F("brandingOptions", "includeCompanyLogo,includeCompanyName"),
+			odata.F("roleScopeTagIds", rawScope),
+		},
+		navs: map[string][]odata.Object{"localizedNotificationMessages": {{
+			odata.F("id", id+"_en-us"),
+			modified,
+			odata.F("locale", "en-us"),
+			odata.F("subject", "Your device needs attention"),
+			odata.F("messageTemplate", "Please open Company Portal and follow the steps."),
+			odata.F("isDefault", rawTrue),
+		}}},
+	}
+}
+
+func conditionalAccessPolicy(n int, rng *rand.Rand) *seed {
+	created, _ := timesOf(rng)
+	name := []string{"Require MFA for all users", "Block legacy authentication", "Require compliant device", "Block unknown platforms", "Require MFA for admins", "Sign-in frequency for guests"}[n%6]
+	all, none := odata.Raw([]string{"All"}), odata.Raw([]string{})
+	control := "mfa"
+	if strings.HasPrefix(name, "Block") {
+		control = "block"
+	}
+	return &seed{Body: odata.Object{
+		odata.F("id", rawNull),
+		odata.F("displayName", fmt.Sprintf("CA%03d - %s", 1+n, name)),
+		created,
+		odata.F("modifiedDateTime", rawNull),
+		odata.F("state", []string{"enabled", "enabledForReportingButNotEnforced", "disabled"}[rng.IntN(3)]),
+		odata.F("sessionControls", rawNull),
+		odata.F("conditions", odata.Object{
+			odata.F("userRiskLevels", none),
+			odata.F("signInRiskLevels", none),
+			odata.F("clientAppTypes", []string{"all"}),
+			odata.F("platforms", rawNull),
+			odata.F("locations", rawNull),
+			odata.F("applications", odata.Object{odata.F("includeApplications", all), odata.F("excludeApplications", none), odata.F("includeUserActions", none)}),
+			odata.F("users", odata.Object{odata.F("includeUsers", all), odata.F("excludeUsers", none), odata.F("includeGroups", none), odata.F("excludeGroups", none), odata.F("includeRoles", none), odata.F("excludeRoles", none)}),
+		}),
+		odata.F("grantControls", odata.Object{odata.F("operator", "OR"), odata.F("builtInControls", []string{control}), odata.F("customAuthenticationFactors", none), odata.F("termsOfUse", none)}),
+	}}
+}
+
+var appNames = []struct{ kind, name, publisher string }{
+	{"win32LobApp", "7-Zip", "Igor Pavlov"},
+	{"winGetApp", "Company Portal", "Microsoft Corporation"},
+	{"officeSuiteApp", "Microsoft 365 Apps for Windows", "Microsoft"},
+	{"iosStoreApp", "Microsoft Outlook", "Microsoft Corporation"},
+	{"managedIOSStoreApp", "Microsoft Teams", "Microsoft Corporation"},
+	{"androidManagedStoreApp", "Intune Company Portal", "Microsoft Corporation"},
+	{"win32LobApp", "Notepad++", "Don Ho"},
+	{"macOSMicrosoftEdgeApp", "Microsoft Edge for macOS", "Microsoft"},
+	{"win32LobApp", "VLC media player", "VideoLAN"},
+	{"webApp", "Intranet", "IT Operations"},
+	{"win32LobApp", "Google Chrome", "Google"},
+	{"macOSOfficeSuiteApp", "Microsoft 365 Apps for macOS", "Microsoft"},
+	{"win32LobApp", "Adobe Acrobat Reader", "Adobe"},
+	{"iosVppApp", "Adobe Scan", "Adobe"},
+}
+
+// generateApp makes the i-th mobile app of a seed.
+func generateApp(seedNumber uint64, i int) *seed {
+	rng := rand.New(rand.NewPCG(seedNumber, 1<<40|uint64(i)))
+	created, modified := timesOf(rng)
+	a := appNames[i%len(appNames)]
+	name := a.name
+	if round := i / len(appNames); round > 0 {
+		name += " (" + sites[round%len(sites)] + ")"
+	}
+	return &seed{name: "generated app " + strconv.Itoa(i), Body: odata.Object{
+		odata.F("@odata.type", "#microsoft.graph."+a.kind),
+		odata.F("id", rawNull),
+		odata.F("displayName", name),
+		described(name),
+		odata.F("publisher", a.publisher),
+		odata.F("largeIcon", rawNull),
+		created, modified,
+		odata.F("isFeatured", i%7 == 0),
+		odata.F("privacyInformationUrl", rawNull),
+		odata.F("informationUrl", rawNull),
+		odata.F("owner", rawEmpty),
+		odata.F("developer", rawEmpty),
+		odata.F("notes", rawEmpty),
+		odata.F("uploadState", 1),
+		odata.F("publishingState", "published"),
+		odata.F("isAssigned", rawFalse),
+		odata.F("roleScopeTagIds", rawScope),
+		odata.F("dependentAppCount", 0),
+		odata.F("supersedingAppCount", 0),
+		odata.F("supersededAppCount", 0),
+	}}
+}
+
+// builtInRoles are the roles that Intune has in every tenant (docs: built-in roles; ids from the provider's own list).
+var builtInRoles = []struct{ id, name, description string }{
+	{"c1d9fcbb-cba5-40b0-bf6b-527006585f4b", "Application Manager", "Manages mobile and managed applications and reads device information."},
+	{"c56d53a2-73d0-4502-b6bd-4a9d3dba28d5", "Endpoint Security Manager", "Manages security and compliance features such as security baselines."},
+	{"9e0cc482-82df-4ab2-a24c-0c23a3f52e1e", "Help Desk Operator", "Performs remote tasks on users and devices and can assign applications or policies."},
+	{"fb2603eb-3c87-4be3-8b5b-d58a5b4a0bc0", "Intune Role Administrator", "Manages custom Intune roles and adds assignments for built-in ones."},
+	{"0bd113fe-6be5-400c-a28f-ae5553f9c0be", "Policy and Profile manager", "Manages compliance policy, configuration profiles and Apple enrollment."},
+	{"fa1d7878-e8cb-41a1-8254-0142355c9f84", "Read Only Operator", "Views user, device, enrollment, configuration and application information."},
+	{"2f9f4f7e-2d13-427b-adf2-361a1eef7ae8", "School Administrator", "Manages apps and settings for its own groups."},
+}
+
+// fixedSeeds are in every tenant, whatever else is loaded or generated.
+func fixedSeeds() map[string][]*seed {
+	out := map[string][]*seed{
+		"devicemanagement/rolescopetags": {{name: "default", Body: odata.Object{
+			odata.F("id", "0"), odata.F("displayName", "Default"), described(""), odata.F("isBuiltIn", rawTrue),
+		}}},
+	}
+	for _, r := range builtInRoles {
+		permissions := odata.Raw([]odata.Object{{odata.F("resourceActions", []odata.Object{{
+			odata.F("allowedResourceActions", []string{"Microsoft.Intune_Organization_Read", "Microsoft.Intune_DeviceConfigurations_Read"}), odata.F("notAllowedResourceActions", []string{}),
+		}})}})
+		out["devicemanagement/roledefinitions"] = append(out["devicemanagement/roledefinitions"], &seed{name: r.name, Body: odata.Object{
+			odata.F("@odata.type", "#microsoft.graph.deviceAndAppManagementRoleDefinition"),
+			odata.F("id", r.id),
+			odata.F("displayName", r.name),
+			described(r.description),
+			odata.F("isBuiltInRoleDefinition", rawTrue),
+			odata.F("isBuiltIn", rawTrue),
+			odata.F("roleScopeTagIds", []string{}),
+			odata.F("rolePermissions", permissions),
+		}})
+	}
+	return out
+}

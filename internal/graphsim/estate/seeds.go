@@ -1,0 +1,148 @@
+package estate
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// seeds are the immutable entities that all tenants share, and the recipe for the
+// rest. Policies loaded from a folder come first; what the folder lacks is generated.
+type seeds struct {
+	seed   uint64
+	digest string             // of the folder, "" without one
+	fixed  map[string][]*seed // in every tenant: default scope tag, built-in roles
+	loaded map[string][]*seed // by lower-case collection path
+	names  []groupSeed        // loaded groups, before the generated ones
+	count  int                // loaded policies in all
+	data   *DataSummary       // of the folder; nil without one
+
+	mu     sync.Mutex
+	pools  map[int]map[string][]*seed // policies by asked amount
+	appSet map[int][]*seed
+}
+
+type groupSeed struct{ name, description, rule string }
+
+func newSeeds(seedNumber uint64, dir string) (*seeds, error) {
+	s := &seeds{seed: seedNumber, fixed: fixedSeeds(), pools: map[int]map[string][]*seed{}, appSet: map[int][]*seed{}}
+	if dir == "" {
+		return s, nil
+	}
+	data, err := LoadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s.loaded, s.names, s.digest, s.data = data.policies, data.groups, data.digest, &data.summary
+	for key, list := range s.loaded {
+		if key != mobileAppsKey {
+			s.count += len(list)
+		}
+	}
+	return s, nil
+}
+
+const mobileAppsKey = "deviceappmanagement/mobileapps"
+
+// policies returns n policies by collection. 0 means all that were loaded, with generated ones
+// of the types that the folder lacks, or the default amount of generated ones without a folder.
+func (s *seeds) policies(n int) map[string][]*seed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pool, ok := s.pools[n]; ok {
+		return pool
+	}
+	pool := map[string][]*seed{}
+	left := max(n, 0)
+	for _, col := range CollectionList {
+		key := strings.ToLower(col.Path)
+		list := s.loaded[key]
+		if n != 0 { // a share of each type, so that few policies still are of many types
+			share := int(math.Ceil(float64(len(list)*max(n, 0)) / float64(max(s.count, 1))))
+			list = list[:min(len(list), share, left)]
+		}
+		if key != mobileAppsKey {
+			pool[key] = slices.Clone(list)
+			left = max(0, left-len(list))
+		}
+	}
+	rounds := left
+	if n == 0 {
+		rounds = defaultPolicies
+	}
+	for i := range rounds {
+		path, sd := generatePolicy(s.seed, i)
+		if key := strings.ToLower(path); n != 0 || len(s.loaded[key]) == 0 {
+			pool[key] = append(pool[key], sd)
+		}
+	}
+	for key, list := range s.fixed {
+		pool[key] = append(slices.Clone(list), pool[key]...)
+	}
+	s.pools[n] = pool
+	return pool
+}
+
+// apps returns n mobile apps, loaded ones first.
+func (s *seeds) apps(n int) []*seed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set, ok := s.appSet[n]; ok {
+		return set
+	}
+	set := slices.Clone(s.loaded[mobileAppsKey])
+	set = set[:min(n, len(set))]
+	for i := 0; len(set) < n; i++ {
+		set = append(set, generateApp(s.seed, i))
+	}
+	s.appSet[n] = set
+	return set
+}
+
+// groups makes the groups of a tenant: the same names in another order for each, and members by formula.
+func (s *seeds) groups(t *Tenant, n int) []*Group {
+	rng := rand.New(rand.NewPCG(s.seed, uint64(t.ns.ID())^uint64(t.ns[15])<<40))
+	out := make([]*Group, 0, n)
+	names := newGroupNames(rng)
+	for i := range n {
+		var gs groupSeed
+		if i < len(s.names) {
+			gs = s.names[i]
+		} else {
+			gs = names.next(i)
+		}
+		g := &Group{
+			ord: i, ID: t.Derive("group", strconv.Itoa(i)), DisplayName: gs.name, description: gs.description, rule: gs.rule,
+			created:   Epoch.Add(-upTo(rng, 3*365*day)).Truncate(1e9),
+			generated: groupSize(i, rng),
+		}
+		g.unified = gs.rule == "" && i%9 == 4
+		g.devices = strings.Contains(gs.rule, "device.")
+		if g.devices {
+			g.generated = min(g.generated, defaultDevices)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// groupSize follows what directories look like: many small groups, few large ones, and now
+// and then one of 1,500 members, which no delta page holds.
+func groupSize(i int, rng *rand.Rand) int {
+	switch p := rng.IntN(100); {
+	case i%700 == 41:
+		return 1500
+	case p < 5:
+		return 0
+	case p < 70:
+		return 1 + rng.IntN(12)
+	case p < 92:
+		return 13 + rng.IntN(28)
+	case p < 99:
+		return 41 + rng.IntN(80)
+	}
+	return 300
+}

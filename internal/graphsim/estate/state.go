@@ -1,0 +1,160 @@
+package estate
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ErrNotThere marks errors about something that the tenant lacks.
+var ErrNotThere = errors.New("not found")
+
+// TenantState is what the control API tells about a tenant.
+type TenantState struct {
+	ID          string     `json:"id"`
+	DisplayName string     `json:"displayName"`
+	Domain      string     `json:"domain"`
+	Intune      bool       `json:"intune"`
+	Apps        []AppState `json:"apps"`
+	Groups      int        `json:"groups"`  // living ones; -1 until the tenant was first read
+	Changes     int        `json:"changes"` // entries of the change log
+}
+
+// AppState is what the control API tells about an app; secrets are not shown.
+type AppState struct {
+	AppID     string   `json:"appId"`
+	Name      string   `json:"name"`
+	ObjectID  string   `json:"objectId"` // of the service principal
+	Consented bool     `json:"consented"`
+	Disabled  bool     `json:"disabled"`
+	Blocked   bool     `json:"blocked"`
+	Roles     []string `json:"roles"`
+	Secrets   int      `json:"secrets"`
+}
+
+// State returns the tenant as it is now.
+func (t *Tenant) State() TenantState {
+	t.RLock()
+	defer t.RUnlock()
+	st := TenantState{ID: t.ID, DisplayName: t.Spec.DisplayName, Domain: t.Domain, Intune: t.Spec.Intune, Groups: -1, Apps: []AppState{}}
+	for _, id := range slices.Sorted(maps.Keys(t.Apps)) {
+		a := t.Apps[id]
+		st.Apps = append(st.Apps, AppState{a.AppID, a.Name, a.ObjectID, a.Consented, a.Disabled, a.Blocked, append([]string{}, a.Roles...), len(a.Secrets)})
+	}
+	if t.World != nil {
+		st.Groups, st.Changes = 0, len(t.World.Changes)
+		for _, g := range t.World.Groups {
+			if g.Alive() {
+				st.Groups++
+			}
+		}
+	}
+	return st
+}
+
+// TenantPatch changes a tenant; nil fields stay as they are.
+type TenantPatch struct {
+	DisplayName *string `json:"displayName,omitempty"`
+	Intune      *bool   `json:"intune,omitempty"`
+	DeltaLagMS  *int    `json:"deltaLagMs,omitempty"`
+	// LoseDelta makes every delta token of the tenant answer 410 from now on.
+	LoseDelta bool `json:"loseDelta,omitempty"`
+}
+
+// Patch changes the tenant.
+func (t *Tenant) Patch(p TenantPatch) {
+	t.Touch()
+	t.Lock()
+	defer t.Unlock()
+	if p.DisplayName != nil {
+		t.Spec.DisplayName = *p.DisplayName
+	}
+	if p.Intune != nil {
+		t.Spec.Intune = *p.Intune
+	}
+	if p.DeltaLagMS != nil {
+		t.Spec.DeltaLagMS = *p.DeltaLagMS
+	}
+	if p.LoseDelta {
+		t.World.origin, t.World.log = "lost "+t.World.origin, "lost "+t.World.log
+	}
+}
+
+// AppPatch changes an app and its service principal; nil fields stay as they are.
+type AppPatch struct {
+	// Secrets replaces all secrets. ExpireSecrets makes those there are expire at once.
+	Secrets       []Secret `json:"secrets,omitzero"`
+	ExpireSecrets bool     `json:"expireSecrets,omitempty"`
+	// Certificates replaces all certificates (PEM).
+	Certificates []string `json:"certificates,omitzero"`
+	// Consented grants consent with Roles (or what the app requested), or removes the service principal.
+	// DelayMS is how long a consent takes to act.
+	Consented *bool `json:"consented,omitempty"`
+	DelayMS   int   `json:"delayMs,omitempty"`
+	// Roles replaces the granted permissions; an empty list revokes them and keeps the principal.
+	Roles    *[]string `json:"roles,omitempty"`
+	Disabled *bool     `json:"disabled,omitempty"`
+	Blocked  *bool     `json:"blocked,omitempty"`
+	// Challenge makes every token issued so far answer a claims challenge.
+	Challenge bool `json:"challenge,omitempty"`
+}
+
+// PatchApp changes an app. Errors name the field; [ErrNotThere] marks an app that the tenant lacks.
+func (t *Tenant) PatchApp(clientID string, p AppPatch, now time.Time) error {
+	t.Lock()
+	defer t.Unlock()
+	a := t.App(clientID)
+	if a == nil {
+		return fmt.Errorf("%w: there is no app %q in tenant %s", ErrNotThere, clientID, t.ID)
+	}
+	if p.Roles != nil {
+		for _, role := range *p.Roles {
+			if AppRoleIDs[role] == "" {
+				return fmt.Errorf("roles: unknown application permission %q", role)
+			}
+		}
+	}
+	if p.Certificates != nil {
+		a.Certs = nil
+		for i, text := range p.Certificates {
+			cert, err := parseCertificate(text)
+			if err != nil {
+				return fmt.Errorf("certificates[%d]: %w", i, err)
+			}
+			a.Certs = append(a.Certs, cert)
+		}
+	}
+	if p.Secrets != nil {
+		a.Secrets = p.Secrets
+	}
+	if p.ExpireSecrets {
+		expired := make([]Secret, len(a.Secrets))
+		for i, s := range a.Secrets {
+			expired[i] = Secret{Value: s.Value, Expires: now}
+		}
+		a.Secrets = expired
+	}
+	if p.Consented != nil {
+		if *p.Consented {
+			a.Consent(now, time.Duration(p.DelayMS)*time.Millisecond)
+		} else {
+			a.Consented, a.Roles = false, nil
+		}
+	}
+	if p.Roles != nil {
+		a.Roles, a.Granted = *p.Roles, now
+	}
+	if p.Disabled != nil {
+		a.Disabled = *p.Disabled
+	}
+	if p.Blocked != nil {
+		a.Blocked = *p.Blocked
+	}
+	if p.Challenge {
+		a.Generation++
+		a.Granted = now
+	}
+	return nil
+}

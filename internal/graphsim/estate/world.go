@@ -1,0 +1,103 @@
+package estate
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// world is what a tenant holds besides its identity: groups with their change log, and
+// the shelves of its collections.
+type world struct {
+	origin  string // names the state at sequence zero; the same in every process
+	log     string // names this change log; new in every process and after every reset
+	Groups  []*Group
+	ByID    map[string]*Group
+	foreign []foreign
+	Changes []change
+	shelves map[string]*shelf // by lower-case collection path
+}
+
+// Touch builds the world on first use.
+func (t *Tenant) Touch() {
+	t.RLock()
+	built := t.World != nil
+	t.RUnlock()
+	if built {
+		return
+	}
+	t.Lock()
+	defer t.Unlock()
+	if t.World == nil {
+		t.World = t.newWorld()
+	}
+}
+
+// amount reads a count of a spec: 0 is the default, negative is none.
+func amount(n, standard int) int { return max(0, cmp.Or(n, standard)) }
+
+func (t *Tenant) newWorld() *world {
+	sizes, _ := json.Marshal([]any{t.ID, t.estate.seeds.seed, t.estate.seeds.digest, t.Spec.Groups}) // plain values can't fail
+	sum := sha256.Sum256(sizes)
+	w := &world{
+		origin:  hex.EncodeToString(sum[:8]),
+		log:     t.estate.boot + uuid.NewString()[:8],
+		shelves: map[string]*shelf{},
+	}
+	w.Groups = t.estate.seeds.groups(t, amount(t.Spec.Groups, defaultGroups))
+	w.ByID = make(map[string]*Group, len(w.Groups))
+	for _, g := range w.Groups {
+		w.ByID[g.ID] = g
+	}
+	policies := t.estate.seeds.policies(t.Spec.Policies)
+	for _, col := range CollectionList {
+		key := strings.ToLower(col.Path)
+		sh := &shelf{}
+		switch col.Path {
+		case "deviceManagement/managedDevices":
+			sh.build = func() []*Item { return t.devices(amount(t.Spec.Devices, defaultDevices)) }
+		case "deviceAppManagement/mobileApps":
+			sh.build = func() []*Item { return t.items(col, t.estate.seeds.apps(amount(t.Spec.MobileApps, defaultMobileApps))) }
+		default:
+			sh.build = func() []*Item { return t.items(col, policies[key]) }
+		}
+		w.shelves[key] = sh
+	}
+	return w
+}
+
+// items gives every seed an id of this tenant, in the shape that the collection uses.
+func (t *Tenant) items(col *Collection, seeds []*seed) []*Item {
+	out := make([]*Item, 0, len(seeds))
+	for _, sd := range seeds {
+		out = append(out, &Item{ID: t.itemID(col, sd), seed: sd})
+	}
+	return out
+}
+
+// itemID keeps what is not a GUID about an id: T_ and A_ before it, a suffix behind it, and the
+// ids that are the same in every tenant (all recorded).
+func (t *Tenant) itemID(col *Collection, sd *seed) string {
+	id := t.Derive(col.Path, sd.name)
+	loaded := sd.Body.Text("id")
+	switch {
+	case loaded != "" && (strings.HasSuffix(col.Path, "roleScopeTags") || string(sd.Body.Get("isBuiltIn")) == "true"):
+		return loaded
+	case strings.HasSuffix(col.Path, "roleScopeTags"): // they are numbered
+		number := uuid.MustParse(id).ID()%1_000_000 + 1
+		return strconv.FormatUint(uint64(number), 10)
+	case strings.Contains(col.Path, "ManagedAppProtections"):
+		return "T_" + id
+	case strings.Contains(col.Path, "targetedManagedAppConfigurations"):
+		return "A_" + id
+	}
+	if at := strings.IndexByte(loaded, '_'); at == 36 {
+		return id + loaded[at:]
+	}
+	return id
+}

@@ -1,0 +1,182 @@
+// Package graph is the simulated Microsoft Graph: it decides whether a call is admitted,
+// and answers it from the tenant.
+package graph
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/odata"
+	"github.com/interlock-dev/interlock/internal/graphsim/wire"
+)
+
+// Service answers calls to Microsoft Graph.
+type Service struct {
+	Seed uint64 // fixes the order of batch answers
+	// Part answers a part of a batch: it is a call of its own to the log, the limits and the fault plan.
+	Part func(c *wire.Call, path []string) *wire.Reply
+}
+
+// Answer answers a call to Microsoft Graph: token, route, licence, permission, resource.
+func (s *Service) Answer(c *wire.Call) *wire.Reply {
+	if re := s.checkToken(c); re != nil {
+		return re
+	}
+	path := odata.Segments(c.ResourcePath())
+	if len(path) == 0 {
+		return c.GraphError(http.StatusBadRequest, "BadRequest", "Empty Payload. JSON content expected.")
+	}
+	if strings.EqualFold(path[0], "$batch") {
+		return s.batch(c)
+	}
+	return s.Resource(c, path)
+}
+
+// checkToken decides between the 401 forms. The token itself was read by identify.
+func (s *Service) checkToken(c *wire.Call) *wire.Reply {
+	if c.TokenErr != nil {
+		return c.Unauthorized("InvalidAuthenticationToken", c.TokenErr.Error(), "")
+	}
+	t := c.Tenant
+	if t == nil {
+		return c.IdentityNotFound()
+	}
+	t.RLock()
+	defer t.RUnlock()
+	if c.Token.IDType == "user" {
+		return nil
+	}
+	a := t.App(c.AppID)
+	switch {
+	case a == nil || !a.Consented:
+		return c.IdentityNotFound()
+	case c.Token.Generation < a.Generation:
+		return c.Challenge(a.Granted.Unix())
+	}
+	return nil
+}
+
+// Resource answers a call below the version root, alone or as a part of a batch.
+func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
+	for n := min(4, len(path)); n >= 2; n-- {
+		if col := estate.Collections[strings.ToLower(strings.Join(path[:n], "/"))]; col != nil {
+			return s.collectionCall(c, col, path[n:])
+		}
+	}
+	var template string
+	var handle func(*wire.Call, []string, *odata.Query) *wire.Reply
+	switch head := strings.ToLower(path[0]); {
+	case head == "organization":
+		template, handle = "organization", s.organization
+	case head == "subscribedskus":
+		template, handle = "subscribedSkus", s.subscribedSKUs
+	case head == "serviceprincipals":
+		template, handle = "servicePrincipals", s.servicePrincipals
+	case head == "groups" && len(path) == 2 && strings.EqualFold(path[1], "delta"):
+		template, handle = "groups/delta", s.groups
+	case head == "groups" && len(path) > 2:
+		template, handle = "groups/{id}/members", s.groups
+	case head == "groups":
+		template, handle = "groups", s.groups
+	case head == "devicemanagement" && len(path) == 1:
+		template, handle = "deviceManagement", s.deviceManagement
+	default:
+		return c.NoSegment(unknownSegment(path))
+	}
+	if re := s.admit(c, readRoles[template]); re != nil {
+		return re
+	}
+	q, err := odata.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return c.QueryError(err)
+	}
+	c.Tenant.Touch()
+	re := handle(c, path[1:], q)
+	if re.Status == http.StatusOK && !odata.IsIntune(c.ResourcePath()) {
+		re.Header.Set("x-ms-resource-unit", strconv.Itoa(ResourceUnits(path, q)))
+	}
+	return re
+}
+
+// unknownSegment names the first segment that leads nowhere.
+func unknownSegment(path []string) string {
+	prefix := ""
+	for _, seg := range path {
+		prefix += strings.ToLower(seg)
+		known := false
+		for p := range estate.Collections {
+			known = known || strings.HasPrefix(p, prefix+"/")
+		}
+		if !known {
+			return seg
+		}
+		prefix += "/"
+	}
+	return path[len(path)-1]
+}
+
+// admit checks licence, method and permission, in the order in which the service answers them.
+func (s *Service) admit(c *wire.Call, need []string) *wire.Reply {
+	if odata.IsIntune(c.ResourcePath()) {
+		c.Tenant.RLock()
+		licensed := c.Tenant.Spec.Intune
+		c.Tenant.RUnlock()
+		if !licensed {
+			return c.GraphError(http.StatusBadRequest, "BadRequest", "Request not applicable to target tenant.")
+		}
+	}
+	if c.Method != http.MethodGet {
+		return c.GraphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+	}
+	return authorize(c, need)
+}
+
+func (s *Service) collectionCall(c *wire.Call, col *estate.Collection, rest []string) *wire.Reply {
+	if c.Version() == "v1.0" && !col.V1 {
+		return c.NoSegment(col.Path[strings.LastIndexByte(col.Path, '/')+1:])
+	}
+	if re := s.admit(c, col.Roles); re != nil {
+		return re
+	}
+	q, err := odata.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return c.QueryError(err)
+	}
+	c.Tenant.Touch()
+	switch len(rest) {
+	case 0:
+		return s.list(c, col, q)
+	case 1:
+		return s.get(c, col, rest[0], q)
+	case 2:
+		return s.navigation(c, col, rest[0], rest[1], q)
+	}
+	return c.NoSegment(rest[2])
+}
+
+// ResourceUnits is the cost of a directory call (docs: throttling limits, resource units).
+func ResourceUnits(path []string, q *odata.Query) int {
+	n := 1
+	if len(path) > 0 {
+		switch strings.ToLower(path[len(path)-1]) {
+		case "members", "subscribedskus":
+			n = 3
+		case "transitivemembers":
+			n = 5
+		case "approleassignments":
+			n = 2
+		}
+	}
+	if len(q.Select) > 0 {
+		n--
+	}
+	if len(q.Expand) > 0 {
+		n++
+	}
+	if q.Top > 0 && q.Top < 20 {
+		n--
+	}
+	return max(n, 1)
+}

@@ -1,0 +1,52 @@
+package odata
+
+import (
+	"net/url"
+	"strings"
+)
+
+// PickFields keeps what $select asks for, always with id, in the order of the entity.
+func PickFields(o Object, sel []string) Object {
+	if len(sel) == 0 {
+		return o
+	}
+	return o.Without(func(name string) bool {
+		if name == "id" || strings.HasPrefix(name, "@odata.") {
+			return false
+		}
+		for _, s := range sel {
+			if strings.EqualFold(s, name) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// UnknownSelect names the first selected property that the entity lacks, or "".
+func UnknownSelect(o Object, sel []string, extra ...string) string {
+	for _, s := range sel {
+		known := s == "*"
+		for _, f := range o {
+			known = known || strings.EqualFold(f.Name, s)
+		}
+		for _, e := range extra {
+			known = known || strings.EqualFold(e, s)
+		}
+		if !known {
+			return s
+		}
+	}
+	return ""
+}
+
+// Options copies the system options of a request for its page link.
+func (q *Query) Options() url.Values {
+	out := url.Values{}
+	for k, v := range q.Raw {
+		if strings.HasPrefix(k, "$") {
+			out[k] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,37 @@
+package wire
+
+// Claims are those of an access token for Microsoft Graph, in the form of its version 1.0 tokens.
+type Claims struct {
+	Audience   string   `json:"aud"`
+	Issuer     string   `json:"iss"`
+	IssuedAt   int64    `json:"iat"`
+	NotBefore  int64    `json:"nbf"`
+	Expiry     int64    `json:"exp"`
+	AppName    string   `json:"app_displayname"`
+	AppID      string   `json:"appid"`
+	AuthMethod string   `json:"appidacr"` // 1 secret, 2 certificate
+	Provider   string   `json:"idp"`
+	IDType     string   `json:"idtyp"` // app, or user
+	ObjectID   string   `json:"oid"`
+	Roles      []string `json:"roles,omitempty"` // docs: absent, not empty, when nothing is granted
+	Scopes     string   `json:"scp,omitempty"`
+	Subject    string   `json:"sub"`
+	Tenant     string   `json:"tid"`
+	UniqueName string   `json:"unique_name,omitempty"`
+	ID         string   `json:"uti"`
+	Version    string   `json:"ver"`
+	Generation int      `json:"sim_generation"` // ours: a token of an older generation is challenged
+}
+
+// tokenError is the service's own message about an unusable token.
+type tokenError string
+
+func (e tokenError) Error() string { return string(e) }
+
+// What is wrong with a token.
+const (
+	ErrTokenMissing   tokenError = "Access token is empty."
+	ErrTokenMalformed tokenError = "CompactToken validation failed with reason code: 80049228."
+	ErrTokenExpired   tokenError = "Lifetime validation failed, the token is expired."
+	ErrTokenAudience  tokenError = "Access token validation failure. Invalid audience."
+)
