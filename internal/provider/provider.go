@@ -73,6 +73,7 @@ type Error struct {
 
 	RetryAfter time.Duration // how long the provider asked to wait; 0 when it did not say
 	Temporary  bool          // worth another try later
+	Doubtful   bool          // of a change: it may have been made all the same; see [Doubtful]
 	Resync     bool          // the delta token is no longer good: read everything anew
 	Unlicensed bool          // the tenant does not have the service
 
@@ -98,6 +99,9 @@ func (e *Error) Error() string {
 		if text != "" {
 			s += ": " + text
 		}
+	}
+	if e.Doubtful {
+		s += ": the change may have been made"
 	}
 	if e.RequestID != "" {
 		s += " (request " + e.RequestID + ")"

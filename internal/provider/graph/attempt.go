@@ -7,7 +7,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -26,6 +28,22 @@ type call struct {
 	name  string  // of the last attempt: method and path
 	id    string  // of the last attempt: its client-request-id
 	cause error   // why the last attempt brought none, or none that can be used
+
+	writes bool // it makes a change
+	doubt  bool // an attempt may have made the change, and no later one has
+}
+
+// made reports whether the last attempt was answered with a success.
+func (c *call) made() bool {
+	return c.last != nil && c.last.status < 300 && !c.last.refused && (len(c.last.body) == 0 || json.Valid(c.last.body))
+}
+
+// open reports whether the last attempt, which was sent, leaves it open if the
+// change was made: everything does but a success and a refusal of the request. A
+// 408 is none: gateways answer it for what they have passed on.
+func (c *call) open() bool {
+	refused := c.last != nil && c.last.status >= 400 && c.last.status < 500 && c.last.status != http.StatusRequestTimeout
+	return !c.made() && !refused
 }
 
 type callKey struct{}
@@ -64,7 +82,8 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	if !ours {
 		return nil, permanent{errNotOurs}
 	}
-	lane := a.c.lanes.lane(a.c.clientID, a.c.directory, service)
+	change := call.writes && service != login
+	lane := a.c.lanes.lane(a.c.clientID, a.c.directory, service, change)
 	leave, err := lane.enter(ctx, a.c.retry.MaxRetryDelay)
 	if err != nil {
 		call.final = err
@@ -78,7 +97,16 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	var sent atomic.Bool
+	if change {
+		// Once there is a connection the provider may get the request.
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+		defer func() { call.doubt = call.doubt && !call.made() || sent.Load() && call.open() }()
+	}
 	req = req.Clone(ctx)
+	if change {
+		req.Raw().GetBody = nil // or the transport sends it once more by itself
+	}
 	id := uuid.NewString()
 	req.Raw().Header.Set("client-request-id", id)
 	call.name, call.id = callOf(req.Raw().Method, u.Path), id
@@ -111,7 +139,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 		lane.close(wait)
 	}
 	putRetryAfter(resp.Header, wait)
-	if resp.StatusCode < 300 && !json.Valid(call.last.body) {
+	if resp.StatusCode < 300 && !json.Valid(call.last.body) && !(change && len(call.last.body) == 0) {
 		a.c.answered()
 		return nil, errUnreadable
 	}

@@ -24,6 +24,9 @@ type answer struct {
 	at       time.Time
 }
 
+// text returns the body as valid UTF-8.
+func (a *answer) text() []byte { return bytes.ToValidUTF8(a.body, []byte("\ufffd")) }
+
 // classify tells a refused call in our words. With signIn.go it is the one place
 // that looks at statuses, codes and texts of the provider.
 func classify(a answer) *provider.Error {

@@ -1,13 +1,12 @@
 // Package graph is the Microsoft Graph client: it signs in to a tenant's
-// directory as an application, reads objects and lists as raw JSON, and tells
-// every refusal in Interlock's words. It only reads.
+// directory as an application, reads objects and lists as raw JSON, changes objects
+// with raw JSON, and reports every refusal in Interlock's words.
 //
 // It is azidentity and azcore's pipeline with one policy of ours at its end,
 // which every attempt passes, sign-in and retries included.
 package graph
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -99,7 +98,10 @@ type Client struct {
 	vain    time.Time // begin of the first attempt since the last answer; zero: the last attempt was answered
 }
 
-var _ provider.Client = (*Client)(nil)
+var (
+	_ provider.Client = (*Client)(nil)
+	_ provider.Writer = (*Client)(nil)
+)
 
 // New returns a client. It makes no call. Its error names the field that can't be
 // used; a credential that can't be is told by the sign-in instead, as any other
@@ -196,14 +198,14 @@ func (c *Client) reads(u *url.URL) bool {
 
 // Discover implements [provider.Client].
 func (c *Client) Discover(ctx context.Context) error {
-	body, err := c.send(ctx, c.anonymous, c.endpoints.Login+"/"+c.directory+"/v2.0/.well-known/openid-configuration")
+	a, err := c.send(ctx, c.anonymous, c.endpoints.Login+"/"+c.directory+"/v2.0/.well-known/openid-configuration")
 	if err != nil {
 		return err
 	}
 	var metadata struct {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
-	if err := json.Unmarshal(body, &metadata); err != nil || !strings.HasPrefix(metadata.TokenEndpoint, c.endpoints.Login+"/") {
+	if err := json.Unmarshal(a.text(), &metadata); err != nil || !strings.HasPrefix(metadata.TokenEndpoint, c.endpoints.Login+"/") {
 		return c.told(&provider.Error{
 			Reason: op.ProviderFault, Call: discovery(c.directory), Status: http.StatusOK, Note: "the sign-in service names a token endpoint elsewhere",
 			At: time.Now(), Err: provider.ErrForeignLink,
@@ -247,24 +249,34 @@ func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, c.told(&provider.Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
 	}
+	a, err := c.signed(ctx, func(p runtime.Pipeline) (*answer, error) { return c.send(ctx, p, address) })
+	if err != nil {
+		return nil, err
+	}
+	return a.text(), nil
+}
+
+// signed makes a call through a pipeline that signs in, and once more with a new
+// token when Graph doubts the first.
+func (c *Client) signed(ctx context.Context, do func(runtime.Pipeline) (*answer, error)) (*answer, error) {
 	s, err := c.signedIn()
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.send(ctx, s.pipeline, address)
+	a, err := do(s.pipeline)
 	var pe *provider.Error
 	if !errors.As(err, &pe) {
-		return body, err
+		return a, err
 	}
-	if doubtsToken(pe) {
+	if doubtsToken(pe) && !pe.Doubtful {
 		// Only a new sign-in can tell what became of the token, the consent or the
 		// credential, and the library has none but with a new credential object. When
 		// it is refused, that proves it; when it works, the provider contradicts itself.
 		if s, err = c.signInAnew(s); err != nil {
 			return nil, err
 		}
-		if body, err = c.send(ctx, s.pipeline, address); !errors.As(err, &pe) {
-			return body, err
+		if a, err = do(s.pipeline); !errors.As(err, &pe) {
+			return a, err
 		}
 		if doubtsToken(pe) {
 			pe.Reason, pe.Temporary, pe.Note = op.ProviderFault, true, "it refused a token that its own sign-in service had just issued"
@@ -308,10 +320,19 @@ func (c *Client) address(path string) (string, error) {
 	return path, nil
 }
 
-// send gets the address through a pipeline and returns the body of a success.
-func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) ([]byte, error) {
+// send gets the address through a pipeline and returns a success.
+func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (*answer, error) {
 	call := &call{}
-	req, err := runtime.NewRequest(context.WithValue(ctx, callKey{}, call), http.MethodGet, address)
+	req, err := c.request(ctx, call, http.MethodGet, address)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, p, call, req)
+}
+
+// request returns a request with what all of the client's have.
+func (c *Client) request(ctx context.Context, call *call, method, address string) (*policy.Request, error) {
+	req, err := runtime.NewRequest(context.WithValue(ctx, callKey{}, call), method, address)
 	if err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
@@ -319,6 +340,11 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 	if c.priority != "" {
 		req.Raw().Header.Set("x-ms-throttle-priority", string(c.priority))
 	}
+	return req, nil
+}
+
+// do sends req through a pipeline and returns a success.
+func (c *Client) do(ctx context.Context, p runtime.Pipeline, call *call, req *policy.Request) (*answer, error) {
 	resp, err := p.Do(req)
 	if resp != nil {
 		_ = resp.Body.Close() // the attempt has read it
@@ -329,7 +355,7 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 	if call.last.refused {
 		return nil, c.told(classify(*call.last))
 	}
-	return bytes.ToValidUTF8(call.last.body, []byte("\ufffd")), nil
+	return call.last, nil
 }
 
 // unanswered is the error of a call that brought no answer, or none that makes

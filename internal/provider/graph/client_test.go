@@ -558,7 +558,14 @@ func server(t *testing.T, h http.HandlerFunc) graph.Config {
 // serverFor gives out tokens of the application.
 func serverFor(t *testing.T, appid string, h http.HandlerFunc) graph.Config {
 	t.Helper()
+	return serverOf(t, false, appid, h)
+}
+
+// serverOf speaks HTTP/2 when told to.
+func serverOf(t *testing.T, http2 bool, appid string, h http.HandlerFunc) graph.Config {
+	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
+	srv.EnableHTTP2 = http2
 	srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		base := "https://" + r.Host
 		switch {

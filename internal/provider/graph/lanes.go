@@ -42,15 +42,24 @@ var paces = map[service]Pace{
 	conditionalAccess: {PerSecond: 1, Burst: 1, Concurrent: 1},
 }
 
+// writePaces are those of changes, which the provider counts apart. docs: Intune 100
+// changes in 20 s, the directory 3,000 in 150 s. Conditional access has no row: it
+// counts changes together with reads.
+var writePaces = map[service]Pace{
+	directory: {PerSecond: 10, Burst: 10, Concurrent: 2},
+	intune:    {PerSecond: 4, Burst: 10, Concurrent: 2},
+}
+
 // maxPause is for how long an answer can close a lane. Real ones are under ten
 // minutes; a header that is broken must not keep a tenant out for days.
 const maxPause = time.Hour
 
 // Lanes keep the calls of one process within the provider's limits: one lane for
-// each application, tenant and service, shared by all clients. A lane that the
-// provider has closed for a while holds up nobody else. Safe for concurrent use.
+// each application, tenant and service, and another one for its changes where the
+// provider counts them apart. All clients share them. A lane that the provider has
+// closed for a while holds up nobody else. Safe for concurrent use.
 type Lanes struct {
-	pace  func(service) Pace
+	pace  func(service, bool) Pace
 	mu    sync.Mutex
 	lanes map[laneKey]*lane
 }
@@ -58,27 +67,36 @@ type Lanes struct {
 type laneKey struct {
 	app, tenant string
 	service     service
+	writes      bool
 }
 
 // NewLanes returns lanes at the provider's documented limits.
-func NewLanes() *Lanes { return newLanes(func(s service) Pace { return paces[s] }) }
+func NewLanes() *Lanes {
+	return newLanes(func(s service, writes bool) Pace {
+		if writes {
+			return writePaces[s]
+		}
+		return paces[s]
+	})
+}
 
 // UnlimitedLanes returns lanes that keep to Retry-After and to nothing else, for
 // a simulator.
 func UnlimitedLanes() *Lanes {
-	return newLanes(func(service) Pace { return Pace{PerSecond: float64(rate.Inf), Burst: 1, Concurrent: 64} })
+	return newLanes(func(service, bool) Pace { return Pace{PerSecond: float64(rate.Inf), Burst: 1, Concurrent: 64} })
 }
 
-func newLanes(pace func(service) Pace) *Lanes {
+func newLanes(pace func(s service, writes bool) Pace) *Lanes {
 	return &Lanes{pace: pace, lanes: make(map[laneKey]*lane)}
 }
 
-func (l *Lanes) lane(app, tenant string, s service) *lane {
+func (l *Lanes) lane(app, tenant string, s service, writes bool) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := laneKey{app, tenant, s}
+	_, apart := writePaces[s]
+	key := laneKey{app, tenant, s, writes && apart}
 	if l.lanes[key] == nil {
-		p := l.pace(s)
+		p := l.pace(s, key.writes)
 		l.lanes[key] = &lane{rate: rate.NewLimiter(rate.Limit(p.PerSecond), p.Burst), slots: make(chan struct{}, p.Concurrent)}
 	}
 	return l.lanes[key]

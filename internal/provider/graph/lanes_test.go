@@ -17,7 +17,7 @@ func TestLaneKeepsOutWhileTheProviderSaysSo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lanes := UnlimitedLanes()
-		mine, other := lanes.lane("app", "tenant", directory), lanes.lane("app", "other", directory)
+		mine, other := lanes.lane("app", "tenant", directory, false), lanes.lane("app", "other", directory, false)
 		began := time.Now()
 		mine.close(10 * time.Second)
 		mine.close(3 * time.Second) // a shorter wait does not shorten the longer one
@@ -42,7 +42,7 @@ func TestLaneKeepsOutWhileTheProviderSaysSo(t *testing.T) {
 func TestLaneIsClosedUnderThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := UnlimitedLanes().lane("app", "tenant", directory)
+		l := UnlimitedLanes().lane("app", "tenant", directory, false)
 		began := time.Now()
 		l.close(2 * time.Second)
 		go func() {
@@ -60,7 +60,7 @@ func TestLaneIsClosedUnderThoseWhoWait(t *testing.T) {
 func TestLanePace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLanes().lane("app", "tenant", conditionalAccess)
+		l := NewLanes().lane("app", "tenant", conditionalAccess, false)
 		began := time.Now()
 		var calls sync.WaitGroup
 		var mu sync.Mutex
@@ -96,7 +96,7 @@ func TestLanePace(t *testing.T) {
 func TestLaneGivesUpWithItsCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLanes().lane("app", "tenant", conditionalAccess)
+		l := NewLanes().lane("app", "tenant", conditionalAccess, false)
 		over := errors.New("the run is over")
 		for _, prepare := range []func(){
 			func() { l.close(time.Minute) },
@@ -131,6 +131,22 @@ func TestServiceOf(t *testing.T) {
 	} {
 		if got := serviceOf(&url.URL{Path: path}); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+// Changes have a lane of their own where the provider counts them apart, and no other
+// where it does not.
+func TestLanesOfChanges(t *testing.T) {
+	t.Parallel()
+	l := NewLanes()
+	for service, apart := range map[service]bool{directory: true, intune: true, conditionalAccess: false, login: false} {
+		reads, writes := l.lane("app", "tenant", service, false), l.lane("app", "tenant", service, true)
+		if (reads != writes) != apart {
+			t.Errorf("%s: a lane of its own for changes: %v, want %v", service, reads != writes, apart)
+		}
+		if writes.rate.Limit() > reads.rate.Limit() || writes.rate.Limit() <= 0 || cap(writes.slots) == 0 {
+			t.Errorf("%s: changes at %v a second, reads at %v", service, writes.rate.Limit(), reads.rate.Limit())
 		}
 	}
 }
