@@ -52,6 +52,7 @@ var rooms = []room{
 
 	{"internal/gate/internal/ledger", []string{"internal/db", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
 	{"internal/gate/internal/queue", []string{"internal/db"}, "the courier carries a run id and a fence and knows nothing of runs"},
+	{"internal/gate/internal/journal", []string{"internal/catalogue", "internal/db", "internal/gate/internal/ledger", "internal/op", "internal/provider"}, "SQL of what runs change at a provider: it compares the fence and decides nothing"},
 	{"internal/notify", []string{"internal/db", "internal/op"}, "one row in the finishing transaction: no surface and no network"},
 	{"internal/gate/internal/ending", []string{"internal/access", "internal/db", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/notify", "internal/op"}, "the one way a run ends, whoever ends it"},
 	{"internal/gate/internal/stored", []string{"internal/catalogue", "internal/db", "internal/store"}, "stored facts as prerequisites see them, the same for the gate and the re-check"},

@@ -26,6 +26,8 @@ type Env struct {
 	Provider       provider.Client
 	Data           Data
 	Report         Report
+	Journal        Journal // of what it changes at the provider
+	Writer         Writer
 	Now            func() time.Time
 }
 

@@ -174,6 +174,7 @@ const (
 	ItemRefused    Reason = "item_refused"
 	NotLicensed    Reason = "not_licensed" // the tenant does not have the service: nothing failed
 	ItemNotReached Reason = "item_not_reached"
+	WriteInDoubt   Reason = "write_in_doubt" // it was sent, and nobody knows whether it was made
 
 	// Of one object that is not as the provider documents it. The first two could
 	// not be kept.

@@ -728,6 +728,10 @@ var items = map[Reason]text{
 		reason: "Not reached",
 		why:    "The run ended before this item.",
 	},
+	WriteInDoubt: {
+		reason: "Result not known",
+		why:    "{provider} did not confirm this change. It may or may not have been made. Check {look} in {provider} before you start again.",
+	},
 	ObjectMalformed: {
 		reason: "Unreadable object",
 		why:    "{provider} sent something that is not an object. It could not be kept.",

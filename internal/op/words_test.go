@@ -217,6 +217,7 @@ var additions = []string{
 	"item_reasons/object_twice",
 	"item_reasons/object_without_id",
 	"item_reasons/object_without_name",
+	"item_reasons/write_in_doubt",
 	"ours/access refused, silently",
 	"ours/busy, the holder waits",
 	"ours/connection_default_missing for one", // "1 connections" is no English
@@ -489,7 +490,7 @@ func TestPlaceholders(t *testing.T) {
 	slices.Sort(names)
 	want := strings.Fields(`actor actual_directory answered archived_on capability changed changed_at checked_at clock_difference code connection count
 		credential_kind detail differences disabled_on done duration expected_directory expired_on failed fault field fields idle
-		last_seen limit max_age minutes note opened_on operation operation_in other_operation other_run owner permissions
+		last_seen limit look max_age minutes note opened_on operation operation_in other_operation other_run owner permissions
 		provider provider_code provider_message reference release_at removed retry_after retry_at revoked_on role run run_state shown_connection
 		started_ago starter step tenant total tries until verification_reason verified_ago verified_on waited`)
 	if !slices.Equal(names, want) {

@@ -320,7 +320,7 @@ func (w *World) Wipe() {
 	w.t.Helper()
 	w.Write(func(ctx context.Context, tx db.Tx) error {
 		for _, table := range []string{
-			"run_claims", "runs", "run_items", "run_events", "start_attempts", "idempotency_keys",
+			"run_claims", "runs", "run_journal", "run_items", "run_events", "start_attempts", "idempotency_keys",
 			"notifications", "audit_log", "audit_heads", "river_job",
 		} {
 			if _, err := tx.Exec(ctx, `DELETE FROM `+table); err != nil {

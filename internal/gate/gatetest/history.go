@@ -102,6 +102,8 @@ func (w *World) Fill(h History) Past {
 		`INSERT INTO run_events (run_id, seq, at, kind, text, fence) SELECT r.id, 1, r.accepted_at, 'accepted', '', 1 FROM runs r`,
 		`INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, at)
 			SELECT r.id, 'apps', 1, 'Apps', 'synced', 1, 0, 1, '', '{}', r.accepted_at FROM runs r WHERE r.state = 'finished'`,
+		`INSERT INTO run_journal (run_id, step, seq, item, name, call, body_hash, look, marker, fence, tries, state, intended_at)
+			SELECT r.id, 'apps', 1, 'apps', 'Apps', 'POST /beta/apps', '', 'Apps', '', 1, 1, 'done', r.accepted_at FROM runs r WHERE r.outcome = 'partial'`,
 		`INSERT INTO start_attempts (id, workspace_id, tenant_id, connection_id, operation, actor_id, actor, surface, outcome, reason, causes,
 				run_id, seen, fingerprint, parameters, target, facts, idem_key, request_id, at, last_at)
 			SELECT r.id, r.workspace_id, r.tenant_id, r.connection_id, r.operation, r.initiator_id, r.initiator, 'api', 'accepted', 'accepted', '[{"code":"accepted"}]',

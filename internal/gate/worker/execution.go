@@ -471,7 +471,7 @@ func (r report) Item(ctx context.Context, it op.Item) error {
 	r.x.items[it.Key] = it
 	r.x.mu.Unlock()
 	err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return ledger.Item(ctx, tx, r.x.claim.RunID, it)
+		return ledger.Item(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, it)
 	})
 	r.x.w.cfg.Changed(r.x.claim.Change())
 	return err

@@ -201,7 +201,7 @@ func newRing(t *testing.T) *ring {
 
 // kept are the tables that a schedule changes, parents first.
 var kept = []string{
-	"tenants", "connections", "credentials", "datasets", "runs", "run_claims", "run_items", "run_events", "start_attempts",
+	"tenants", "connections", "credentials", "datasets", "runs", "run_claims", "run_journal", "run_items", "run_events", "start_attempts",
 	"idempotency_keys", "notifications", "audit_log", "audit_heads", "river_job",
 }
 

@@ -64,7 +64,7 @@ func (x *execution) end(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger
 	left := x.left
 	x.mu.Unlock()
 	for _, it := range left {
-		if err := ledger.Item(ctx, tx, c.RunID, it); err != nil {
+		if err := ledger.Item(ctx, tx, c.RunID, c.Fence, it); err != nil {
 			return err
 		}
 	}

@@ -46,7 +46,7 @@ var sweeps = []sweep{
 		[]string{`DELETE FROM start_attempts WHERE id IN `},
 	},
 	{"runs", keepRuns, `SELECT r.id FROM runs r WHERE r.id < $3 AND r.ended_at < $2 ORDER BY r.id LIMIT $1`, true, []string{
-		`DELETE FROM run_items WHERE run_id IN `, `DELETE FROM run_events WHERE run_id IN `, `DELETE FROM start_attempts WHERE run_id IN `,
+		`DELETE FROM run_journal WHERE run_id IN `, `DELETE FROM run_items WHERE run_id IN `, `DELETE FROM run_events WHERE run_id IN `, `DELETE FROM start_attempts WHERE run_id IN `,
 		`DELETE FROM notifications WHERE run_id IN `, `DELETE FROM runs WHERE id IN `,
 	}},
 }

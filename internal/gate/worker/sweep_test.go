@@ -33,6 +33,9 @@ func TestTheHouseReadsLittle(t *testing.T) {
 				t.Errorf("%s: %d rows are left, want %d", table, n, want)
 			}
 		}
+		if n, of := s.Int(`SELECT COUNT(*) FROM run_journal`), s.Int(`SELECT COUNT(*) FROM runs WHERE outcome = 'partial'`); n != of || n == 0 {
+			t.Errorf("%d steps are left, want one of each of %d runs", n, of)
+		}
 		if n := s.Int(`SELECT COUNT(*) FROM start_attempts a WHERE a.run_id IS NULL AND a.last_at < interlock_now() - $1`, keepRefusals.Microseconds()); n != 0 {
 			t.Errorf("%d refusals are older than they have to be kept", n)
 		}

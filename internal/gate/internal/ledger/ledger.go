@@ -357,8 +357,9 @@ func Progress(ctx context.Context, tx db.Tx, run string, c op.Counts) error {
 	return err
 }
 
-// Item writes or replaces one line of the results. The caller holds the Guard.
-func Item(ctx context.Context, tx db.Tx, run string, it op.Item) error {
+// Item writes or replaces one line of the results, as the dispatch with that fence
+// reports it. The caller holds the Guard.
+func Item(ctx context.Context, tx db.Tx, run string, fence int64, it op.Item) error {
 	args, err := json.Marshal(it.Args)
 	if err != nil {
 		return fmt.Errorf("item %s: %w", it.Key, err)
@@ -371,12 +372,12 @@ func Item(ctx context.Context, tx db.Tx, run string, it op.Item) error {
 		}
 		evidence = string(b)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, evidence, at)
-		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, interlock_now() FROM run_items WHERE run_id = $1
+	_, err = tx.Exec(ctx, `INSERT INTO run_items (run_id, key, seq, name, result, done, failed, total, reason, args, evidence, fence, at)
+		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, interlock_now() FROM run_items WHERE run_id = $1
 		ON CONFLICT (run_id, key) DO UPDATE SET name = excluded.name, result = excluded.result, done = excluded.done,
 			failed = excluded.failed, total = excluded.total, reason = excluded.reason, args = excluded.args,
-			evidence = excluded.evidence, at = excluded.at`,
-		run, it.Key, it.Name, string(it.Result), it.Counts.Done, it.Counts.Failed, it.Counts.Total, string(it.Reason), string(args), evidence)
+			evidence = excluded.evidence, fence = excluded.fence, at = excluded.at`,
+		run, it.Key, it.Name, string(it.Result), it.Counts.Done, it.Counts.Failed, it.Counts.Total, string(it.Reason), string(args), evidence, fence)
 	if err != nil {
 		return fmt.Errorf("item %s: %w", it.Key, err)
 	}
