@@ -48,6 +48,7 @@ type Point struct {
 	Write bool
 	SQL   string // the statement; empty at begin and commit
 	Args  []any  // its arguments
+	Anew  bool   // it is planned for them each time; see [PlanAnew]
 }
 
 // FaultError is the error of an injected fault.

@@ -143,6 +143,10 @@ func (t *postgresTx) Exec(ctx context.Context, sql string, args ...any) (int64, 
 }
 
 func (t *postgresTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	if len(args) > 0 && args[0] == PlanAnew {
+		// Described once, and planned when the arguments are bound.
+		args = append([]any{pgx.QueryExecModeCacheDescribe}, args[1:]...)
+	}
 	rows, err := t.tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

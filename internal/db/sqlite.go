@@ -254,6 +254,9 @@ func (t *sqliteTx) Exec(ctx context.Context, query string, args ...any) (int64, 
 }
 
 func (t *sqliteTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
+	if len(args) > 0 && args[0] == PlanAnew {
+		args = args[1:] // it never plans for arguments
+	}
 	rows, err := t.tx.QueryContext(ctx, withoutCollation(query), args...) //nolint:sqlclosecheck // the caller closes
 	if err != nil {
 		return nil, err

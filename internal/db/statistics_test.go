@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -45,6 +46,43 @@ func TestAnalyze(t *testing.T) {
 		}
 		if n := known(); n < 15_000 || n > 60_000 {
 			t.Errorf("of 30,000 rows %d are known", n)
+		}
+	})
+}
+
+// TestPlanAnew: a list that asks for a plan of its own gets it each time; others
+// share one plan from the sixth run on.
+func TestPlanAnew(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		const count = `SELECT COUNT(*) FROM users u WHERE u.id = $1`
+		ask := func(args ...any) error {
+			return d.Read(t.Context(), func(ctx context.Context, tx db.Tx) error {
+				var n int64
+				return tx.QueryRow(ctx, count, args...).Scan(&n)
+			})
+		}
+		if err := ask("nobody", db.PlanAnew); err == nil {
+			t.Error("a hint behind the arguments was taken")
+		}
+		for range 8 {
+			if err := ask(db.PlanAnew, "nobody"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := func() (n int64) {
+			if d.Engine() == db.SQLite {
+				return 0
+			}
+			return one[int64](t, d, `SELECT COUNT(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT COUNT(*) FROM users%' AND generic_plans + custom_plans > 0`)
+		}
+		if n := kept(); n != 0 {
+			t.Errorf("%d plans are kept of a statement that is planned anew", n)
+		}
+		if err := ask("nobody"); err != nil {
+			t.Fatal(err)
+		}
+		if n := kept(); d.Engine() == db.Postgres && n != 1 {
+			t.Errorf("%d plans are kept of a statement that shares one: does the test look?", n)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -16,7 +17,8 @@ type Tx interface {
 	// Exec runs a statement and returns how many rows it inserted, updated or deleted.
 	Exec(ctx context.Context, sql string, args ...any) (rows int64, err error)
 
-	// Query runs a statement that returns rows. They are closed before the next statement.
+	// Query runs a statement that returns rows. They are closed before the next
+	// statement. The first argument may be [PlanAnew].
 	Query(ctx context.Context, sql string, args ...any) (Rows, error)
 
 	// QueryRow runs a statement that returns at most one row; Scan reports its error.
@@ -28,6 +30,15 @@ type Tx interface {
 	// Native is the pgx.Tx or the *sql.Tx, for the job queue only.
 	Native() any
 }
+
+// PlanAnew is a first argument of [Tx.Query]. It makes PostgreSQL plan the
+// statement for the arguments that it has, each time, and counts as no argument.
+// Without it PostgreSQL keeps one plan for all arguments from the sixth run of a
+// statement on. A list that is long for one tenant and short for another needs
+// two. Planning is dear: starts take twice as long with it.
+var PlanAnew any = planAnew{}
+
+type planAnew struct{}
 
 // Row is one row.
 type Row interface {
@@ -87,7 +98,11 @@ func (t *guarded) Query(ctx context.Context, sql string, args ...any) (Rows, err
 	if err != nil {
 		return nil, t.fail(err)
 	}
-	after, err := t.hooks.before(ctx, Point{Op: OpQuery, Write: t.write, SQL: sql, Args: args})
+	point := Point{Op: OpQuery, Write: t.write, SQL: sql, Args: args}
+	if len(args) > 0 && args[0] == PlanAnew {
+		point.Anew, point.Args = true, args[1:]
+	}
+	after, err := t.hooks.before(ctx, point)
 	if err != nil {
 		return nil, t.fail(err)
 	}
@@ -123,6 +138,10 @@ func (t *guarded) prepare(sql string, args []any) ([]any, error) {
 		var err error
 		switch v := a.(type) {
 		case nil, bool, int, int32, int64, []byte:
+		case planAnew:
+			if i > 0 {
+				err = errors.New("PlanAnew comes first")
+			}
 		case string:
 			err = checkText(v)
 		case json.RawMessage:

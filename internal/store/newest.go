@@ -74,7 +74,7 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	}
 	order := ` ORDER BY ` + l.alias + byID + ` DESC`
 	if spans == nil {
-		q := new(query)
+		q := &query{anew: true}
 		l.scoped(q.add(l.rows)).add(l.conditions.text, l.conditions.args...).add(order+` LIMIT %s`, limit)
 		return all(ctx, tx, q, scan)
 	}
@@ -93,13 +93,13 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	q := new(query)
+	q := &query{anew: true}
 	return all(ctx, tx, q.add(l.rows+l.alias+`.id IN `).in(ids).add(order), scan)
 }
 
 // union asks for the newest ids of each of the spans.
 func (l *list) union(spans []span, limit int) *query {
-	q, from := new(query), l.table+` WHERE `
+	q, from := &query{anew: true}, l.table+` WHERE `
 	if l.ofPerson && !l.seen {
 		from = l.table + ` CROSS JOIN tenants t WHERE t.id = ` + l.alias + `.tenant_id AND `
 	}
@@ -124,7 +124,7 @@ func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, er
 	if own == nil {
 		own = []span{{text: `TRUE`}}
 	}
-	q := new(query)
+	q := &query{anew: true}
 	q.add(`SELECT x.id FROM (SELECT t.id, (SELECT MAX(part.id) FROM (`)
 	for i, s := range own {
 		if i > 0 {

@@ -86,6 +86,7 @@ func pageSize(limit int) (int, error) {
 type query struct {
 	text strings.Builder
 	args []any
+	anew bool // see [db.PlanAnew]: some arguments match many rows, and some few
 }
 
 // add appends text, with each %s of it replaced by a placeholder for the next value.
@@ -126,7 +127,11 @@ func roundUp(n int) int { return 1 << bits.Len(uint(max(n, 1)-1)) }
 
 // all runs q and scans every row.
 func all[T any](ctx context.Context, tx db.Tx, q *query, scan func(db.Row) (T, error)) ([]T, error) {
-	rows, err := tx.Query(ctx, q.text.String(), q.args...)
+	args := q.args
+	if q.anew {
+		args = append([]any{db.PlanAnew}, args...)
+	}
+	rows, err := tx.Query(ctx, q.text.String(), args...)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"unsafe"
@@ -23,6 +24,7 @@ type Statement struct {
 	SQL   string
 	Args  []any
 	Write bool // in a transaction that may write
+	Anew  bool // planned for its arguments each time
 }
 
 // Recording keeps the statements that run through a database.
@@ -38,7 +40,7 @@ func Record(d *db.DB) *Recording {
 		if p.SQL != "" {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.list = append(r.list, Statement{p.SQL, p.Args, p.Write})
+			r.list = append(r.list, Statement{p.SQL, p.Args, p.Write, p.Anew})
 		}
 	})
 	return r
@@ -78,23 +80,121 @@ func CostOf(ctx context.Context, d *db.DB, s Statement) (Cost, error) {
 }
 
 func costOnPostgres(ctx context.Context, d *db.DB, s Statement) (Cost, error) {
-	tx, err := d.Pool().Begin(ctx)
+	custom, err := explainCustom(ctx, d, s)
 	if err != nil {
 		return Cost{}, err
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // undoing is all that is wanted
-	var text string
-	// Described anew each time, since the statement under the EXPLAIN is not kept.
-	err = tx.QueryRow(ctx, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+s.SQL, append([]any{pgx.QueryExecModeDescribeExec}, s.Args...)...).Scan(&text)
+	if !s.Anew {
+		generic, err := explainGeneric(ctx, d, s, custom.Total)
+		if err != nil {
+			return Cost{}, fmt.Errorf("as a generic plan: %w", err)
+		}
+		if generic.rows() > custom.rows() {
+			custom = generic
+		}
+	}
+	return Cost{Rows: int64(custom.rows()), Pages: custom.Hit + custom.Read, Plan: custom.text}, nil
+}
+
+// explainCustom runs s with the plan that PostgreSQL makes for its arguments.
+// Whatever s does is undone.
+func explainCustom(ctx context.Context, d *db.DB, s Statement) (planNode, error) {
+	tx, err := d.Pool().Begin(ctx)
 	if err != nil {
-		return Cost{}, err
+		return planNode{}, err
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // undoing is all that is wanted
+	// Described anew each time, since the statement under the EXPLAIN is not kept.
+	return explain(ctx, tx, analyze+s.SQL, append([]any{pgx.QueryExecModeDescribeExec}, s.Args...)...)
+}
+
+// explain returns the plan of what follows EXPLAIN.
+func explain(ctx context.Context, tx pgx.Tx, sql string, args ...any) (planNode, error) {
+	var text string
+	if err := tx.QueryRow(ctx, `EXPLAIN `+sql, args...).Scan(&text); err != nil {
+		return planNode{}, err
 	}
 	var plans []struct{ Plan planNode }
 	if err := json.Unmarshal([]byte(text), &plans); err != nil {
-		return Cost{}, err
+		return planNode{}, err
 	}
-	p := plans[0].Plan
-	return Cost{Rows: int64(p.rows()), Pages: p.Hit + p.Read, Plan: text}, nil
+	plans[0].Plan.text = text
+	return plans[0].Plan, nil
+}
+
+// analyze makes EXPLAIN run the statement and tell what it looked at.
+const analyze = `(ANALYZE, BUFFERS, FORMAT JSON) `
+
+// explainGeneric runs s with the plan that PostgreSQL makes without looking at the
+// arguments, if it is one that PostgreSQL would use: from the sixth run on it does
+// when the plan seems to cost no more than those for the arguments, here estimated
+// at custom, and their planning. Otherwise it returns a plan that looked at nothing.
+// Whatever s does is undone.
+func explainGeneric(ctx context.Context, d *db.DB, s Statement, custom float64) (planNode, error) {
+	conn, err := d.Pool().Acquire(ctx)
+	if err != nil {
+		return planNode{}, err
+	}
+	defer conn.Release()
+	defer conn.Exec(ctx, `DEALLOCATE costed`) //nolint:errcheck // a prepared statement outlives its transaction
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return planNode{}, err
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // undoing is all that is wanted
+	if _, err := tx.Exec(ctx, `SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
+		return planNode{}, err
+	}
+	if _, err := tx.Exec(ctx, `PREPARE costed AS `+s.SQL, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return planNode{}, err
+	}
+	execute := `EXECUTE costed`
+	if len(s.Args) > 0 {
+		literals := make([]string, len(s.Args))
+		for i, a := range s.Args {
+			literals[i] = literal(a)
+		}
+		execute += "(" + strings.Join(literals, ", ") + ")"
+	}
+	plan, err := explain(ctx, tx, `(FORMAT JSON) `+execute, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return planNode{}, err
+	}
+	charge := 2.5 * float64(plan.scans()+1) // src/backend/utils/cache/plancache.c: cached_plan_cost
+	if plan.Total > custom+charge {
+		return planNode{}, nil
+	}
+	return explain(ctx, tx, analyze+execute, pgx.QueryExecModeSimpleProtocol)
+}
+
+// literal writes an argument as PostgreSQL reads it, whatever its type is.
+func literal(arg any) string {
+	if arg == nil {
+		return "NULL"
+	}
+	v := reflect.ValueOf(arg)
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return "NULL"
+		}
+		return literal(v.Elem().Interface())
+	}
+	var text string
+	switch a := arg.(type) {
+	case []byte:
+		text = fmt.Sprintf(`\x%x`, a)
+	default:
+		if v.Kind() == reflect.Slice {
+			elements := make([]string, v.Len())
+			for i := range elements {
+				elements[i] = strconv.Quote(fmt.Sprint(v.Index(i).Interface()))
+			}
+			text = "{" + strings.Join(elements, ",") + "}"
+		} else {
+			text = fmt.Sprint(a)
+		}
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
 type planNode struct {
@@ -106,7 +206,21 @@ type planNode struct {
 	Recheck  float64    `json:"Rows Removed by Index Recheck"`
 	Hit      int64      `json:"Shared Hit Blocks"`
 	Read     int64      `json:"Shared Read Blocks"`
+	Total    float64    `json:"Total Cost"` // as PostgreSQL estimated it
 	Plans    []planNode `json:"Plans"`
+
+	text string
+}
+
+// scans is how many relations the plan reads.
+func (p planNode) scans() (n int) {
+	if p.Relation != "" {
+		n = 1
+	}
+	for _, c := range p.Plans {
+		n += c.scans()
+	}
+	return n
 }
 
 // rows is how many rows the scans below looked at.
