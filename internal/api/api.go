@@ -46,11 +46,11 @@ func (a *API) Routes() Routes { return a.routes }
 
 // server is what the handlers share.
 type server struct {
-	door   *httpx.Door
-	store  *store.Store
-	gate   *gate.Gate
-	feed   *httpx.Feed
-	starts *httpx.Budget // nil: no limit
+	door    *httpx.Door
+	store   *store.Store
+	gate    *gate.Gate
+	feed    *httpx.Feed
+	budgets httpx.Budgets
 
 	holders *httpx.Holders
 	streams *httpx.Streams
@@ -74,7 +74,7 @@ func New(d Deps) *API {
 
 func newServer(d Deps) *server {
 	s := &server{
-		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(), starts: d.Budgets.Starts,
+		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
 		streams: d.Budgets.Streams, holders: d.Holders,
 		beat: 15 * time.Second, poll: 30 * time.Second, settle: 200 * time.Millisecond,
 	}

@@ -88,12 +88,8 @@ type startAnswer struct {
 
 func (s *server) start(ctx context.Context, in *startRequest) (*startAnswer, error) {
 	v := at(ctx)
-	if s.starts != nil {
-		if wait := s.starts.Spend(v.actor.ID()); wait > 0 {
-			return nil, httpx.NewProblem(op.ProblemTooManyStarts, op.Args{
-				"limit": strconv.Itoa(s.starts.PerMinute()), "retry_after": wait.String(),
-			}).RetryAfter(wait)
-		}
+	if err := s.budgets.Start(v.actor.ID()); err != nil {
+		return nil, err
 	}
 	surface := op.SurfaceAPI
 	if in.Surface != "" {

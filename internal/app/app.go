@@ -20,7 +20,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/checkpoint"
 	"github.com/interlock-dev/interlock/internal/console"
-	"github.com/interlock-dev/interlock/internal/console/view"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/doctor"
 	"github.com/interlock-dev/interlock/internal/gate"
@@ -73,7 +72,7 @@ type Config struct {
 }
 
 // DemoUser is someone who can sign in to a demo.
-type DemoUser = view.DemoUser
+type DemoUser = console.DemoUser
 
 // Simulator is where a simulated Microsoft 365 listens.
 type Simulator struct {

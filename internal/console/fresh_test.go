@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -63,7 +64,7 @@ func TestFreshRoutes(t *testing.T) {
 	before := w.Int(`SELECT COUNT(*) FROM audit_log`)
 	seen := 0
 	for _, r := range w.console.Routes() {
-		if !r.unsafe() || r.Object == Public {
+		if !unsafe(r) || r.Object == web.Public {
 			continue
 		}
 		asks := access.AsksFresh(r.Needs, r.Path)
@@ -160,7 +161,7 @@ func TestConfirmByScript(t *testing.T) {
 	m := newMatrix(w)
 	mei := w.browser(w.Owner).withScript()
 	w.stale()
-	a := mei.send(http.MethodPost, m.own.path(Route{Path: op.RunReleaseRoute}), url.Values{"note": {"it hangs"}}).want(http.StatusForbidden)
+	a := mei.send(http.MethodPost, m.own.path(web.Route{Path: op.RunReleaseRoute}), url.Values{"note": {"it hangs"}}).want(http.StatusForbidden)
 	if a.header.Get("HX-Retarget") != "body" || a.text("h1") != "Confirm that it's you" {
 		t.Errorf("%v\n%s", a.header, a.body)
 	}
@@ -173,7 +174,7 @@ func TestConfirmIsLimited(t *testing.T) {
 	ola := w.owner("ola@lattice.example")
 	w.limit(access.Limits{PerAccount: 2, Window: access.FreshFor})
 	w.stale()
-	asked := ola.send(http.MethodPost, m.own.path(Route{Path: op.RunReleaseRoute}), url.Values{"note": {"it hangs"}})
+	asked := ola.send(http.MethodPost, m.own.path(web.Route{Path: op.RunReleaseRoute}), url.Values{"note": {"it hangs"}})
 	for range 2 {
 		ola.press(asked, "form", "password", "wrong horse battery").want(http.StatusUnprocessableEntity)
 	}

@@ -126,7 +126,7 @@ func TestPagesOfAStream(t *testing.T) {
 	w := onOne(t, Deps{})
 	mei := w.browser(w.Owner)
 	many := url.Values{}
-	for range maxPages + 1 {
+	for range 17 {
 		many.Add("page", "/w/lattice/tenants")
 	}
 	for _, query := range []string{"", "page=", "page=https://elsewhere.example/", "page=//elsewhere.example/", "page=" + url.QueryEscape(op.LiveRoute+"?page=/"), many.Encode()} {
@@ -138,7 +138,8 @@ func TestPagesOfAStream(t *testing.T) {
 // TestStreamsOfAPersonAreBounded: a person holds so many streams, each for as many
 // pages as it has, and is told when it is one too many.
 func TestStreamsOfAPersonAreBounded(t *testing.T) {
-	w := quick(onOne(t, Deps{Budgets: httpx.Budgets{Streams: httpx.NewStreams(2)}}))
+	streams := httpx.NewStreams(2)
+	w := quick(onOne(t, Deps{Budgets: httpx.Budgets{Streams: streams}}))
 	mei := w.browser(w.Owner)
 	first := mei.joined("/w/lattice/tenants", "/w/lattice/operations", "/w/lattice/connections")
 	first.until("page", "2", "")
@@ -151,7 +152,7 @@ func TestStreamsOfAPersonAreBounded(t *testing.T) {
 	w.browser(w.Viewer).joined("/w/lattice/tenants") // someone else
 	first.cancel()
 	for range 200 {
-		if done, err := w.console.streams.Open(w.Owner.ID()); err == nil {
+		if done, err := streams.Open(w.Owner.ID()); err == nil {
 			done()
 			return
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -120,16 +121,17 @@ func withLive(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	q := u.Query()
-	q.Set(live, "1")
+	q.Set("live", "1")
 	u.RawQuery = q.Encode()
 	return u.String()
 }
 
 // quick makes streams look often.
 func quick(w *world) *world {
-	c := w.console
-	c.settle, c.freshest, c.refresh, c.beat, c.pulse = 10*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond, time.Second
-	c.holders.Every(50 * time.Millisecond)
+	w.console.site.Intervals = web.Intervals{
+		Settle: 10 * time.Millisecond, Freshest: 50 * time.Millisecond, Refresh: 50 * time.Millisecond, Beat: 200 * time.Millisecond, Pulse: time.Second,
+	}
+	w.console.site.Holders.Every(50 * time.Millisecond)
 	return w
 }
 
@@ -234,7 +236,7 @@ func TestStreamEnds(t *testing.T) {
 // without a wait for the next look at everyone's rights.
 func TestStreamEndsAtOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		idle(w).console.holders.Every(time.Hour)
+		idle(w).console.site.Holders.Every(time.Hour)
 		one, other := w.browser(w.Operator), w.browser(w.Operator)
 		gone, stays := one.stream("/w/lattice/tenants?live=1"), other.stream("/w/lattice/tenants?live=1")
 		gone.next()

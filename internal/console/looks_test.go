@@ -12,7 +12,8 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/console/view"
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -25,14 +26,14 @@ type counted struct {
 	before func() // called before it is built
 }
 
-func (w *world) counted(path string, object Object) *counted {
+func (w *world) counted(path string, object web.Object) *counted {
 	p := &counted{before: func() {}}
-	w.console.page(Route{Path: path, Object: object, Needs: tenancy.View}, func(v *visit) (page, error) {
+	w.console.site.Page(web.Route{Path: path, Object: object, Needs: tenancy.View}, func(v *web.Visit) (web.Page, error) {
 		p.before()
-		frame, err := v.frame("Counted", view.Tenants)
+		frame, err := v.Frame("Counted", ui.Tenants)
 		n := p.built.Add(1)
-		part := view.Part{ID: "built", Content: templ.Raw(fmt.Sprintf(`<span id="built">%d by %s</span>`, n, v.actor.Name()))}
-		return page{frame: frame, body: templ.NopComponent, parts: []view.Part{part}, about: op.Change{Tenant: v.tenant.Tenant.ID}}, err
+		part := ui.Part{ID: "built", Content: templ.Raw(fmt.Sprintf(`<span id="built">%d by %s</span>`, n, v.Actor.Name()))}
+		return web.Page{Frame: frame, Body: templ.NopComponent, Parts: []ui.Part{part}, About: op.Change{Tenant: v.Tenant.Tenant.ID}}, err
 	})
 	return p
 }
@@ -40,7 +41,7 @@ func (w *world) counted(path string, object Object) *counted {
 // idle makes streams look again by themselves only after an hour.
 func idle(w *world) *world {
 	quick(w)
-	w.console.freshest, w.console.refresh = time.Hour, time.Hour
+	w.console.site.Intervals.Freshest, w.console.site.Intervals.Refresh = time.Hour, time.Hour
 	return w
 }
 
@@ -65,7 +66,7 @@ func (p *counted) rests(t *testing.T) int64 {
 func TestLooksAreShared(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		idle(w)
-		p := w.counted("/w/{workspace}/counted", Workspace)
+		p := w.counted("/w/{workspace}/counted", web.Workspace)
 		const readers = 20
 		streams := make([]*streamed, readers)
 		for i := range streams { // ten operators and ten viewers
@@ -94,7 +95,7 @@ func TestPagesSleep(t *testing.T) {
 		idle(w)
 		kestrel, _ := w.ready("kestrel", nil)
 		marlow, _ := w.ready("marlow", nil)
-		p := w.counted("/w/{workspace}/counted/{tenant}", Tenant)
+		p := w.counted("/w/{workspace}/counted/{tenant}", web.Tenant)
 		s := w.browser(w.Viewer).stream("/w/lattice/counted/kestrel?live=1")
 		s.next()
 		p.rests(t)
@@ -191,13 +192,13 @@ func TestRightsThatMove(t *testing.T) {
 			twin.ID(), m.limited.ID())
 
 		var give atomic.Bool
-		w.console.page(Route{Path: "/w/{workspace}/moving", Object: Workspace, Needs: tenancy.View}, func(v *visit) (page, error) {
+		w.console.site.Page(web.Route{Path: "/w/{workspace}/moving", Object: web.Workspace, Needs: tenancy.View}, func(v *web.Visit) (web.Page, error) {
 			if give.CompareAndSwap(true, false) { // the builder, whichever of the two it is, is given another tenant
-				w.Exec(`INSERT INTO member_tenants (workspace_id, user_id, tenant_id) VALUES ($1, $2, $3)`, w.Workspace, v.actor.ID(), marlow)
+				w.Exec(`INSERT INTO member_tenants (workspace_id, user_id, tenant_id) VALUES ($1, $2, $3)`, w.Workspace, v.Actor.ID(), marlow)
 			}
-			names, err := v.console.store.TenantNames(v.r.Context(), v.scope)
-			part := view.Part{ID: "names", Content: templ.Raw(fmt.Sprintf(`<span id="names">%v</span>`, names))}
-			return page{parts: []view.Part{part}}, err
+			names, err := v.Store.TenantNames(v.R.Context(), v.Scope)
+			part := ui.Part{ID: "names", Content: templ.Raw(fmt.Sprintf(`<span id="names">%v</span>`, names))}
+			return web.Page{Parts: []ui.Part{part}}, err
 		})
 		one, two := w.browser(m.limited).stream("/w/lattice/moving?live=1"), w.browser(twin).stream("/w/lattice/moving?live=1")
 		one.next()
@@ -244,7 +245,7 @@ func TestSharedPagesAreNobodys(t *testing.T) {
 	m.own = m.own.but("run", code).but("tenant", "fenwick").but("connection", "fenwick")
 	shared := 0
 	for _, r := range w.console.Routes() {
-		if r.Method != http.MethodGet || r.Object == Public || r.Object == Self || r.Own {
+		if r.Method != http.MethodGet || r.Object == web.Public || r.Object == web.Self || r.Own {
 			continue
 		}
 		path := m.own.path(r)
@@ -286,7 +287,7 @@ func TestSharedPagesAreNobodys(t *testing.T) {
 // take the look with them.
 func TestOneLooksOnForAnother(t *testing.T) {
 	w := idle(onOne(t, Deps{}))
-	p := w.counted("/w/{workspace}/counted", Workspace)
+	p := w.counted("/w/{workspace}/counted", web.Workspace)
 	one, two := w.browser(w.Viewer).stream("/w/lattice/counted?live=1"), w.browser(w.Viewer).stream("/w/lattice/counted?live=1")
 	one.next()
 	two.next()
@@ -361,10 +362,7 @@ func TestLooksAreForgotten(t *testing.T) {
 func (w *world) alone() {
 	w.t.Helper()
 	for range 200 {
-		w.console.looks.mu.Lock()
-		n := len(w.console.looks.open)
-		w.console.looks.mu.Unlock()
-		if n == 0 {
+		if w.console.site.Looks() == 0 {
 			return
 		}
 		time.Sleep(25 * time.Millisecond)

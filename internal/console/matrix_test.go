@@ -13,6 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/assets"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -23,7 +24,7 @@ type things map[string]string
 var placeholder = regexp.MustCompile(`\{([a-z]+|\$)\}`)
 
 // path fills a route.
-func (x things) path(r Route) string {
+func (x things) path(r web.Route) string {
 	return placeholder.ReplaceAllStringFunc(r.Path, func(p string) string {
 		name := strings.Trim(p, "{}")
 		if value, ok := x[name]; ok || name == "$" { // which stands for the end
@@ -41,9 +42,9 @@ func (x things) but(name, value string) things {
 	return other
 }
 
-func (r Route) unsafe() bool { return r.Method != http.MethodGet }
+func unsafe(r web.Route) bool { return r.Method != http.MethodGet }
 
-func (r Route) names(placeholder string) bool {
+func names(r web.Route, placeholder string) bool {
 	return strings.Contains(r.Path, "{"+placeholder+"}")
 }
 
@@ -103,7 +104,7 @@ func TestNotThere(t *testing.T) {
 		}
 		checked := 0
 		for _, r := range w.console.Routes() {
-			if r.Object == Public || r.Object == Self {
+			if r.Object == web.Public || r.Object == web.Self {
 				continue
 			}
 			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
@@ -112,7 +113,7 @@ func TestNotThere(t *testing.T) {
 					form = url.Values{"key": {"k"}, "note": {"because"}, "sure": {"yes"}}
 				}
 				for _, name := range []string{"tenant", "run", "attempt"} {
-					if !r.names(name) {
+					if !names(r, name) {
 						continue
 					}
 					for _, x := range []things{m.own.but(name, m.foreign[name]), m.own.but(name, missing[name]), m.own.but(name, "..%2f")} {
@@ -120,7 +121,7 @@ func TestNotThere(t *testing.T) {
 						same("a member of another tenant", lim.send(method, x.path(r), form), nowhere, method, x.path(r))
 					}
 				}
-				if r.names("operation") && method == r.Method {
+				if names(r, "operation") && method == r.Method {
 					x := m.own.but("operation", missing["operation"])
 					same("a member", lim.send(method, x.path(r), form), nowhere, method, x.path(r))
 				}
@@ -149,7 +150,7 @@ func TestLacking(t *testing.T) {
 		checked := 0
 		for _, r := range w.console.Routes() {
 			needs := r.Needs
-			if needs == ByOperation {
+			if needs == web.ByOperation {
 				def, err := catalogue.Lookup(op.Kind(m.own["operation"]))
 				if err != nil {
 					t.Fatal(err)
@@ -161,7 +162,7 @@ func TestLacking(t *testing.T) {
 			}
 			checked++
 			var form url.Values
-			if r.unsafe() {
+			if unsafe(r) {
 				form = url.Values{"key": {newKeyNow()}, "note": {"because"}, "sure": {"yes"}}
 			}
 			a := jonas.send(r.Method, m.own.path(r), form)
@@ -188,11 +189,11 @@ func TestStrangers(t *testing.T) {
 	stranger := w.stranger()
 	token := &browser{w: w, secret: w.Bearer(w.Owner)} // a program's
 	for _, r := range w.console.Routes() {
-		if r.Object == Public {
+		if r.Object == web.Public {
 			continue
 		}
 		path := m.own.path(r)
-		if r.unsafe() {
+		if unsafe(r) {
 			stranger.send(r.Method, path, url.Values{}).want(http.StatusUnauthorized)
 			continue
 		}
@@ -225,7 +226,7 @@ func TestCrossSite(t *testing.T) {
 	before := state()
 	checked := 0
 	for _, r := range w.console.Routes() {
-		if !r.unsafe() {
+		if !unsafe(r) {
 			continue
 		}
 		for _, header := range [][]string{
@@ -279,7 +280,7 @@ func TestHeaders(t *testing.T) {
 				continue
 			}
 			var form url.Values
-			if r.unsafe() {
+			if unsafe(r) {
 				form = url.Values{}
 			}
 			check(r.Pattern(), b.send(r.Method, m.own.path(r), form), false)
@@ -296,41 +297,16 @@ func TestRoutesNameACapability(t *testing.T) {
 	starts := 0
 	for _, r := range onOne(t, Deps{}).console.Routes() {
 		switch {
-		case r.Needs == ByOperation:
+		case r.Needs == web.ByOperation:
 			starts++
-		case r.Needs == "" && (r.Object == Public || r.Object == Self):
+		case r.Needs == "" && (r.Object == web.Public || r.Object == web.Self):
 		case !slices.Contains(tenancy.Capabilities(), r.Needs):
 			t.Errorf("%s names the capability %q, which tenancy does not know", r.Pattern(), r.Needs)
-		case r.unsafe() && r.Needs == tenancy.View && r.Path != op.NotificationsReadRoute: // one's own
+		case unsafe(r) && r.Needs == tenancy.View && r.Path != op.NotificationsReadRoute: // one's own
 			t.Errorf("%s changes something and needs only %q", r.Pattern(), r.Needs)
 		}
 	}
 	if starts != 1 {
 		t.Errorf("%d routes start operations, want exactly one", starts)
-	}
-}
-
-func TestLocalPath(t *testing.T) {
-	for path, want := range map[string]string{
-		"/w/x?a=b&c":                       "/w/x?a=b&c",
-		"/w/x#part":                        "/w/x",
-		"/":                                "/",
-		"":                                 "",
-		"w/x":                              "",
-		"//evil.example":                   "",
-		"///evil.example":                  "",
-		`/\evil.example`:                   "",
-		`\\evil.example`:                   "",
-		"https://evil":                     "",
-		"https:/evil":                      "",
-		"javascript:a()":                   "",
-		"/\t/evil.example":                 "",
-		"/\n/evil.example":                 "",
-		"/%zz":                             "",
-		"/" + strings.Repeat("a", maxPath): "",
-	} {
-		if got := localPath(path); got != want {
-			t.Errorf("%q leads to %q, want %q", path, got, want)
-		}
 	}
 }

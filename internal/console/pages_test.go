@@ -12,6 +12,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -277,7 +278,7 @@ func (w *world) run(path string) (id string) {
 
 func (w *world) scope(a access.Actor) access.Scope {
 	w.t.Helper()
-	s, err := w.console.door.Workspace(w.t.Context(), a, tenancy.View)
+	s, err := w.console.site.Door.Workspace(w.t.Context(), a, tenancy.View)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -491,7 +492,7 @@ func TestHostileNames(t *testing.T) {
 // to look it up by.
 func TestFault(t *testing.T) {
 	w := onOne(t, Deps{})
-	w.console.serve(Route{Method: http.MethodGet, Path: "/fault", Object: Self}, func(*visit) error { panic("a fault of ours") })
+	w.console.site.Handle(web.Route{Method: http.MethodGet, Path: "/fault", Object: web.Self}, func(*web.Visit) error { panic("a fault of ours") })
 	page := w.browser(w.Owner).get("/fault").want(http.StatusInternalServerError)
 	page.says("h1", "Interlock could not show this page")
 	page.says("main", "send the reference "+page.header.Get("X-Request-Id")+" to support")

@@ -12,6 +12,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -163,11 +164,11 @@ func TestPolicyLeadsToEnrol(t *testing.T) {
 		ola.enrol()
 		ola.press(page, "form[action='/w/lattice/policy']").leads("/w/lattice/policy?done=")
 		for _, r := range w.console.Routes() {
-			if r.Object == Public || r.Object == Self {
+			if r.Object == web.Public || r.Object == web.Self {
 				continue
 			}
 			a := jonas.send(r.Method, m.own.path(r), url.Values{"key": {newKeyNow()}, "note": {"because"}, "sure": {"yes"}})
-			if r.unsafe() {
+			if unsafe(r) {
 				if a.status != http.StatusForbidden {
 					t.Errorf("%s: %d", r.Pattern(), a.status)
 				}

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/interlock-dev/interlock/internal/console/view"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-func newKeyNow() string { return newKey(time.Now()) }
+func newKeyNow() string { return web.NewKey(time.Now()) }
 
 const password = "correct horse battery"
 
@@ -96,8 +96,8 @@ func TestSignInLeadsOnlyHere(t *testing.T) {
 }
 
 func TestDemoPeople(t *testing.T) {
-	w := onOne(t, Deps{Demo: func() []view.DemoUser {
-		return []view.DemoUser{{Name: "Pia Lund", Role: "operator", Email: "pia@lattice.example", Password: password}}
+	w := onOne(t, Deps{Demo: func() []DemoUser {
+		return []DemoUser{{Name: "Pia Lund", Role: "operator", Email: "pia@lattice.example", Password: password}}
 	}})
 	w.account("Pia Lund", "pia@lattice.example")
 	stranger := w.stranger()

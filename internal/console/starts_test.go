@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -111,7 +113,7 @@ func TestStaleForms(t *testing.T) {
 			}
 		}
 
-		old := newKey(time.Now().Add(-keyLife - time.Minute))
+		old := web.NewKey(time.Now().Add(-access.SessionIdle - time.Minute))
 		ana.press(page, "#start-inventory-sync", "key", old).want(http.StatusBadRequest).says("h1", "This form is out of date")
 		ana.withScript().press(page, "#start-inventory-sync", "key", old).want(http.StatusBadRequest).says(".result__title", "This form is out of date")
 		for _, key := range []string{"", "x", "zz-short", strings.Repeat("a", 300)} {
@@ -119,7 +121,7 @@ func TestStaleForms(t *testing.T) {
 		}
 		ana.press(page, "#start-inventory-sync", "version", "one").want(http.StatusUnprocessableEntity)
 		ana.press(page, "#start-inventory-sync", "parameters", "{").want(http.StatusUnprocessableEntity)
-		ana.press(page, "#start-inventory-sync", "parameters", strings.Repeat("x", maxForm)).want(http.StatusRequestEntityTooLarge)
+		ana.press(page, "#start-inventory-sync", "parameters", strings.Repeat("x", 64<<10)).want(http.StatusRequestEntityTooLarge)
 		nothing()
 
 		// The connection was edited since the page showed it.

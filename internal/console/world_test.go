@@ -79,7 +79,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 
 // limit bounds the guessing of passwords from here on.
 func (w *world) limit(l access.Limits) {
-	w.console.door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, w.site))
+	w.console.site.Door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, w.site))
 }
 
 // ready adds a tenant with one connection that is ready for every operation, as

@@ -1,10 +1,13 @@
 package httpx
 
 import (
+	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // Budget bounds how often something may be done in a minute, for each key on its
@@ -22,6 +25,19 @@ type Budgets struct {
 	Requests *Budget // of an address
 	Starts   *Budget // of a person
 	Streams  *Streams
+}
+
+// Start takes one start from those of a person. When none is left it takes nothing, and
+// returns the problem that whoever asked for it is answered with, on every surface.
+func (b Budgets) Start(person string) error {
+	if b.Starts == nil {
+		return nil
+	}
+	wait := b.Starts.Spend(person)
+	if wait == 0 {
+		return nil
+	}
+	return NewProblem(op.ProblemTooManyStarts, op.Args{"limit": strconv.Itoa(b.Starts.PerMinute()), "retry_after": wait.String()}).RetryAfter(wait)
 }
 
 // maxKeys bounds the memory of a budget; keys that have their whole budget again

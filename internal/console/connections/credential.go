@@ -1,0 +1,79 @@
+package connections
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+)
+
+func showCredential(v *web.Visit) (web.Page, error) { return credentialPage(v, nil) }
+
+// credentialPage is the page of a new credential. What was typed is not shown again,
+// but for the date.
+func credentialPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
+	frame, p, err := begin(v, "Renew the credential")
+	if err != nil {
+		return web.Page{}, err
+	}
+	path := op.RotateCredential.Path(v.Workspace(), p.Tenant.Slug, p.Connection.Slug)
+	secret, certificate := ui.Form{Action: path, Fields: secretFields()}, ui.Form{Action: path, Fields: certificateFields()}
+	if v.R.PostFormValue("kind") == certificateForm {
+		certificate.Refusal = refusal
+	} else {
+		secret.Refusal, secret.Values = refusal, url.Values{"expires_at": {v.R.PostFormValue("expires_at")}}
+	}
+	return web.Page{Frame: frame, Body: credentialBody(p, secret, certificate)}, nil
+}
+
+// certificateForm is the kind that the form of a certificate says.
+const certificateForm = "certificate"
+
+func rotate(v *web.Visit) error {
+	credential, err := newCredential(v.R.PostForm)
+	if err == nil {
+		_, err = v.Store.RotateCredential(v.R.Context(), v.Actor, v.Tenant.Tenant.ID, v.R.PathValue("connection"), credential)
+	}
+	if err != nil {
+		return v.Unsaved(err, func(refusal *httpx.Problem) (web.Page, error) { return credentialPage(v, refusal) })
+	}
+	return tidied(v, op.ConnectionPath(v.Workspace(), v.Tenant.Tenant.Slug, v.R.PathValue("connection")), string(op.RotateCredential), credential.Tidied())
+}
+
+func newCredential(f url.Values) (store.NewCredential, error) {
+	if f.Get("kind") == certificateForm {
+		return store.ClientCertificate(f.Get("certificate"), f.Get("password"))
+	}
+	var expires *time.Time
+	if text := f.Get("expires_at"); text != "" {
+		at, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			return store.NewCredential{}, web.BadForm("expires_at", "must be a date, such as 2027-03-31")
+		}
+		expires = &at
+	}
+	return store.ClientSecret(f.Get("secret"), expires)
+}
+
+// secretFields are the fields of a client secret.
+func secretFields() []ui.Field {
+	return []ui.Field{
+		{Name: "secret", Label: "Secret value", Hint: "Not the secret’s ID. It is encrypted, and cannot be read back.", Kind: "password", Max: 1024, Fill: "new-password"},
+		{Name: "expires_at", Label: "Expires on", Hint: "As the app registration says. Interlock warns 14 days before.", Kind: "date", Optional: true},
+	}
+}
+
+// certificateFields are the fields of a certificate.
+func certificateFields() []ui.Field {
+	return []ui.Field{
+		{
+			Name: "certificate", Label: "Certificate with its private key", Kind: "textarea",
+			Hint: "PEM, or a PFX file in base64, with an RSA key. It is encrypted, and can’t be read back. Its expiry date is taken from the certificate.",
+		},
+		{Name: "password", Label: "Password of the PFX file", Kind: "password", Max: 256, Fill: "off", Optional: true},
+	}
+}

@@ -1,0 +1,193 @@
+package connections
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func showDetail(v *web.Visit) (web.Page, error) { return detailPage(v, nil) }
+
+// detailPage is a connection's own page; refusal is why a change that was
+// asked for there was not made, or nil.
+func detailPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
+	frame, p, err := begin(v, "")
+	if err != nil {
+		return web.Page{}, err
+	}
+	conn := &p.Connection
+	frame.State, frame.Lead = state(*conn, frame.Now), conn.Provider+" · "+p.Tenant.Name
+	if p.Actions, err = v.StartActions(p.Tenant, &conn.Connection, true, conn.Active); err != nil {
+		return web.Page{}, err
+	}
+	if p.Report, err = v.Report(p.Tenant, &conn.Connection, conn.Causes, frame.Now); err != nil {
+		return web.Page{}, err
+	}
+	p.Done, p.Refusal = doneWords(v), refusal
+	return web.Page{Frame: frame, Body: detailBody(p), Parts: detailParts(p), About: op.Change{Tenant: p.Tenant.ID}}, nil
+}
+
+// begin begins a page about the connection of the path. purpose is what
+// one of its further pages is for; empty: it is the connection's own.
+func begin(v *web.Visit, purpose string) (ui.Frame, detail, error) {
+	conn, err := v.Store.Connection(v.R.Context(), v.Tenant, v.R.PathValue("connection"))
+	if err != nil {
+		return ui.Frame{}, detail{}, err
+	}
+	frame, err := v.Frame(conn.Name, ui.Tenants)
+	if err != nil {
+		return ui.Frame{}, detail{}, err
+	}
+	t := v.Tenant.Tenant
+	frame.Crumbs = v.Crumbs(v.TenantLink(), connectionsLink(v))
+	if purpose != "" {
+		frame.Title, frame.Heading, frame.Lead = purpose+", "+conn.Name, purpose, conn.FullName()+" of "+t.Name
+		frame.Crumbs = append(frame.Crumbs, ui.Link{Text: conn.Name, Href: op.ConnectionPath(v.Workspace(), t.Slug, conn.Slug)})
+	}
+	return frame, detail{
+		Workspace: v.Workspace(), Tenant: t, Connection: conn, Mends: v.May(tenancy.ManageConnections), Now: frame.Now,
+	}, nil
+}
+
+// detail is one connection.
+type detail struct {
+	Workspace  string // slug
+	Tenant     tenancy.Tenant
+	Connection store.ConnectionView
+	Actions    []ui.StartAction
+	Report     ui.Report
+	Mends      bool           // whether the reader may manage connections
+	Done       string         // what was changed just now; empty: nothing
+	Refusal    *httpx.Problem // why a change was not made; nil: none was asked for
+	Now        time.Time
+}
+
+// detailParts are what lives on the page.
+func detailParts(p detail) []ui.Part {
+	parts := []ui.Part{
+		{ID: "connection-state", Content: state(p.Connection, p.Now)},
+		{ID: "in-use", Content: inUse("in-use", p.Workspace, p.Connection.Active, p.Now)},
+		{ID: "verification", Content: ui.VerificationCard(p.Report)},
+		{ID: "permissions", Content: permissions(p)},
+	}
+	return append(parts, ui.StartParts(p.Workspace, p.Actions, p.Now)...)
+}
+
+func (p detail) path(c op.ConnectionChange) string {
+	return c.Path(p.Workspace, p.Tenant.Slug, p.Connection.Slug)
+}
+
+// need is a permission that operations ask for.
+type need struct {
+	ui.Look
+	name string // as granted, else the one to ask for
+	text string
+}
+
+// needs are the permissions of all operations, the missing ones first, and how
+// many of them are granted.
+func (p detail) needs() (list []need, granted int) {
+	type asked struct {
+		catalogue.Permission
+		by, without []string // which need it, and which leave a part out without it
+	}
+	var all []asked
+	ask := func(permission catalogue.Permission) *asked {
+		i := slices.IndexFunc(all, func(a asked) bool { return slices.Equal(a.AnyOf, permission.AnyOf) })
+		if i < 0 {
+			i = len(all)
+			all = append(all, asked{Permission: permission})
+		}
+		return &all[i]
+	}
+	for _, d := range catalogue.All() {
+		for _, permission := range d.Permissions {
+			a := ask(permission)
+			a.by = append(a.by, d.Kind.Name())
+		}
+		for _, permission := range d.Optional {
+			a := ask(permission)
+			a.without = append(a.without, d.Kind.Name())
+		}
+	}
+	var stops, cares, fulfilled []need
+	for _, a := range all {
+		by := "by " + strings.Join(slices.Concat(a.by, a.without), ", ") + ", to " + a.For + "."
+		has := slices.IndexFunc(a.AnyOf, func(name string) bool { return slices.Contains(p.Connection.Permissions, name) })
+		switch {
+		case p.Connection.PermissionsAt == nil && len(a.by) > 0:
+			stops = append(stops, need{ui.Unknown, a.AnyOf[0], "Needed " + by})
+		case p.Connection.PermissionsAt == nil:
+			cares = append(cares, need{ui.Unknown, a.AnyOf[0], "Used " + by})
+		case has >= 0:
+			fulfilled = append(fulfilled, need{ui.Fine, a.AnyOf[has], "Granted. Used " + by})
+		case len(a.by) > 0:
+			stops = append(stops, need{ui.Stop, a.AnyOf[0], "Missing. Needed " + by})
+		default:
+			cares = append(cares, need{ui.Care, a.AnyOf[0], "Missing. " + cant(a.without, a.For)})
+		}
+	}
+	return slices.Concat(stops, cares, fulfilled), len(fulfilled)
+}
+
+// cant tells what operations leave out for want of a permission.
+func cant(kinds []string, what string) string {
+	return strings.Join(kinds, ", ") + " can't " + what + " without it."
+}
+
+// beyond are the granted permissions that no operation uses.
+func (p detail) beyond() (names []string) {
+	list, _ := p.needs()
+	for _, name := range p.Connection.Permissions {
+		if !slices.ContainsFunc(list, func(n need) bool { return n.name == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ends tells when a credential stops to work.
+func ends(c tenancy.Connection, now time.Time) string {
+	switch at := c.CredentialExpiresAt; {
+	case c.Credential == "":
+		return ""
+	case at == nil:
+		return "Expiry not known"
+	case !at.After(now):
+		return "Expired on " + op.Day(*at)
+	default:
+		return "Expires on " + op.Day(*at)
+	}
+}
+
+// kindOf names a saved credential.
+func kindOf(c tenancy.Connection) string {
+	if c.Credential == "" {
+		return "None saved"
+	}
+	return ui.Upper(c.Credential.Words())
+}
+
+var clouds = []ui.Option{
+	{Value: "global", Text: "Global"},
+	{Value: "gcchigh", Text: "US Government (GCC High)"},
+	{Value: "dod", Text: "US Government (DoD)"},
+	{Value: "china", Text: "China (21Vianet)"},
+}
+
+func cloud(value string) string {
+	for _, o := range clouds {
+		if o.Value == value {
+			return o.Text
+		}
+	}
+	return value
+}

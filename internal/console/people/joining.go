@@ -1,0 +1,134 @@
+package people
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// serveLinks serves what one-time links lead to. Their secret is in the query, which
+// no log has, and in the body of the forms behind.
+func serveLinks(s *web.Site, e *entrance) {
+	s.Handle(web.Route{Method: http.MethodGet, Path: op.InvitationRoute, Object: web.Public}, showInvitation)
+	s.Handle(web.Route{Method: http.MethodPost, Path: op.InvitationRoute, Object: web.Public}, e.accept)
+	s.Handle(web.Route{Method: http.MethodPost, Path: op.AccountJoinRoute, Object: web.Self}, join)
+	s.Handle(web.Route{Method: http.MethodGet, Path: op.ResetRoute, Object: web.Public}, resetPage)
+	s.Handle(web.Route{Method: http.MethodPost, Path: op.ResetRoute, Object: web.Public}, reset)
+}
+
+func showInvitation(v *web.Visit) error { return joinPage(v, v.R.URL.Query().Get("link"), nil) }
+
+// joinPage answers with the page of an invitation; refusal is why it was not accepted,
+// or nil.
+func joinPage(v *web.Visit, link string, refusal *httpx.Problem) error {
+	ctx := v.R.Context()
+	i, err := v.Door.Invitation(ctx, link)
+	if err != nil {
+		return deadLink(v, err)
+	}
+	reader, err := v.Door.Session(ctx, httpx.SessionSecret(v.R))
+	if err != nil && !errors.Is(err, access.ErrUnauthenticated) {
+		return err
+	}
+	j := joining{
+		Invitation: i, Link: link, Reader: reader, Now: time.Now(),
+		New: ui.Form{Fields: newAccountFields()}, Known: ui.Form{Fields: knownAccountFields()},
+	}
+	status := http.StatusOK
+	if refusal != nil {
+		status = refusal.Status
+		if v.R.PostForm.Has("new") {
+			j.New.Values, j.New.Refusal = v.R.PostForm, refusal
+		} else {
+			j.Known.Refusal = refusal
+		}
+	}
+	return v.Write(status, joinBody(j))
+}
+
+// deadLink answers for a link that can't be used.
+func deadLink(v *web.Visit, err error) error {
+	if !errors.Is(err, access.ErrLink) {
+		return err
+	}
+	p := v.Problem(err)
+	return v.Write(p.Status, deadLinkBody(p))
+}
+
+// accept makes a member of the holder of a link, and signs them in.
+func (e *entrance) accept(v *web.Visit) error {
+	if err := v.Form(); err != nil {
+		return err
+	}
+	f, ctx := v.R.PostForm, v.R.Context()
+	s := access.Acceptance{Link: f.Get("link"), Password: f.Get("current"), Remote: httpx.Of(ctx).Remote}
+	if f.Has("new") {
+		s.Name, s.Password = f.Get("name"), f.Get("password")
+		if s.Name == "" {
+			return joinPage(v, s.Link, v.Problem(web.BadForm("name", "must not be empty")))
+		}
+	}
+	i, err := v.Door.Accept(ctx, s)
+	var field *op.FieldError
+	var tries *access.LimitError
+	switch {
+	case errors.Is(err, access.ErrLink):
+		return deadLink(v, err)
+	case errors.Is(err, access.ErrUnauthenticated), errors.As(err, &field), errors.As(err, &tries):
+		p := httpx.Explain(httpx.JoinError(err), httpx.Of(ctx).ID)
+		for name, values := range p.GetHeaders() {
+			v.W.Header()[name] = values
+		}
+		return joinPage(v, s.Link, p)
+	case err != nil:
+		return err
+	}
+	return e.signInWith(v, access.Credentials{
+		Email: i.Email, Password: s.Password, Workspace: i.Workspace().Slug, Remote: s.Remote, Device: device(v.R.Header),
+	}, op.TenantsPath(i.Workspace().Slug))
+}
+
+// join makes the reader a member of one workspace more, and takes them there.
+func join(v *web.Visit) error {
+	if err := v.Form(); err != nil {
+		return err
+	}
+	i, err := v.Door.Join(v.R.Context(), v.Actor, v.R.PostForm.Get("link"))
+	if err != nil {
+		return deadLink(v, err)
+	}
+	secret, err := v.Door.Switch(v.R.Context(), v.Actor, i.Workspace().Slug)
+	if err != nil {
+		return err
+	}
+	httpx.SetSession(v.W, secret)
+	return v.GoTo(op.TenantsPath(i.Workspace().Slug))
+}
+
+// joining is the page that an invitation's link leads to.
+type joining struct {
+	Invitation access.Invitation
+	Link       string       // the secret of the link, which the page's forms send
+	Reader     access.Actor // the zero Actor: nobody is signed in
+	New, Known ui.Form      // of somebody without and with an account
+	Now        time.Time
+}
+
+// newAccountFields are what somebody who was invited and has no account fills in.
+func newAccountFields() []ui.Field {
+	return []ui.Field{
+		{Name: "name", Label: "Your name", Hint: "As others see it.", Max: 120, Fill: "name"},
+		passwordField("password"),
+	}
+}
+
+// knownAccountFields are what somebody who was invited and has an account fills in.
+func knownAccountFields() []ui.Field {
+	return []ui.Field{{Name: "current", Label: "Your password", Kind: "password", Max: 512, Fill: "current-password"}}
+}

@@ -1,0 +1,101 @@
+package web
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+)
+
+// confirming is the query parameter of the address that the confirm page sends its
+// form to: it is that of the form that waits, which goes on from there.
+const confirming = "confirm"
+
+// maxConfirm is the limit of what the confirm page sends, in bytes: a form as it was
+// kept, sealed, and a proof.
+const maxConfirm = 4 * maxForm
+
+// fresh stops what asks for a fresh sign-in until the person proved who they are. The
+// form is kept sealed in the page that asks, and goes on where it was stopped. It
+// reports whether the request is answered.
+func (v *Visit) fresh() (answered bool, err error) {
+	if v.Reads() || v.Route.Object == Public || !access.AsksFresh(v.Route.Needs, v.Route.Path) {
+		return false, nil
+	}
+	path := v.R.URL.Path
+	if !v.R.URL.Query().Has(confirming) {
+		err := v.Door.Fresh(v.R.Context(), v.Actor)
+		if !errors.Is(err, access.ErrNotFresh) {
+			return false, err
+		}
+		if err := v.Form(); err != nil {
+			return false, err
+		}
+		kept, err := v.Door.Keep(v.Actor, path, v.R.PostForm)
+		if err != nil {
+			return false, err
+		}
+		return true, v.confirm(kept, httpx.NewProblem(op.ProblemNotFresh, nil), false)
+	}
+	if err := v.formUpTo(maxConfirm); err != nil {
+		return false, err
+	}
+	form, ctx := v.R.PostForm, v.R.Context()
+	values, err := v.Door.Kept(v.Actor, path, form.Get("kept"))
+	if err != nil {
+		return false, ErrStale
+	}
+	secret, err := v.Door.Confirm(ctx, v.Actor, access.Proof{
+		Password: form.Get("password"), Code: form.Get("code"), Passkey: form.Get("passkey"), Remote: httpx.Of(ctx).Remote,
+	})
+	var wrong *op.FieldError
+	var tries *access.LimitError
+	if errors.As(err, &wrong) || errors.As(err, &tries) {
+		return true, v.confirm(form.Get("kept"), v.Problem(err), true)
+	} else if err != nil {
+		return false, err
+	}
+	httpx.SetSession(v.W, secret)
+	v.R.PostForm, v.R.Form = values, values
+	v.R.URL.RawQuery = ""
+	return false, nil
+}
+
+// confirm answers with the page that asks who someone is. tried says that they were
+// asked before, and p why that was not enough.
+func (v *Visit) confirm(kept string, p *httpx.Problem, tried bool) error {
+	for name, values := range p.GetHeaders() {
+		v.W.Header()[name] = values
+	}
+	if v.HTMX() { // it takes the place of the page, not of the answer
+		v.W.Header().Set("HX-Retarget", "body")
+		v.W.Header().Set("HX-Reswap", "innerHTML")
+	}
+	ctx := v.R.Context()
+	kinds, err := v.Door.ConfirmKinds(ctx, v.Actor)
+	if err != nil {
+		return err
+	}
+	c := confirmation{
+		Reader: v.Actor, Kept: kept, Problem: p, Back: v.from(),
+		Form: ui.Form{Action: v.R.URL.Path + "?" + url.Values{confirming: {"1"}}.Encode(), Fields: confirmFields()},
+	}
+	if len(kinds) > 0 {
+		c.Form.Fields = ui.CodeFields()
+	}
+	if slices.Contains(kinds, access.Passkey) && v.Door.NoPasskeys() == nil {
+		options, err := v.Door.AskConfirm(ctx, v.Actor)
+		if err != nil {
+			return err
+		}
+		c.Passkey = string(options)
+	}
+	if tried {
+		c.Form.Refusal = p
+	}
+	return v.Write(p.Status, confirmBody(c))
+}

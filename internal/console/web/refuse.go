@@ -1,0 +1,152 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+)
+
+// refuse answers for an error: with a page, or with a piece of one in the place
+// of the answer that was asked for.
+func (v *Visit) refuse(err error) {
+	var other elsewhere
+	switch {
+	case v.watches(): // a stream is not led elsewhere: it is told, and stops
+	case errors.Is(err, errSignedOut) && v.Reads():
+		_ = v.GoTo(signInPath(v.R.URL.RequestURI()))
+		return
+	case errors.Is(err, access.ErrFactorRequired) && v.Reads():
+		_ = v.GoTo(op.SecurityRoute)
+		return
+	case errors.As(err, &other) && v.Reads():
+		_ = v.GoTo(op.WorkspacesRoute + "?" + url.Values{"in": {other.workspace}, "next": {v.R.URL.RequestURI()}}.Encode())
+		return
+	}
+	httpx.Of(v.R.Context()).Failed(v.R.Context(), err)
+	p := v.Problem(err)
+	for name, values := range p.GetHeaders() {
+		v.W.Header()[name] = values
+	}
+	if err := v.Write(p.Status, v.refusal(p)); err != nil {
+		p.Write(v.W)
+	}
+}
+
+// Reads reports whether the request changes nothing.
+func (v *Visit) Reads() bool {
+	return v.R.Method == http.MethodGet || v.R.Method == http.MethodHead
+}
+
+// Problem is err in words.
+func (v *Visit) Problem(err error) *httpx.Problem {
+	var reused *gate.KeyReusedError
+	switch {
+	case errors.Is(err, access.ErrUnauthenticated), errors.Is(err, errSignedOut):
+		httpx.ForgetSession(v.W)
+		return httpx.NewProblem(op.ProblemSessionEnded, op.Args{"idle": access.SessionIdle.String()})
+	case errors.As(err, &elsewhere{}), errors.Is(err, ErrStale):
+		return httpx.NewProblem(op.ProblemFormStale, nil)
+	case errors.As(err, &reused):
+		return httpx.NewProblem(op.ProblemKeyReused, op.Args{"fields": strings.Join(reused.Fields, ",")})
+	case errors.Is(err, store.ErrBadCursor):
+		return httpx.NewProblem(op.ProblemCursor, nil)
+	case errors.Is(err, httpx.ErrCrossSite):
+		p := httpx.NewProblem(op.ProblemFormStale, nil)
+		p.Status, p.Code, p.Title = http.StatusForbidden, "cross_site", "This form came from another site"
+		p.Detail = "Interlock takes forms from its own pages only. Nothing was changed."
+		p.Next = "Open the page here and send the form again."
+		return p
+	}
+	p := httpx.Explain(err, httpx.Of(v.R.Context()).ID)
+	if p.Code == string(op.ProblemFault) { // what Explain says for programs, in the words for pages
+		p.Title, p.Detail, p.Next = op.ProblemFault.Words(op.Args{"reference": p.RequestID})
+	}
+	return p
+}
+
+// refusal is the page of a problem, or the piece of one.
+func (v *Visit) refusal(p *httpx.Problem) templ.Component {
+	signIn := ""
+	if p.Code == string(op.ProblemSessionEnded) {
+		signIn = signInPath(v.from())
+	}
+	switch {
+	case v.HTMX():
+		return ui.Refused(v.Pressed(), p, signIn)
+	case signIn != "":
+		return ui.SessionEnded(p, signIn)
+	}
+	on := ui.Link{Text: "Go to tenants", Href: op.TenantsPath(v.Workspace())}
+	switch {
+	case v.Actor.ID() == "":
+		on = ui.Link{Text: "Go to sign-in", Href: "/sign-in"}
+	case p.Code == string(op.ProblemFactorMissing):
+		on = ui.Link{Text: "Go to Security", Href: op.SecurityRoute}
+	case p.Status == http.StatusForbidden && v.Tenant.Tenant.ID != "":
+		on = ui.Link{Text: "Back to " + v.Tenant.Tenant.Name, Href: op.TenantPath(v.Workspace(), v.Tenant.Tenant.Slug)}
+	case p.Status >= http.StatusInternalServerError && v.Reads():
+		return ui.Refusal(v.Actor, p, ui.Link{Text: "Reload"}, on)
+	}
+	return ui.Refusal(v.Actor, p, on)
+}
+
+// from is the page that the request came from: where someone goes on after they
+// signed in again.
+func (v *Visit) from() string {
+	if v.Reads() {
+		return v.R.URL.RequestURI()
+	}
+	if back := LocalPath(v.R.PostFormValue("back")); back != "" {
+		return back
+	}
+	if u, err := url.Parse(v.R.Referer()); err == nil && u.Host == v.R.Host {
+		return LocalPath(u.RequestURI())
+	}
+	return ""
+}
+
+// signInPath is the sign-in page that leads on to next.
+func signInPath(next string) string {
+	if next = LocalPath(next); next == "" || next == "/" {
+		return "/sign-in"
+	}
+	return "/sign-in?" + url.Values{"next": {next}}.Encode()
+}
+
+// maxPath bounds an address to go on at, in bytes.
+const maxPath = 2000
+
+// LocalPath returns a path on this host with its query, or "" for anything that a
+// browser could take for another host.
+func LocalPath(s string) string {
+	if len(s) > maxPath || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.Contains(s, `\`) {
+		return ""
+	}
+	u, err := url.Parse(s) // refuses control characters, which browsers drop
+	if err != nil || u.Host != "" || u.Scheme != "" {
+		return ""
+	}
+	path := u.EscapedPath()
+	if strings.HasPrefix(path, "//") {
+		return ""
+	}
+	if u.RawQuery != "" {
+		path += "?" + u.RawQuery
+	}
+	return path
+}
+
+// BadForm says which field of a form can't be used.
+func BadForm(field, detail string) error {
+	return &op.FieldError{Field: field, Detail: detail}
+}

@@ -1,0 +1,139 @@
+package web
+
+import (
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console/ui"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// Pressed is the start action that the form of the request belongs to.
+func (v *Visit) Pressed() ui.Start {
+	return ui.Start{
+		Workspace: v.Workspace(), Tenant: v.Tenant.Tenant.Slug, Kind: op.Kind(v.R.PathValue("operation")),
+		Connection: v.R.PostFormValue("connection"), Notice: v.R.PostFormValue("notice") != "", Top: v.R.PostFormValue("top") != "",
+	}
+}
+
+// An idempotency key says when its form was rendered, so that a page that was
+// open for a long time can be told from a fresh one. Beyond that it is chance.
+const keyLife = access.SessionIdle
+
+// ErrStale is returned for a form that was rendered too long ago.
+var ErrStale = errors.New("the form is out of date")
+
+// NewKey mints an idempotency key.
+func NewKey(now time.Time) string {
+	return strconv.FormatInt(now.Unix(), 36) + "-" + rand.Text()
+}
+
+// CheckKey returns [ErrStale] for a key of a form that was rendered too long ago.
+func CheckKey(key string, now time.Time) error {
+	made, chance, ok := strings.Cut(key, "-")
+	at, err := strconv.ParseInt(made, 36, 64)
+	if !ok || err != nil || len(chance) != len(rand.Text()) {
+		return BadForm("key", "is missing, or is none that a page of Interlock made")
+	}
+	if age := now.Sub(time.Unix(at, 0)); age > keyLife || age < -time.Hour {
+		return ErrStale
+	}
+	return nil
+}
+
+// key mints the idempotency key of a start form, once for each form of a page.
+func (v *Visit) key(form string) string {
+	if v.shared {
+		return keyPlace
+	}
+	if v.keys == nil {
+		v.keys = make(map[string]string)
+	}
+	if v.keys[form] == "" {
+		v.keys[form] = NewKey(time.Now())
+	}
+	return v.keys[form]
+}
+
+// StartOf is a start action on a tenant; connection is empty for its default.
+func (v *Visit) StartOf(tenant string, kind op.Kind, connection string) ui.Start {
+	return ui.Start{
+		Workspace: v.Workspace(), Tenant: tenant, Kind: kind, Connection: connection,
+		Key: v.key(string(kind) + connection), Back: v.R.URL.Path,
+	}
+}
+
+// StartActions are the start actions of a page about a tenant. on is the
+// connection that the page shows as the one to be used, or nil; with explicit it
+// is the one that is asked for, else it is the tenant's default.
+func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit bool, active *op.RunRef) ([]ui.StartAction, error) {
+	answer, err := v.Attempted(t)
+	if err != nil {
+		return nil, err
+	}
+	var actions []ui.StartAction
+	for _, def := range catalogue.All() {
+		s := v.StartOf(t.Slug, def.Kind, "")
+		filter := store.RunFilter{Tenant: t.ID, Operation: def.Kind, Limit: 1}
+		if on != nil {
+			s.Shown, s.Version = on.ID, on.Version
+			if explicit {
+				s = v.StartOf(t.Slug, def.Kind, on.ID)
+				s.Shown, s.Version = on.ID, on.Version
+				filter.Connection = on.ID
+			}
+		}
+		// What is known of a connection that was changed is old: verifying comes first.
+		s.Main = def.Kind == op.ConnectionVerify && on != nil && on.ChangedSince()
+		a := ui.StartAction{Start: s}
+		if !v.May(def.Capability) {
+			a.Lacks = def.Capability.Words()
+		}
+		if answer != nil && answer.Operation == def.Kind {
+			a.Answer = answer
+		}
+		if active != nil && active.Operation == def.Kind {
+			a.Active = active
+		}
+		for _, outcome := range []op.RunOutcome{op.RunSucceeded, op.RunPartial} {
+			filter.Outcome = outcome
+			last, _, err := v.Store.Runs(v.R.Context(), v.Tenant.Scope, filter)
+			if err != nil {
+				return nil, err
+			}
+			if len(last) == 1 && (a.Last == nil || last[0].AcceptedAt.After(a.Last.AcceptedAt)) {
+				a.Last = &last[0]
+			}
+		}
+		actions = append(actions, a)
+	}
+	return actions, nil
+}
+
+// Attempted is the answer to the press that led to this page, in words; nil when
+// none did, or it was on another tenant.
+func (v *Visit) Attempted(t tenancy.Tenant) (*op.Answer, error) {
+	id := v.R.URL.Query().Get("attempt")
+	if id == "" {
+		return nil, nil
+	}
+	a, err := v.Store.Attempt(v.R.Context(), v.Tenant.Scope, id)
+	if errors.Is(err, op.ErrNotFound) || err == nil && a.Tenant.ID != t.ID {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	answer := op.Describe(a.Result(v.Actor, v.Tenant.Grants))
+	return &answer, nil
+}
+
+// SpendStart takes one from the starts that the person has for a minute. Nothing is
+// started beyond them.
+func (v *Visit) SpendStart() error { return v.site.budgets.Start(v.Actor.ID()) }
