@@ -20,6 +20,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
 	"github.com/interlock-dev/interlock/internal/console"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
@@ -125,7 +126,7 @@ func (h *old) everything(t *testing.T) {
 		for _, r := range console.New(console.Deps{}).Routes() {
 			if r.Method == http.MethodGet {
 				h.person(t, who, r, h.Rare)
-				if r.Object == console.Tenant {
+				if r.Object == web.Tenant {
 					h.person(t, who, r, h.Big)
 				}
 			}
@@ -271,7 +272,7 @@ func (h *old) parameters(t *testing.T, r api.Route) []parameter {
 
 // person asks for a page and its stream, then for what its forms can ask for and
 // where its links to further pages lead.
-func (h *old) person(t *testing.T, who access.Actor, r console.Route, tenant string) {
+func (h *old) person(t *testing.T, who access.Actor, r web.Route, tenant string) {
 	path := h.path(t, r.Path, tenant)
 	h.ask(t, who, path, url.Values{"live": {"1"}}, false)
 	body := h.ask(t, who, path, nil, false)
