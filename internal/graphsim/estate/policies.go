@@ -246,67 +246,6 @@ func compliancePolicy(n int, rng *rand.Rand) *seed {
 	return &seed{Body: append(body, extra...), navs: map[string][]odata.Object{"scheduledActionsForRule": actions}}
 }
 
-func script(text string) odata.Field {
-	return odata.F("scriptContent", base64.StdEncoding.EncodeToString([]byte(text)))
-}
-
-func windowsScript(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	name := []string{"Remove consumer apps", "Set time zone", "Map network printers", "Rename local administrator", "Install language pack"}[n%5]
-	return &seed{Body: odata.Object{
-		odata.F("enforceSignatureCheck", rawFalse),
-		odata.F("runAs32Bit", rawFalse),
-		odata.F("id", rawNull),
-		odata.F("displayName", title(n, "Win", name)),
-		described(name),
-		script("# " + name + "\r\nWrite-Output 'done'\r\n"), created, modified,
-		odata.F("runAsAccount", "system"),
-		odata.F("fileName", strings.ReplaceAll(name, " ", "-")+".ps1"),
-		odata.F("roleScopeTagIds", rawScope),
-	}}
-}
-
-func shellScript(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	name := []string{"Install Company Portal", "Set Dock", "Rename Mac"}[n%3]
-	return &seed{Body: odata.Object{
-		odata.F("executionFrequency", "P1D"),
-		odata.F("retryCount", 3),
-		odata.F("blockExecutionNotifications", rawTrue),
-		odata.F("id", rawNull),
-		odata.F("displayName", title(n, "MacOS", name)),
-		described(name), script("#!/bin/zsh\n# " + name + "\nexit 0\n"), created, modified,
-		odata.F("runAsAccount", "system"),
-		odata.F("fileName", strings.ReplaceAll(name, " ", "-")+".sh"),
-		odata.F("roleScopeTagIds", rawScope),
-	}}
-}
-
-func healthScript(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	name := []string{"Stale Group Policy", "Low disk space", "Broken update client"}[n%3]
-	detect := base64.StdEncoding.EncodeToString([]byte("# detect: " + name + "\r\nexit 1\r\n"))
-	return &seed{Body: odata.Object{
-		odata.F("id", rawNull),
-		odata.F("publisher", "IT Operations"),
-		odata.F("version", strconv.Itoa(1+n%4)),
-		odata.F("displayName", title(n, "Win", name)),
-		described(name),
-		odata.F("detectionScriptContent", detect),
-		odata.F("remediationScriptContent", detect),
-		created, modified,
-		odata.F("runAsAccount", "system"),
-		odata.F("enforceSignatureCheck", rawFalse),
-		odata.F("runAs32Bit", rawFalse),
-		odata.F("roleScopeTagIds", rawScope),
-		odata.F("isGlobalScript", n%3 == 0),
-		odata.F("highestAvailableVersion", rawNull),
-		odata.F("deviceHealthScriptType", "deviceHealthScript"),
-		odata.F("detectionScriptParameters", []odata.Object{}),
-		odata.F("remediationScriptParameters", []odata.Object{}),
-	}}
-}
-
 func groupPolicy(n int, rng *rand.Rand) *seed {
 	created, modified := timesOf(rng)
 	return &seed{
@@ -399,81 +338,6 @@ func autopilotProfile(n int, rng *rand.Rand) *seed {
 	}}
 }
 
-func etag(rng *rand.Rand) odata.Field {
-	return odata.F("version", fmt.Sprintf(`"%08x-0000-0d00-0000-%08x0000"`, rng.Uint32(), rng.Uint32()))
-}
-
-func appProtection(platform string) func(int, *rand.Rand) *seed {
-	return func(n int, rng *rand.Rand) *seed {
-		created, modified := timesOf(rng)
-		bundle := odata.F("packageId", "com.microsoft.office.outlook")
-		kind, label := "androidManagedAppProtection", "Android"
-		if platform == "ios" {
-			kind, label, bundle = "iosManagedAppProtection", "iOS", odata.F("bundleId", "com.microsoft.Office.Outlook")
-		}
-		identifier := odata.Object{odata.F("@odata.type", "#microsoft.graph."+platform+"MobileAppIdentifier"), bundle}
-		return &seed{
-			Body: odata.Object{
-				odata.F("@odata.type", "#microsoft.graph."+kind),
-				odata.F("displayName", title(n, label, "App Protection")),
-				described(""), created, modified,
-				odata.F("roleScopeTagIds", rawScope),
-				odata.F("id", rawNull),
-				etag(rng),
-				odata.F("periodOfflineBeforeAccessCheck", "PT12H"),
-				odata.F("periodOnlineBeforeAccessCheck", "PT30M"),
-				odata.F("allowedInboundDataTransferSources", "managedApps"),
-				odata.F("allowedOutboundDataTransferDestinations", "managedApps"),
-				odata.F("organizationalCredentialsRequired", rawFalse),
-				odata.F("dataBackupBlocked", rawTrue),
-				odata.F("deviceComplianceRequired", rawTrue),
-				odata.F("saveAsBlocked", rawTrue),
-				odata.F("periodOfflineBeforeWipeIsEnforced", "P90D"),
-				odata.F("pinRequired", rawTrue),
-				odata.F("maximumPinRetries", 5),
-				odata.F("minimumPinLength", 6),
-				odata.F("pinCharacterSet", "numeric"),
-				odata.F("printBlocked", rawFalse),
-				odata.F("isAssigned", rawFalse),
-				odata.F("deployedAppCount", 1),
-			},
-			navs: map[string][]odata.Object{"apps": {{odata.F("id", "com.microsoft.office.outlook."+platform), odata.F("version", "1"), odata.F("mobileAppIdentifier", identifier)}}},
-		}
-	}
-}
-
-func targetedAppConfiguration(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	return &seed{Body: odata.Object{
-		odata.F("@odata.type", "#microsoft.graph.targetedManagedAppConfiguration"),
-		odata.F("displayName", title(n, "Mobile", "Edge Settings")),
-		described(""), created, modified,
-		odata.F("roleScopeTagIds", rawScope),
-		odata.F("id", rawNull),
-		etag(rng),
-		odata.F("deployedAppCount", 2),
-		odata.F("isAssigned", rawFalse),
-		odata.F("targetedAppManagementLevels", "unspecified"),
-		odata.F("appGroupType", "selectedPublicApps"),
-		odata.F("customSettings", []odata.Object{{odata.F("name", "com.microsoft.intune.mam.managedbrowser.homepage"), odata.F("value", "https://intranet.example")}}),
-	}}
-}
-
-func deviceAppConfiguration(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	return &seed{Body: odata.Object{
-		odata.F("@odata.type", "#microsoft.graph.iosMobileAppConfiguration"),
-		odata.F("id", rawNull),
-		odata.F("targetedMobileApps", []string{}),
-		odata.F("roleScopeTagIds", rawScope),
-		created, described(""), modified,
-		odata.F("displayName", title(n, "iOS", "Outlook Account Setup")),
-		odata.F("version", 1),
-		odata.F("encodedSettingXml", rawNull),
-		odata.F("settings", []odata.Object{{odata.F("appConfigKey", "com.microsoft.outlook.EmailProfile.AccountType"), odata.F("appConfigKeyType", "stringType"), odata.F("appConfigKeyValue", "ModernAuth")}}),
-	}}
-}
-
 func intent(n int, rng *rand.Rand) *seed {
 	_, modified := timesOf(rng)
 	return &seed{Body: odata.Object{
@@ -486,52 +350,6 @@ func intent(n int, rng *rand.Rand) *seed {
 		odata.F("templateId", "d1174162-1dd2-4976-affc-6667049ab0ae"),
 		odata.F("roleScopeTagIds", rawScope),
 	}, navs: map[string][]odata.Object{"settings": {}}}
-}
-
-func featureUpdate(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	return &seed{Body: odata.Object{
-		odata.F("id", rawNull),
-		odata.F("displayName", title(n, "Win", "Feature Update 24H2")),
-		described(""),
-		odata.F("featureUpdateVersion", "Windows 11, version 24H2"),
-		created, modified,
-		odata.F("roleScopeTagIds", rawScope),
-		odata.F("deployableContentDisplayName", "Windows 11, version 24H2"),
-		odata.F("endOfSupportDate", "2027-10-12T00:00:00Z"),
-		odata.F("installLatestWindows10OnWindows11IneligibleDevice", rawFalse),
-		odata.F("installFeatureUpdatesOptional", rawFalse),
-		odata.F("rolloutSettings", rawNull),
-	}}
-}
-
-func qualityUpdate(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	return &seed{Body: odata.Object{
-		odata.F("id", rawNull),
-		odata.F("displayName", title(n, "Win", "Expedited Quality Update")),
-		described(""), created, modified,
-		odata.F("roleScopeTagIds", rawScope),
-		odata.F("releaseDateDisplayName", "2025.02 B"),
-		odata.F("deployableContentDisplayName", "2025.02 B SecurityUpdates for Windows 11"),
-		odata.F("expeditedUpdateSettings", odata.Object{odata.F("qualityUpdateRelease", "2025-02-11T00:00:00Z"), odata.F("daysUntilForcedReboot", 1)}),
-	}}
-}
-
-func driverUpdate(n int, rng *rand.Rand) *seed {
-	created, modified := timesOf(rng)
-	return &seed{Body: odata.Object{
-		odata.F("id", rawNull),
-		odata.F("displayName", title(n, "Win", "Drivers")),
-		described(""),
-		odata.F("approvalType", "automatic"),
-		odata.F("deviceReporting", rng.IntN(90)),
-		odata.F("newUpdates", rng.IntN(12)),
-		odata.F("deploymentDeferralInDays", rng.IntN(14)),
-		created, modified,
-		odata.F("roleScopeTagIds", rawScope),
-		odata.F("inventorySyncStatus", odata.Object{odata.F("lastSuccessfulSyncDateTime", Stamp(Epoch)), odata.F("driverInventorySyncState", "success")}),
-	}}
 }
 
 func namedLocation(n int, rng *rand.Rand) *seed {
@@ -596,56 +414,6 @@ func conditionalAccessPolicy(n int, rng *rand.Rand) *seed {
 			odata.F("users", odata.Object{odata.F("includeUsers", all), odata.F("excludeUsers", none), odata.F("includeGroups", none), odata.F("excludeGroups", none), odata.F("includeRoles", none), odata.F("excludeRoles", none)}),
 		}),
 		odata.F("grantControls", odata.Object{odata.F("operator", "OR"), odata.F("builtInControls", []string{control}), odata.F("customAuthenticationFactors", none), odata.F("termsOfUse", none)}),
-	}}
-}
-
-var appNames = []struct{ kind, name, publisher string }{
-	{"win32LobApp", "7-Zip", "Igor Pavlov"},
-	{"winGetApp", "Company Portal", "Microsoft Corporation"},
-	{"officeSuiteApp", "Microsoft 365 Apps for Windows", "Microsoft"},
-	{"iosStoreApp", "Microsoft Outlook", "Microsoft Corporation"},
-	{"managedIOSStoreApp", "Microsoft Teams", "Microsoft Corporation"},
-	{"androidManagedStoreApp", "Intune Company Portal", "Microsoft Corporation"},
-	{"win32LobApp", "Notepad++", "Don Ho"},
-	{"macOSMicrosoftEdgeApp", "Microsoft Edge for macOS", "Microsoft"},
-	{"win32LobApp", "VLC media player", "VideoLAN"},
-	{"webApp", "Intranet", "IT Operations"},
-	{"win32LobApp", "Google Chrome", "Google"},
-	{"macOSOfficeSuiteApp", "Microsoft 365 Apps for macOS", "Microsoft"},
-	{"win32LobApp", "Adobe Acrobat Reader", "Adobe"},
-	{"iosVppApp", "Adobe Scan", "Adobe"},
-}
-
-// generateApp makes the i-th mobile app of a seed.
-func generateApp(seedNumber uint64, i int) *seed {
-	rng := rand.New(rand.NewPCG(seedNumber, 1<<40|uint64(i)))
-	created, modified := timesOf(rng)
-	a := appNames[i%len(appNames)]
-	name := a.name
-	if round := i / len(appNames); round > 0 {
-		name += " (" + sites[round%len(sites)] + ")"
-	}
-	return &seed{name: "generated app " + strconv.Itoa(i), Body: odata.Object{
-		odata.F("@odata.type", "#microsoft.graph."+a.kind),
-		odata.F("id", rawNull),
-		odata.F("displayName", name),
-		described(name),
-		odata.F("publisher", a.publisher),
-		odata.F("largeIcon", rawNull),
-		created, modified,
-		odata.F("isFeatured", i%7 == 0),
-		odata.F("privacyInformationUrl", rawNull),
-		odata.F("informationUrl", rawNull),
-		odata.F("owner", rawEmpty),
-		odata.F("developer", rawEmpty),
-		odata.F("notes", rawEmpty),
-		odata.F("uploadState", 1),
-		odata.F("publishingState", "published"),
-		odata.F("isAssigned", rawFalse),
-		odata.F("roleScopeTagIds", rawScope),
-		odata.F("dependentAppCount", 0),
-		odata.F("supersedingAppCount", 0),
-		odata.F("supersededAppCount", 0),
 	}}
 }
 

@@ -1,4 +1,4 @@
-package graphsim_test
+package graph_test
 
 import (
 	"fmt"
@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
 )
-
-const deltaPath = "/v1.0/groups/delta?$select=displayName,description,members"
 
 // mirror is what a client makes of delta rounds.
 type mirror struct {
@@ -22,13 +21,13 @@ type mirror struct {
 	gone    map[string]string
 }
 
-func (s *sim) deltaRound(token, path string, m *mirror) (deltaLink string) {
-	s.t.Helper()
+func deltaRound(s *simtest.Sim, token, path string, m *mirror) (deltaLink string) {
+	s.T.Helper()
 	m.slices = map[string]int{}
 	for path != "" {
-		page := s.ok(token, path)
+		page := s.OK(token, path)
 		m.pages++
-		for _, g := range values(page) {
+		for _, g := range simtest.Values(page) {
 			id := g["id"].(string)
 			m.slices[id]++
 			if removed, ok := g["@removed"].(map[string]any); ok {
@@ -56,7 +55,7 @@ func (s *sim) deltaRound(token, path string, m *mirror) (deltaLink string) {
 		path, _ = page["@odata.nextLink"].(string)
 		deltaLink, _ = page["@odata.deltaLink"].(string)
 		if (path == "") == (deltaLink == "") {
-			s.t.Fatalf("a page has both links, or none: %q %q", path, deltaLink)
+			s.T.Fatalf("a page has both links, or none: %q %q", path, deltaLink)
 		}
 	}
 	return deltaLink
@@ -67,10 +66,10 @@ func newMirror() *mirror {
 }
 
 func TestDeltaMirrorsTheDirectory(t *testing.T) {
-	s := start(t, graphsim.Config{})
-	tok, ctx := s.token(), t.Context()
+	s := simtest.Start(t, graphsim.Config{})
+	tok, ctx := s.Token(), t.Context()
 	m := newMirror()
-	link := s.deltaRound(tok, deltaPath, m)
+	link := deltaRound(s, tok, simtest.DeltaPath, m)
 	if len(m.names) != 120 || m.pages < 2 {
 		t.Fatalf("first round: %d groups on %d pages", len(m.names), m.pages)
 	}
@@ -80,7 +79,7 @@ func TestDeltaMirrorsTheDirectory(t *testing.T) {
 	}
 	big := ""
 	for id := range m.names {
-		list, _ := s.all(tok, "/v1.0/groups/"+id+"/members?$top=999")
+		list, _ := s.All(tok, "/v1.0/groups/"+id+"/members?$top=999")
 		if len(list) != len(m.members[id]) {
 			t.Errorf("group %s: delta says %d members, the group %d", id, len(m.members[id]), len(list))
 		}
@@ -93,7 +92,7 @@ func TestDeltaMirrorsTheDirectory(t *testing.T) {
 	slices.Sort(some)
 	some = slices.DeleteFunc(some, func(id string) bool { return id == big })
 	const newcomer = "99999999-aaaa-4bbb-8ccc-000000000009"
-	ids, err := s.control.ChangeGroups(ctx, tenantID,
+	ids, err := s.API.ChangeGroups(ctx, simtest.TenantID,
 		graphsim.GroupChange{Op: graphsim.GroupAdd, DisplayName: "Brand new", Count: 3},
 		graphsim.GroupChange{Op: graphsim.GroupUpdate, ID: some[0], DisplayName: "Renamed"},
 		graphsim.GroupChange{Op: graphsim.GroupDelete, ID: some[1]},
@@ -107,7 +106,7 @@ func TestDeltaMirrorsTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(m.members[some[4]])
-	next := s.deltaRound(tok, link, m)
+	next := deltaRound(s, tok, link, m)
 	switch {
 	case m.names[ids[0]] != "Brand new" || len(m.members[ids[0]]) != 3:
 		t.Errorf("new group: %q with %d members", m.names[ids[0]], len(m.members[ids[0]]))
@@ -126,12 +125,12 @@ func TestDeltaMirrorsTheDirectory(t *testing.T) {
 		t.Errorf("the second round names %d groups, want 7", got)
 	}
 	m.pages = 0
-	s.deltaRound(tok, next, m)
+	deltaRound(s, tok, next, m)
 	if m.pages != 1 || len(m.slices) != 0 {
 		t.Errorf("a round without changes: %d pages, %d groups", m.pages, len(m.slices))
 	}
 	// A link may be followed again: the same changes come again.
-	s.deltaRound(tok, link, m)
+	deltaRound(s, tok, link, m)
 	if len(m.slices) != 7 {
 		t.Errorf("the link followed again names %d groups, want 7", len(m.slices))
 	}
@@ -146,16 +145,16 @@ func keys[V any](m map[string]V) []string {
 }
 
 func TestDeltaChangesDuringTheFirstRoundComeAfterIt(t *testing.T) {
-	s := start(t, graphsim.Config{})
-	tok := s.token()
-	first := s.ok(tok, deltaPath)
-	id := values(first)[0]["id"].(string)
-	if _, err := s.control.ChangeGroups(t.Context(), tenantID, graphsim.GroupChange{Op: graphsim.GroupUpdate, ID: id, DisplayName: "Moved on"}); err != nil {
+	s := simtest.Start(t, graphsim.Config{})
+	tok := s.Token()
+	first := s.OK(tok, simtest.DeltaPath)
+	id := simtest.Values(first)[0]["id"].(string)
+	if _, err := s.API.ChangeGroups(t.Context(), simtest.TenantID, graphsim.GroupChange{Op: graphsim.GroupUpdate, ID: id, DisplayName: "Moved on"}); err != nil {
 		t.Fatal(err)
 	}
 	m := newMirror()
-	link := s.deltaRound(tok, first["@odata.nextLink"].(string), m)
-	s.deltaRound(tok, link, m)
+	link := deltaRound(s, tok, first["@odata.nextLink"].(string), m)
+	deltaRound(s, tok, link, m)
 	if m.names[id] != "Moved on" {
 		t.Errorf("the change is lost: %q", m.names[id])
 	}
@@ -163,136 +162,136 @@ func TestDeltaChangesDuringTheFirstRoundComeAfterIt(t *testing.T) {
 
 func TestDeltaTokens(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, graphsim.Config{StateDir: dir})
-	tok, ctx := s.token(), t.Context()
-	link := s.deltaRound(tok, deltaPath, newMirror())
+	s := simtest.Start(t, graphsim.Config{StateDir: dir})
+	tok, ctx := s.Token(), t.Context()
+	link := deltaRound(s, tok, simtest.DeltaPath, newMirror())
 
-	latest := s.ok(tok, "/v1.0/groups/delta?$deltatoken=latest")
-	if len(values(latest)) != 0 || latest["@odata.deltaLink"] == nil {
+	latest := s.OK(tok, "/v1.0/groups/delta?$deltatoken=latest")
+	if len(simtest.Values(latest)) != 0 || latest["@odata.deltaLink"] == nil {
 		t.Errorf("latest = %v", latest)
 	}
-	if n := newMirror(); s.deltaRound(tok, "/v1.0/groups/delta?$deltatoken=", n) == "" || len(n.names) != 120 {
+	if n := newMirror(); deltaRound(s, tok, "/v1.0/groups/delta?$deltatoken=", n) == "" || len(n.names) != 120 {
 		t.Errorf("an empty token gives %d groups, want a full round of 120", len(n.names))
 	}
-	if a := s.get(tok, "/v1.0/groups/delta?$deltatoken=made-up"); a.status != http.StatusBadRequest {
-		t.Errorf("a made-up token: %d", a.status)
+	if a := s.Get(tok, "/v1.0/groups/delta?$deltatoken=made-up"); a.Status != http.StatusBadRequest {
+		t.Errorf("a made-up token: %d", a.Status)
 	}
 
 	t.Run("survives a restart while nothing changed", func(t *testing.T) {
-		other := start(t, graphsim.Config{StateDir: dir})
+		other := simtest.Start(t, graphsim.Config{StateDir: dir})
 		n := newMirror()
-		other.deltaRound(other.token(), strings.Replace(link, s.URL(), other.URL(), 1), n)
+		deltaRound(other, other.Token(), strings.Replace(link, s.URL(), other.URL(), 1), n)
 		if len(n.slices) != 0 {
 			t.Errorf("%d groups changed by a restart", len(n.slices))
 		}
 	})
-	if _, err := s.control.ChangeGroups(ctx, tenantID, graphsim.GroupChange{Op: graphsim.GroupAdd, DisplayName: "One more"}); err != nil {
+	if _, err := s.API.ChangeGroups(ctx, simtest.TenantID, graphsim.GroupChange{Op: graphsim.GroupAdd, DisplayName: "One more"}); err != nil {
 		t.Fatal(err)
 	}
-	later := s.deltaRound(tok, link, newMirror())
+	later := deltaRound(s, tok, link, newMirror())
 	t.Run("answers 410 after a restart when the change log is gone", func(t *testing.T) {
-		other := start(t, graphsim.Config{StateDir: dir})
-		a := other.get(other.token(), strings.Replace(later, s.URL(), other.URL(), 1))
-		if a.status != http.StatusGone || !strings.HasSuffix(a.header.Get("Location"), "/v1.0/groups/delta?$deltatoken=") {
-			t.Errorf("%d, Location %q", a.status, a.header.Get("Location"))
+		other := simtest.Start(t, graphsim.Config{StateDir: dir})
+		a := other.Get(other.Token(), strings.Replace(later, s.URL(), other.URL(), 1))
+		if a.Status != http.StatusGone || !strings.HasSuffix(a.Header.Get("Location"), "/v1.0/groups/delta?$deltatoken=") {
+			t.Errorf("%d, Location %q", a.Status, a.Header.Get("Location"))
 		}
 	})
 	t.Run("answers 410 after a reset", func(t *testing.T) {
-		if err := s.control.ResetTenant(ctx, tenantID); err != nil {
+		if err := s.API.ResetTenant(ctx, simtest.TenantID); err != nil {
 			t.Fatal(err)
 		}
-		if a := s.get(tok, later); a.status != http.StatusGone {
-			t.Errorf("%d", a.status)
+		if a := s.Get(tok, later); a.Status != http.StatusGone {
+			t.Errorf("%d", a.Status)
 		}
-		if a := s.get(tok, link); a.status != http.StatusOK {
-			t.Errorf("a token of the state reset to: %d", a.status)
+		if a := s.Get(tok, link); a.Status != http.StatusOK {
+			t.Errorf("a token of the state reset to: %d", a.Status)
 		}
 	})
 	t.Run("expires after seven days", func(t *testing.T) {
-		if err := s.control.SetClock(ctx, 7*24*time.Hour+time.Minute); err != nil {
+		if err := s.API.SetClock(ctx, 7*24*time.Hour+time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		a := s.get(s.token(), link)
-		if code, _ := errorOf(t, a); a.status != http.StatusBadRequest || code != "syncStateNotFound" {
-			t.Errorf("%d %s", a.status, code)
+		a := s.Get(s.Token(), link)
+		if code, _ := simtest.ErrorOf(t, a); a.Status != http.StatusBadRequest || code != "syncStateNotFound" {
+			t.Errorf("%d %s", a.Status, code)
 		}
-		if err := s.control.SetClock(ctx, 0); err != nil {
+		if err := s.API.SetClock(ctx, 0); err != nil {
 			t.Fatal(err)
 		}
 	})
 	t.Run("is lost by order", func(t *testing.T) {
-		if err := s.control.PatchTenant(ctx, tenantID, graphsim.TenantPatch{LoseDelta: true}); err != nil {
+		if err := s.API.PatchTenant(ctx, simtest.TenantID, graphsim.TenantPatch{LoseDelta: true}); err != nil {
 			t.Fatal(err)
 		}
-		if a := s.get(tok, link); a.status != http.StatusGone {
-			t.Errorf("%d", a.status)
+		if a := s.Get(tok, link); a.Status != http.StatusGone {
+			t.Errorf("%d", a.Status)
 		}
 	})
 	t.Run("works in its own tenant only", func(t *testing.T) {
-		other := spec()
+		other := simtest.Spec()
 		other.ID, other.Domain = "11111111-aaaa-4bbb-8ccc-000000000003", "fabrikam.example"
 		if err := s.AddTenant(other); err != nil {
 			t.Fatal(err)
 		}
-		a := s.post("/"+other.ID+"/oauth2/v2.0/token", credentials())
-		foreign, _ := a.json(t)["access_token"].(string)
-		if got := s.get(foreign, link).status; got != http.StatusBadRequest {
+		a := s.Post("/"+other.ID+"/oauth2/v2.0/token", simtest.Credentials())
+		foreign, _ := a.JSON(t)["access_token"].(string)
+		if got := s.Get(foreign, link).Status; got != http.StatusBadRequest {
 			t.Errorf("%d", got)
 		}
 	})
 }
 
 func TestDeltaOptions(t *testing.T) {
-	s := start(t, graphsim.Config{})
-	tok := s.token()
+	s := simtest.Start(t, graphsim.Config{})
+	tok := s.Token()
 	for _, q := range []string{"$top=5", "$orderby=displayName", "$expand=members", "$filter=displayName%20eq%20'x'", "$select=nonsense", "$search=x"} {
-		if a := s.get(tok, "/v1.0/groups/delta?"+q); a.status != http.StatusBadRequest {
-			t.Errorf("%s: %d", q, a.status)
+		if a := s.Get(tok, "/v1.0/groups/delta?"+q); a.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d", q, a.Status)
 		}
 	}
-	groups, _ := s.all(tok, "/v1.0/groups")
+	groups, _ := s.All(tok, "/v1.0/groups")
 	id := groups[7]["id"].(string)
 	for _, path := range []string{"/v1.0/groups/delta", "/V1.0/groups/delta()", "/beta/groups/microsoft.graph.delta()"} {
 		m := newMirror()
-		s.deltaRound(tok, path+"?$filter=id%20eq%20'"+id+"'", m)
+		deltaRound(s, tok, path+"?$filter=id%20eq%20'"+id+"'", m)
 		if len(m.names) != 1 || m.names[id] == "" {
 			t.Errorf("%s filtered by id names %v", path, m.names)
 		}
 	}
-	for _, g := range values(s.ok(tok, "/v1.0/groups/delta?$select=displayName")) {
+	for _, g := range simtest.Values(s.OK(tok, "/v1.0/groups/delta?$select=displayName")) {
 		if len(g) != 2 {
 			t.Fatalf("selected displayName, got %v", keys(g))
 		}
 	}
-	link := s.deltaRound(tok, deltaPath, newMirror())
-	if _, err := s.control.ChangeGroups(t.Context(), tenantID, graphsim.GroupChange{Op: graphsim.GroupUpdate, ID: id, Description: "Other words"}); err != nil {
+	link := deltaRound(s, tok, simtest.DeltaPath, newMirror())
+	if _, err := s.API.ChangeGroups(t.Context(), simtest.TenantID, graphsim.GroupChange{Op: graphsim.GroupUpdate, ID: id, Description: "Other words"}); err != nil {
 		t.Fatal(err)
 	}
-	full, least := values(s.ok(tok, link)), values(s.ok(tok, link, "Prefer", "return=minimal"))
+	full, least := simtest.Values(s.OK(tok, link)), simtest.Values(s.OK(tok, link, "Prefer", "return=minimal"))
 	if len(full) != 1 || full[0]["displayName"] == nil || len(least) != 1 || least[0]["displayName"] != nil || least[0]["description"] != "Other words" {
 		t.Errorf("full %v, minimal %v", full, least)
 	}
 }
 
 func TestDeltaLag(t *testing.T) {
-	s := start(t, graphsim.Config{})
-	tok, ctx, lag := s.token(), t.Context(), 60_000
-	link := s.deltaRound(tok, deltaPath, newMirror())
-	if err := s.control.PatchTenant(ctx, tenantID, graphsim.TenantPatch{DeltaLagMS: &lag}); err != nil {
+	s := simtest.Start(t, graphsim.Config{})
+	tok, ctx, lag := s.Token(), t.Context(), 60_000
+	link := deltaRound(s, tok, simtest.DeltaPath, newMirror())
+	if err := s.API.PatchTenant(ctx, simtest.TenantID, graphsim.TenantPatch{DeltaLagMS: &lag}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.control.ChangeGroups(ctx, tenantID, graphsim.GroupChange{Op: graphsim.GroupAdd, DisplayName: "Late"}); err != nil {
+	if _, err := s.API.ChangeGroups(ctx, simtest.TenantID, graphsim.GroupChange{Op: graphsim.GroupAdd, DisplayName: "Late"}); err != nil {
 		t.Fatal(err)
 	}
 	m := newMirror()
-	link = s.deltaRound(tok, link, m)
+	link = deltaRound(s, tok, link, m)
 	if len(m.names) != 0 {
 		t.Errorf("a change shows before its lag: %v", m.names)
 	}
-	if err := s.control.SetClock(ctx, 2*time.Minute); err != nil {
+	if err := s.API.SetClock(ctx, 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	s.deltaRound(tok, link, m)
+	deltaRound(s, tok, link, m)
 	if fmt.Sprint(m.names) == "map[]" {
 		t.Error("the change never shows")
 	}

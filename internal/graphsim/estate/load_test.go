@@ -1,4 +1,4 @@
-package graphsim_test
+package estate_test
 
 import (
 	"encoding/binary"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
 )
 
 func writeFile(t *testing.T, dir, name, text string) {
@@ -41,10 +42,10 @@ func TestLoadedPoliciesAreServedInTheShapeOfTheService(t *testing.T) {
 		"scheduledActionsForRule": [{"ruleName": null, "scheduledActionConfigurations": [{"actionType": "block"}]}]}`)
 	writeFile(t, dir, "policies/list.json", `[1, 2]`)
 	writeFile(t, dir, "directory/groups.json", `{"groups": [{"displayName": "From the file", "membershipRule": "(device.x -eq 1)"}]}`)
-	s := start(t, graphsim.Config{DataDir: dir})
-	tok := s.token()
+	s := simtest.Start(t, graphsim.Config{DataDir: dir})
+	tok := s.Token()
 
-	list, _ := s.all(tok, "/beta/deviceManagement/configurationPolicies?$filter=name%20eq%20'exported%20%3C%20%26%20%3E'")
+	list, _ := s.All(tok, "/beta/deviceManagement/configurationPolicies?$filter=name%20eq%20'exported%20%3C%20%26%20%3E'")
 	if len(list) != 1 {
 		t.Fatalf("%d exported policies", len(list))
 	}
@@ -60,15 +61,15 @@ func TestLoadedPoliciesAreServedInTheShapeOfTheService(t *testing.T) {
 	if ref := p["templateReference"].(map[string]any); len(ref) != 1 {
 		t.Errorf("templateReference = %v", ref)
 	}
-	settings := values(s.ok(tok, "/beta/deviceManagement/configurationPolicies('"+p["id"].(string)+"')/settings"))
+	settings := simtest.Values(s.OK(tok, "/beta/deviceManagement/configurationPolicies('"+p["id"].(string)+"')/settings"))
 	if len(settings) != 1 || settings[0]["settingInstance"].(map[string]any)["@odata.type"] == nil {
 		t.Errorf("settings = %v", settings)
 	}
-	raw := s.get(tok, "/beta/deviceManagement/configurationPolicies/"+p["id"].(string))
-	if !strings.Contains(string(raw.body), `"Exported < & >"`) {
-		t.Errorf("text is not answered as it was loaded: %s", raw.body)
+	raw := s.Get(tok, "/beta/deviceManagement/configurationPolicies/"+p["id"].(string))
+	if !strings.Contains(string(raw.Body), `"Exported < & >"`) {
+		t.Errorf("text is not answered as it was loaded: %s", raw.Body)
 	}
-	compliance := values(s.ok(tok, "/v1.0/deviceManagement/deviceCompliancePolicies?$filter=displayName%20eq%20'Template'&$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)"))
+	compliance := simtest.Values(s.OK(tok, "/v1.0/deviceManagement/deviceCompliancePolicies?$filter=displayName%20eq%20'Template'&$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)"))
 	if len(compliance) != 1 || compliance[0]["@odata.type"] != "#microsoft.graph.iosCompliancePolicy" || compliance[0]["lastModifiedDateTime"] == nil {
 		t.Fatalf("compliance = %v", compliance)
 	}
@@ -76,7 +77,7 @@ func TestLoadedPoliciesAreServedInTheShapeOfTheService(t *testing.T) {
 	if len(rule["scheduledActionConfigurations"].([]any)) != 1 {
 		t.Errorf("rule = %v", rule)
 	}
-	if g := values(s.ok(tok, "/v1.0/groups?$top=1"))[0]; g["displayName"] != "From the file" || g["membershipRule"] == nil {
+	if g := simtest.Values(s.OK(tok, "/v1.0/groups?$top=1"))[0]; g["displayName"] != "From the file" || g["membershipRule"] == nil {
 		t.Errorf("group = %v", g)
 	}
 }
@@ -133,7 +134,7 @@ func TestEveryFileIsReadOrNamed(t *testing.T) {
 	writeFile(t, dir, "policies/stray.json", `{}`)
 	writeFile(t, dir, "examples/recorded/odd.json", `[]`)
 	writeFile(t, dir, "directory/groups.json", `{"groups": [`)
-	s := start(t, graphsim.Config{DataDir: dir})
+	s := simtest.Start(t, graphsim.Config{DataDir: dir})
 
 	got := s.Data()
 	reasons := map[string]string{}
@@ -154,9 +155,9 @@ func TestEveryFileIsReadOrNamed(t *testing.T) {
 	if len(reasons) != 0 || got.Policies != 5 || got.Groups != 0 {
 		t.Errorf("%d policies, %d groups, and left out without reason: %v", got.Policies, got.Groups, reasons)
 	}
-	tok := s.token()
+	tok := s.Token()
 	var names []string
-	list, _ := s.all(tok, "/beta/deviceManagement/deviceConfigurations")
+	list, _ := s.All(tok, "/beta/deviceManagement/deviceConfigurations")
 	for _, p := range list {
 		names = append(names, p["displayName"].(string))
 	}
@@ -166,7 +167,7 @@ func TestEveryFileIsReadOrNamed(t *testing.T) {
 		}
 	}
 	ids := map[any]bool{}
-	tags, _ := s.all(tok, "/beta/deviceManagement/roleScopeTags")
+	tags, _ := s.All(tok, "/beta/deviceManagement/roleScopeTags")
 	for _, tag := range tags {
 		if tag["id"] == "" || tag["id"] == nil || ids[tag["id"]] {
 			t.Errorf("scope tag %v has no id of its own", tag)
@@ -180,16 +181,16 @@ func TestEveryFileIsReadOrNamed(t *testing.T) {
 
 // TestRealPolicies loads the reference exports and recordings.
 func TestRealPolicies(t *testing.T) {
-	shared(t, "policies/index.json")
-	one, two := spec(), spec()
+	simtest.Shared(t, "policies/index.json")
+	one, two := simtest.Spec(), simtest.Spec()
 	one.Policies = 0
 	two.Policies, two.ID, two.Domain = 0, "11111111-aaaa-4bbb-8ccc-000000000004", "fabrikam.example"
-	s := start(t, graphsim.Config{DataDir: sharedData}, one, two)
-	tok := s.token()
+	s := simtest.Start(t, graphsim.Config{DataDir: simtest.SharedData}, one, two)
+	tok := s.Token()
 	count := map[string]int{}
 	ids := map[string]bool{}
 	for _, col := range estate.CollectionList {
-		list, _ := s.all(tok, "/beta/"+col.Path)
+		list, _ := s.All(tok, "/beta/"+col.Path)
 		count[col.Path] = len(list)
 		for _, it := range list {
 			if col.Path != "deviceAppManagement/managedAppPolicies" && ids[it["id"].(string)] {
@@ -207,9 +208,9 @@ func TestRealPolicies(t *testing.T) {
 			t.Errorf("%s: %d items, want at least %d", path, count[path], least)
 		}
 	}
-	a := s.post("/"+two.ID+"/oauth2/v2.0/token", credentials())
-	other, _ := a.json(t)["access_token"].(string)
-	list, _ := s.all(other, "/beta/deviceManagement/configurationPolicies")
+	a := s.Post("/"+two.ID+"/oauth2/v2.0/token", simtest.Credentials())
+	other, _ := a.JSON(t)["access_token"].(string)
+	list, _ := s.All(other, "/beta/deviceManagement/configurationPolicies")
 	if len(list) != count["deviceManagement/configurationPolicies"] || ids[list[0]["id"].(string)] {
 		t.Error("the other tenant has other policies, or the same ids")
 	}

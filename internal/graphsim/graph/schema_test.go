@@ -1,40 +1,15 @@
-package graphsim_test
+package graph_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
 )
-
-// sharedData is the folder of reference data beside the repository.
-const sharedData = "../../../shared/graph-data"
-
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	path := filepath.Join(sharedData, filepath.FromSlash(name))
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("../shared/graph-data is absent: %v", err)
-	}
-	return path
-}
-
-func readShared(t *testing.T, name string, v any) {
-	t.Helper()
-	b, err := os.ReadFile(shared(t, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-}
 
 // betaTypes is the published type library of the beta version.
 type betaTypes struct {
@@ -158,17 +133,17 @@ func (b *betaTypes) check(where, typ string, v any) []string {
 // navigation properties, and checks names and types against the published library.
 func TestAnswersFitThePublishedTypes(t *testing.T) {
 	var types betaTypes
-	readShared(t, "schema/beta-types.json", &types)
+	simtest.ReadShared(t, "schema/beta-types.json", &types)
 	types.unknown = map[string]int{}
 	for _, source := range []string{"generated", "loaded"} {
 		t.Run(source, func(t *testing.T) {
-			cfg, sp := graphsim.Config{}, spec()
+			cfg, sp := graphsim.Config{}, simtest.Spec()
 			sp.Policies, sp.MobileApps = 0, 0
 			if types.lenient = source == "loaded"; types.lenient {
-				cfg.DataDir = sharedData
+				cfg.DataDir = simtest.SharedData
 			}
-			s := start(t, cfg, sp)
-			tok := s.token()
+			s := simtest.Start(t, cfg, sp)
+			tok := s.Token()
 			items := 0
 			for _, col := range estate.CollectionList {
 				expand := ""
@@ -176,7 +151,7 @@ func TestAnswersFitThePublishedTypes(t *testing.T) {
 					expand = "&$expand=" + strings.Join(col.Navs, ",")
 					expand = strings.Replace(expand, "scheduledActionsForRule", "scheduledActionsForRule($expand=scheduledActionConfigurations)", 1)
 				}
-				list, _ := s.all(tok, "/beta/"+col.Path+"?$top=100"+expand)
+				list, _ := s.All(tok, "/beta/"+col.Path+"?$top=100"+expand)
 				items += len(list)
 				for i, it := range list {
 					for _, bad := range types.check(fmt.Sprintf("%s[%d]", col.Path, i), pascal(col.Entity), it) {
@@ -184,14 +159,14 @@ func TestAnswersFitThePublishedTypes(t *testing.T) {
 					}
 				}
 				if len(list) > 0 {
-					one := s.ok(tok, "/beta/"+col.Path+"/"+list[0]["id"].(string))
+					one := s.OK(tok, "/beta/"+col.Path+"/"+list[0]["id"].(string))
 					for _, bad := range types.check(col.Path+" single", pascal(col.Entity), one) {
 						t.Error(bad)
 					}
 				}
 			}
 			for path, typ := range map[string]string{"/v1.0/organization": "Organization", "/v1.0/groups?$top=999": "Group", "/v1.0/servicePrincipals": "ServicePrincipal"} {
-				for i, o := range values(s.ok(tok, path)) {
+				for i, o := range simtest.Values(s.OK(tok, path)) {
 					for _, bad := range types.check(fmt.Sprintf("%s[%d]", path, i), typ, o) {
 						t.Error(bad)
 					}
