@@ -172,6 +172,37 @@ func wholeFiles(files []file) (found []finding) {
 	return found
 }
 
+// TestPureRooms: what a plan says depends on what it is made from and on nothing
+// else, so that a table tests it and its hash stands for it.
+func TestPureRooms(t *testing.T) { holds(t, pure) }
+
+// impure are packages that reach the world or its clock, or wait for it.
+var impure = []string{"bufio", "context", "crypto/rand", "database/sql", "io/fs", "io/ioutil", "log", "log/slog", "math/rand", "math/rand/v2", "net", "net/http", "os", "os/exec", "path/filepath", "runtime", "sync", "syscall"}
+
+func pure(files []file) (found []finding) {
+	for _, f := range files {
+		if f.test() || !f.in("internal/policy", "internal/restore") {
+			continue
+		}
+		for p, at := range f.imports() {
+			if slices.Contains(impure, p) {
+				found = append(found, f.finding(at, "%s is pure and may not import %s", f.room(), p))
+			}
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "After", "Sleep", "NewTimer", "NewTicker", "Tick", "AfterFunc"}, s.Sel.Name) {
+				found = append(found, f.finding(s, "%s is pure and has no clock: take the time as a value", f.room()))
+			}
+			return true
+		})
+	}
+	return found
+}
+
 // TestOperationsNameACapability (A3): of the one registry.
 func TestOperationsNameACapability(t *testing.T) {
 	if len(catalogue.All()) == 0 {

@@ -27,6 +27,8 @@ var rooms = []room{
 	{"internal/checkpoint", []string{"internal/durable", "internal/vault"}, "signed lines in a file: no database, from which they are kept apart"},
 	{"internal/strictjson", []string{"internal/op"}, "reads JSON of whatever it is about"},
 	{"internal/outbound", nil, "the only maker of HTTP clients judges addresses, not what is said there"},
+	{"internal/policy", nil, "what policies are, as data and as functions of values: every room that touches one shares it"},
+	{"internal/restore", []string{"internal/policy"}, "a plan is a function of what was read: it reads nothing itself and writes nothing"},
 	{"internal/graphsim/odata", nil, "reads and writes bytes: neither tenants nor calls"},
 	{"internal/graphsim/estate", []string{"internal/graphsim/odata"}, "what tenants hold, whoever asks for it"},
 	{"internal/graphsim/wire", []string{"internal/graphsim/estate", "internal/graphsim/odata"}, "one call and its answer, of whichever service"},
@@ -152,7 +154,7 @@ var dependencies = []dependency{
 	{"golang.org/x/sync", []string{"cmd/interlock", "internal/..."}, true, "goroutines that end together"},
 	{"github.com/google/go-cmp", nil, true, "differences in tests"},
 	{"pgregory.net/rapid", nil, true, "properties and state machines in tests"},
-	{"github.com/rogpeppe/go-internal", nil, true, "scripts of the CLI in tests"},
+	{"github.com/rogpeppe/go-internal", []string{"internal/policy"}, true, "unified diffs; scripts of the CLI in tests"},
 }
 
 // TestDependencies holds what is used from outside in the rooms it is for.

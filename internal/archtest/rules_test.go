@@ -54,6 +54,11 @@ func TestRulesSee(t *testing.T) {
 		{"a file written in place", wholeFiles, "internal/demo/a.go", `package demo; import "os"; func f() error { return os.WriteFile("x", nil, 0o600) }`, "internal/durable writes files"},
 		{"a file opened for writing", wholeFiles, "cmd/interlock/a.go", `package main; import "os"; func f() { os.OpenFile("x", os.O_CREATE, 0o600) }`, "internal/durable writes files"},
 
+		{"a plan that asks the clock", pure, "internal/restore/a.go", `package restore; import "time"; var now = time.Now()`, "has no clock"},
+		{"a plan that reads a file", pure, "internal/policy/a.go", `package policy; import "os"`, "may not import os"},
+		{"a plan that compares times", pure, "internal/restore/a.go", `package restore; import "time"; func f(a, b time.Time) bool { return a.Before(b) }`, ""},
+		{"a pure room's test", pure, "internal/restore/a_test.go", `package restore; import "os"`, ""},
+
 		{"a copied sentence", words, "internal/api/a.go", `package api; const s = "Sorry: your run " + code + " started it on the far moon."`, `"started it on the far moon" is said by`},
 		{"a sentence of one's own", words, "internal/api/a.go", `package api; const s = "Something else altogether."`, ""},
 		{"a link of one's own", links, "internal/api/a.go", `package api; func f(w string) string { return "/w/" + w + "/operations" }`, "internal/op/links.go builds"},

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+)
+
+// What an assignment's target may be. docs.
+const (
+	targetGroup     = "#microsoft.graph.groupAssignmentTarget"
+	targetExclusion = "#microsoft.graph.exclusionGroupAssignmentTarget"
+	targetDevices   = "#microsoft.graph.allDevicesAssignmentTarget"
+	targetUsers     = "#microsoft.graph.allLicensedUsersAssignmentTarget"
+)
+
+// assignments returns the normal form of a list of assignments: their targets, with
+// what the type keeps beside them. Assignments by a policy set belong to it and are
+// left out; equal ones count once; an exclusion takes no filter; a filter that is
+// none is left out.
+func (t *Type) assignments(v any) ([]any, error) {
+	if v == nil {
+		return []any{}, nil
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: assignments is not a list", ErrInvalid)
+	}
+	all := []any{}
+	seen := make(map[string]bool)
+	for i, e := range list {
+		if source := text(e, "source"); source != "" && source != "direct" {
+			continue
+		}
+		target, ok := get(e, "target").(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("%w: assignment %d has no target", ErrInvalid, i)
+		}
+		kept := map[string]any{}
+		for _, name := range []string{"@odata.type", "groupId", "collectionId"} {
+			if v, ok := target[name]; ok && v != nil {
+				kept[name] = v
+			}
+		}
+		filter, kind := text(target, filterID), text(target, filterType)
+		if filter != "" && filter != noID && kind != "none" && text(target, "@odata.type") != targetExclusion {
+			kept[filterID], kept[filterType] = filter, kind
+		}
+		assignment := map[string]any{"target": kept}
+		for _, name := range t.Assign.Keep {
+			if v := get(e, name); v != nil {
+				assignment[name] = v
+			}
+		}
+		if key := string(encode(assignment)); !seen[key] {
+			seen[key] = true
+			all = append(all, assignment)
+		}
+	}
+	sortBy(all, "")
+	return all, nil
+}
+
+const (
+	filterID   = "deviceAndAppManagementAssignmentFilterId"
+	filterType = "deviceAndAppManagementAssignmentFilterType"
+)
+
+// Assignment is whom a policy is assigned to.
+type Assignment struct {
+	Target     string // the @odata.type of the target
+	Group      string // id; empty for all devices and all users
+	Filter     string // id; empty: none
+	FilterType string // "include" or "exclude"
+}
+
+// Exclusion reports whether the target is left out.
+func (a Assignment) Exclusion() bool { return a.Target == targetExclusion }
+
+// Everybody reports whether it is all devices or all users.
+func (a Assignment) Everybody() bool { return a.Target == targetDevices || a.Target == targetUsers }
+
+// Assignments are whom the policy is assigned to, in the order of the normal form.
+func (d Document) Assignments() []Assignment {
+	list, _ := d.tree["assignments"].([]any)
+	all := make([]Assignment, len(list))
+	for i, e := range list {
+		target := get(e, "target")
+		all[i] = Assignment{text(target, "@odata.type"), text(target, "groupId"), text(target, filterID), text(target, filterType)}
+	}
+	return all
+}
+
+// Misassigned says why the service would refuse the assignments; empty when it would
+// not. A group may stand once in them, and some types take groups only.
+func (d Document) Misassigned() string {
+	var groups []string
+	for _, a := range d.Assignments() {
+		switch {
+		case a.Everybody() && d.t.Assign.GroupsOnly:
+			return "it is assigned to all devices or all users, and this type takes groups only"
+		case a.Group != "" && slices.Contains(groups, a.Group):
+			return fmt.Sprintf("group %s is assigned twice", a.Group)
+		}
+		groups = append(groups, a.Group)
+	}
+	return ""
+}
+
+// Widens reports whether going from the assignments of old to those of d can make
+// the policy apply to somebody it did not apply to.
+func (d Document) Widens(old Document) bool {
+	before, after := old.Assignments(), d.Assignments()
+	for _, a := range after {
+		if !a.Exclusion() && !slices.Contains(before, a) {
+			return true
+		}
+	}
+	for _, a := range before {
+		if a.Exclusion() && !slices.Contains(after, a) {
+			return true
+		}
+	}
+	return false
+}

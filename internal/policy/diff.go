@@ -1,0 +1,271 @@
+package policy
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Change is one property in which two policies differ.
+type Change struct {
+	// Path leads to it: elements of a list are told by number, those of a list whose
+	// order means nothing by what they are about, "settings[device_vendor_…].value".
+	Path string `json:"path"`
+	Name string `json:"name"` // the path for people
+	Op   Op     `json:"op"`
+	// Old and New are the values; nil where there is none. A secret is [Shown].
+	Old json.RawMessage `json:"old,omitempty"`
+	New json.RawMessage `json:"new,omitempty"`
+	// OldName and NewName are what people call the values, where that is known.
+	OldName string `json:"old_name,omitempty"`
+	NewName string `json:"new_name,omitempty"`
+}
+
+// Op is what happened to a property.
+type Op string
+
+// What can happen to a property.
+const (
+	Added   Op = "added"
+	Removed Op = "removed"
+	Changed Op = "changed"
+)
+
+// Names tells what people call an id: of a setting, a choice, a group, a filter. It
+// returns "" for one it does not know. A nil Names knows none.
+type Names func(id string) string
+
+func (n Names) of(id string) string {
+	if n == nil {
+		return ""
+	}
+	return n(id)
+}
+
+// Diff returns the properties in which two policies of one type differ, in the order
+// of their paths. It is empty exactly when [Document.Equal] is true. Assignments are
+// compared when both know theirs. Secrets are compared and not shown.
+func Diff(a, b Document, names Names) []Change {
+	if a.t != b.t {
+		return []Change{{Name: "Type", Op: Changed, Old: encode(a.t.Singular), New: encode(b.t.Singular)}}
+	}
+	if a.Assigned() != b.Assigned() {
+		a, b = a.Without("assignments"), b.Without("assignments")
+	}
+	w := differ{t: a.t, names: names}
+	w.values(nil, 0, a.hidden(), b.hidden())
+	return w.changes
+}
+
+// concealed is a secret in a tree that is compared.
+type concealed struct{ text, shown string }
+
+// MarshalJSON writes what is shown in place of the secret.
+func (c concealed) MarshalJSON() ([]byte, error) { return encode(c.shown), nil }
+
+// hidden is the tree with its secrets concealed.
+func (d Document) hidden() map[string]any {
+	tree, _ := clone(d.tree).(map[string]any)
+	d.t.secrets(tree, func(_ Secret, parent map[string]any, name string) {
+		parent[name] = concealed{string(encode(parent[name])), Shown}
+	})
+	return tree
+}
+
+type differ struct {
+	t       *Type
+	names   Names
+	changes []Change
+}
+
+// values compares what stands at a place. Below [maxSteps] a difference is told as a
+// whole.
+func (w *differ) values(at *place, depth int, a, b any) {
+	if depth < maxSteps {
+		switch a := a.(type) {
+		case map[string]any:
+			if b, ok := b.(map[string]any); ok {
+				w.objects(at, depth, a, b)
+				return
+			}
+		case []any:
+			if b, ok := b.([]any); ok {
+				w.lists(at, depth, a, b)
+				return
+			}
+		}
+	}
+	if compare(a, b) != 0 {
+		w.add(at, Changed, a, b)
+	}
+}
+
+func (w *differ) objects(at *place, depth int, a, b map[string]any) {
+	for _, name := range union(a, b) {
+		below := &place{at, name, property}
+		old, was := a[name]
+		value, is := b[name]
+		w.either(below, depth, old, was, value, is)
+	}
+}
+
+// either compares what stands at a place in one of the two, or in both.
+func (w *differ) either(at *place, depth int, a any, inA bool, b any, inB bool) {
+	switch {
+	case !inA:
+		w.add(at, Added, nil, b)
+	case !inB:
+		w.add(at, Removed, a, nil)
+	default:
+		w.values(at, depth+1, a, b)
+	}
+}
+
+// union is the names of two objects, in the order of their bytes.
+func union(a, b map[string]any) []string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return names(all)
+}
+
+func (w *differ) lists(at *place, depth int, a, b []any) {
+	if key, ok := w.set(at); ok {
+		old, value := byKeys(a, key), byKeys(b, key)
+		for _, k := range union(old, value) {
+			below := &place{at, k, keyed}
+			if key == "" {
+				below.name = "" // its value says which
+			}
+			before, was := old[k]
+			after, is := value[k]
+			w.either(below, depth, before, was, after, is)
+		}
+		return
+	}
+	// What is the same at both ends stayed: one element put in before others does not
+	// change all behind it.
+	from := 0
+	for from < min(len(a), len(b)) && compare(a[from], b[from]) == 0 {
+		from++
+	}
+	tail := 0
+	for tail < min(len(a), len(b))-from && compare(a[len(a)-1-tail], b[len(b)-1-tail]) == 0 {
+		tail++
+	}
+	for i := from; i < max(len(a), len(b))-tail; i++ {
+		var old, value any
+		was, is := i < len(a)-tail, i < len(b)-tail
+		if was {
+			old = a[i]
+		}
+		if is {
+			value = b[i]
+		}
+		w.either(&place{at, strconv.Itoa(i), number}, depth, old, was, value, is)
+	}
+}
+
+// set returns the key by which elements of the list at a place are told, if their order
+// means nothing.
+func (w *differ) set(at *place) (key string, ok bool) {
+	switch path := at.schema(); {
+	case path == "assignments":
+		return "", true
+	case w.t.Settings && path == "settings":
+		return "settingInstance.settingDefinitionId", true
+	case w.t.Settings && at.name == "children":
+		return "settingDefinitionId", true
+	default:
+		return w.t.set(path)
+	}
+}
+
+// byKeys is a set by its keys. The second of two equal keys gets a number.
+func byKeys(list []any, key string) map[string]any {
+	all := make(map[string]any, len(list))
+	times := make(map[string]int)
+	for _, v := range list {
+		k := keyOf(v, key)
+		times[k]++
+		for n := times[k]; ; n++ {
+			label := k
+			if n > 1 {
+				label = k + " #" + strconv.Itoa(n)
+			}
+			if _, taken := all[label]; !taken {
+				all[label] = v
+				break
+			}
+		}
+	}
+	return all
+}
+
+func (w *differ) add(at *place, op Op, a, b any) {
+	c := Change{Path: at.String(), Name: w.readable(at), Op: op}
+	if op != Added {
+		c.Old, c.OldName = encode(a), w.value(a)
+	}
+	if op != Removed {
+		c.New, c.NewName = encode(b), w.value(b)
+	}
+	w.changes = append(w.changes, c)
+}
+
+// value is what people call a value: an id, or the group of an assignment.
+func (w *differ) value(v any) string {
+	if s, ok := v.(string); ok {
+		return w.names.of(s)
+	}
+	return w.names.of(text(v, "target.groupId"))
+}
+
+// wrappers are steps of a path through settings that say nothing to people.
+var wrappers = []string{
+	"settings", "settingInstance", "children", "value", "choiceSettingValue", "choiceSettingCollectionValue", "simpleSettingValue", "simpleSettingCollectionValue",
+	"groupSettingValue", "groupSettingCollectionValue",
+}
+
+// readable puts a path into words: "rules[0].minimumLength" is "Rules › 1 › Minimum length".
+func (w *differ) readable(at *place) string {
+	var parts []string
+	for _, step := range at.steps() {
+		name := step.name
+		if len(name) > maxName {
+			name = strings.ToValidUTF8(name[:maxName], "") + "…"
+		}
+		switch {
+		case name == "", step.kind == property && w.t.Settings && slices.Contains(wrappers, name):
+			continue
+		case step.kind == property:
+			name = sentence(name)
+		case step.kind == number:
+			n, _ := strconv.Atoi(name)
+			name = strconv.Itoa(n + 1)
+		default:
+			if known := w.names.of(step.name); known != "" {
+				name = known
+			}
+		}
+		parts = append(parts, name)
+	}
+	return strings.Join(parts, " › ")
+}
+
+// sentence makes words of a property's name.
+func sentence(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		switch upper := r >= 'A' && r <= 'Z'; {
+		case i == 0:
+			b.WriteString(strings.ToUpper(string(r)))
+		case upper && (name[i-1] < 'A' || name[i-1] > 'Z'):
+			b.WriteString(" " + strings.ToLower(string(r)))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

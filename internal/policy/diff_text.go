@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+// shownRunes is how much of a value stands in a line of text.
+const shownRunes = 200
+
+// Text puts changes into lines for people, one each.
+func Text(changes []Change) string {
+	var b strings.Builder
+	for _, c := range changes {
+		old, value := shown(c.Old, c.OldName), shown(c.New, c.NewName)
+		switch c.Op {
+		case Added:
+			fmt.Fprintf(&b, "+ %s: %s\n", c.Name, value)
+		case Removed:
+			fmt.Fprintf(&b, "- %s: %s\n", c.Name, old)
+		case Changed:
+			fmt.Fprintf(&b, "~ %s: %s → %s\n", c.Name, old, value)
+		}
+	}
+	return b.String()
+}
+
+func shown(value json.RawMessage, name string) string {
+	if name == "" {
+		name = string(value)
+		var s string
+		if json.Unmarshal(value, &s) == nil && s != "" {
+			name = s
+		}
+	}
+	name = strings.Join(strings.Fields(name), " ")
+	if utf8.RuneCountInString(name) > shownRunes {
+		name = string([]rune(name)[:shownRunes]) + "…"
+	}
+	return name
+}
+
+// Unified returns the difference of two policies of one type as a unified diff of
+// their normal forms, indented; empty when they are equal. Secrets are not shown, but
+// a secret that differs is told.
+func Unified(a, b Document) string {
+	if a.t == b.t && a.Assigned() != b.Assigned() {
+		a, b = a.Without("assignments"), b.Without("assignments")
+	}
+	before, after := a.hidden(), b.hidden()
+	known := make(map[string]bool)
+	concealedIn(before, func(c concealed) concealed {
+		known[c.text] = true
+		return c
+	})
+	concealedIn(after, func(c concealed) concealed {
+		if !known[c.text] {
+			c.shown = ShownOther
+		}
+		return c
+	})
+	return string(diff.Diff(a.file(), indent(before), b.file(), indent(after)))
+}
+
+// concealedIn changes every secret below v.
+func concealedIn(v any, change func(concealed) concealed) {
+	objects(v, func(object map[string]any) {
+		for _, name := range names(object) {
+			if c, ok := object[name].(concealed); ok {
+				object[name] = change(c)
+			}
+		}
+	})
+}
+
+// file is the name of the policy in the head of a unified diff, in one line.
+func (d Document) file() string {
+	return d.t.Key + "/" + strings.Join(strings.Fields(d.Name()), " ")
+}
+
+// indent lays a tree out for people: one that is deeper than any policy in lines without
+// indents, which would be the square of its depth.
+func indent(tree map[string]any) []byte {
+	by := "  "
+	walk(tree, nil, func(at *place, _ any) {
+		if at.deep() {
+			by = ""
+		}
+	})
+	var b bytes.Buffer
+	if err := json.Indent(&b, encode(tree), "", by); err != nil {
+		panic(fmt.Sprintf("policy: a canonical text that is no JSON: %v", err))
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}

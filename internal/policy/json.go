@@ -1,0 +1,141 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// Limits of one item. The largest policies that were seen have half a megabyte and
+// ten levels.
+const (
+	MaxBytes = 10 << 20
+	MaxDepth = 10_000
+)
+
+// Errors of an item that can't be read. They are wrapped with the item's name.
+var (
+	ErrTooLarge = fmt.Errorf("is larger than %d MiB", MaxBytes>>20)
+	ErrTooDeep  = fmt.Errorf("is nested deeper than %d levels", MaxDepth)
+	ErrInvalid  = errors.New("is not valid JSON")
+)
+
+// A tree is a decoded JSON value: map[string]any, []any, string, json.Number, bool
+// or nil. A number keeps its text, so that no digit changes.
+
+// parse decodes one JSON value. It refuses a name that stands twice in an object,
+// which readers understand differently, and text that is not UTF-8.
+func parse(data []byte) (any, error) {
+	if len(data) > MaxBytes {
+		return nil, ErrTooLarge
+	}
+	if !utf8.Valid(data) {
+		return nil, fmt.Errorf("%w: the text is not UTF-8", ErrInvalid)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	v, err := parseValue(dec, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: there is more than one value", ErrInvalid)
+	}
+	return v, nil
+}
+
+func parseValue(dec *json.Decoder, depth int) (any, error) {
+	if depth > MaxDepth {
+		return nil, ErrTooDeep
+	}
+	token, err := dec.Token()
+	if err != nil {
+		return nil, invalid(err)
+	}
+	switch token {
+	case json.Delim('{'):
+		object := make(map[string]any)
+		for dec.More() {
+			token, err := dec.Token()
+			if err != nil {
+				return nil, invalid(err)
+			}
+			name, _ := token.(string) // the decoder takes nothing else here
+			if _, twice := object[name]; twice {
+				return nil, fmt.Errorf("%w: %.100q stands twice in one object", ErrInvalid, name)
+			}
+			if object[name], err = parseValue(dec, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		_, err = dec.Token()
+		return object, invalid(err)
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			v, err := parseValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err = dec.Token()
+		return list, invalid(err)
+	default:
+		return token, nil
+	}
+}
+
+func invalid(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: it is cut off", ErrInvalid)
+	}
+	return fmt.Errorf("%w: %w", ErrInvalid, err)
+}
+
+// encode returns the canonical text of a tree: names in the order of their bytes,
+// no white space, numbers as they were.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Sprintf("policy: a tree that can't be encoded: %v", err)) // trees come from parse
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Canonical returns the canonical text of any JSON value: names in the order of
+// their bytes, no white space, numbers as they were. It has the limits of an item.
+func Canonical(data []byte) ([]byte, error) {
+	v, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return encode(v), nil
+}
+
+// clone copies a tree, so that a change of the copy leaves the original.
+func clone(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, below := range v {
+			out[k] = clone(below)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, below := range v {
+			out[i] = clone(below)
+		}
+		return out
+	}
+	return v
+}

@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Reference is the id of another object in a policy.
+type Reference struct {
+	Kind     Kind
+	ID       string
+	Path     string // such as "conditions.users.excludeGroups[0]"
+	Excluded bool   // who stands there is left out: without them the policy is wider
+}
+
+// Assignment reports whether it stands in the assignments, which are written apart.
+func (r Reference) Assignment() bool { return strings.HasPrefix(r.Path, "assignments[") }
+
+const referenceValue = "#microsoft.graph.deviceManagementConfigurationReferenceSettingValue"
+
+// References are the ids of other objects in the policy, in the order of their paths.
+// Words in the place of ids, such as All, and ids that stand for none are left out.
+func (d Document) References() []Reference {
+	var all []Reference
+	d.t.references(d.tree, func(r Reference, _ func(string)) { all = append(all, r) })
+	slices.SortFunc(all, func(a, b Reference) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+// Rewrite returns the document with other ids: to answers what a reference becomes,
+// or false to leave it as it is.
+func (d Document) Rewrite(to func(Reference) (string, bool)) Document {
+	tree, _ := clone(d.tree).(map[string]any)
+	d.t.references(tree, func(r Reference, set func(string)) {
+		if id, ok := to(r); ok {
+			set(id)
+		}
+	})
+	for _, set := range d.t.sets() { // the order goes by the ids
+		at(tree, set.Path, func(parent map[string]any, name string) {
+			if list, ok := parent[name].([]any); ok {
+				sortBy(list, set.Key)
+			}
+		})
+	}
+	if list, ok := tree["assignments"].([]any); ok {
+		sortBy(list, "")
+	}
+	d.tree, d.text = tree, encode(tree)
+	return d
+}
+
+// references calls visit for every reference in tree, with what replaces it.
+func (t *Type) references(tree map[string]any, visit func(Reference, func(string))) {
+	for _, ref := range t.Refs {
+		stringsAt(tree, "", ref.Path, func(path, id string, set func(string)) {
+			if id != "" && !slices.Contains(ref.Words, id) {
+				visit(Reference{ref.Kind, id, path, ref.Excluded}, set)
+			}
+		})
+	}
+	if t.Settings {
+		walk(tree, nil, func(at *place, v any) {
+			if object, ok := v.(map[string]any); ok && text(object, "@odata.type") == referenceValue {
+				if id := text(object, "value"); id != "" {
+					visit(Reference{ReusableSettings, id, at.String() + ".value", false}, func(s string) { object["value"] = s })
+				}
+			}
+		})
+	}
+	stringsAt(tree, "", "assignments[].target.groupId", func(path, id string, set func(string)) {
+		excluded := false
+		if list, ok := tree["assignments"].([]any); ok {
+			i, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(path, "assignments["), "].target.groupId"))
+			excluded = text(list[i], "target.@odata.type") == targetExclusion
+		}
+		visit(Reference{Groups, id, path, excluded}, set)
+	})
+	stringsAt(tree, "", "assignments[].target."+filterID, func(path, id string, set func(string)) {
+		visit(Reference{Filters, id, path, false}, set)
+	})
+}
+
+// stringsAt calls visit for every string that path of the table leads to, with where
+// it stands and what replaces it.
+func stringsAt(v any, here, path string, visit func(path, value string, set func(string))) {
+	step, rest, more := cut(path)
+	name, list := strings.CutSuffix(step, "[]")
+	object, ok := v.(map[string]any)
+	if !ok {
+		return
+	}
+	here = strings.TrimPrefix(here+"."+name, ".")
+	if !list {
+		if more {
+			stringsAt(object[name], here, rest, visit)
+		} else if s, ok := object[name].(string); ok {
+			visit(here, s, func(s string) { object[name] = s })
+		}
+		return
+	}
+	elements, _ := object[name].([]any)
+	for i, e := range elements {
+		at := here + "[" + strconv.Itoa(i) + "]"
+		if more {
+			stringsAt(e, at, rest, visit)
+		} else if s, ok := e.(string); ok {
+			visit(at, s, func(s string) { elements[i] = s })
+		}
+	}
+}
+
+// Everywhere reports whether an object of that id exists in every directory.
+func Everywhere(kind Kind, id string) bool { return slices.Contains(everywhere[kind], id) }

@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Secret is a value in a policy that nobody should read by the way.
+type Secret struct {
+	Path string
+	// Masked: the service returned something in place of the value. Sent back it
+	// would become the value.
+	Masked bool
+}
+
+const (
+	secretValue = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
+	// Shown is what stands in place of a secret.
+	Shown = "[secret]"
+	// ShownOther stands in place of a secret that differs from the one it is compared with.
+	ShownOther = "[another secret]"
+)
+
+// Secrets are the secrets in the policy, in the order of their paths.
+func (d Document) Secrets() []Secret {
+	var all []Secret
+	d.t.secrets(d.tree, func(s Secret, _ map[string]any, _ string) { all = append(all, s) })
+	slices.SortFunc(all, func(a, b Secret) int { return strings.Compare(a.Path, b.Path) })
+	return all
+}
+
+// secrets calls visit for every secret in tree, with the object and the property that
+// hold it.
+func (t *Type) secrets(tree map[string]any, visit func(s Secret, parent map[string]any, name string)) {
+	for _, path := range t.Secrets {
+		list, name, nested := strings.Cut(path, "[].")
+		if !nested {
+			if tree[path] != nil {
+				visit(Secret{path, stars(tree[path])}, tree, path)
+			}
+			continue
+		}
+		elements, _ := tree[list].([]any)
+		for i, e := range elements {
+			if element, ok := e.(map[string]any); ok && element[name] != nil && hidden(element) {
+				visit(Secret{list + "[" + strconv.Itoa(i) + "]." + name, true}, element, name)
+			}
+		}
+	}
+	if !t.Settings {
+		return
+	}
+	walk(tree, nil, func(at *place, v any) {
+		object, ok := v.(map[string]any)
+		if ok && text(object, "@odata.type") == secretValue && object["value"] != nil {
+			// docs: unless it says that it is not encrypted, a token stands in its place.
+			visit(Secret{at.String() + ".value", text(object, "valueState") != "notEncrypted"}, object, "value")
+		}
+	})
+}
+
+// hidden reports whether a custom setting has an encrypted value. docs: the value is
+// then a reference or asterisks, and a call of its own returns the text.
+func hidden(setting map[string]any) bool {
+	return setting["isEncrypted"] == true || text(setting, "secretReferenceValueId") != "" || stars(setting["value"])
+}
+
+// stars reports whether v is asterisks, as the service shows what it hides.
+func stars(v any) bool {
+	s, _ := v.(string)
+	return len(s) >= 3 && strings.Trim(s, "*") == ""
+}
+
+// Masked returns the document with [Shown] in place of every secret.
+func (d Document) Masked() Document {
+	tree, _ := clone(d.tree).(map[string]any)
+	d.t.secrets(tree, func(_ Secret, parent map[string]any, name string) { parent[name] = Shown })
+	d.tree, d.text = tree, encode(tree)
+	return d
+}
