@@ -12,8 +12,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -21,7 +23,9 @@ import (
 type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
+	Mirror  *mirror.Mirror
 	Gate    *gate.Gate
+	Flow    *flow.Flow
 	Feed    *httpx.Feed    // nil: streams look for changes by themselves only
 	Holders *httpx.Holders // of streams; nil: the API's own
 	Budgets httpx.Budgets
@@ -48,7 +52,9 @@ func (a *API) Routes() Routes { return a.routes }
 type server struct {
 	door    *httpx.Door
 	store   *store.Store
+	mirror  *mirror.Mirror
 	gate    *gate.Gate
+	flow    *flow.Flow
 	feed    *httpx.Feed
 	budgets httpx.Budgets
 
@@ -74,7 +80,7 @@ func New(d Deps) *API {
 
 func newServer(d Deps) *server {
 	s := &server{
-		door: d.Door, store: d.Store, gate: d.Gate, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
+		door: d.Door, store: d.Store, mirror: d.Mirror, gate: d.Gate, flow: d.Flow, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
 		streams: d.Budgets.Streams, holders: d.Holders,
 		beat: 15 * time.Second, poll: 30 * time.Second, settle: 200 * time.Millisecond,
 	}

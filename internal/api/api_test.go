@@ -16,9 +16,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -59,7 +61,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn, access.NewFactors(seeded.Root, "https://interlock.example")), Store: st, Gate: g, Feed: w.feed, Budgets: budgets})
+	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn, access.NewFactors(seeded.Root, "https://interlock.example")), Store: st, Mirror: mirror.New(d, st), Gate: g, Flow: flow.New(d, st, g), Feed: w.feed, Budgets: budgets})
 	w.http = httptest.NewServer(httpx.Front{Logger: logger, Requests: budgets.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
 	w.document = readDocument(t, w.http)

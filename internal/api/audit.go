@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -52,10 +52,10 @@ func auditBefore(cursor string) (seq int64, err error) {
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return 0, store.ErrBadCursor
+		return 0, op.ErrBadCursor
 	}
 	if _, err := fmt.Sscanf(string(text), auditFormat, &seq); err != nil || seq < 1 || auditCursor(seq) != cursor {
-		return 0, store.ErrBadCursor
+		return 0, op.ErrBadCursor
 	}
 	return seq, nil
 }

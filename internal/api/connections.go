@@ -26,9 +26,9 @@ func (s *server) serveConnections() {
 		change                    func(context.Context, access.Actor, string, string) (tenancy.Connection, error)
 	}{
 		{"enable-connection", http.MethodPost, "/enable", "Let operations use a connection", s.store.EnableConnection},
-		{"disable-connection", http.MethodPost, "/disable", "Keep operations from using a connection; the run that uses it is stopped", s.store.DisableConnection},
+		{"disable-connection", http.MethodPost, "/disable", "Keep operations from using a connection; the run that uses it is stopped", s.flow.DisableConnection},
 		{"set-default-connection", http.MethodPost, "/default", "Use a connection when a start names none", s.store.SetDefaultConnection},
-		{"revoke-consent", http.MethodDelete, "/consent", "Note that admin consent was withdrawn; the run that uses the connection is stopped", s.store.RevokeConsent},
+		{"revoke-consent", http.MethodDelete, "/consent", "Note that admin consent was withdrawn; the run that uses the connection is stopped", s.flow.RevokeConsent},
 	} {
 		serve(s, manages(r.id, r.method, r.path, r.summary), func(ctx context.Context, _ *ConnectionID) (*one[ConnectionDetail], error) {
 			v := at(ctx)
@@ -226,5 +226,5 @@ func (s *server) beginConsent(ctx context.Context, _ *ConnectionID) (*one[Consen
 
 func (s *server) deleteConnection(ctx context.Context, _ *ConnectionID) (*none, error) {
 	v := at(ctx)
-	return nil, s.store.DeleteConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID)
+	return nil, s.flow.DeleteConnection(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID)
 }

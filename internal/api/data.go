@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -53,18 +53,18 @@ type DataRequest struct {
 	Paging
 }
 
-func (r DataRequest) filter() store.DataFilter {
-	return store.DataFilter{Connection: r.Connection, Query: r.Query, Cursor: r.Cursor, Limit: r.Limit}
+func (r DataRequest) filter() mirror.Filter {
+	return mirror.Filter{Connection: r.Connection, Query: r.Query, Cursor: r.Cursor, Limit: r.Limit}
 }
 
 func (s *server) groups(ctx context.Context, in *struct {
 	DataRequest
 	Type tenancy.GroupType `query:"type" doc:"One type only; dynamic: every group whose members a rule chooses. The type of a group stands in its \"type\", with \"dynamic_\" before it where a rule chooses the members."`
 },
-) (*list[store.Record], error) {
+) (*list[mirror.Record], error) {
 	f := in.filter()
 	f.Type = string(in.Type)
-	groups, next, err := s.store.Groups(ctx, at(ctx).tenant, f)
+	groups, next, err := s.mirror.Groups(ctx, at(ctx).tenant, f)
 	if err != nil {
 		return nil, err
 	}
@@ -80,20 +80,20 @@ func (s *server) group(ctx context.Context, in *struct {
 	Through
 	GroupID
 },
-) (*one[store.Record], error) {
-	g, err := s.store.Group(ctx, at(ctx).tenant, in.Connection, in.Group)
+) (*one[mirror.Record], error) {
+	g, err := s.mirror.Group(ctx, at(ctx).tenant, in.Connection, in.Group)
 	if err != nil {
 		return nil, err
 	}
-	return &one[store.Record]{Body: g}, nil
+	return &one[mirror.Record]{Body: g}, nil
 }
 
 func (s *server) groupMembers(ctx context.Context, in *struct {
 	DataRequest
 	GroupID
 },
-) (*list[store.Record], error) {
-	members, next, err := s.store.GroupMembers(ctx, at(ctx).tenant, in.Group, in.filter())
+) (*list[mirror.Record], error) {
+	members, next, err := s.mirror.GroupMembers(ctx, at(ctx).tenant, in.Group, in.filter())
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +104,10 @@ func (s *server) inventory(ctx context.Context, in *struct {
 	DataRequest
 	Type string `query:"type" doc:"One type only, such as \"deviceConfigurations\"."`
 },
-) (*list[store.InventoryRecord], error) {
+) (*list[mirror.InventoryRecord], error) {
 	f := in.filter()
 	f.Type = in.Type
-	records, next, err := s.store.Inventory(ctx, at(ctx).tenant, f)
+	records, next, err := s.mirror.Inventory(ctx, at(ctx).tenant, f)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ type InventoryType struct {
 }
 
 func (s *server) inventoryTypes(ctx context.Context, in *Through) (*list[InventoryType], error) {
-	sets, err := s.store.Datasets(ctx, at(ctx).tenant, in.Connection)
+	sets, err := s.mirror.Datasets(ctx, at(ctx).tenant, in.Connection)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -341,7 +342,7 @@ func TestData(t *testing.T) {
 			if _, err := tx.Exec(ctx, `INSERT INTO generations (id, connection_id, dataset) VALUES ($1, $2, 'groups')`, generation, connection); err != nil {
 				return err
 			}
-			return store.PutGroupMembers(ctx, tx, int64(generation), []store.GroupMember{
+			return mirror.PutMembers(ctx, tx, int64(generation), []mirror.Member{
 				{Group: "g-1", Member: "ana", Type: "#microsoft.graph.user"},
 				{Group: "g-1", Member: "g-2", Type: "#microsoft.graph.group"},
 				{Group: "g-2", Member: "ana", Type: "#microsoft.graph.user"},
@@ -351,7 +352,7 @@ func TestData(t *testing.T) {
 		dataset("inventory/managedDevices", "device-1", "device-2")
 		w.Exec(`UPDATE datasets SET stale_reason = 'provider_throttled' WHERE name = 'inventory/mobileApps'`)
 
-		var groups Page[store.Record]
+		var groups Page[mirror.Record]
 		w.get(w.Viewer, "/tenants/kestrel/groups?limit=2").want(http.StatusOK, &groups)
 		if len(groups.Items) != 2 || groups.Next == nil || string(groups.Items[0].Data) != `{"id":"x"}` {
 			t.Errorf("groups are %+v", groups)
@@ -371,7 +372,7 @@ func TestData(t *testing.T) {
 			"?type=mail_enabled_security":      "",
 			"?connection=kestrel&type=dynamic": "g-2 dynamic_security",
 		} {
-			var found Page[store.Record]
+			var found Page[mirror.Record]
 			w.get(w.Viewer, "/tenants/kestrel/groups"+query).want(http.StatusOK, &found)
 			var got []string
 			for _, g := range found.Items {
@@ -390,7 +391,7 @@ func TestData(t *testing.T) {
 			t.Errorf("the document says %s, %v", documented, err)
 		}
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?type=security").problem(http.StatusUnprocessableEntity, "field")
-		var g store.Record
+		var g mirror.Record
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-2").want(http.StatusOK, &g)
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-9").problem(http.StatusNotFound, "not_found")
 		w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?connection=kestrel").want(http.StatusOK, &groups)
@@ -399,7 +400,7 @@ func TestData(t *testing.T) {
 			t.Errorf("members are %+v", groups)
 		}
 		for query, want := range map[string]string{"limit=1": "ana", "q=G-": "g-2", "q=ana": "ana", "q=an": ""} {
-			var found Page[store.Record]
+			var found Page[mirror.Record]
 			w.get(w.Viewer, "/tenants/kestrel/groups/g-1/members?"+query).want(http.StatusOK, &found)
 			var got []string
 			for _, m := range found.Items {
@@ -416,7 +417,7 @@ func TestData(t *testing.T) {
 			}
 		}
 		w.get(w.Viewer, "/tenants/kestrel/groups?connection=elsewhere").problem(http.StatusNotFound, "not_found")
-		var objects Page[store.InventoryRecord]
+		var objects Page[mirror.InventoryRecord]
 		w.get(w.Viewer, "/tenants/kestrel/inventory?type=managedDevices").want(http.StatusOK, &objects)
 		if len(objects.Items) != 2 || objects.Items[0].Kind != "managedDevices" {
 			t.Errorf("inventory is %+v", objects)

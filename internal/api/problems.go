@@ -11,7 +11,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 )
 
 // refuse returns err as the problem that answers it, and logs what is our fault.
@@ -22,8 +21,8 @@ func refuse(ctx context.Context, err error) *httpx.Problem {
 		p := httpx.NewProblem(op.ProblemKeyReused, op.Args{"fields": strings.Join(reused.Fields, ",")})
 		p.Fields = reused.Fields
 		return p
-	case errors.Is(err, store.ErrBadCursor):
-		return httpx.NewProblem(op.ProblemCursor, nil).Naming(httpx.Wrong{Field: "cursor", Detail: store.ErrBadCursor.Error()})
+	case errors.Is(err, op.ErrBadCursor):
+		return httpx.NewProblem(op.ProblemCursor, nil).Naming(httpx.Wrong{Field: "cursor", Detail: op.ErrBadCursor.Error()})
 	}
 	return httpx.Refuse(ctx, err)
 }

@@ -12,9 +12,11 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -35,7 +37,7 @@ func BenchmarkTellApart(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			handler := New(Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "")), Store: st, Gate: g, Logger: quiet})
+			handler := New(Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "")), Store: st, Mirror: mirror.New(d, st), Gate: g, Flow: flow.New(d, st, g), Logger: quiet})
 			kestrel, wren := w.Tenant(w.Workspace, "kestrel", "Kestrel"), w.Tenant(w.Workspace, "wren", "Wren")
 			confined := w.Member("Cora", "cora@lattice.example", tenancy.Operator)
 			w.Exec(`UPDATE members SET all_tenants = FALSE WHERE user_id = $1`, confined.ID())

@@ -22,9 +22,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/doctor"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/worker"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/outbound"
 	"github.com/interlock-dev/interlock/internal/provider"
@@ -112,6 +114,7 @@ type App struct {
 	DB     *db.DB
 	Store  *store.Store
 	Gate   *gate.Gate
+	Flow   *flow.Flow
 	worker *worker.Worker
 	server *http.Server
 	most   int // connections
@@ -154,7 +157,6 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var g *gate.Gate // comes after the store, which stops runs through it
 	st := store.New(d, cfg.Root, store.Options{
 		StalledAfter: cfg.StallAfter,
 		ConsentURL:   consentURL(cfg),
@@ -162,9 +164,6 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
 		Turns: catalogue.Turns,
-		StopRun: func(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {
-			return g.StopConnection(ctx, tx, connection, by, why)
-		},
 	})
 	if _, err := st.CheckRoot(ctx); err != nil {
 		return nil, err
@@ -176,28 +175,29 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err = gate.New(d, st, gate.Config{
+	g, err := gate.New(d, st, gate.Config{
 		Quarantine: cfg.Quarantine, StallAfter: cfg.StallAfter, Logger: cfg.Logger, Silent: w.Silent, Changed: feed.Changed,
 	})
 	if err != nil {
 		return nil, err
 	}
+	data, flows := mirror.New(d, st), flow.New(d, st, g)
 	door := httpx.NewDoor(d, cfg.SignIn, access.NewFactors(cfg.Root, cfg.PublicURL))
 	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute), Streams: httpx.NewStreams(cfg.StreamsPerPerson)}
 	holders := httpx.NewHolders(door, feed)
 	programs := api.New(api.Deps{
-		Door: door, Store: st, Gate: g, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,
+		Door: door, Store: st, Mirror: data, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
 	handler := http.NewServeMux()
 	for _, path := range []string{"/api/", "/healthz", "/readyz"} {
 		handler.Handle(path, programs)
 	}
 	handler.Handle("/", console.New(console.Deps{
-		Door: door, Store: st, Gate: g, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies,
+		Door: door, Store: st, Mirror: data, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies,
 		Demo: cfg.Demo, Simulated: cfg.Simulator != nil, Logger: cfg.Logger,
 	}))
 	return &App{
-		DB: d, Store: st, Gate: g, worker: w, most: cfg.Connections, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
+		DB: d, Store: st, Gate: g, Flow: flows, worker: w, most: cfg.Connections, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,

@@ -25,9 +25,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/cli"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -114,7 +116,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "")), Store: st, Gate: g, Feed: w.feed, Logger: logger}))
+	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "")), Store: st, Mirror: mirror.New(d, st), Gate: g, Flow: flow.New(d, st, g), Feed: w.feed, Logger: logger}))
 	t.Cleanup(s.Close)
 	w.url = s.URL
 
@@ -122,15 +124,15 @@ func newWorld(t *testing.T, d *db.DB) *world {
 		w.Connection(w.Workspace, w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:]), slug, nil)
 	}
 	w.Write(func(ctx context.Context, tx db.Tx) error {
-		key := store.DatasetKey{Workspace: w.Workspace, Name: catalogue.Groups}
+		key := mirror.Key{Workspace: w.Workspace, Name: catalogue.Groups}
 		if err := tx.QueryRow(ctx, `SELECT tenant_id, id FROM connections WHERE slug = 'wren'`).Scan(&key.Tenant, &key.Connection); err != nil {
 			return err
 		}
-		round, err := store.BeginRound(ctx, tx, key, true)
+		round, err := mirror.BeginRound(ctx, tx, key, true)
 		if err != nil {
 			return err
 		}
-		err = store.PutRows(ctx, tx, key, round, []store.Record{
+		err = mirror.PutRows(ctx, tx, key, round, []mirror.Record{
 			{ID: "g1", Name: "Depot staff", Type: string(tenancy.SecurityGroup), Data: []byte(`{}`)},
 			{ID: "g2", Name: "Drivers", Type: string(tenancy.Microsoft365Group.ByRule()), Data: []byte(`{}`)},
 			{ID: "g3", Name: "Night shift", Type: string(tenancy.SecurityGroup.ByRule()), Data: []byte(`{}`)},
@@ -138,7 +140,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 		if err != nil {
 			return err
 		}
-		_, err = store.CommitRound(ctx, tx, key, round, store.Committed{})
+		_, err = mirror.CommitRound(ctx, tx, key, round, mirror.Committed{})
 		return err
 	})
 	bare := w.Tenant(w.Workspace, "harbour", "Harbour")

@@ -20,8 +20,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/console/tenants"
 	"github.com/interlock-dev/interlock/internal/console/ui"
 	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -29,7 +31,9 @@ import (
 type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
+	Mirror  *mirror.Mirror
 	Gate    *gate.Gate
+	Flow    *flow.Flow
 	Feed    *httpx.Feed    // nil: pages look for changes by themselves only
 	Holders *httpx.Holders // of streams; nil: the console's own
 	Budgets httpx.Budgets
@@ -52,7 +56,7 @@ type Console struct {
 // New returns the console.
 func New(d Deps) *Console {
 	site := web.New(web.Config{
-		Rooms: web.Rooms{Door: d.Door, Store: d.Store, Gate: d.Gate},
+		Rooms: web.Rooms{Door: d.Door, Store: d.Store, Mirror: d.Mirror, Gate: d.Gate, Flow: d.Flow},
 		Feed:  d.Feed, Holders: d.Holders, Budgets: d.Budgets,
 	})
 	people.Serve(site, d.Demo)

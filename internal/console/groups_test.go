@@ -13,8 +13,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -22,34 +22,34 @@ const groups = kestrel + "/groups"
 
 // read puts rows into a dataset of a connection, as a run does. Rows with a parent
 // are members of it.
-func (w *world) read(tenant, connection, dataset string, rows ...store.Record) {
+func (w *world) read(tenant, connection, dataset string, rows ...mirror.Record) {
 	w.t.Helper()
-	key := store.DatasetKey{Workspace: w.Workspace, Tenant: tenant, Connection: connection, Name: dataset, Run: access.NewID()}
+	key := mirror.Key{Workspace: w.Workspace, Tenant: tenant, Connection: connection, Name: dataset, Run: access.NewID()}
 	w.Write(func(ctx context.Context, tx db.Tx) error {
-		g, err := store.BeginRound(ctx, tx, key, true)
+		g, err := mirror.BeginRound(ctx, tx, key, true)
 		if err != nil {
 			return err
 		}
-		objects := slices.DeleteFunc(slices.Clone(rows), func(r store.Record) bool { return r.Parent != "" })
-		if err := store.PutRows(ctx, tx, key, g, objects); err != nil {
+		objects := slices.DeleteFunc(slices.Clone(rows), func(r mirror.Record) bool { return r.Parent != "" })
+		if err := mirror.PutRows(ctx, tx, key, g, objects); err != nil {
 			return err
 		}
-		var members []store.GroupMember
+		var members []mirror.Member
 		for _, r := range rows {
 			if r.Parent != "" {
-				members = append(members, store.GroupMember{Group: r.Parent, Member: r.ID, Type: r.Type})
+				members = append(members, mirror.Member{Group: r.Parent, Member: r.ID, Type: r.Type})
 			}
 		}
-		if err := store.PutGroupMembers(ctx, tx, g, members); err != nil {
+		if err := mirror.PutMembers(ctx, tx, g, members); err != nil {
 			return err
 		}
-		_, err = store.CommitRound(ctx, tx, key, g, store.Committed{})
+		_, err = mirror.CommitRound(ctx, tx, key, g, mirror.Committed{})
 		return err
 	})
 }
 
-func row(parent, id, name, data string) store.Record {
-	return store.Record{Parent: parent, ID: id, Name: name, Type: "#microsoft.graph.user", Data: json.RawMessage(data)}
+func row(parent, id, name, data string) mirror.Record {
+	return mirror.Record{Parent: parent, ID: id, Name: name, Type: "#microsoft.graph.user", Data: json.RawMessage(data)}
 }
 
 // TestGroups: the groups that a sync read, page by page, with their members.
@@ -61,7 +61,7 @@ func TestGroups(t *testing.T) {
 		empty.says("#group-list", "No groups yet")
 		empty.says(".head", "Needs “Sync directory groups”")
 
-		rows := []store.Record{ofType(tenancy.Microsoft365Group.ByRule(), row("", "g-drivers", "Drivers", `{"membershipRule":"user.department -eq \"Depot\"","description":"All drivers"}`))}
+		rows := []mirror.Record{ofType(tenancy.Microsoft365Group.ByRule(), row("", "g-drivers", "Drivers", `{"membershipRule":"user.department -eq \"Depot\"","description":"All drivers"}`))}
 		for i := range 59 {
 			rows = append(rows, ofType(tenancy.SecurityGroup, row("", fmt.Sprintf("g%02d", i), fmt.Sprintf("Team %02d", i), `{}`)))
 		}
@@ -103,7 +103,7 @@ func TestGroups(t *testing.T) {
 }
 
 // ofType gives a group its type.
-func ofType(t tenancy.GroupType, r store.Record) store.Record {
+func ofType(t tenancy.GroupType, r mirror.Record) mirror.Record {
 	r.Type = string(t)
 	return r
 }
@@ -115,7 +115,7 @@ func TestGroupsOfAType(t *testing.T) {
 		tenant, connection := w.ready("kestrel", nil)
 		jonas := w.browser(w.Viewer)
 		jonas.get(groups+"?type=security").says("#group-list", "No groups yet") // whatever is asked for
-		rows := []store.Record{
+		rows := []mirror.Record{
 			ofType(tenancy.DistributionGroup, row("", "news", "News", `{}`)), ofType(tenancy.MailSecurityGroup, row("", "alarm", "Alarm", `{}`)),
 			ofType(tenancy.SecurityGroup.ByRule(), row("", "tablets", "Depot tablets", `{}`)), ofType("", row("", "strange", "Strange", `{}`)),
 		}

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 )
 
 // TestInventory: what a sync read, by type, and the button that reads it anew.
@@ -15,7 +15,7 @@ func TestInventory(t *testing.T) {
 		tenant, connection := w.ready("kestrel", nil)
 		ana := w.browser(w.Operator)
 		ana.get(path).want(http.StatusOK).says("#inventory-list", "No inventory yet")
-		w.read(tenant, connection, "inventory/managedDevices", store.Record{ID: "d1", Name: "Laptop", ModifiedAt: "2026-11-03T10:00:00Z", Data: []byte(`{}`)})
+		w.read(tenant, connection, "inventory/managedDevices", mirror.Record{ID: "d1", Name: "Laptop", ModifiedAt: "2026-11-03T10:00:00Z", Data: []byte(`{}`)})
 		w.read(tenant, connection, "inventory/mobileApps", row("", "a1", "Payroll", `{}`), row("", "a2", "Timesheet", `{}`))
 		page := ana.get(path)
 		page.says(".asof", "3 objects, as of")

@@ -17,9 +17,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -65,6 +67,7 @@ func newWorld(t *testing.T, d *db.DB, deps Deps) *world {
 		t.Fatal(err)
 	}
 	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, w.site)), w.store, w.gate, w.feed
+	deps.Mirror, deps.Flow = mirror.New(d, w.store), flow.New(d, w.store, w.gate)
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}

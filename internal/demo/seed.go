@@ -151,7 +151,7 @@ func (s *seeder) place(ctx context.Context, p place) error {
 	}
 	switch p.State {
 	case disabled:
-		_, err = s.app.Store.DisableConnection(ctx, owner, p.Slug, conn.ID)
+		_, err = s.app.Flow.DisableConnection(ctx, owner, p.Slug, conn.ID)
 	case archived:
 		err = s.app.Store.ArchiveTenant(ctx, owner, p.Slug)
 	case noDefault:
@@ -164,7 +164,7 @@ func (s *seeder) place(ctx context.Context, p place) error {
 			_, err = s.app.Store.SetDefaultConnection(ctx, owner, p.Slug, second.ID)
 		}
 		if err == nil {
-			err = s.app.Store.DeleteConnection(ctx, owner, p.Slug, second.ID)
+			err = s.app.Flow.DeleteConnection(ctx, owner, p.Slug, second.ID)
 		}
 	case ready, consentMissing, consentRevoked, credentialExpired, permissionMissing, longSync, onboarding:
 	}

@@ -22,6 +22,9 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrConflict is returned when the state of a thing does not allow the change.
 	ErrConflict = errors.New("conflict")
+	// ErrBadCursor is returned for a cursor that the list did not give out. It is 400
+	// on HTTP surfaces.
+	ErrBadCursor = errors.New("the cursor does not belong to this list")
 	// ErrNoAddress is returned by a server that would have to name the address that
 	// browsers reach it at, and was not told it.
 	ErrNoAddress = errors.New("the address that browsers reach this server at is not set")

@@ -8,7 +8,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -95,9 +97,9 @@ func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id 
 	if column != "id" {
 		value = ""
 	}
-	q := new(query)
-	q.add(`SELECT ` + attemptColumns + attemptFrom + scope.WhereOne(q.bind, "a.workspace_id", "a.tenant_id", "a.id", value))
-	a, err := one(ctx, tx, q, scanAttempt)
+	q := new(query.Query)
+	q.Add(`SELECT ` + attemptColumns + attemptFrom + scope.WhereOne(q.Bind, "a.workspace_id", "a.tenant_id", "a.id", value))
+	a, err := query.One(ctx, tx, q, scanAttempt)
 	if err != nil {
 		return Attempt{}, fmt.Errorf("attempt: %w", err)
 	}
@@ -106,7 +108,7 @@ func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id 
 
 // Attempt returns the record of a press.
 func (s *Store) Attempt(ctx context.Context, scope access.Scope, id string) (Attempt, error) {
-	return read(ctx, s, "read", func(ctx context.Context, tx db.Tx) (Attempt, error) {
+	return query.Read(ctx, s.db, "read", func(ctx context.Context, tx db.Tx) (Attempt, error) {
 		return s.AttemptIn(ctx, tx, scope, id)
 	})
 }
@@ -124,11 +126,11 @@ type AttemptFilter struct {
 
 // Attempts lists the presses in the scope, newest first.
 func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilter) ([]Attempt, string, error) {
-	limit, err := pageSize(f.Limit)
+	limit, err := page.Size(f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
-	attempts, err := read(ctx, s, "list attempts", func(ctx context.Context, tx db.Tx) ([]Attempt, error) {
+	attempts, err := query.Read(ctx, s.db, "list attempts", func(ctx context.Context, tx db.Tx) ([]Attempt, error) {
 		l, err := attemptsList(ctx, tx, scope, f)
 		if err != nil {
 			return nil, err
@@ -138,7 +140,7 @@ func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilte
 	if err != nil {
 		return nil, "", err
 	}
-	attempts, next := cut(attempts, limit, func(a Attempt) string { return cursor("attempts", a.ID) })
+	attempts, next := page.Cut(attempts, limit, func(a Attempt) string { return page.Cursor("attempts", a.ID) })
 	return attempts, next, nil
 }
 
@@ -147,7 +149,7 @@ var allOutcomes = []span{{text: `a.outcome = 'accepted'`}, {text: `a.outcome = '
 
 func attemptsList(ctx context.Context, tx db.Tx, scope access.Scope, f AttemptFilter) (list, error) {
 	l := list{rows: `SELECT ` + attemptColumns + attemptFrom, table: "start_attempts a", alias: "a", scope: scope}
-	key, err := after("attempts", f.Cursor, 1)
+	key, err := page.After("attempts", f.Cursor, 1)
 	if err != nil {
 		return list{}, err
 	}

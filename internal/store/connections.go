@@ -8,7 +8,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -60,10 +62,10 @@ func scanConnection(row db.Row) (tenancy.Connection, error) {
 }
 
 // connections begins a statement over the living connections of a scope.
-func connections(scope access.Scope) *query {
-	q := new(query)
-	return q.add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.deleted_at IS NULL AND ` +
-		scope.Where(q.bind, "c.workspace_id", "c.tenant_id"))
+func connections(scope access.Scope) *query.Query {
+	q := new(query.Query)
+	return q.Add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.deleted_at IS NULL AND ` +
+		scope.Where(q.Bind, "c.workspace_id", "c.tenant_id"))
 }
 
 // Resolved is the connection that a start would use.
@@ -84,7 +86,7 @@ func (r Resolved) NameOf(id string) string { return r.names[id] }
 // is [op.ErrNotFound]; no default is an answer.
 func (s *Store) Resolve(ctx context.Context, tx db.Tx, ta access.TenantAccess, ref string) (Resolved, error) {
 	// One statement for every case. A tenant has a handful of connections.
-	list, err := all(ctx, tx, connections(ta.Scope).add(` AND c.tenant_id = %s ORDER BY c.name_key, c.id`, ta.Tenant.ID), scanConnection)
+	list, err := query.All(ctx, tx, connections(ta.Scope).Add(` AND c.tenant_id = %s ORDER BY c.name_key, c.id`, ta.Tenant.ID), scanConnection)
 	if err != nil {
 		return Resolved{}, fmt.Errorf("resolve the connection: %w", err)
 	}
@@ -113,10 +115,10 @@ type Pinned struct {
 // Pinned returns the connection that a run was accepted for, also when it has
 // been removed since.
 func (s *Store) Pinned(ctx context.Context, tx db.Tx, scope access.Scope, connectionID string) (Pinned, error) {
-	q := new(query)
-	q.add(`SELECT `+connectionColumns+`, c.deleted_at, `+tenantColumns+` FROM connections c JOIN tenants t ON t.id = c.tenant_id WHERE `+
-		scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.id = %s`, connectionID)
-	p, err := one(ctx, tx, q, func(row db.Row) (p Pinned, err error) {
+	q := new(query.Query)
+	q.Add(`SELECT `+connectionColumns+`, c.deleted_at, `+tenantColumns+` FROM connections c JOIN tenants t ON t.id = c.tenant_id WHERE `+
+		scope.Where(q.Bind, "c.workspace_id", "c.tenant_id")).Add(` AND c.id = %s`, connectionID)
+	p, err := query.One(ctx, tx, q, func(row db.Row) (p Pinned, err error) {
 		var c connectionRow
 		var t tenantRow
 		var deleted *int64
@@ -154,11 +156,11 @@ type ConnectionFilter struct {
 
 // Connections lists the connections in the scope by name.
 func (s *Store) Connections(ctx context.Context, scope access.Scope, f ConnectionFilter) ([]ConnectionView, string, error) {
-	limit, err := pageSize(f.Limit)
+	limit, err := page.Size(f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
-	key, err := after("connections", f.Cursor, 2)
+	key, err := page.After("connections", f.Cursor, 2)
 	if err != nil {
 		return nil, "", err
 	}
@@ -166,7 +168,7 @@ func (s *Store) Connections(ctx context.Context, scope access.Scope, f Connectio
 		view ConnectionView
 		key  string
 	}
-	list, err := read(ctx, s, "list connections", func(ctx context.Context, tx db.Tx) ([]named, error) {
+	list, err := query.Read(ctx, s.db, "list connections", func(ctx context.Context, tx db.Tx) ([]named, error) {
 		at, err := now(ctx, tx)
 		if err != nil {
 			return nil, err
@@ -177,23 +179,23 @@ func (s *Store) Connections(ctx context.Context, scope access.Scope, f Connectio
 		}
 		q := connectionViews()
 		if tenant != "" { // it was looked for in the scope
-			q.add(`c.tenant_id = %s`, tenant)
+			q.Add(`c.tenant_id = %s`, tenant)
 		} else {
-			q.add(scope.Where(q.bind, "c.workspace_id", "c.tenant_id"))
+			q.Add(scope.Where(q.Bind, "c.workspace_id", "c.tenant_id"))
 		}
 		if key != nil {
-			q.add(` AND (c.name_key, c.id) > (%s, %s)`, key[0], key[1])
+			q.Add(` AND (c.name_key, c.id) > (%s, %s)`, key[0], key[1])
 		}
-		q.add(` ORDER BY c.name_key, c.id LIMIT %s`, limit+1)
-		return all(ctx, tx, q, func(row db.Row) (named, error) {
+		q.Add(` ORDER BY c.name_key, c.id LIMIT %s`, limit+1)
+		return query.All(ctx, tx, q, func(row db.Row) (named, error) {
 			v, nameKey, err := s.scanView(row, at)
-			return named{v, cursor("connections", nameKey, v.ID)}, err
+			return named{v, page.Cursor("connections", nameKey, v.ID)}, err
 		})
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	list, next := cut(list, limit, func(n named) string { return n.key })
+	list, next := page.Cut(list, limit, func(n named) string { return n.key })
 	views := make([]ConnectionView, len(list))
 	for i, n := range list {
 		views[i] = n.view
@@ -203,7 +205,7 @@ func (s *Store) Connections(ctx context.Context, scope access.Scope, f Connectio
 
 // Connection returns the connection of a tenant with the id or slug ref.
 func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref string) (ConnectionView, error) {
-	return read(ctx, s, "connection", func(ctx context.Context, tx db.Tx) (ConnectionView, error) {
+	return query.Read(ctx, s.db, "connection", func(ctx context.Context, tx db.Tx) (ConnectionView, error) {
 		at, err := now(ctx, tx)
 		if err != nil {
 			return ConnectionView{}, err
@@ -213,8 +215,8 @@ func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref stri
 			return ConnectionView{}, err
 		}
 		q := connectionViews()
-		q.add(ta.Scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.tenant_id = %s AND c.id = %s`, ta.Tenant.ID, id)
-		return one(ctx, tx, q, func(row db.Row) (ConnectionView, error) {
+		q.Add(ta.Scope.Where(q.Bind, "c.workspace_id", "c.tenant_id")).Add(` AND c.tenant_id = %s AND c.id = %s`, ta.Tenant.ID, id)
+		return query.One(ctx, tx, q, func(row db.Row) (ConnectionView, error) {
 			v, _, err := s.scanView(row, at)
 			return v, err
 		})
@@ -225,8 +227,8 @@ func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref stri
 // It reads the handful that the tenant has, and so touches no other's.
 func ownConnection(ctx context.Context, tx db.Tx, tenantID, ref string) (string, error) {
 	type named struct{ id, slug string }
-	q := new(query).add(`SELECT c.id, c.slug FROM connections c WHERE c.tenant_id = %s AND c.deleted_at IS NULL`, tenantID)
-	list, err := all(ctx, tx, q, func(row db.Row) (n named, err error) {
+	q := new(query.Query).Add(`SELECT c.id, c.slug FROM connections c WHERE c.tenant_id = %s AND c.deleted_at IS NULL`, tenantID)
+	list, err := query.All(ctx, tx, q, func(row db.Row) (n named, err error) {
 		err = row.Scan(&n.id, &n.slug)
 		return n, err
 	})
@@ -244,8 +246,8 @@ func ownConnection(ctx context.Context, tx db.Tx, tenantID, ref string) (string,
 
 // connectionViews begins a statement whose rows scanView reads. SQLite reads its
 // tables in the order in which they stand: see runTables.
-func connectionViews() *query {
-	return new(query).add(`SELECT ` + connectionColumns + `, c.name_key, ` + tenantColumns + `, ` + refColumns + `
+func connectionViews() *query.Query {
+	return new(query.Query).Add(`SELECT ` + connectionColumns + `, c.name_key, ` + tenantColumns + `, ` + refColumns + `
 		FROM connections c CROSS JOIN tenants t CROSS JOIN workspaces w
 		LEFT JOIN run_claims k ON k.scope = c.id LEFT JOIN runs r ON r.id = k.run_id
 		WHERE t.id = c.tenant_id AND w.id = c.workspace_id AND c.deleted_at IS NULL AND `)
@@ -274,8 +276,8 @@ const nothing = "-"
 // firstID returns the one id that q finds. It is asked before a list, because a
 // planner that does not know the id walks through the history in search of it.
 // Nothing found is [nothing]: the list runs all the same, and is empty.
-func firstID(ctx context.Context, tx db.Tx, q *query) (string, error) {
-	id, err := one(ctx, tx, q, scanID)
+func firstID(ctx context.Context, tx db.Tx, q *query.Query) (string, error) {
+	id, err := query.One(ctx, tx, q, query.ScanID)
 	if errors.Is(err, op.ErrNotFound) {
 		return nothing, nil
 	}
@@ -289,8 +291,8 @@ func tenantOf(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (st
 		return "", nil
 	}
 	column, value := access.Ref(ref)
-	q := new(query)
-	q.add(`SELECT t.id FROM tenants t WHERE `+scope.Where(q.bind, "t.workspace_id", "t.id")).add(` AND t.`+column+` = %s`, value)
+	q := new(query.Query)
+	q.Add(`SELECT t.id FROM tenants t WHERE `+scope.Where(q.Bind, "t.workspace_id", "t.id")).Add(` AND t.`+column+` = %s`, value)
 	return firstID(ctx, tx, q)
 }
 
@@ -301,13 +303,13 @@ func connectionOf(ctx context.Context, tx db.Tx, scope access.Scope, tenant, ref
 		return "", nil
 	}
 	column, value := access.Ref(ref)
-	q := new(query)
-	q.add(`SELECT c.id FROM connections c WHERE `+scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.`+column+` = %s`, value)
+	q := new(query.Query)
+	q.Add(`SELECT c.id FROM connections c WHERE `+scope.Where(q.Bind, "c.workspace_id", "c.tenant_id")).Add(` AND c.`+column+` = %s`, value)
 	if column != "id" {
-		q.add(` AND c.deleted_at IS NULL`)
+		q.Add(` AND c.deleted_at IS NULL`)
 	}
 	if tenant != "" {
-		q.add(` AND c.tenant_id = %s`, tenant)
+		q.Add(` AND c.tenant_id = %s`, tenant)
 	}
 	return firstID(ctx, tx, q)
 }
@@ -326,7 +328,7 @@ type VerificationReport struct {
 // slug ref, or on its default when ref is empty; [op.ErrNotFound] when there is
 // no such connection, or it was never verified.
 func (s *Store) Verification(ctx context.Context, ta access.TenantAccess, ref string) (VerificationReport, error) {
-	return read(ctx, s, "verification report", func(ctx context.Context, tx db.Tx) (VerificationReport, error) {
+	return query.Read(ctx, s.db, "verification report", func(ctx context.Context, tx db.Tx) (VerificationReport, error) {
 		r, err := s.Resolve(ctx, tx, ta, ref)
 		if err != nil {
 			return VerificationReport{}, err
@@ -334,10 +336,10 @@ func (s *Store) Verification(ctx context.Context, ta access.TenantAccess, ref st
 		if r.Connection == nil {
 			return VerificationReport{}, op.ErrNotFound
 		}
-		q := new(query)
-		q.add(`SELECT v.verdict, v.reason, v.checks, v.at, `+refColumns+` FROM verification_reports v
+		q := new(query.Query)
+		q.Add(`SELECT v.verdict, v.reason, v.checks, v.at, `+refColumns+` FROM verification_reports v
 			JOIN workspaces w ON w.id = v.workspace_id LEFT JOIN runs r ON r.id = v.run_id WHERE v.connection_id = %s`, r.Connection.ID)
-		return one(ctx, tx, q, func(row db.Row) (VerificationReport, error) {
+		return query.One(ctx, tx, q, func(row db.Row) (VerificationReport, error) {
 			out := VerificationReport{Connection: TargetOf(*r.Connection)}
 			var verdict, reason, checks string
 			var at int64

@@ -9,6 +9,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
@@ -77,13 +78,13 @@ func (n NewCredential) Tidied() []op.Tidied { return n.tidied }
 // replaced by one of another kind since conn was read, and [ErrUnreadable] when
 // the vault can't open it or none is saved.
 func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, conn tenancy.Connection) (vault.Secret, error) {
-	q := new(query)
-	q.add(`SELECT c.id, c.workspace_id, c.tenant_id, c.credential, c.credential_version, COALESCE(d.sealed, ''), w.keyset
+	q := new(query.Query)
+	q.Add(`SELECT c.id, c.workspace_id, c.tenant_id, c.credential, c.credential_version, COALESCE(d.sealed, ''), w.keyset
 		FROM connections c JOIN workspaces w ON w.id = c.workspace_id
 		LEFT JOIN credentials d ON d.connection_id = c.id AND d.version = c.credential_version
-		WHERE c.deleted_at IS NULL AND `+scope.Where(q.bind, "c.workspace_id", "c.tenant_id")).add(` AND c.id = %s`, conn.ID)
+		WHERE c.deleted_at IS NULL AND `+scope.Where(q.Bind, "c.workspace_id", "c.tenant_id")).Add(` AND c.id = %s`, conn.ID)
 	var sealed, keyset string
-	c, err := one(ctx, tx, q, func(row db.Row) (c tenancy.Connection, err error) {
+	c, err := query.One(ctx, tx, q, func(row db.Row) (c tenancy.Connection, err error) {
 		var kind string
 		err = row.Scan(&c.ID, &c.WorkspaceID, &c.TenantID, &kind, &c.CredentialVersion, &sealed, &keyset)
 		c.Credential = tenancy.CredentialKind(kind)

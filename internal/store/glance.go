@@ -5,6 +5,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -17,15 +18,15 @@ type Glance struct {
 
 // Glance returns what the frame of a's pages tells, as of one moment.
 func (s *Store) Glance(ctx context.Context, a access.Actor) (Glance, error) {
-	return read(ctx, s, "glance", func(ctx context.Context, tx db.Tx) (g Glance, err error) {
+	return query.Read(ctx, s.db, "glance", func(ctx context.Context, tx db.Tx) (g Glance, err error) {
 		scope, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View)
 		if err != nil {
 			return Glance{}, err
 		}
 		// Slots are as few as connections in use; the history of runs is long.
-		q := new(query)
-		q.add(`SELECT COUNT(*) FROM run_claims k WHERE ` + scope.Where(q.bind, "k.workspace_id", "k.tenant_id"))
-		if err := tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&g.Active); err != nil {
+		q := new(query.Query)
+		q.Add(`SELECT COUNT(*) FROM run_claims k WHERE ` + scope.Where(q.Bind, "k.workspace_id", "k.tenant_id"))
+		if err := tx.QueryRow(ctx, q.Text(), q.Args()...).Scan(&g.Active); err != nil {
 			return Glance{}, err
 		}
 		if g.Unread, err = unread(ctx, tx, scope); err != nil {

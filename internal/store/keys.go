@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
@@ -96,14 +97,14 @@ func (s *Store) KeyStatus(ctx context.Context) (KeyStatus, error) {
 			return KeyStatus{}, fmt.Errorf("workspace %s: %w", w.Slug, err)
 		}
 		w.ID, w.Rotating = keys.ID(), keys.Rotating()
-		w.Old, err = read(ctx, s, "credentials", func(ctx context.Context, tx db.Tx) (int, error) {
+		w.Old, err = query.Read(ctx, s.db, "credentials", func(ctx context.Context, tx db.Tx) (int, error) {
 			return onOldDataKey(ctx, tx, w.id, keys)
 		})
 		if err != nil {
 			return KeyStatus{}, err
 		}
 	}
-	k.Rotating, err = read(ctx, s, "rotation", func(ctx context.Context, tx db.Tx) (rotating bool, err error) {
+	k.Rotating, err = query.Read(ctx, s.db, "rotation", func(ctx context.Context, tx db.Tx) (rotating bool, err error) {
 		err = tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM key_rotations`).Scan(&rotating)
 		return rotating, err
 	})
@@ -112,8 +113,8 @@ func (s *Store) KeyStatus(ctx context.Context) (KeyStatus, error) {
 
 // dataKeys returns the workspaces with their keysets as they are stored.
 func (s *Store) dataKeys(ctx context.Context) ([]DataKey, error) {
-	return read(ctx, s, "data keys", func(ctx context.Context, tx db.Tx) ([]DataKey, error) {
-		return all(ctx, tx, new(query).add(`SELECT w.id, w.slug, w.keyset, w.keyset_at,
+	return query.Read(ctx, s.db, "data keys", func(ctx context.Context, tx db.Tx) ([]DataKey, error) {
+		return query.All(ctx, tx, new(query.Query).Add(`SELECT w.id, w.slug, w.keyset, w.keyset_at,
 			(SELECT COUNT(*) FROM connections c JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = w.id)
 			FROM workspaces w ORDER BY w.slug`), func(row db.Row) (k DataKey, err error) {
 			err = row.Scan(&k.id, &k.Slug, &k.wrapped, &k.At, &k.Sealed)
@@ -168,7 +169,7 @@ func (s *Store) rewrapColumn(ctx context.Context, c rootColumn, p *KeyProgress, 
 			return found, err
 		}
 		after = rows[len(rows)-1].id
-		done, err := write(ctx, s, "rewrap", func(ctx context.Context, tx db.Tx) (done int, err error) {
+		done, err := query.Write(ctx, s.db, "rewrap", func(ctx context.Context, tx db.Tx) (done int, err error) {
 			for _, r := range rows {
 				if c.keyOf(r.text) == s.root.ID() {
 					continue
@@ -215,7 +216,7 @@ func (s *Store) RotateKeys(ctx context.Context, dry bool, report func(KeyProgres
 	if dry {
 		return p, nil
 	}
-	started, err := write(ctx, s, "rotate the data keys", func(ctx context.Context, tx db.Tx) (at int64, err error) {
+	started, err := query.Write(ctx, s.db, "rotate the data keys", func(ctx context.Context, tx db.Tx) (at int64, err error) {
 		if _, err := tx.Exec(ctx, `INSERT INTO key_rotations (one, started_at) VALUES (1, interlock_now()) ON CONFLICT (one) DO NOTHING`); err != nil {
 			return 0, err
 		}
@@ -234,7 +235,7 @@ func (s *Store) RotateKeys(ctx context.Context, dry bool, report func(KeyProgres
 	if p.Unreadable > 0 {
 		return p, nil
 	}
-	_, err = write(ctx, s, "rotate the data keys", func(ctx context.Context, tx db.Tx) (int64, error) {
+	_, err = query.Write(ctx, s.db, "rotate the data keys", func(ctx context.Context, tx db.Tx) (int64, error) {
 		return tx.Exec(ctx, `DELETE FROM key_rotations WHERE one = 1 AND started_at = $1`, started)
 	})
 	return p, err
@@ -280,7 +281,7 @@ func (s *Store) rotate(ctx context.Context, workspace string, started int64, p *
 func (s *Store) changeKeyset(ctx context.Context, workspace string,
 	change func(ctx context.Context, tx db.Tx, keys *vault.Keyset, wrapped string, at int64) (string, error),
 ) error {
-	_, err := write(ctx, s, "data key", func(ctx context.Context, tx db.Tx) (bool, error) {
+	_, err := query.Write(ctx, s.db, "data key", func(ctx context.Context, tx db.Tx) (bool, error) {
 		var wrapped string
 		var at int64
 		err := tx.QueryRow(ctx, `UPDATE workspaces SET keyset = keyset WHERE id = $1 RETURNING keyset, keyset_at`, workspace).Scan(&wrapped, &at)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -53,15 +54,15 @@ func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error 
 		refused := tenancy.CredentialInvalid
 		l.Credential = &refused
 	}
-	set := new(query)
-	set.add(`UPDATE connections SET rev = rev + %s, judged_rev = 0`, rises(c, l)) // what is known is newer, at the least
+	set := new(query.Query)
+	set.Add(`UPDATE connections SET rev = rev + %s, judged_rev = 0`, rises(c, l)) // what is known is newer, at the least
 	if l.Consent != nil {
 		if next := consentAfter(c.Consent, *l.Consent); next != c.Consent {
-			set.add(`, consent = %s, consent_at = %s`, string(next), db.Micros(at))
+			set.Add(`, consent = %s, consent_at = %s`, string(next), db.Micros(at))
 		}
 	}
 	if l.Credential != nil && aboutCurrent(c, l) {
-		set.add(`, credential_state = %s, credential_checked_at = %s`, string(*l.Credential), db.Micros(at))
+		set.Add(`, credential_state = %s, credential_checked_at = %s`, string(*l.Credential), db.Micros(at))
 	}
 	if l.SignIn != nil && aboutCurrent(c, l) {
 		var refused *int64
@@ -69,23 +70,23 @@ func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error 
 			at := db.Micros(at)
 			refused = &at
 		}
-		set.add(`, sign_in_refusal = %s, sign_in_refused_at = %s`, string(*l.SignIn), refused)
+		set.Add(`, sign_in_refusal = %s, sign_in_refused_at = %s`, string(*l.SignIn), refused)
 	}
 	if l.Directory != nil {
-		set.add(`, actual_directory_id = %s`, *l.Directory)
+		set.Add(`, actual_directory_id = %s`, *l.Directory)
 	}
 	if l.Permissions != nil {
 		permissions, err := json.Marshal(sorted(*l.Permissions))
 		if err != nil {
 			return fmt.Errorf("learn about the connection: %w", err)
 		}
-		set.add(`, permissions = %s, permissions_at = %s`, string(permissions), db.Micros(at))
+		set.Add(`, permissions = %s, permissions_at = %s`, string(permissions), db.Micros(at))
 	}
 	if l.decisive() {
-		set.add(`, verification = %s, verification_reason = %s, verified_at = %s`, string(l.Verdict), string(l.reason()), db.Micros(at))
+		set.Add(`, verification = %s, verification_reason = %s, verified_at = %s`, string(l.Verdict), string(l.reason()), db.Micros(at))
 	}
-	set.add(` WHERE id = %s`, connectionID)
-	if _, err := tx.Exec(ctx, set.text.String(), set.args...); err != nil {
+	set.Add(` WHERE id = %s`, connectionID)
+	if _, err := tx.Exec(ctx, set.Text(), set.Args()...); err != nil {
 		return fmt.Errorf("learn about the connection: %w", err)
 	}
 	if l.Checks == nil {

@@ -16,7 +16,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -47,7 +49,7 @@ type NewConnection struct {
 // CreateConnection adds a connection to a tenant. The first one becomes its
 // default. Bad values are [*op.FieldError].
 func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef string, n NewConnection) (tenancy.Connection, error) {
-	return write(ctx, s, "create connection", func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
+	return query.Write(ctx, s.db, "create connection", func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
 		ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
 		if err != nil {
 			return tenancy.Connection{}, err
@@ -88,7 +90,7 @@ func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef 
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO connections (id, workspace_id, tenant_id, slug, name, name_key, provider, cloud, directory_id, client_id,
 			enabled, is_default, version, rev, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 1, interlock_now())`,
-			c.ID, c.WorkspaceID, c.TenantID, c.Slug, c.Name, nameKey(c.Name), c.Provider, c.Cloud, c.DirectoryID, c.ClientID, c.Enabled, !others)
+			c.ID, c.WorkspaceID, c.TenantID, c.Slug, c.Name, page.NameKey(c.Name), c.Provider, c.Cloud, c.DirectoryID, c.ClientID, c.Enabled, !others)
 		if err != nil {
 			return tenancy.Connection{}, err
 		}
@@ -113,7 +115,7 @@ type EditConnection struct {
 // forgotten until it is verified again; that is [op.ErrConflict] while a run
 // holds it.
 func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, ref string, e EditConnection) (tenancy.Connection, error) {
-	return s.change(ctx, a, tenantRef, ref, "connection.edit", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.edit", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		before := c
 		for _, f := range []struct {
 			to   *string
@@ -130,7 +132,7 @@ func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, r
 		if !identity && c.Name == before.Name {
 			return nil, nil
 		}
-		set.add(`, version = version + 1, name = %s, name_key = %s`, c.Name, nameKey(c.Name))
+		set.Add(`, version = version + 1, name = %s, name_key = %s`, c.Name, page.NameKey(c.Name))
 		if identity {
 			if err := notHeld(ctx, tx, c.ID); err != nil {
 				return nil, err
@@ -138,7 +140,7 @@ func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, r
 			if err := onlyOneEnabled(ctx, tx, c); err != nil {
 				return nil, err
 			}
-			set.add(`, cloud = %s, directory_id = %s, client_id = %s, changed_at = interlock_now(), credential_state = '', credential_checked_at = NULL,
+			set.Add(`, cloud = %s, directory_id = %s, client_id = %s, changed_at = interlock_now(), credential_state = '', credential_checked_at = NULL,
 				sign_in_refusal = '', sign_in_refused_at = NULL,
 				consent = 'unknown', consent_at = NULL, permissions = '[]', permissions_at = NULL, actual_directory_id = '',
 				verification = 'missing', verification_reason = '', verified_at = NULL`, c.Cloud, c.DirectoryID, c.ClientID)
@@ -150,7 +152,7 @@ func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, r
 // EnableConnection lets operations use a connection. While another connection to
 // the same directory is enabled it is [op.ErrConflict].
 func (s *Store) EnableConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
-	return s.change(ctx, a, tenantRef, ref, "connection.enable", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.enable", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if c.Enabled {
 			return nil, nil
 		}
@@ -158,27 +160,15 @@ func (s *Store) EnableConnection(ctx context.Context, a access.Actor, tenantRef,
 		if err := onlyOneEnabled(ctx, tx, c); err != nil {
 			return nil, err
 		}
-		set.add(`, enabled = TRUE, disabled_by = '', disabled_at = NULL`)
+		set.Add(`, enabled = TRUE, disabled_by = '', disabled_at = NULL`)
 		return nil, nil
-	})
-}
-
-// DisableConnection keeps operations from using a connection, and stops the run
-// that uses it.
-func (s *Store) DisableConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
-	return s.change(ctx, a, tenantRef, ref, "connection.disable", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
-		if !c.Enabled {
-			return nil, nil
-		}
-		set.add(`, enabled = FALSE, disabled_by = %s, disabled_at = interlock_now()`, a.Name())
-		return nil, s.stopRun(ctx, tx, c.ID, a.Person(), op.ConnectionDisabled)
 	})
 }
 
 // SetDefaultConnection makes a connection the one that its tenant's operations
 // use when none is named.
 func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
-	return s.change(ctx, a, tenantRef, ref, "connection.default", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.default", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if c.Default {
 			return nil, nil
 		}
@@ -186,7 +176,7 @@ func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenant
 		if err != nil {
 			return nil, err
 		}
-		set.add(`, is_default = TRUE`)
+		set.Add(`, is_default = TRUE`)
 		return nil, nil
 	})
 }
@@ -195,7 +185,7 @@ func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenant
 // known of its state. The verdict of the last verification stays, since the new
 // credential is for the same application; it is older than the change, and so told.
 func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef, ref string, n NewCredential) (tenancy.Connection, error) {
-	return s.change(ctx, a, tenantRef, ref, "connection.credential", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+	return s.change(ctx, a, tenantRef, ref, "connection.credential", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if n.kind == "" {
 			return nil, &op.FieldError{Field: "credential", Detail: "must not be empty"}
 		}
@@ -209,27 +199,15 @@ func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef,
 			at := db.Micros(*n.expires)
 			expires = &at
 		}
-		set.add(`, credential = %s, credential_version = %s, credential_state = '', credential_checked_at = NULL, credential_expires_at = %s`,
+		set.Add(`, credential = %s, credential_version = %s, credential_state = '', credential_checked_at = NULL, credential_expires_at = %s`,
 			string(n.kind), c.CredentialVersion, expires)
 		if aboutCredential(op.Reason(c.SignInRefusal)) {
-			set.add(`, sign_in_refusal = '', sign_in_refused_at = NULL`)
+			set.Add(`, sign_in_refusal = '', sign_in_refused_at = NULL`)
 		}
 		if c.CredentialVersion > 1 { // the first one replaces nothing
-			set.add(`, changed_at = interlock_now()`)
+			set.Add(`, changed_at = interlock_now()`)
 		}
 		return map[string]any{"kind": n.kind, "version": c.CredentialVersion, "expires_at": n.expires}, nil
-	})
-}
-
-// RevokeConsent notes that an administrator withdrew consent, and stops the run
-// that uses the connection.
-func (s *Store) RevokeConsent(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
-	return s.change(ctx, a, tenantRef, ref, "connection.consent_revoked", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
-		if c.Consent == tenancy.ConsentRevoked {
-			return nil, nil
-		}
-		set.add(`, consent = 'revoked', consent_at = interlock_now()`)
-		return nil, s.stopRun(ctx, tx, c.ID, a.Person(), op.ConsentRevoked)
 	})
 }
 
@@ -241,7 +219,7 @@ const consentStateTTL = time.Hour
 // granted stays granted, for consent is also asked for more permissions. Without
 // [Options.ConsentURL] it is [op.ErrNoAddress].
 func (s *Store) BeginConsent(ctx context.Context, a access.Actor, tenantRef, ref string) (address string, err error) {
-	_, err = s.change(ctx, a, tenantRef, ref, "connection.consent_begin", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
+	_, err = s.change(ctx, a, tenantRef, ref, "connection.consent_begin", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if s.opts.ConsentURL == nil {
 			return nil, op.ErrNoAddress
 		}
@@ -255,9 +233,9 @@ func (s *Store) BeginConsent(ctx context.Context, a access.Actor, tenantRef, ref
 			return nil, err
 		}
 		if c.Consent == tenancy.ConsentUnknown || c.Consent == tenancy.ConsentMissing {
-			set.add(`, consent = 'pending', consent_at = interlock_now()`)
+			set.Add(`, consent = 'pending', consent_at = interlock_now()`)
 		} else {
-			set.add(`, consent = consent`)
+			set.Add(`, consent = consent`)
 		}
 		return nil, nil
 	})
@@ -290,7 +268,7 @@ type Consented struct {
 // consent was granted.
 func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem string) (Consented, error) {
 	var refused error
-	out, err := write(ctx, s, "complete consent", func(ctx context.Context, tx db.Tx) (out Consented, err error) {
+	out, err := query.Write(ctx, s.db, "complete consent", func(ctx context.Context, tx db.Tx) (out Consented, err error) {
 		refused = nil
 		var id string
 		var by op.Person
@@ -350,73 +328,15 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 	return out, refused
 }
 
-// DeleteConnection removes a connection with its credential and what was read
-// through it. Runs keep naming it. While a run holds it, it is [op.ErrConflict].
-func (s *Store) DeleteConnection(ctx context.Context, a access.Actor, tenantRef, ref string) error {
-	_, err := s.change(ctx, a, tenantRef, ref, "connection.delete", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (any, error) {
-		if err := notHeld(ctx, tx, c.ID); err != nil {
-			return nil, err
-		}
-		for _, sql := range []string{
-			`DELETE FROM credentials WHERE connection_id = $1`,
-			`DELETE FROM consent_requests WHERE connection_id = $1`,
-			`DELETE FROM verification_reports WHERE connection_id = $1`,
-		} {
-			if _, err := tx.Exec(ctx, sql, c.ID); err != nil {
-				return nil, err
-			}
-		}
-		if err := dropData(ctx, tx, c.ID); err != nil {
-			return nil, err
-		}
-		set.add(`, deleted_at = interlock_now(), enabled = FALSE, is_default = FALSE, disabled_by = %s, disabled_at = interlock_now(),
-			credential = '', credential_state = '', credential_expires_at = NULL`, a.Name())
-		return nil, nil
-	})
-	return err
-}
-
-// change runs fn on a connection whose row is locked. fn checks, and appends
-// what changes to set; nothing appended means that nothing changes, and nothing
-// is put on record. It returns the connection as it is then.
-func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, action string,
-	fn func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query) (data any, err error),
-) (tenancy.Connection, error) {
-	return write(ctx, s, action, func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
+// change runs fn on a connection whose row is locked, in a transaction of its own.
+// See [LockedConnection.save].
+func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, action string, fn change) (tenancy.Connection, error) {
+	return query.Write(ctx, s.db, action, func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
+		c, err := s.LockConnection(ctx, tx, a, tenantRef, ref)
 		if err != nil {
 			return tenancy.Connection{}, err
 		}
-		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
-			return tenancy.Connection{}, err
-		}
-		id, err := ownConnection(ctx, tx, ta.Tenant.ID, ref)
-		if err != nil {
-			return tenancy.Connection{}, err
-		}
-		c, err := lockConnection(ctx, tx, id)
-		if err != nil {
-			return tenancy.Connection{}, err
-		}
-		set := new(query)
-		set.add(`UPDATE connections SET rev = rev + 1`)
-		unchanged := set.text.Len()
-		data, err := fn(ctx, tx, c, set)
-		if err != nil || set.text.Len() == unchanged {
-			return c, err
-		}
-		set.add(` WHERE id = %s`, c.ID)
-		if _, err := tx.Exec(ctx, set.text.String(), set.args...); err != nil {
-			return tenancy.Connection{}, err
-		}
-		record := map[string]any{"tenant": ta.Tenant.Slug, "connection": c.Slug}
-		if data != nil {
-			record["to"] = data
-		}
-		if err := access.Audit(ctx, tx, c.WorkspaceID, access.Entry{Actor: a.Person(), Action: action, Object: c.ID, Data: record}); err != nil {
-			return tenancy.Connection{}, err
-		}
-		return connectionByID(ctx, tx, c.ID)
+		return c.save(ctx, tx, action, fn)
 	})
 }
 
@@ -434,17 +354,17 @@ func SweepConsents(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 // lockConnection locks a living connection's row and returns it: a start that is
 // being judged either came before or is refused by the revision.
 func lockConnection(ctx context.Context, tx db.Tx, id string) (tenancy.Connection, error) {
-	q := new(query).add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND id = %s RETURNING id`, id)
-	if _, err := one(ctx, tx, q, scanID); err != nil {
+	q := new(query.Query).Add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND id = %s RETURNING id`, id)
+	if _, err := query.One(ctx, tx, q, query.ScanID); err != nil {
 		return tenancy.Connection{}, err
 	}
 	return connectionByID(ctx, tx, id)
 }
 
 func connectionByID(ctx context.Context, tx db.Tx, id string) (tenancy.Connection, error) {
-	q := new(query)
-	q.add(`SELECT `+connectionColumns+` FROM connections c WHERE c.id = %s`, id)
-	return one(ctx, tx, q, scanConnection)
+	q := new(query.Query)
+	q.Add(`SELECT `+connectionColumns+` FROM connections c WHERE c.id = %s`, id)
+	return query.One(ctx, tx, q, scanConnection)
 }
 
 // lockWorkspace makes changes of a workspace take turns until the end of the
@@ -481,13 +401,6 @@ func notHeld(ctx context.Context, tx db.Tx, connectionID string) error {
 		return op.Conflict("run %s holds the connection", code)
 	}
 	return nil
-}
-
-func (s *Store) stopRun(ctx context.Context, tx db.Tx, connectionID string, by op.Person, why op.Reason) error {
-	if s.opts.StopRun == nil {
-		return nil
-	}
-	return s.opts.StopRun(ctx, tx, connectionID, by, why)
 }
 
 // check returns an [*op.FieldError] for what a connection can't be.

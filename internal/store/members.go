@@ -8,6 +8,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -60,7 +61,7 @@ func (c MemberChange) on(m Member) access.Membership {
 // Members lists the members of the actor's workspace by name. It needs
 // [tenancy.ManageMembers]; so does everything else here.
 func (s *Store) Members(ctx context.Context, a access.Actor) ([]Member, error) {
-	return read(ctx, s, "list members", func(ctx context.Context, tx db.Tx) ([]Member, error) {
+	return query.Read(ctx, s.db, "list members", func(ctx context.Context, tx db.Tx) ([]Member, error) {
 		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
 			return nil, err
 		}
@@ -70,7 +71,7 @@ func (s *Store) Members(ctx context.Context, a access.Actor) ([]Member, error) {
 
 // Member returns one member of the actor's workspace.
 func (s *Store) Member(ctx context.Context, a access.Actor, userID string) (Member, error) {
-	return read(ctx, s, "member", func(ctx context.Context, tx db.Tx) (Member, error) {
+	return query.Read(ctx, s.db, "member", func(ctx context.Context, tx db.Tx) (Member, error) {
 		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
 			return Member{}, err
 		}
@@ -90,13 +91,13 @@ func member(ctx context.Context, tx db.Tx, workspaceID, userID string) (Member, 
 
 // members returns one member, or all when userID is empty.
 func members(ctx context.Context, tx db.Tx, workspaceID, userID string) ([]Member, error) {
-	q := new(query)
-	q.add(`SELECT u.id, u.name, u.email, m.role, m.denied, m.all_tenants, u.disabled_at, m.created_at
+	q := new(query.Query)
+	q.Add(`SELECT u.id, u.name, u.email, m.role, m.denied, m.all_tenants, u.disabled_at, m.created_at
 		FROM members m JOIN users u ON u.id = m.user_id WHERE m.workspace_id = %s`, workspaceID)
 	if userID != "" {
-		q.add(` AND m.user_id = %s`, userID)
+		q.Add(` AND m.user_id = %s`, userID)
 	}
-	list, err := all(ctx, tx, q.add(` ORDER BY u.name, u.id`), func(row db.Row) (m Member, err error) {
+	list, err := query.All(ctx, tx, q.Add(` ORDER BY u.name, u.id`), func(row db.Row) (m Member, err error) {
 		var role, denied string
 		var disabled *int64
 		var created int64
@@ -110,12 +111,12 @@ func members(ctx context.Context, tx db.Tx, workspaceID, userID string) ([]Membe
 	if err != nil {
 		return nil, err
 	}
-	q = new(query)
-	q.add(`SELECT mt.user_id, t.id, t.slug, t.name FROM member_tenants mt JOIN tenants t ON t.id = mt.tenant_id WHERE mt.workspace_id = %s`, workspaceID)
+	q = new(query.Query)
+	q.Add(`SELECT mt.user_id, t.id, t.slug, t.name FROM member_tenants mt JOIN tenants t ON t.id = mt.tenant_id WHERE mt.workspace_id = %s`, workspaceID)
 	if userID != "" {
-		q.add(` AND mt.user_id = %s`, userID)
+		q.Add(` AND mt.user_id = %s`, userID)
 	}
-	_, err = all(ctx, tx, q.add(` ORDER BY t.name_key, t.id`), func(row db.Row) (none struct{}, err error) {
+	_, err = query.All(ctx, tx, q.Add(` ORDER BY t.name_key, t.id`), func(row db.Row) (none struct{}, err error) {
 		var user string
 		var t op.Tenant
 		if err := row.Scan(&user, &t.ID, &t.Slug, &t.Name); err != nil {
@@ -221,7 +222,7 @@ func onlyHere(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 func (s *Store) changeMember(ctx context.Context, a access.Actor, action, userID string,
 	fn func(ctx context.Context, tx db.Tx, by access.Manager, m Member) (data any, err error),
 ) (Member, error) {
-	return write(ctx, s, action, func(ctx context.Context, tx db.Tx) (Member, error) {
+	return query.Write(ctx, s.db, action, func(ctx context.Context, tx db.Tx) (Member, error) {
 		by, err := access.Manage(ctx, tx, a)
 		if err != nil {
 			return Member{}, err

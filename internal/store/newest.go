@@ -6,6 +6,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 )
 
 // list is a list of rows with the newest ids first, such as that of all runs. It
@@ -36,14 +37,14 @@ type span struct {
 }
 
 // scoped adds the condition that the rows are in the scope.
-func (l *list) scoped(q *query) *query {
+func (l *list) scoped(q *query.Query) *query.Query {
 	switch {
 	case l.seen:
-		return q.add(`TRUE`)
+		return q.Add(`TRUE`)
 	case l.ofPerson:
-		return q.add(l.scope.WhereEach(q.bind, "t.workspace_id", "t.id"))
+		return q.Add(l.scope.WhereEach(q.Bind, "t.workspace_id", "t.id"))
 	}
-	return q.add(l.scope.WhereEach(q.bind, l.alias+".workspace_id", l.alias+".tenant_id"))
+	return q.Add(l.scope.WhereEach(q.Bind, l.alias+".workspace_id", l.alias+".tenant_id"))
 }
 
 // where adds a condition, which begins with AND.
@@ -74,13 +75,13 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	}
 	order := ` ORDER BY ` + l.alias + byID + ` DESC`
 	if spans == nil {
-		q := &query{anew: true}
-		l.scoped(q.add(l.rows)).add(l.conditions.text, l.conditions.args...).add(order+` LIMIT %s`, limit)
-		return all(ctx, tx, q, scan)
+		q := query.PlannedAnew()
+		l.scoped(q.Add(l.rows)).Add(l.conditions.text, l.conditions.args...).Add(order+` LIMIT %s`, limit)
+		return query.All(ctx, tx, q, scan)
 	}
 	var ids []string
 	for part := range slices.Chunk(spans, maxSpans) {
-		found, err := all(ctx, tx, l.union(part, limit), scanID)
+		found, err := query.All(ctx, tx, l.union(part, limit), query.ScanID)
 		if err != nil {
 			return nil, err
 		}
@@ -93,26 +94,26 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	q := &query{anew: true}
-	return all(ctx, tx, q.add(l.rows+l.alias+`.id IN `).in(ids).add(order), scan)
+	q := query.PlannedAnew()
+	return query.All(ctx, tx, q.Add(l.rows+l.alias+`.id IN `).In(ids).Add(order), scan)
 }
 
 // union asks for the newest ids of each of the spans.
-func (l *list) union(spans []span, limit int) *query {
-	q, from := &query{anew: true}, l.table+` WHERE `
+func (l *list) union(spans []span, limit int) *query.Query {
+	q, from := query.PlannedAnew(), l.table+` WHERE `
 	if l.ofPerson && !l.seen {
 		from = l.table + ` CROSS JOIN tenants t WHERE t.id = ` + l.alias + `.tenant_id AND `
 	}
-	for i := range roundUp(len(spans)) { // few lengths, few texts
+	for i := range query.RoundUp(len(spans)) { // few lengths, few texts
 		if i > 0 {
-			q.add(` UNION ALL `)
+			q.Add(` UNION ALL `)
 		}
 		s := span{text: `FALSE`}
 		if i < len(spans) {
 			s = spans[i]
 		}
-		l.scoped(q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+from)).add(l.conditions.text, l.conditions.args...).
-			add(` AND `+s.text, s.args...).add(` ORDER BY `+l.alias+byID+` DESC LIMIT %s) part`, limit)
+		l.scoped(q.Add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+from)).Add(l.conditions.text, l.conditions.args...).
+			Add(` AND `+s.text, s.args...).Add(` ORDER BY `+l.alias+byID+` DESC LIMIT %s) part`, limit)
 	}
 	return q
 }
@@ -124,17 +125,17 @@ func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, er
 	if own == nil {
 		own = []span{{text: `TRUE`}}
 	}
-	q := &query{anew: true}
-	q.add(`SELECT x.id FROM (SELECT t.id, (SELECT MAX(part.id) FROM (`)
+	q := query.PlannedAnew()
+	q.Add(`SELECT x.id FROM (SELECT t.id, (SELECT MAX(part.id) FROM (`)
 	for i, s := range own {
 		if i > 0 {
-			q.add(` UNION ALL `)
+			q.Add(` UNION ALL `)
 		}
-		q.add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+l.table+` WHERE `+l.alias+`.tenant_id = t.id`).add(l.conditions.text, l.conditions.args...).
-			add(` AND `+s.text, s.args...).add(` ORDER BY ` + l.alias + byID + ` DESC LIMIT 1) one`)
+		q.Add(`SELECT * FROM (SELECT `+l.alias+`.id FROM `+l.table+` WHERE `+l.alias+`.tenant_id = t.id`).Add(l.conditions.text, l.conditions.args...).
+			Add(` AND `+s.text, s.args...).Add(` ORDER BY ` + l.alias + byID + ` DESC LIMIT 1) one`)
 	}
-	q.add(`) part) AS latest FROM tenants t WHERE `).add(l.scope.Where(q.bind, "t.workspace_id", "t.id"))
-	tenants, err := all(ctx, tx, q.add(`) x WHERE x.latest IS NOT NULL ORDER BY x.latest DESC LIMIT %s`, limit), scanID)
+	q.Add(`) part) AS latest FROM tenants t WHERE `).Add(l.scope.Where(q.Bind, "t.workspace_id", "t.id"))
+	tenants, err := query.All(ctx, tx, q.Add(`) x WHERE x.latest IS NOT NULL ORDER BY x.latest DESC LIMIT %s`, limit), query.ScanID)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -30,27 +32,27 @@ type NotificationFilter struct {
 // Notifications lists the actor's own notifications, newest first. Those about
 // tenants that the actor does not see any more are left out.
 func (s *Store) Notifications(ctx context.Context, a access.Actor, f NotificationFilter) ([]Notification, string, error) {
-	limit, err := pageSize(f.Limit)
+	limit, err := page.Size(f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
-	key, err := after("notifications", f.Cursor, 1)
+	key, err := page.After("notifications", f.Cursor, 1)
 	if err != nil {
 		return nil, "", err
 	}
-	list, err := read(ctx, s, "list notifications", func(ctx context.Context, tx db.Tx) ([]Notification, error) {
+	list, err := query.Read(ctx, s.db, "list notifications", func(ctx context.Context, tx db.Tx) ([]Notification, error) {
 		scope, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View)
 		if err != nil {
 			return nil, err
 		}
 		q := notificationsOf(scope, `SELECT n.id, n.created_at, n.read_at, `+runColumns+` FROM notifications n CROSS JOIN`+runTables+` AND r.id = n.run_id AND `)
 		if f.Unread {
-			q.add(` AND n.read_at IS NULL`)
+			q.Add(` AND n.read_at IS NULL`)
 		}
 		if key != nil {
-			q.add(` AND n`+byID+` < %s`, key[0])
+			q.Add(` AND n`+byID+` < %s`, key[0])
 		}
-		return all(ctx, tx, q.add(` ORDER BY n`+byID+` DESC LIMIT %s`, limit+1), func(row db.Row) (n Notification, err error) {
+		return query.All(ctx, tx, q.Add(` ORDER BY n`+byID+` DESC LIMIT %s`, limit+1), func(row db.Row) (n Notification, err error) {
 			var created int64
 			var seen *int64
 			n.Run, err = s.scanRun(behind{row, []any{&n.ID, &created, &seen}})
@@ -61,28 +63,28 @@ func (s *Store) Notifications(ctx context.Context, a access.Actor, f Notificatio
 	if err != nil {
 		return nil, "", err
 	}
-	list, next := cut(list, limit, func(n Notification) string { return cursor("notifications", n.ID) })
+	list, next := page.Cut(list, limit, func(n Notification) string { return page.Cursor("notifications", n.ID) })
 	return list, next, nil
 }
 
 // notificationsOf continues a statement that reads notifications n with the
 // condition that they are a member's own.
-func notificationsOf(scope access.Scope, text string) *query {
-	q := new(query)
-	q.add(text)
-	return q.add(`n.user_id = %s AND `, scope.UserID()).add(scope.WhereEach(q.bind, "n.workspace_id", "n.tenant_id"))
+func notificationsOf(scope access.Scope, text string) *query.Query {
+	q := new(query.Query)
+	q.Add(text)
+	return q.Add(`n.user_id = %s AND `, scope.UserID()).Add(scope.WhereEach(q.Bind, "n.workspace_id", "n.tenant_id"))
 }
 
 // unread counts the unread notifications of the member whose scope it is.
 func unread(ctx context.Context, tx db.Tx, scope access.Scope) (n int64, err error) {
 	q := notificationsOf(scope, `SELECT COUNT(*) FROM notifications n WHERE n.read_at IS NULL AND `)
-	err = tx.QueryRow(ctx, q.text.String(), q.args...).Scan(&n)
+	err = tx.QueryRow(ctx, q.Text(), q.Args()...).Scan(&n)
 	return n, err
 }
 
 // UnreadNotifications counts what Notifications would list as unread.
 func (s *Store) UnreadNotifications(ctx context.Context, a access.Actor) (n int64, err error) {
-	return read(ctx, s, "count notifications", func(ctx context.Context, tx db.Tx) (n int64, err error) {
+	return query.Read(ctx, s.db, "count notifications", func(ctx context.Context, tx db.Tx) (n int64, err error) {
 		scope, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.View)
 		if err != nil {
 			return 0, err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -78,11 +79,11 @@ const settleAtOnce = 25
 func (s *Store) SettleReadiness(ctx context.Context) (judged int, err error) {
 	for {
 		// A read, so that a round that finds nothing does not wait for SQLite's writer.
-		ids, err := read(ctx, s, "tenants to judge", someUnsettled)
+		ids, err := query.Read(ctx, s.db, "tenants to judge", someUnsettled)
 		if err != nil || len(ids) == 0 {
 			return judged, err
 		}
-		_, err = write(ctx, s, "settle readiness", func(ctx context.Context, tx db.Tx) (none struct{}, err error) {
+		_, err = query.Write(ctx, s.db, "settle readiness", func(ctx context.Context, tx db.Tx) (none struct{}, err error) {
 			return none, s.settle(ctx, tx, ids)
 		})
 		if err != nil {
@@ -102,7 +103,7 @@ func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
 		{`SELECT t.id FROM workspaces w CROSS JOIN tenants t WHERE t.workspace_id = w.id AND ` + overdue + ` LIMIT %s`, []any{db.Micros(at), settleAtOnce}},
 		{`SELECT c.tenant_id FROM workspaces w CROSS JOIN connections c WHERE c.workspace_id = w.id AND ` + unjudged + ` LIMIT %s`, []any{settleAtOnce}},
 	} {
-		ids, err := all(ctx, tx, new(query).add(s.text, s.args...), scanID)
+		ids, err := query.All(ctx, tx, new(query.Query).Add(s.text, s.args...), query.ScanID)
 		if err != nil || len(ids) > 0 {
 			slices.Sort(ids)
 			return slices.Compact(ids), err
@@ -119,13 +120,13 @@ func (s *Store) settle(ctx context.Context, tx db.Tx, ids []string) error {
 		return err
 	}
 	// First, so that a change that comes in between is judged next time.
-	q := new(query)
-	q.add(`UPDATE connections SET judged_rev = rev WHERE rev <> judged_rev AND tenant_id IN `).in(ids)
-	if _, err := tx.Exec(ctx, q.text.String(), q.args...); err != nil {
+	q := new(query.Query)
+	q.Add(`UPDATE connections SET judged_rev = rev WHERE rev <> judged_rev AND tenant_id IN `).In(ids)
+	if _, err := tx.Exec(ctx, q.Text(), q.Args()...); err != nil {
 		return err
 	}
-	q = new(query)
-	found, err := s.tenantBatch(ctx, tx, q.add(tenantRows+`t.id IN `).in(ids).add(` ORDER BY t.id`), at)
+	q = new(query.Query)
+	found, err := s.tenantBatch(ctx, tx, q.Add(tenantRows+`t.id IN `).In(ids).Add(` ORDER BY t.id`), at)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
@@ -13,8 +14,8 @@ import (
 // Workspaces returns every workspace. It is for whoever runs the server, not for
 // its users: no scope bounds it.
 func (s *Store) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
-	return read(ctx, s, "workspaces", func(ctx context.Context, tx db.Tx) ([]tenancy.Workspace, error) {
-		return all(ctx, tx, new(query).add(`SELECT id, slug, name FROM workspaces ORDER BY slug`), func(row db.Row) (w tenancy.Workspace, err error) {
+	return query.Read(ctx, s.db, "workspaces", func(ctx context.Context, tx db.Tx) ([]tenancy.Workspace, error) {
+		return query.All(ctx, tx, new(query.Query).Add(`SELECT id, slug, name FROM workspaces ORDER BY slug`), func(row db.Row) (w tenancy.Workspace, err error) {
 			err = row.Scan(&w.ID, &w.Slug, &w.Name)
 			return w, err
 		})
@@ -25,8 +26,8 @@ func (s *Store) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
 // A root key that does not open one is a [*vault.WrongKeyError] that names both
 // keys: it is better told at start-up than by the first run.
 func (s *Store) CheckRoot(ctx context.Context) (int, error) {
-	wrapped, err := read(ctx, s, "keysets", func(ctx context.Context, tx db.Tx) ([]string, error) {
-		return all(ctx, tx, new(query).add(`SELECT keyset FROM workspaces`), func(row db.Row) (keyset string, err error) {
+	wrapped, err := query.Read(ctx, s.db, "keysets", func(ctx context.Context, tx db.Tx) ([]string, error) {
+		return query.All(ctx, tx, new(query.Query).Add(`SELECT keyset FROM workspaces`), func(row db.Row) (keyset string, err error) {
 			err = row.Scan(&keyset)
 			return keyset, err
 		})

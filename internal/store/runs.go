@@ -10,7 +10,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 )
 
 // runTables are where runs are read from, with the names that people know things by
@@ -100,23 +102,23 @@ func RefOf(r op.Run) op.RunRef {
 	}
 }
 
-// runRef is the condition that runs r is the one with the id or code ref in the
+// whereRun appends the condition that r is the run with the id or code ref in the
 // scope. What can be neither is a code that no run has.
-func (q *query) runRef(scope access.Scope, ref string) *query {
+func whereRun(q *query.Query, scope access.Scope, ref string) *query.Query {
 	if column, value := access.Ref(ref); column == "id" {
-		return q.add(scope.WhereOne(q.bind, "r.workspace_id", "r.tenant_id", "r.id", value))
+		return q.Add(scope.WhereOne(q.Bind, "r.workspace_id", "r.tenant_id", "r.id", value))
 	}
 	code := strings.ToUpper(ref)
 	if len(code) != 6 || strings.ContainsFunc(code, func(c rune) bool { return !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z') }) {
 		code = ""
 	}
-	return q.add(scope.WhereOne(q.bind, "r.workspace_id", "r.tenant_id", "r.code", code))
+	return q.Add(scope.WhereOne(q.Bind, "r.workspace_id", "r.tenant_id", "r.code", code))
 }
 
 // runByRef asks for the id of the run with the id or code ref in the scope.
-func runByRef(scope access.Scope, ref string) *query {
-	q := new(query)
-	return q.add(`SELECT r.id FROM runs r WHERE `).runRef(scope, ref)
+func runByRef(scope access.Scope, ref string) *query.Query {
+	q := new(query.Query)
+	return whereRun(q.Add(`SELECT r.id FROM runs r WHERE `), scope, ref)
 }
 
 // runID is runByRef for a filter: a run that is not there is [nothing].
@@ -126,9 +128,9 @@ func runID(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (strin
 
 // RunIn returns the run with the id or code ref, in a transaction of the caller's.
 func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (op.Run, error) {
-	q := new(query)
-	q.add(`SELECT `+runColumns+` FROM`+runTables+` AND `).runRef(scope, ref)
-	r, err := one(ctx, tx, q, s.scanRun)
+	q := new(query.Query)
+	whereRun(q.Add(`SELECT `+runColumns+` FROM`+runTables+` AND `), scope, ref)
+	r, err := query.One(ctx, tx, q, s.scanRun)
 	if err != nil {
 		return op.Run{}, fmt.Errorf("run: %w", err)
 	}
@@ -138,15 +140,15 @@ func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref str
 // FindRun returns the id and the tenant of the run with the id or code ref, in a
 // transaction of the caller's.
 func (s *Store) FindRun(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (id, tenant string, err error) {
-	q := new(query).add(`SELECT r.id, r.tenant_id FROM runs r WHERE `).runRef(scope, ref)
-	_, err = one(ctx, tx, q, func(row db.Row) (bool, error) { return true, row.Scan(&id, &tenant) })
+	q := whereRun(new(query.Query).Add(`SELECT r.id, r.tenant_id FROM runs r WHERE `), scope, ref)
+	_, err = query.One(ctx, tx, q, func(row db.Row) (bool, error) { return true, row.Scan(&id, &tenant) })
 	return id, tenant, err
 }
 
 // Run returns the run with the id ref, or the code ref in upper or lower case.
 // Its Words are for the caller to make.
 func (s *Store) Run(ctx context.Context, scope access.Scope, ref string) (op.Run, error) {
-	return read(ctx, s, "read", func(ctx context.Context, tx db.Tx) (op.Run, error) {
+	return query.Read(ctx, s.db, "read", func(ctx context.Context, tx db.Tx) (op.Run, error) {
 		return s.RunIn(ctx, tx, scope, ref)
 	})
 }
@@ -170,11 +172,11 @@ type RunFilter struct {
 // Runs lists the runs in the scope, newest first. Their Words are for the caller
 // to make.
 func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op.Run, string, error) {
-	limit, err := pageSize(f.Limit)
+	limit, err := page.Size(f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
-	runs, err := read(ctx, s, "list runs", func(ctx context.Context, tx db.Tx) ([]op.Run, error) {
+	runs, err := query.Read(ctx, s.db, "list runs", func(ctx context.Context, tx db.Tx) ([]op.Run, error) {
 		l, err := s.runsList(ctx, tx, scope, f)
 		if err != nil {
 			return nil, err
@@ -184,7 +186,7 @@ func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op
 	if err != nil {
 		return nil, "", err
 	}
-	runs, next := cut(runs, limit, func(r op.Run) string { return cursor("runs", r.ID) })
+	runs, next := page.Cut(runs, limit, func(r op.Run) string { return page.Cursor("runs", r.ID) })
 	return runs, next, nil
 }
 
@@ -218,7 +220,7 @@ const clockSlack = 48 * time.Hour
 
 func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f RunFilter) (list, error) {
 	l := list{rows: `SELECT ` + runColumns + ` FROM` + runTables + ` AND `, table: "runs r", alias: "r", scope: scope}
-	key, err := after("runs", f.Cursor, 1)
+	key, err := page.After("runs", f.Cursor, 1)
 	if err != nil {
 		return list{}, err
 	}
@@ -288,16 +290,16 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 // Items returns the lines of a run's results in the order in which they came.
 // Their Detail is for the caller to make.
 func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur string, limit int) ([]op.Item, string, error) {
-	limit, err := pageSize(limit)
+	limit, err := page.Size(limit)
 	if err != nil {
 		return nil, "", err
 	}
-	seq, err := afterNumber("items", cur)
+	seq, err := page.AfterNumber("items", cur)
 	if err != nil {
 		return nil, "", err
 	}
-	items, err := ofRun(ctx, s, scope, runRef, "list items", func(q *query, run string) {
-		q.add(`SELECT i.seq, i.key, i.name, i.result, i.done, i.failed, i.total, i.reason, i.args, i.evidence, i.at FROM run_items i
+	items, err := ofRun(ctx, s, scope, runRef, "list items", func(q *query.Query, run string) {
+		q.Add(`SELECT i.seq, i.key, i.name, i.result, i.done, i.failed, i.total, i.reason, i.args, i.evidence, i.at FROM run_items i
 			WHERE i.run_id = %s AND i.seq > %s ORDER BY i.seq LIMIT %s`, run, seq, limit+1)
 	}, func(row db.Row) (op.Item, error) {
 		var i op.Item
@@ -317,7 +319,7 @@ func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur strin
 	if err != nil {
 		return nil, "", err
 	}
-	items, next := cut(items, limit, func(i op.Item) string { return cursor("items", fmt.Sprint(i.Seq)) })
+	items, next := page.Cut(items, limit, func(i op.Item) string { return page.Cursor("items", fmt.Sprint(i.Seq)) })
 	return items, next, nil
 }
 
@@ -332,12 +334,12 @@ type RunEvent struct {
 // Events returns up to limit lines (1 to 200; 0: 50) of a run's timeline behind
 // the one numbered after.
 func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, after int64, limit int) ([]RunEvent, error) {
-	limit, err := pageSize(limit)
+	limit, err := page.Size(limit)
 	if err != nil {
 		return nil, err
 	}
-	return ofRun(ctx, s, scope, runRef, "list events", func(q *query, run string) {
-		q.add(`SELECT e.seq, e.at, e.kind, e.text FROM run_events e WHERE e.run_id = %s AND e.seq > %s ORDER BY e.seq LIMIT %s`, run, after, limit)
+	return ofRun(ctx, s, scope, runRef, "list events", func(q *query.Query, run string) {
+		q.Add(`SELECT e.seq, e.at, e.kind, e.text FROM run_events e WHERE e.run_id = %s AND e.seq > %s ORDER BY e.seq LIMIT %s`, run, after, limit)
 	}, func(row db.Row) (RunEvent, error) {
 		var e RunEvent
 		var at int64
@@ -352,22 +354,22 @@ func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, a
 // JoinedAttempts returns who else asked for a run while it was on its way: the
 // first 200 presses that joined it.
 func (s *Store) JoinedAttempts(ctx context.Context, scope access.Scope, runRef string) ([]Attempt, error) {
-	return ofRun(ctx, s, scope, runRef, "list joined attempts", func(q *query, run string) {
-		q.add(`SELECT `+attemptColumns+attemptFrom+`a.run_id = %s AND a.outcome = 'deduped' ORDER BY a`+byID+` LIMIT %s`, run, maxLimit)
+	return ofRun(ctx, s, scope, runRef, "list joined attempts", func(q *query.Query, run string) {
+		q.Add(`SELECT `+attemptColumns+attemptFrom+`a.run_id = %s AND a.outcome = 'deduped' ORDER BY a`+byID+` LIMIT %s`, run, page.MaxSize)
 	}, scanAttempt)
 }
 
 // ofRun lists what belongs to a run, if the scope holds the run.
 func ofRun[T any](ctx context.Context, s *Store, scope access.Scope, runRef, what string,
-	build func(q *query, run string), scan func(db.Row) (T, error),
+	build func(q *query.Query, run string), scan func(db.Row) (T, error),
 ) ([]T, error) {
-	return read(ctx, s, what, func(ctx context.Context, tx db.Tx) ([]T, error) {
-		run, err := one(ctx, tx, runByRef(scope, runRef), scanID)
+	return query.Read(ctx, s.db, what, func(ctx context.Context, tx db.Tx) ([]T, error) {
+		run, err := query.One(ctx, tx, runByRef(scope, runRef), query.ScanID)
 		if err != nil {
 			return nil, err
 		}
-		q := new(query)
+		q := new(query.Query)
 		build(q, run)
-		return all(ctx, tx, q, scan)
+		return query.All(ctx, tx, q, scan)
 	})
 }

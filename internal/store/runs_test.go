@@ -143,7 +143,7 @@ func TestRuns(t *testing.T) {
 		_, _, err = w.Runs(ctx, all, store.RunFilter{Limit: -1})
 		wantField(t, err, "limit")
 		_, _, err = w.Runs(ctx, all, store.RunFilter{Cursor: "x"})
-		wantErr(t, err, store.ErrBadCursor)
+		wantErr(t, err, op.ErrBadCursor)
 	})
 }
 
@@ -202,7 +202,7 @@ func TestRunDetails(t *testing.T) {
 			t.Errorf("%+v, %q, %v", items, next, err)
 		}
 		_, _, err = w.Items(ctx, w.scope(w.vic), r.Code, "bad", 3)
-		wantErr(t, err, store.ErrBadCursor)
+		wantErr(t, err, op.ErrBadCursor)
 		_, _, err = w.Items(ctx, w.scope(w.olga), r.ID, "", 3)
 		wantErr(t, err, op.ErrNotFound)
 		if events, err := w.Events(ctx, w.scope(w.vic), r.ID, 3, 0); err != nil || len(events) != 2 || events[0].Seq != 4 {

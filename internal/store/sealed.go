@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
@@ -57,9 +58,9 @@ const batch = 50
 // page returns the next rows of the column behind the one with the id after, those
 // with nothing in it left out.
 func (s *Store) page(ctx context.Context, c rootColumn, after string) ([]sealedRow, error) {
-	return read(ctx, s, c.what, func(ctx context.Context, tx db.Tx) ([]sealedRow, error) {
-		q := new(query).add(`SELECT `+c.id+`, `+c.owner+`, `+c.column+` FROM `+c.table+` WHERE `+c.column+` <> '' AND `+c.id+` > %s ORDER BY `+c.id+` LIMIT %s`, after, batch)
-		return all(ctx, tx, q, func(row db.Row) (r sealedRow, err error) {
+	return query.Read(ctx, s.db, c.what, func(ctx context.Context, tx db.Tx) ([]sealedRow, error) {
+		q := new(query.Query).Add(`SELECT `+c.id+`, `+c.owner+`, `+c.column+` FROM `+c.table+` WHERE `+c.column+` <> '' AND `+c.id+` > %s ORDER BY `+c.id+` LIMIT %s`, after, batch)
+		return query.All(ctx, tx, q, func(row db.Row) (r sealedRow, err error) {
 			err = row.Scan(&r.id, &r.owner, &r.text)
 			return r, err
 		})
@@ -77,17 +78,17 @@ func (s *Store) ServerSecret(ctx context.Context, name string, make func() vault
 	if err != nil {
 		return vault.Secret{}, err
 	}
-	find := new(query).add(`SELECT sealed FROM server_secrets WHERE name = %s`, name)
-	sealed, err := read(ctx, s, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
-		return all(ctx, tx, find, scanID)
+	find := new(query.Query).Add(`SELECT sealed FROM server_secrets WHERE name = %s`, name)
+	sealed, err := query.Read(ctx, s.db, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
+		return query.All(ctx, tx, find, query.ScanID)
 	})
 	if err == nil && len(sealed) == 0 {
-		sealed, err = write(ctx, s, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
+		sealed, err = query.Write(ctx, s.db, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
 			_, err := tx.Exec(ctx, `INSERT INTO server_secrets (name, sealed, created_at) VALUES ($1, $2, interlock_now()) ON CONFLICT (name) DO NOTHING`, name, fresh)
 			if err != nil {
 				return nil, err
 			}
-			return all(ctx, tx, find, scanID)
+			return query.All(ctx, tx, find, query.ScanID)
 		})
 	}
 	if err != nil {
@@ -106,10 +107,10 @@ type sealedCredential struct {
 // the next credentials behind the connection with the id after. It returns the last
 // id, empty at the end. What can't be opened stays as it is, and is counted.
 func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p *KeyProgress) (last string, err error) {
-	q := new(query).add(`SELECT c.id, c.workspace_id, c.tenant_id, d.kind, d.version, d.sealed FROM connections c
+	q := new(query.Query).Add(`SELECT c.id, c.workspace_id, c.tenant_id, d.kind, d.version, d.sealed FROM connections c
 		JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s AND c.id > %s ORDER BY c.id LIMIT %s`, workspace, after, batch)
-	rows, err := read(ctx, s, "credentials", func(ctx context.Context, tx db.Tx) ([]sealedCredential, error) {
-		return all(ctx, tx, q, func(row db.Row) (r sealedCredential, err error) {
+	rows, err := query.Read(ctx, s.db, "credentials", func(ctx context.Context, tx db.Tx) ([]sealedCredential, error) {
+		return query.All(ctx, tx, q, func(row db.Row) (r sealedCredential, err error) {
 			var kind string
 			err = row.Scan(&r.c.ID, &r.c.WorkspaceID, &r.c.TenantID, &kind, &r.c.CredentialVersion, &r.sealed)
 			r.c.Credential = tenancy.CredentialKind(kind)
@@ -120,7 +121,7 @@ func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p
 		return "", err
 	}
 	var done, unreadable int
-	_, err = write(ctx, s, "seal credentials anew", func(ctx context.Context, tx db.Tx) (_ bool, err error) {
+	_, err = query.Write(ctx, s.db, "seal credentials anew", func(ctx context.Context, tx db.Tx) (_ bool, err error) {
 		done, unreadable = 0, 0
 		keys, err := s.lockKeyset(ctx, tx, workspace)
 		if err != nil {
@@ -162,9 +163,9 @@ func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p
 
 // onOldDataKey counts the credentials of a workspace that keys would not seal now.
 func onOldDataKey(ctx context.Context, tx db.Tx, workspace string, keys *vault.Keyset) (int, error) {
-	q := new(query).add(`SELECT substr(d.sealed, 1, %s) FROM connections c JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s`,
+	q := new(query.Query).Add(`SELECT substr(d.sealed, 1, %s) FROM connections c JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s`,
 		vault.KeyPrefix, workspace)
-	prefixes, err := all(ctx, tx, q, scanID)
+	prefixes, err := query.All(ctx, tx, q, query.ScanID)
 	if err != nil {
 		return 0, err
 	}

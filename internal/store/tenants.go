@@ -10,7 +10,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -57,34 +59,21 @@ type TenantFilter struct {
 	Limit     int // 1 to 200; 0: 50
 }
 
-// maxQuery is the limit of a search text, in bytes.
-const maxQuery = 200
-
-func checkQuery(q string) error {
-	if len(q) > maxQuery {
-		return &op.FieldError{Field: "q", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(q), maxQuery)}
-	}
-	if q == "" {
-		return nil
-	}
-	return access.CheckName("q", q, maxQuery)
-}
-
 // Tenants lists the tenants in the scope by name.
 func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter) ([]TenantView, string, error) {
-	limit, err := pageSize(f.Limit)
+	limit, err := page.Size(f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := checkQuery(f.Query); err != nil {
+	if err := page.CheckSearch(f.Query); err != nil {
 		return nil, "", err
 	}
-	key, err := after("tenants", f.Cursor, 2)
+	key, err := page.After("tenants", f.Cursor, 2)
 	if err != nil {
 		return nil, "", err
 	}
 	var next string
-	views, err := read(ctx, s, "list tenants", func(ctx context.Context, tx db.Tx) ([]TenantView, error) {
+	views, err := query.Read(ctx, s.db, "list tenants", func(ctx context.Context, tx db.Tx) ([]TenantView, error) {
 		next = ""
 		at, err := now(ctx, tx)
 		if err != nil {
@@ -93,7 +82,7 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 		var found []tenantFound
 		// Readiness is found by what was judged before and judged again here: the few
 		// tenants that it does not fit any more may cost another batch.
-		for batch, place := limit+1, key; len(found) <= limit; batch = maxLimit {
+		for batch, place := limit+1, key; len(found) <= limit; batch = page.MaxSize {
 			more, err := s.tenantBatch(ctx, tx, tenantsQuery(scope, f, place, batch, at), at)
 			if err != nil {
 				return nil, err
@@ -110,7 +99,7 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 		}
 		if len(found) > limit {
 			found = found[:limit]
-			next = cursor("tenants", found[limit-1].key...)
+			next = page.Cursor("tenants", found[limit-1].key...)
 		}
 		return s.withRuns(ctx, tx, found)
 	})
@@ -119,10 +108,10 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 
 // TenantNames returns every tenant in the scope, by name: to choose among them.
 func (s *Store) TenantNames(ctx context.Context, scope access.Scope) ([]op.Tenant, error) {
-	return read(ctx, s, "names of tenants", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
-		q := new(query)
-		q.add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE ` + scope.Where(q.bind, "t.workspace_id", "t.id") + ` ORDER BY t.name_key, t.id`)
-		return all(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
+	return query.Read(ctx, s.db, "names of tenants", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
+		q := new(query.Query)
+		q.Add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE ` + scope.Where(q.Bind, "t.workspace_id", "t.id") + ` ORDER BY t.name_key, t.id`)
+		return query.All(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
 			return t, row.Scan(&t.ID, &t.Slug, &t.Name)
 		})
 	})
@@ -134,11 +123,11 @@ const maxChoices = 20
 // TenantChoices returns the first 20 tenants in the scope, by name, that have part
 // in their name or slug.
 func (s *Store) TenantChoices(ctx context.Context, scope access.Scope, part string) ([]op.Tenant, error) {
-	if err := checkQuery(part); err != nil {
+	if err := page.CheckSearch(part); err != nil {
 		return nil, err
 	}
-	return read(ctx, s, "tenants to choose from", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
-		pattern := contains(part)
+	return query.Read(ctx, s.db, "tenants to choose from", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
+		pattern := page.Contains(part)
 		return tenantsLike(ctx, tx, scope, maxChoices, `(t.name_key LIKE %s ESCAPE '\' OR t.slug LIKE %s ESCAPE '\')`, pattern, pattern)
 	})
 }
@@ -150,15 +139,15 @@ const maxNamed = 3
 // id, its slug, its name, or a part of them that no other tenant has. A text that
 // means none or several is an [*op.FieldError] which says so.
 func (s *Store) FindTenant(ctx context.Context, scope access.Scope, text string) (op.Tenant, error) {
-	if err := checkQuery(text); err != nil {
+	if err := page.CheckSearch(text); err != nil {
 		return op.Tenant{}, err
 	}
-	return read(ctx, s, "find a tenant", func(ctx context.Context, tx db.Tx) (op.Tenant, error) {
+	return query.Read(ctx, s.db, "find a tenant", func(ctx context.Context, tx db.Tx) (op.Tenant, error) {
 		column, value := access.Ref(text)
-		pattern := contains(text)
+		pattern := page.Contains(text)
 		for _, try := range []span{
 			{`t.` + column + ` = %s`, []any{value}},
-			{`t.name_key = %s`, []any{nameKey(text)}},
+			{`t.name_key = %s`, []any{page.NameKey(text)}},
 			{`(t.name_key LIKE %s ESCAPE '\' OR t.slug LIKE %s ESCAPE '\')`, []any{pattern, pattern}},
 		} {
 			found, err := tenantsLike(ctx, tx, scope, maxChoices+1, try.text, try.args...)
@@ -187,23 +176,23 @@ func severalTenants(text string, found []op.Tenant) string {
 
 // tenantsLike returns the first tenants in the scope, by name, that a condition holds for.
 func tenantsLike(ctx context.Context, tx db.Tx, scope access.Scope, limit int, condition string, args ...any) ([]op.Tenant, error) {
-	q := new(query)
-	q.add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE `+scope.Where(q.bind, "t.workspace_id", "t.id")+` AND `).
-		add(condition, args...).add(tenantOrder, limit)
-	return all(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
+	q := new(query.Query)
+	q.Add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE `+scope.Where(q.Bind, "t.workspace_id", "t.id")+` AND `).
+		Add(condition, args...).Add(tenantOrder, limit)
+	return query.All(ctx, tx, q, func(row db.Row) (t op.Tenant, err error) {
 		return t, row.Scan(&t.ID, &t.Slug, &t.Name)
 	})
 }
 
 // Tenant returns the tenant that an actor was let into.
 func (s *Store) Tenant(ctx context.Context, ta access.TenantAccess) (TenantView, error) {
-	return read(ctx, s, "tenant", func(ctx context.Context, tx db.Tx) (TenantView, error) {
+	return query.Read(ctx, s.db, "tenant", func(ctx context.Context, tx db.Tx) (TenantView, error) {
 		at, err := now(ctx, tx)
 		if err != nil {
 			return TenantView{}, err
 		}
-		q := new(query) // in no order, so that no planner looks for it among all tenants
-		q.add(tenantRows + ta.Scope.Where(q.bind, "t.workspace_id", "t.id"))
+		q := new(query.Query) // in no order, so that no planner looks for it among all tenants
+		q.Add(tenantRows + ta.Scope.Where(q.Bind, "t.workspace_id", "t.id"))
 		found, err := s.tenantBatch(ctx, tx, q, at)
 		if err != nil {
 			return TenantView{}, err
@@ -236,16 +225,16 @@ const tenantRows = `SELECT ` + tenantColumns + `, t.name_key,
 
 const tenantOrder = ` ORDER BY t.name_key, t.id LIMIT %s`
 
-func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int, at time.Time) *query {
-	q := new(query)
-	q.add(tenantRows)
+func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int, at time.Time) *query.Query {
+	q := new(query.Query)
+	q.Add(tenantRows)
 	var where span
 	and := func(text string, args ...any) {
 		where.text += ` AND ` + text
 		where.args = append(where.args, args...)
 	}
 	if f.Query != "" {
-		pattern := contains(f.Query)
+		pattern := page.Contains(f.Query)
 		and(`(t.name_key LIKE %s ESCAPE '\' OR t.domain LIKE %s ESCAPE '\')`, pattern, pattern)
 	}
 	if f.Status != "" {
@@ -262,22 +251,22 @@ func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int, a
 		and(`(t.name_key, t.id) > (%s, %s)`, key[0], key[1])
 	}
 	if f.Readiness == "" {
-		return q.add(scope.Where(q.bind, "t.workspace_id", "t.id")).add(where.text, where.args...).add(tenantOrder, limit)
+		return q.Add(scope.Where(q.Bind, "t.workspace_id", "t.id")).Add(where.text, where.args...).Add(tenantOrder, limit)
 	}
-	in := func(workspace, tenant string) string { return scope.Where(q.bind, workspace, tenant) }
-	q.add(`t.id IN (SELECT * FROM (SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).add(where.text, where.args...).
-		add(` AND t.readiness = %s`, string(f.Readiness)).add(tenantOrder+`) part`, limit)
+	in := func(workspace, tenant string) string { return scope.Where(q.Bind, workspace, tenant) }
+	q.Add(`t.id IN (SELECT * FROM (SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).Add(where.text, where.args...).
+		Add(` AND t.readiness = %s`, string(f.Readiness)).Add(tenantOrder+`) part`, limit)
 	// Those that may be out of date are few, and in no order: PostgreSQL expects
 	// many, and with an order and a limit it would look for them in the whole list.
-	q.add(` UNION ALL SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).add(` AND `+overdue, db.Micros(at))
-	q.add(` UNION ALL SELECT c.tenant_id FROM connections c WHERE ` + in("c.workspace_id", "c.tenant_id") + ` AND ` + unjudged)
-	return q.add(`)`).add(where.text, where.args...).add(tenantOrder, limit)
+	q.Add(` UNION ALL SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).Add(` AND `+overdue, db.Micros(at))
+	q.Add(` UNION ALL SELECT c.tenant_id FROM connections c WHERE ` + in("c.workspace_id", "c.tenant_id") + ` AND ` + unjudged)
+	return q.Add(`)`).Add(where.text, where.args...).Add(tenantOrder, limit)
 }
 
 // tenantBatch runs a tenantsQuery and judges what it finds.
-func (s *Store) tenantBatch(ctx context.Context, tx db.Tx, q *query, at time.Time) ([]tenantFound, error) {
+func (s *Store) tenantBatch(ctx context.Context, tx db.Tx, q *query.Query, at time.Time) ([]tenantFound, error) {
 	defaults := make(map[string]*tenancy.Connection)
-	found, err := all(ctx, tx, q, func(row db.Row) (f tenantFound, err error) {
+	found, err := query.All(ctx, tx, q, func(row db.Row) (f tenantFound, err error) {
 		var t tenantRow
 		var nameKey string
 		var standard, active, latest *string
@@ -302,9 +291,9 @@ func (s *Store) tenantBatch(ctx context.Context, tx db.Tx, q *query, at time.Tim
 		return nil, err
 	}
 	if len(defaults) > 0 {
-		q := new(query)
-		q.add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.id IN `).in(keys(defaults))
-		list, err := all(ctx, tx, q, scanConnection)
+		q := new(query.Query)
+		q.Add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.id IN `).In(keys(defaults))
+		list, err := query.All(ctx, tx, q, scanConnection)
 		if err != nil {
 			return nil, err
 		}
@@ -327,9 +316,9 @@ func (s *Store) withRuns(ctx context.Context, tx db.Tx, found []tenantFound) ([]
 	}
 	delete(named, "")
 	if len(named) > 0 {
-		q := new(query)
-		q.add(`SELECT ` + refColumns + ` FROM runs r JOIN workspaces w ON w.id = r.workspace_id WHERE r.id IN `).in(keys(named))
-		refs, err := all(ctx, tx, q, func(row db.Row) (*op.RunRef, error) {
+		q := new(query.Query)
+		q.Add(`SELECT ` + refColumns + ` FROM runs r JOIN workspaces w ON w.id = r.workspace_id WHERE r.id IN `).In(keys(named))
+		refs, err := query.All(ctx, tx, q, func(row db.Row) (*op.RunRef, error) {
 			var r refRow
 			err := row.Scan(r.dest()...)
 			return r.ref(), err
@@ -386,7 +375,7 @@ func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (
 	if t.Slug == "" {
 		t.Slug = slugOf(n.Name)
 	}
-	return write(ctx, s, "create tenant", func(ctx context.Context, tx db.Tx) (tenancy.Tenant, error) {
+	return query.Write(ctx, s.db, "create tenant", func(ctx context.Context, tx db.Tx) (tenancy.Tenant, error) {
 		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.ManageTenants); err != nil {
 			return tenancy.Tenant{}, err
 		}
@@ -399,7 +388,7 @@ func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (
 		var created int64
 		err := tx.QueryRow(ctx, `INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, onboarding_step, owner_name, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, interlock_now()) ON CONFLICT (workspace_id, slug) DO NOTHING RETURNING created_at`,
-			t.ID, t.WorkspaceID, t.Slug, t.Name, nameKey(t.Name), t.Domain, t.DirectoryID, string(t.Status), t.OnboardingStep, t.Owner).Scan(&created)
+			t.ID, t.WorkspaceID, t.Slug, t.Name, page.NameKey(t.Name), t.Domain, t.DirectoryID, string(t.Status), t.OnboardingStep, t.Owner).Scan(&created)
 		if errors.Is(err, db.ErrNoRows) {
 			return tenancy.Tenant{}, &op.FieldError{Field: "slug", Detail: "is in use in this workspace"}
 		} else if err != nil {
@@ -428,7 +417,7 @@ func (s *Store) moveTenant(ctx context.Context, a access.Actor, ref string, to t
 	if to == tenancy.TenantArchived {
 		action, archived = "tenant.archive", `interlock_now()`
 	}
-	_, err := write(ctx, s, action, func(ctx context.Context, tx db.Tx) (none struct{}, err error) {
+	_, err := query.Write(ctx, s.db, action, func(ctx context.Context, tx db.Tx) (none struct{}, err error) {
 		ta, err := access.Authorize(ctx, tx, a, ref, tenancy.ManageTenants)
 		if err != nil {
 			return none, err

@@ -103,7 +103,7 @@ func TestTenants(t *testing.T) {
 		_, _, err = w.Tenants(ctx, w.scope(w.mei), store.TenantFilter{Query: "a\x00"})
 		wantField(t, err, "q")
 		_, _, err = w.Tenants(ctx, w.scope(w.mei), store.TenantFilter{Cursor: "Zm9v"})
-		wantErr(t, err, store.ErrBadCursor)
+		wantErr(t, err, op.ErrBadCursor)
 	})
 }
 

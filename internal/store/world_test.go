@@ -34,8 +34,6 @@ type world struct {
 	mei, ana, vic, olga access.Actor
 	kestrel, marlow     string // tenants of Lattice, by id
 	harbour             string // tenant of Quayside
-
-	stopped []op.Reason // what StopRun was called with
 }
 
 func newWorld(t *testing.T, d *db.DB) *world {
@@ -47,10 +45,6 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	}
 	w := &world{t: t, d: d, root: root, keyFile: keyFile}
 	w.Store = store.New(d, root, store.Options{
-		StopRun: func(_ context.Context, _ db.Tx, _ string, _ op.Person, why op.Reason) error {
-			w.stopped = append(w.stopped, why)
-			return nil
-		},
 		Judge: func(_ tenancy.Tenant, c *tenancy.Connection, count int, _ time.Time) []op.Cause {
 			switch {
 			case c == nil && count == 0:
@@ -142,6 +136,37 @@ func (w *world) connection(a access.Actor, tenant, slug string) tenancy.Connecti
 
 // guid is the directory, or whatever else, of that name.
 func guid(name string) string { return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String() }
+
+// DisableConnection is the store's part of a disable; see package flow.
+func (w *world) DisableConnection(ctx context.Context, a access.Actor, tenant, ref string) (tenancy.Connection, error) {
+	return w.changed(ctx, a, tenant, ref, store.LockedConnection.Disable)
+}
+
+// RevokeConsent is the store's part of a withdrawal of consent.
+func (w *world) RevokeConsent(ctx context.Context, a access.Actor, tenant, ref string) (tenancy.Connection, error) {
+	return w.changed(ctx, a, tenant, ref, store.LockedConnection.RevokeConsent)
+}
+
+// DeleteConnection is the store's part of a removal.
+func (w *world) DeleteConnection(ctx context.Context, a access.Actor, tenant, ref string) error {
+	_, err := w.changed(ctx, a, tenant, ref, func(l store.LockedConnection, ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
+		return tenancy.Connection{}, l.Delete(ctx, tx)
+	})
+	return err
+}
+
+func (w *world) changed(ctx context.Context, a access.Actor, tenant, ref string,
+	do func(store.LockedConnection, context.Context, db.Tx) (tenancy.Connection, error),
+) (c tenancy.Connection, err error) {
+	err = w.d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		l, err := w.LockConnection(ctx, tx, a, tenant, ref)
+		if err == nil {
+			c, err = do(l, ctx, tx)
+		}
+		return err
+	})
+	return c, err
+}
 
 func (w *world) write(fn func(context.Context, db.Tx) error) {
 	w.t.Helper()

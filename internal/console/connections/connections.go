@@ -36,8 +36,8 @@ func Serve(s *web.Site) {
 	}{
 		{op.EnableConnection, false, s.Store.EnableConnection},
 		{op.DefaultConnection, false, s.Store.SetDefaultConnection},
-		{op.DisableConnection, true, s.Store.DisableConnection},
-		{op.WithdrawConsent, true, s.Store.RevokeConsent},
+		{op.DisableConnection, true, s.Flow.DisableConnection},
+		{op.WithdrawConsent, true, s.Flow.RevokeConsent},
 	} {
 		r := manage(p.change.Route())
 		r.Method = http.MethodPost
@@ -53,7 +53,7 @@ func Serve(s *web.Site) {
 	remove := manage(op.DeleteConnection.Route())
 	remove.Method = http.MethodPost
 	s.Handle(remove, web.Meant(press(op.DeleteConnection, func(ctx context.Context, v *web.Visit, tenant, connection string) (string, error) {
-		return op.ConnectionsPath(v.Workspace(), v.Tenant.Tenant.Slug), s.Store.DeleteConnection(ctx, v.Actor, tenant, connection)
+		return op.ConnectionsPath(v.Workspace(), v.Tenant.Tenant.Slug), s.Flow.DeleteConnection(ctx, v.Actor, tenant, connection)
 	})))
 }
 

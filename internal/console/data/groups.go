@@ -8,8 +8,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/ui"
 	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -23,7 +23,7 @@ func showGroups(v *web.Visit) (web.Page, error) {
 	frame.Crumbs = v.Crumbs(v.TenantLink())
 	frame.Lead = "Groups of " + t.Name + " and their members, as Interlock last read them."
 	frame.Tabs = ui.TenantTabs(v.Workspace(), t, "Groups")
-	rows, next, err := v.Store.Groups(ctx, v.Tenant, store.DataFilter{Query: q.Get("q"), Type: q.Get("type"), Cursor: q.Get("cursor")})
+	rows, next, err := v.Mirror.Groups(ctx, v.Tenant, mirror.Filter{Query: q.Get("q"), Type: q.Get("type"), Cursor: q.Get("cursor")})
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -35,10 +35,10 @@ func showGroups(v *web.Visit) (web.Page, error) {
 	for i, r := range rows {
 		ids[i] = r.ID
 	}
-	if l.Sizes, err = v.Store.GroupSizes(ctx, v.Tenant, "", ids); err != nil {
+	if l.Sizes, err = v.Mirror.GroupSizes(ctx, v.Tenant, "", ids); err != nil {
 		return web.Page{}, err
 	}
-	sets, err := v.Store.Datasets(ctx, v.Tenant, "")
+	sets, err := v.Mirror.Datasets(ctx, v.Tenant, "")
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -57,7 +57,7 @@ func showGroups(v *web.Visit) (web.Page, error) {
 
 // whyStale tells why the last try to read a dataset kept the older rows; empty
 // when it did not.
-func whyStale(d store.Dataset) string {
+func whyStale(d mirror.Dataset) string {
 	if d.Stale == "" {
 		return ""
 	}
@@ -89,7 +89,7 @@ func syncNow(v *web.Visit, kind op.Kind) (s ui.Start, lacks string, answer *op.A
 
 func showGroup(v *web.Visit) (web.Page, error) {
 	ctx, t, q := v.R.Context(), v.Tenant.Tenant, v.R.URL.Query()
-	group, err := v.Store.Group(ctx, v.Tenant, "", v.R.PathValue("group"))
+	group, err := v.Mirror.Group(ctx, v.Tenant, "", v.R.PathValue("group"))
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -105,7 +105,7 @@ func showGroup(v *web.Visit) (web.Page, error) {
 	frame.Crumbs = v.Crumbs(v.TenantLink(), ui.Link{Text: "Directory groups", Href: op.GroupsPath(v.Workspace(), t.Slug)})
 	frame.Lead = "Directory group of " + t.Name
 	var next string
-	if p.Members, next, err = v.Store.GroupMembers(ctx, v.Tenant, group.ID, store.DataFilter{Query: p.Query, Cursor: q.Get("cursor")}); err != nil {
+	if p.Members, next, err = v.Mirror.GroupMembers(ctx, v.Tenant, group.ID, mirror.Filter{Query: p.Query, Cursor: q.Get("cursor")}); err != nil {
 		return web.Page{}, err
 	}
 	p.Next = v.NextPage(next)
@@ -118,11 +118,11 @@ type groupPage struct {
 	Sync              ui.Start
 	Lacks             string // words of the capability to sync that the reader lacks; empty: none
 	Answer            *op.Answer
-	Known             store.Dataset // how far the groups are
-	Stale             string        // why the last sync kept the older ones; empty: it did not
+	Known             mirror.Dataset // how far the groups are
+	Stale             string         // why the last sync kept the older ones; empty: it did not
 	Query             string
 	Type              tenancy.GroupType // empty: all
-	Rows              []store.Record
+	Rows              []mirror.Record
 	Sizes             map[string]int64 // members, by group
 	First, Next       string
 	Now               time.Time
@@ -136,9 +136,9 @@ func groupParts(l groupPage) []ui.Part {
 // oneGroup is one group.
 type oneGroup struct {
 	Workspace, Tenant string // slugs
-	Group             store.Record
+	Group             mirror.Record
 	Query             string
-	Members           []store.Record
+	Members           []mirror.Record
 	First, Next       string
 }
 
@@ -152,7 +152,7 @@ func groupTypes() []ui.Option {
 }
 
 // groupType is the type of a group, and how members come into it.
-func groupType(r store.Record) (words, membership string) {
+func groupType(r mirror.Record) (words, membership string) {
 	t, byRule := tenancy.GroupType(r.Type).Plain()
 	if byRule {
 		return t.Words(), "Dynamic"
@@ -167,13 +167,13 @@ type properties struct {
 }
 
 // propertiesOf reads a group's properties; those that can't be read are left out.
-func propertiesOf(r store.Record) (g properties) {
+func propertiesOf(r mirror.Record) (g properties) {
 	_ = json.Unmarshal(r.Data, &g) // what came is shown as far as it can be
 	return g
 }
 
 // typeWords names the type of an object, such as "#microsoft.graph.servicePrincipal".
-func typeWords(r store.Record) string {
+func typeWords(r mirror.Record) string {
 	name := r.Type[strings.LastIndex(r.Type, ".")+1:]
 	switch name {
 	case "":
@@ -187,7 +187,7 @@ func typeWords(r store.Record) string {
 }
 
 // named is the name of an object, or its id when it came without one.
-func named(r store.Record) string {
+func named(r mirror.Record) string {
 	if r.Name == "" {
 		return r.ID
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/ui"
 	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 )
 
 func showInventory(v *web.Visit) (web.Page, error) {
@@ -25,11 +25,11 @@ func showInventory(v *web.Visit) (web.Page, error) {
 		Workspace: v.Workspace(), Tenant: t.Slug, Type: q.Get("type"), Query: q.Get("q"), First: v.FirstPage(), Now: frame.Now,
 	}
 	var next string
-	if l.Rows, next, err = v.Store.Inventory(ctx, v.Tenant, store.DataFilter{Query: l.Query, Type: l.Type, Cursor: q.Get("cursor")}); err != nil {
+	if l.Rows, next, err = v.Mirror.Inventory(ctx, v.Tenant, mirror.Filter{Query: l.Query, Type: l.Type, Cursor: q.Get("cursor")}); err != nil {
 		return web.Page{}, err
 	}
 	l.Next = v.NextPage(next)
-	sets, err := v.Store.Datasets(ctx, v.Tenant, "")
+	sets, err := v.Mirror.Datasets(ctx, v.Tenant, "")
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -54,7 +54,7 @@ type inventoryPage struct {
 	Types             []inventoryType
 	Type              string // key; empty: all
 	Query             string
-	Rows              []store.InventoryRecord
+	Rows              []mirror.InventoryRecord
 	First, Next       string
 	Now               time.Time
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 )
 
 // refuse answers for an error: with a page, or with a piece of one in the place
@@ -58,7 +57,7 @@ func (v *Visit) Problem(err error) *httpx.Problem {
 		return httpx.NewProblem(op.ProblemFormStale, nil)
 	case errors.As(err, &reused):
 		return httpx.NewProblem(op.ProblemKeyReused, op.Args{"fields": strings.Join(reused.Fields, ",")})
-	case errors.Is(err, store.ErrBadCursor):
+	case errors.Is(err, op.ErrBadCursor):
 		return httpx.NewProblem(op.ProblemCursor, nil)
 	case errors.Is(err, httpx.ErrCrossSite):
 		p := httpx.NewProblem(op.ProblemFormStale, nil)

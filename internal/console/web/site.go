@@ -7,17 +7,21 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
 // Rooms are what pages ask, and what they change things through.
 type Rooms struct {
-	Door  *httpx.Door
-	Store *store.Store
-	Gate  *gate.Gate
+	Door   *httpx.Door
+	Store  *store.Store
+	Mirror *mirror.Mirror
+	Gate   *gate.Gate
+	Flow   *flow.Flow
 }
 
 // Config is what a site is made of.

@@ -15,6 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/stored"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/store"
@@ -325,15 +326,15 @@ func (x *execution) write(ctx context.Context, fn func(context.Context, db.Tx) e
 	return err
 }
 
-func (x *execution) dataset(name string) store.DatasetKey {
-	return store.DatasetKey{
+func (x *execution) dataset(name string) mirror.Key {
+	return mirror.Key{
 		Workspace: x.claim.Workspace, Tenant: x.claim.Tenant, Connection: x.claim.Scope, Name: name, Run: x.claim.RunID,
 	}
 }
 
 func (d data) Dataset(ctx context.Context, name string) (out catalogue.Dataset, err error) {
 	err = d.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		ds, err := store.DatasetOf(ctx, tx, d.x.dataset(name))
+		ds, err := mirror.DatasetOf(ctx, tx, d.x.dataset(name))
 		out = stored.Known(ds)
 		return err
 	})
@@ -343,7 +344,7 @@ func (d data) Dataset(ctx context.Context, name string) (out catalogue.Dataset, 
 func (d data) Begin(ctx context.Context, name string, full bool) (catalogue.Round, error) {
 	r := &round{x: d.x, key: d.x.dataset(name)}
 	err := d.x.write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-		r.generation, err = store.BeginRound(ctx, tx, r.key, full)
+		r.generation, err = mirror.BeginRound(ctx, tx, r.key, full)
 		return err
 	})
 	return r, err
@@ -351,7 +352,7 @@ func (d data) Begin(ctx context.Context, name string, full bool) (catalogue.Roun
 
 func (d data) Stale(ctx context.Context, name string, why op.Reason) error {
 	return d.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return store.MarkStale(ctx, tx, d.x.dataset(name), why)
+		return mirror.MarkStale(ctx, tx, d.x.dataset(name), why)
 	})
 }
 
@@ -388,18 +389,18 @@ func (x *execution) learn(ctx context.Context, l store.Learned) error {
 
 type round struct {
 	x          *execution
-	key        store.DatasetKey
+	key        mirror.Key
 	generation int64
 }
 
 func (r *round) Put(ctx context.Context, rows []catalogue.Row) error {
-	out := make([]store.Record, len(rows))
+	out := make([]mirror.Record, len(rows))
 	for i, row := range rows {
-		out[i] = store.Record{ID: row.ID, Name: row.Name, Type: row.Type, ModifiedAt: row.ModifiedAt, Data: row.Data}
+		out[i] = mirror.Record{ID: row.ID, Name: row.Name, Type: row.Type, ModifiedAt: row.ModifiedAt, Data: row.Data}
 	}
-	for batch := range store.Batches(out) {
+	for batch := range mirror.Batches(out) {
 		err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-			return store.PutRows(ctx, tx, r.key, r.generation, batch)
+			return mirror.PutRows(ctx, tx, r.key, r.generation, batch)
 		})
 		if err != nil {
 			return err
@@ -412,7 +413,7 @@ func (r *round) Remove(ctx context.Context, ids []string) error {
 	for len(ids) > 0 {
 		var done int
 		err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-			done, err = store.RemoveRows(ctx, tx, r.key, r.generation, ids)
+			done, err = mirror.RemoveRows(ctx, tx, r.key, r.generation, ids)
 			return err
 		})
 		if err != nil {
@@ -424,20 +425,20 @@ func (r *round) Remove(ctx context.Context, ids []string) error {
 }
 
 func (r *round) PutMembers(ctx context.Context, members []catalogue.Member) error {
-	return r.members(ctx, members, store.PutGroupMembers)
+	return r.members(ctx, members, mirror.PutMembers)
 }
 
 func (r *round) RemoveMembers(ctx context.Context, members []catalogue.Member) error {
-	return r.members(ctx, members, store.RemoveGroupMembers)
+	return r.members(ctx, members, mirror.RemoveMembers)
 }
 
 // members does something with members of groups, batch by batch.
-func (r *round) members(ctx context.Context, members []catalogue.Member, do func(context.Context, db.Tx, int64, []store.GroupMember) error) error {
-	list := make([]store.GroupMember, len(members))
+func (r *round) members(ctx context.Context, members []catalogue.Member, do func(context.Context, db.Tx, int64, []mirror.Member) error) error {
+	list := make([]mirror.Member, len(members))
 	for i, m := range members {
-		list[i] = store.GroupMember{Group: m.Group, Member: m.ID, Type: m.Type}
+		list[i] = mirror.Member{Group: m.Group, Member: m.ID, Type: m.Type}
 	}
-	for batch := range store.GroupMemberBatches(list) {
+	for batch := range mirror.MemberBatches(list) {
 		err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error { return do(ctx, tx, r.generation, batch) })
 		if err != nil {
 			return err
@@ -448,7 +449,7 @@ func (r *round) members(ctx context.Context, members []catalogue.Member, do func
 
 func (r *round) Commit(ctx context.Context, end catalogue.Committed) (out catalogue.Dataset, err error) {
 	err = r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
-		d, err := store.CommitRound(ctx, tx, r.key, r.generation, store.Committed{Delta: end.Delta, Unreadable: end.Unreadable})
+		d, err := mirror.CommitRound(ctx, tx, r.key, r.generation, mirror.Committed{Delta: end.Delta, Unreadable: end.Unreadable})
 		out = stored.Known(d)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
@@ -95,15 +96,15 @@ var actions = []action{
 		})
 	}},
 	{"disable", []situation{isFree, isQueued, isRunning, isExpired}, func(ctx context.Context, r *ring, a *actor) error {
-		_, err := a.store.DisableConnection(ctx, r.Owner, "kestrel", r.connection)
+		_, err := a.flow.DisableConnection(ctx, r.Owner, "kestrel", r.connection)
 		return err
 	}},
 	{"revoke", []situation{isFree, isQueued, isRunning, isExpired}, func(ctx context.Context, r *ring, a *actor) error {
-		_, err := a.store.RevokeConsent(ctx, r.Owner, "kestrel", r.connection)
+		_, err := a.flow.RevokeConsent(ctx, r.Owner, "kestrel", r.connection)
 		return err
 	}},
 	{"delete", []situation{isFree, isQueued, isExpired}, func(ctx context.Context, r *ring, a *actor) error {
-		return a.store.DeleteConnection(ctx, r.Owner, "kestrel", r.connection)
+		return a.flow.DeleteConnection(ctx, r.Owner, "kestrel", r.connection)
 	}},
 }
 
@@ -130,9 +131,9 @@ type ring struct {
 
 // node is what one process has.
 type node struct {
-	store *store.Store
-	gate  *gate.Gate
-	w     *Worker
+	flow *flow.Flow
+	gate *gate.Gate
+	w    *Worker
 }
 
 // actor is one side of one schedule.
@@ -179,21 +180,18 @@ func newRing(t *testing.T) *ring {
 	quiet := slog.New(slog.DiscardHandler)
 	for i, d := range r.pair.Handles {
 		n := &node{}
-		n.store = store.New(d, r.Root, store.Options{
-			StopRun: func(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {
-				return n.gate.StopConnection(ctx, tx, connection, by, why)
-			},
-		})
+		st := store.New(d, r.Root, store.Options{})
 		var err error
 		// A long lease: nothing here runs out by itself.
-		n.w, err = New(d, n.store, Config{Lease: time.Hour, Logger: quiet, Connect: func(Connect) (provider.Client, error) { return nil, errors.New("not used") }})
+		n.w, err = New(d, st, Config{Lease: time.Hour, Logger: quiet, Connect: func(Connect) (provider.Client, error) { return nil, errors.New("not used") }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.gate, err = gate.New(d, n.store, gate.Config{Logger: quiet, Silent: n.w.Silent})
+		n.gate, err = gate.New(d, st, gate.Config{Logger: quiet, Silent: n.w.Silent})
 		if err != nil {
 			t.Fatal(err)
 		}
+		n.flow = flow.New(d, st, n.gate)
 		r.nodes[i] = n
 	}
 	return r

@@ -10,6 +10,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -142,7 +143,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
-	if err := w.inBatches(ctx, store.SweepGenerations); err != nil {
+	if err := w.inBatches(ctx, mirror.Sweep); err != nil {
 		return fmt.Errorf("rows that nobody can read: %w", err)
 	}
 	for _, remove := range []func(context.Context, db.Tx, int64) (int64, error){

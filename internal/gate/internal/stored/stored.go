@@ -7,7 +7,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
-	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/mirror"
 )
 
 // Facts are the facts of a connection as a transaction sees them. They are a
@@ -19,7 +19,7 @@ type Facts struct {
 
 // Dataset implements [catalogue.Stored].
 func (f Facts) Dataset(ctx context.Context, name string) (catalogue.Dataset, error) {
-	d, err := store.DatasetOf(ctx, f.Tx, store.DatasetKey{Connection: f.Connection, Name: name})
+	d, err := mirror.DatasetOf(ctx, f.Tx, mirror.Key{Connection: f.Connection, Name: name})
 	if err != nil {
 		return catalogue.Dataset{}, err
 	}
@@ -27,7 +27,7 @@ func (f Facts) Dataset(ctx context.Context, name string) (catalogue.Dataset, err
 }
 
 // Known is a dataset as operations see it.
-func Known(d store.Dataset) catalogue.Dataset {
+func Known(d mirror.Dataset) catalogue.Dataset {
 	return catalogue.Dataset{
 		AsOf: d.AsOf, Count: d.Count, Members: d.Members, Unreadable: d.Unreadable, Delta: d.Delta, DeltaAt: d.DeltaAt,
 	}

@@ -1,4 +1,4 @@
-package store
+package mirror
 
 import (
 	"context"
@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 )
 
-// DatasetKey names a dataset of a connection and the run that works on it.
-type DatasetKey struct {
+// Key names a dataset of a connection and the run that works on it.
+type Key struct {
 	Workspace, Tenant, Connection string
 	Name                          string
 	Run                           string
@@ -79,10 +81,10 @@ func Batches(rows []Record) iter.Seq[[]Record] {
 }
 
 // DatasetOf tells how far a dataset is; a zero Dataset when nothing is known of it.
-func DatasetOf(ctx context.Context, tx db.Tx, k DatasetKey) (Dataset, error) {
-	q := new(query)
-	q.add(`SELECT `+datasetColumns+` FROM datasets d WHERE d.connection_id = %s AND d.name = %s`, k.Connection, k.Name)
-	d, err := one(ctx, tx, q, scanDataset)
+func DatasetOf(ctx context.Context, tx db.Tx, k Key) (Dataset, error) {
+	q := new(query.Query)
+	q.Add(`SELECT `+datasetColumns+` FROM datasets d WHERE d.connection_id = %s AND d.name = %s`, k.Connection, k.Name)
+	d, err := query.One(ctx, tx, q, scanDataset)
 	if errors.Is(err, op.ErrNotFound) {
 		return Dataset{Name: k.Name}, nil
 	} else if err != nil {
@@ -114,7 +116,7 @@ func scanDataset(row db.Row) (Dataset, error) {
 // rows will be all there are; otherwise they change those of the last commit, and
 // without one the round is full. A round that was begun before and not committed
 // can't be committed any more.
-func BeginRound(ctx context.Context, tx db.Tx, k DatasetKey, full bool) (generation int64, err error) {
+func BeginRound(ctx context.Context, tx db.Tx, k Key, full bool) (generation int64, err error) {
 	var shown, staged int64
 	err = tx.QueryRow(ctx, `INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, run_id)
 		VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (connection_id, name) DO UPDATE SET run_id = excluded.run_id
@@ -156,16 +158,16 @@ func counted(ctx context.Context, tx db.Tx, generation, rows, members int64) err
 // insertRecords begins the statements that write rows, and putRecords those that
 // replace the ones that are there.
 var (
-	insertRecords = manyRows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES `,
+	insertRecords = query.ManyRows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES `,
 		`($1, $2, $3, ''`, 3, 6, ` ON CONFLICT DO NOTHING`)
-	putRecords = manyRows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES `,
+	putRecords = query.ManyRows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES `,
 		`($1, $2, $3, ''`, 3, 6, ` ON CONFLICT (connection_id, dataset, generation, parent, id) DO UPDATE SET name = excluded.name,
 		name_key = excluded.name_key, type = excluded.type, modified_at = excluded.modified_at, data = excluded.data`)
 )
 
 // PutRows writes rows: those of one of [Batches]. The same row put again replaces
 // the earlier one.
-func PutRows(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, rows []Record) error {
+func PutRows(ctx context.Context, tx db.Tx, k Key, generation int64, rows []Record) error {
 	// One statement can't touch a row twice: the last one given is the one.
 	last := make(map[string]int, len(rows))
 	for i, r := range rows {
@@ -181,12 +183,12 @@ func PutRows(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, rows
 		}
 	}
 	var fresh int64
-	for n := range sizesOf(len(kept)) {
+	for n := range query.Sizes(len(kept)) {
 		args := make([]any, 0, 3+6*n)
 		args = append(args, k.Connection, k.Name, generation)
 		for _, r := range kept[:n] {
 			name := storable(r.Name)
-			args = append(args, storable(r.ID), name, nameKey(name), storable(r.Type), storable(r.ModifiedAt), storable(string(r.Data)))
+			args = append(args, storable(r.ID), name, page.NameKey(name), storable(r.Type), storable(r.ModifiedAt), storable(string(r.Data)))
 		}
 		kept = kept[n:]
 		inserted, err := tx.Exec(ctx, insertRecords(n), args...)
@@ -204,17 +206,9 @@ func PutRows(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, rows
 	return nil
 }
 
-// Limits of what is indexed: PostgreSQL takes 2,704 bytes for one entry.
-const (
-	maxRecordID = 512 // bytes
-	maxNameKey  = 200 // characters
-)
-
-// nameKey is a name for order and search.
-func nameKey(name string) string {
-	key := []rune(strings.ToLower(name))
-	return string(key[:min(len(key), maxNameKey)])
-}
+// maxRecordID bounds an id, in bytes: PostgreSQL takes 2,704 bytes for one entry of
+// an index.
+const maxRecordID = 512
 
 // storable is text from the provider as a database can hold it. Valid JSON is
 // unchanged by it.
@@ -224,7 +218,7 @@ func storable(s string) string {
 
 // RemoveRows removes rows, and the members of those that are groups. It stops
 // when the transaction has done enough, and returns how many of ids are done.
-func RemoveRows(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, ids []string) (done int, err error) {
+func RemoveRows(ctx context.Context, tx db.Tx, k Key, generation int64, ids []string) (done int, err error) {
 	ids = ids[:min(len(ids), batchRows)]
 	done, members, err := removeMembersOf(ctx, tx, generation, ids)
 	var rows int64
@@ -240,14 +234,14 @@ func RemoveRows(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, i
 	return done, nil
 }
 
-func deleteRecords(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, ids []string) (rows int64, err error) {
+func deleteRecords(ctx context.Context, tx db.Tx, k Key, generation int64, ids []string) (rows int64, err error) {
 	kept := make([]string, len(ids))
 	for i, id := range ids {
 		kept[i] = storable(id)
 	}
-	for some := range lists(kept) {
+	for some := range query.Lists(kept) {
 		n, err := tx.Exec(ctx, `DELETE FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
-			AND id IN (`+placeholders(4, len(some))+`)`, append([]any{k.Connection, k.Name, generation}, some...)...)
+			AND id IN (`+query.Placeholders(4, len(some))+`)`, append([]any{k.Connection, k.Name, generation}, some...)...)
 		if err != nil {
 			return 0, err
 		}
@@ -265,7 +259,7 @@ type Committed struct {
 // CommitRound shows a round to readers, and returns the dataset as it is then. A
 // round that is not the last one begun, or was committed before, is [op.ErrConflict].
 // What it costs does not depend on how many rows there are.
-func CommitRound(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, end Committed) (Dataset, error) {
+func CommitRound(ctx context.Context, tx db.Tx, k Key, generation int64, end Committed) (Dataset, error) {
 	var shown int64
 	err := tx.QueryRow(ctx, `UPDATE datasets SET run_id = $4 WHERE connection_id = $1 AND name = $2 AND staged = $3 AND staged <> 0
 		RETURNING generation`, k.Connection, k.Name, generation, k.Run).Scan(&shown)
@@ -291,7 +285,7 @@ func CommitRound(ctx context.Context, tx db.Tx, k DatasetKey, generation int64, 
 }
 
 // MarkStale keeps a dataset's rows and notes why they could not be read anew.
-func MarkStale(ctx context.Context, tx db.Tx, k DatasetKey, why op.Reason) error {
+func MarkStale(ctx context.Context, tx db.Tx, k Key, why op.Reason) error {
 	_, err := tx.Exec(ctx, `INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, stale_reason, run_id)
 		VALUES ($1, $2, $3, $4, 0, $5, $6)
 		ON CONFLICT (connection_id, name) DO UPDATE SET stale_reason = excluded.stale_reason, run_id = excluded.run_id`,
@@ -302,8 +296,9 @@ func MarkStale(ctx context.Context, tx db.Tx, k DatasetKey, why op.Reason) error
 	return nil
 }
 
-// dropData leaves everything that was read through a connection to the sweep.
-func dropData(ctx context.Context, tx db.Tx, connection string) error {
+// Drop leaves everything that was read through a connection to the sweep. Readers
+// see nothing of it any more.
+func Drop(ctx context.Context, tx db.Tx, connection string) error {
 	for _, sql := range []string{
 		`UPDATE generations SET retired = TRUE WHERE connection_id = $1`,
 		`UPDATE datasets SET generation = 0, staged = 0, delta = '' WHERE connection_id = $1`,
@@ -318,16 +313,16 @@ func dropData(ctx context.Context, tx db.Tx, connection string) error {
 // sweepGenerations is how many generations one transaction looks at.
 const sweepGenerations = 20
 
-// SweepGenerations deletes up to limit rows of retired generations: those that
+// Sweep deletes up to limit rows of retired generations: those that
 // were replaced, and those of rounds that were given up. It returns how many it
 // deleted; fewer than limit means that none is left. The last round begun is left
 // alone: it may be in progress.
-func SweepGenerations(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) {
+func Sweep(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) {
 	for looked := 0; swept < limit; {
 		if looked == sweepGenerations {
 			return limit, nil // there may be more, for another transaction
 		}
-		var k DatasetKey
+		var k Key
 		var generation int64
 		err := tx.QueryRow(ctx, `SELECT id, connection_id, dataset FROM generations WHERE retired ORDER BY id LIMIT 1`).
 			Scan(&generation, &k.Connection, &k.Name)
@@ -354,7 +349,7 @@ func SweepGenerations(ctx context.Context, tx db.Tx, limit int64) (swept int64, 
 }
 
 // sweepRecords deletes up to limit rows of a generation, in the order of their key.
-func sweepRecords(ctx context.Context, tx db.Tx, k DatasetKey, generation, limit int64) (int64, error) {
+func sweepRecords(ctx context.Context, tx db.Tx, k Key, generation, limit int64) (int64, error) {
 	const of = `connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''`
 	var rest string
 	err := tx.QueryRow(ctx, `SELECT id FROM records WHERE `+of+` ORDER BY id LIMIT 1 OFFSET $4`, k.Connection, k.Name, generation, limit).Scan(&rest)

@@ -1,4 +1,4 @@
-package store_test
+package mirror_test
 
 import (
 	"context"
@@ -14,45 +14,45 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // shelf is one dataset of a world.
 type shelf struct {
 	*world
-	key store.DatasetKey
+	key mirror.Key
 }
 
 func (w *world) shelf(connection, name string) shelf {
-	ta := w.access(w.mei, "kestrel")
-	c, err := w.Connection(w.t.Context(), ta, connection)
+	ta := w.access(w.vic, "kestrel")
+	c, err := w.Store.Connection(w.t.Context(), ta, connection)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return shelf{w, store.DatasetKey{Workspace: ta.Workspace.ID, Tenant: ta.Tenant.ID, Connection: c.ID, Name: name, Run: access.NewID()}}
+	return shelf{w, mirror.Key{Workspace: ta.Workspace.ID, Tenant: ta.Tenant.ID, Connection: c.ID, Name: name, Run: access.NewID()}}
 }
 
 func (s shelf) begin(full bool) (g int64) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) (err error) {
-		g, err = store.BeginRound(ctx, tx, s.key, full)
+	s.Write(func(ctx context.Context, tx db.Tx) (err error) {
+		g, err = mirror.BeginRound(ctx, tx, s.key, full)
 		return err
 	})
 	return g
 }
 
-func (s shelf) put(g int64, rows ...store.Record) {
+func (s shelf) put(g int64, rows ...mirror.Record) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) error { return store.PutRows(ctx, tx, s.key, g, rows) })
+	s.Write(func(ctx context.Context, tx db.Tx) error { return mirror.PutRows(ctx, tx, s.key, g, rows) })
 }
 
 func (s shelf) remove(g int64, ids ...string) {
 	s.t.Helper()
 	for len(ids) > 0 {
-		s.write(func(ctx context.Context, tx db.Tx) error {
-			done, err := store.RemoveRows(ctx, tx, s.key, g, ids)
+		s.Write(func(ctx context.Context, tx db.Tx) error {
+			done, err := mirror.RemoveRows(ctx, tx, s.key, g, ids)
 			ids = ids[done:]
 			return err
 		})
@@ -61,39 +61,39 @@ func (s shelf) remove(g int64, ids ...string) {
 
 func (s shelf) members(g int64, group string, ids ...string) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) error {
-		return store.PutGroupMembers(ctx, tx, g, ofGroup(group, ids))
+	s.Write(func(ctx context.Context, tx db.Tx) error {
+		return mirror.PutMembers(ctx, tx, g, ofGroup(group, ids))
 	})
 }
 
 func (s shelf) without(g int64, group string, ids ...string) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) error {
-		return store.RemoveGroupMembers(ctx, tx, g, ofGroup(group, ids))
+	s.Write(func(ctx context.Context, tx db.Tx) error {
+		return mirror.RemoveMembers(ctx, tx, g, ofGroup(group, ids))
 	})
 }
 
-func ofGroup(group string, ids []string) []store.GroupMember {
-	list := make([]store.GroupMember, len(ids))
+func ofGroup(group string, ids []string) []mirror.Member {
+	list := make([]mirror.Member, len(ids))
 	for i, id := range ids {
-		list[i] = store.GroupMember{Group: group, Member: id, Type: "#microsoft.graph.user"}
+		list[i] = mirror.Member{Group: group, Member: id, Type: "#microsoft.graph.user"}
 	}
 	return list
 }
 
 func (s shelf) commit(g int64, delta string) (n int64, err error) {
 	err = s.d.Write(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
-		d, err := store.CommitRound(ctx, tx, s.key, g, store.Committed{Delta: delta})
+		d, err := mirror.CommitRound(ctx, tx, s.key, g, mirror.Committed{Delta: delta})
 		n = d.Count
 		return err
 	})
 	return n, err
 }
 
-func (s shelf) dataset() (d store.Dataset) {
+func (s shelf) dataset() (d mirror.Dataset) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) (err error) {
-		d, err = store.DatasetOf(ctx, tx, s.key)
+	s.Write(func(ctx context.Context, tx db.Tx) (err error) {
+		d, err = mirror.DatasetOf(ctx, tx, s.key)
 		return err
 	})
 	return d
@@ -101,22 +101,22 @@ func (s shelf) dataset() (d store.Dataset) {
 
 func (s shelf) sweep() (n int64) {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx db.Tx) (err error) {
-		n, err = store.SweepGenerations(ctx, tx, 1000)
+	s.Write(func(ctx context.Context, tx db.Tx) (err error) {
+		n, err = mirror.Sweep(ctx, tx, 1000)
 		return err
 	})
 	return n
 }
 
-func row(id string) store.Record {
-	return store.Record{ID: id, Name: "Name " + id, Type: "#t", Data: json.RawMessage(`{"id":"` + id + `"}`)}
+func row(id string) mirror.Record {
+	return mirror.Record{ID: id, Name: "Name " + id, Type: "#t", Data: json.RawMessage(`{"id":"` + id + `"}`)}
 }
 
 // names returns "id name" of the rows that readers see.
 func (s shelf) names() []string {
 	s.t.Helper()
 	var list []string
-	s.write(func(ctx context.Context, tx db.Tx) error {
+	s.Write(func(ctx context.Context, tx db.Tx) error {
 		list = nil
 		rows, err := tx.Query(ctx, `SELECT r.id, r.name FROM records r JOIN datasets d
 			ON d.connection_id = r.connection_id AND d.name = r.dataset AND d.generation = r.generation
@@ -141,7 +141,7 @@ func (s shelf) names() []string {
 func TestRounds(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
-		w.connection(w.mei, "kestrel", "first")
+		w.connection("first")
 		s := w.shelf("first", "groups")
 		if got := s.dataset(); !got.AsOf.IsZero() || got.Count != 0 || got.Delta != "" {
 			t.Errorf("before the first round: %+v", got)
@@ -162,7 +162,7 @@ func TestRounds(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 		sees("a Name a", "b Name b", "c Name c")
-		if n := w.count(`SELECT COUNT(*) FROM datasets WHERE generation = 0`); n != 0 {
+		if n := w.Int(`SELECT COUNT(*) FROM datasets WHERE generation = 0`); n != 0 {
 			t.Error("generation 0 holds rows")
 		}
 		if got := s.dataset(); got.AsOf.IsZero() || got.Count != 3 || got.Delta != "delta-1" || got.DeltaAt.IsZero() {
@@ -173,7 +173,7 @@ func TestRounds(t *testing.T) {
 
 		g = s.begin(false)
 		s.remove(g, "a", "never there")
-		s.put(g, store.Record{ID: "b", Name: "B2"}, row("d"))
+		s.put(g, mirror.Record{ID: "b", Name: "B2"}, row("d"))
 		s.remove(g, "c")
 		s.put(g, row("c")) // there again
 		sees("b B2", "c Name c", "d Name d")
@@ -187,8 +187,8 @@ func TestRounds(t *testing.T) {
 
 		abandoned := s.begin(true)
 		s.put(abandoned, row("zombie"))
-		s.write(func(ctx context.Context, tx db.Tx) error {
-			return store.MarkStale(ctx, tx, s.key, op.ProviderThrottled)
+		s.Write(func(ctx context.Context, tx db.Tx) error {
+			return mirror.MarkStale(ctx, tx, s.key, op.ProviderThrottled)
 		})
 		if got := s.dataset(); got.Stale != op.ProviderThrottled || got.Count != 3 {
 			t.Errorf("%+v", got)
@@ -199,7 +199,7 @@ func TestRounds(t *testing.T) {
 		_, err = s.commit(abandoned, "")
 		wantErr(t, err, op.ErrConflict)
 		err = d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
-			return store.PutRows(ctx, tx, s.key, abandoned, []store.Record{row("zombie 2")})
+			return mirror.PutRows(ctx, tx, s.key, abandoned, []mirror.Record{row("zombie 2")})
 		})
 		wantErr(t, err, op.ErrConflict)
 		if n := s.sweep(); n != 1 { // and leaves the round in progress alone
@@ -215,19 +215,17 @@ func TestRounds(t *testing.T) {
 		if n := s.sweep(); n != 3 {
 			t.Errorf("swept %d rows, want the 3 of the round before", n)
 		}
-		if n := w.count(`SELECT COUNT(*) FROM records`); n != 1 {
+		if n := w.Int(`SELECT COUNT(*) FROM records`); n != 1 {
 			t.Errorf("%d rows are left, want 1", n)
 		}
-		if n := w.count(`SELECT COUNT(*) FROM generations`); n != 1 {
+		if n := w.Int(`SELECT COUNT(*) FROM generations`); n != 1 {
 			t.Errorf("%d generations are left, want 1", n)
 		}
-		if err := w.DeleteConnection(t.Context(), w.mei, "kestrel", "first"); err != nil {
-			t.Fatal(err)
-		}
+		w.Write(func(ctx context.Context, tx db.Tx) error { return mirror.Drop(ctx, tx, s.key.Connection) })
 		if n := s.sweep(); n != 1 {
 			t.Errorf("swept %d rows of a removed connection, want 1", n)
 		}
-		if n := w.count(`SELECT COUNT(*) FROM generations`); n != 0 {
+		if n := w.Int(`SELECT COUNT(*) FROM generations`); n != 0 {
 			t.Errorf("%d generations of a removed connection are left", n)
 		}
 	})
@@ -236,15 +234,15 @@ func TestRounds(t *testing.T) {
 func TestHostileRows(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
-		w.connection(w.mei, "kestrel", "first")
+		w.connection("first")
 		s := w.shelf("first", "groups")
 		g := s.begin(true)
 		s.put(g,
-			store.Record{ID: "nul", Name: "a\x00b", Type: "\xff", ModifiedAt: "\x00", Data: json.RawMessage("{}")},
-			store.Record{ID: "long", Name: strings.Repeat("é", 1<<20), Data: json.RawMessage("{}")},
-			store.Record{ID: "quote'); DROP TABLE records; --", Name: `%_\'"`, Data: json.RawMessage("{}")},
+			mirror.Record{ID: "nul", Name: "a\x00b", Type: "\xff", ModifiedAt: "\x00", Data: json.RawMessage("{}")},
+			mirror.Record{ID: "long", Name: strings.Repeat("é", 1<<20), Data: json.RawMessage("{}")},
+			mirror.Record{ID: "quote'); DROP TABLE records; --", Name: `%_\'"`, Data: json.RawMessage("{}")},
 		)
-		var many []store.Record
+		var many []mirror.Record
 		for i := range 1700 {
 			many = append(many, row(fmt.Sprint(i)))
 		}
@@ -253,16 +251,16 @@ func TestHostileRows(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 		err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
-			return store.PutRows(ctx, tx, s.key, g, []store.Record{row(strings.Repeat("x", 513))})
+			return mirror.PutRows(ctx, tx, s.key, g, []mirror.Record{row(strings.Repeat("x", 513))})
 		})
 		if err == nil || !strings.Contains(err.Error(), "512") {
 			t.Errorf("a long id: %v", err)
 		}
 		ta := w.access(w.vic, "kestrel")
-		if list, _, err := w.Groups(t.Context(), ta, store.DataFilter{Query: `%_\'`}); err != nil || len(list) != 1 {
+		if list, _, err := w.Groups(t.Context(), ta, mirror.Filter{Query: `%_\'`}); err != nil || len(list) != 1 {
 			t.Errorf("search for wildcards: %d, %v", len(list), err)
 		}
-		if list, _, err := w.Groups(t.Context(), ta, store.DataFilter{Query: "%"}); err != nil || len(list) != 1 {
+		if list, _, err := w.Groups(t.Context(), ta, mirror.Filter{Query: "%"}); err != nil || len(list) != 1 {
 			t.Errorf("search for a percent sign: %d, %v", len(list), err)
 		}
 	})
@@ -272,7 +270,7 @@ func TestHostileRows(t *testing.T) {
 func TestSweepGoesInSmallSteps(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
-		w.connection(w.mei, "kestrel", "first")
+		w.connection("first")
 		s := w.shelf("first", "groups")
 		fill := func() {
 			g := s.begin(true)
@@ -292,13 +290,13 @@ func TestSweepGoesInSmallSteps(t *testing.T) {
 		fill()
 		fill()
 		steps := 0
-		for before := w.count(`SELECT COUNT(*) FROM memberships`) + w.count(`SELECT COUNT(*) FROM records`); ; steps++ {
+		for before := w.Int(`SELECT COUNT(*) FROM memberships`) + w.Int(`SELECT COUNT(*) FROM records`); ; steps++ {
 			var n int64
-			w.write(func(ctx context.Context, tx db.Tx) (err error) {
-				n, err = store.SweepGenerations(ctx, tx, 50)
+			w.Write(func(ctx context.Context, tx db.Tx) (err error) {
+				n, err = mirror.Sweep(ctx, tx, 50)
 				return err
 			})
-			after := w.count(`SELECT COUNT(*) FROM memberships`) + w.count(`SELECT COUNT(*) FROM records`)
+			after := w.Int(`SELECT COUNT(*) FROM memberships`) + w.Int(`SELECT COUNT(*) FROM records`)
 			if before-after > 50 || before-after != n {
 				t.Errorf("step %d deleted %d rows and says %d, want at most 50", steps, before-after, n)
 			}
@@ -309,10 +307,10 @@ func TestSweepGoesInSmallSteps(t *testing.T) {
 		if steps < 7 { // 30 groups, 340 members
 			t.Errorf("%d steps", steps)
 		}
-		if n := w.count(`SELECT COUNT(*) FROM memberships`); n != 340 {
+		if n := w.Int(`SELECT COUNT(*) FROM memberships`); n != 340 {
 			t.Errorf("%d members are left, want those that readers see", n)
 		}
-		if n := w.count(`SELECT COUNT(*) FROM group_sizes`); n != 31 {
+		if n := w.Int(`SELECT COUNT(*) FROM group_sizes`); n != 31 {
 			t.Errorf("%d sizes are left", n)
 		}
 		if got := s.dataset(); got.Count != 30 || got.Members != 340 {
@@ -325,7 +323,7 @@ func TestSweepGoesInSmallSteps(t *testing.T) {
 func TestRoundsAreLikeAMap(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
-		w.connection(w.mei, "kestrel", "first")
+		w.connection("first")
 		example := 0
 		rapid.Check(t, func(rt *rapid.T) {
 			example++
@@ -350,7 +348,7 @@ func TestRoundsAreLikeAMap(t *testing.T) {
 					id, group := ids.Draw(rt, "id"), ids.Draw(rt, "group")
 					switch rapid.IntRange(0, 3).Draw(rt, "step") {
 					case 0:
-						s.put(g, store.Record{ID: id, Name: fmt.Sprint(i), Data: json.RawMessage("{}")})
+						s.put(g, mirror.Record{ID: id, Name: fmt.Sprint(i), Data: json.RawMessage("{}")})
 						staged.rows[id] = fmt.Sprint(i)
 					case 1:
 						s.remove(g, id)
@@ -390,7 +388,7 @@ func TestRoundsAreLikeAMap(t *testing.T) {
 					rt.Fatalf("readers see %q, want %q", got, want)
 				}
 				var members int
-				w.write(func(ctx context.Context, tx db.Tx) error {
+				w.Write(func(ctx context.Context, tx db.Tx) error {
 					return tx.QueryRow(ctx, `SELECT COUNT(*) FROM memberships m JOIN datasets d ON d.generation = m.generation
 						WHERE d.connection_id = $1 AND d.name = $2`, s.key.Connection, s.key.Name).Scan(&members)
 				})
@@ -402,7 +400,7 @@ func TestRoundsAreLikeAMap(t *testing.T) {
 				}
 			}
 			// Sizes are those of the members, whatever came in between.
-			if n := w.count(`SELECT COUNT(*) FROM group_sizes s WHERE s.members <> (SELECT COUNT(*) FROM memberships m
+			if n := w.Int(`SELECT COUNT(*) FROM group_sizes s WHERE s.members <> (SELECT COUNT(*) FROM memberships m
 				WHERE m.generation = s.generation AND m.group_id = s.group_id)`); n != 0 {
 				rt.Fatalf("%d groups have another size than they have members", n)
 			}
@@ -414,12 +412,12 @@ func TestDataReaders(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := newWorld(t, d), t.Context()
 		ta := w.access(w.vic, "kestrel")
-		if list, next, err := w.Groups(ctx, ta, store.DataFilter{}); len(list) != 0 || next != "" || err != nil {
+		if list, next, err := w.Groups(ctx, ta, mirror.Filter{}); len(list) != 0 || next != "" || err != nil {
 			t.Errorf("without a connection: %v, %q, %v", list, next, err)
 		}
-		w.connection(w.mei, "kestrel", "first")
-		second := w.connection(w.mei, "kestrel", "second")
-		fill := func(connection, dataset string, rows ...store.Record) {
+		w.connection("first")
+		second := w.connection("second")
+		fill := func(connection, dataset string, rows ...mirror.Record) {
 			s := w.shelf(connection, dataset)
 			g := s.begin(true)
 			s.put(g, rows...)
@@ -427,8 +425,8 @@ func TestDataReaders(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		named := func(id, name string) store.Record {
-			return store.Record{ID: id, Name: name, Data: json.RawMessage(`{}`)}
+		named := func(id, name string) mirror.Record {
+			return mirror.Record{ID: id, Name: name, Data: json.RawMessage(`{}`)}
 		}
 		s := w.shelf("first", "groups")
 		g := s.begin(true)
@@ -442,7 +440,7 @@ func TestDataReaders(t *testing.T) {
 		fill("first", "inventory/devices", named("d1", "Laptop"), named("d2", "Apple"))
 		fill("second", "groups", named("9", "Other"))
 
-		ids := func(f store.DataFilter) (got []string) {
+		ids := func(f mirror.Filter) (got []string) {
 			t.Helper()
 			for {
 				list, next, err := w.Groups(ctx, ta, f)
@@ -458,17 +456,17 @@ func TestDataReaders(t *testing.T) {
 			}
 		}
 		for limit := 1; limit <= 5; limit++ {
-			if got := ids(store.DataFilter{Limit: limit}); !slices.Equal(got, []string{"2", "1", "3", "4"}) {
+			if got := ids(mirror.Filter{Limit: limit}); !slices.Equal(got, []string{"2", "1", "3", "4"}) {
 				t.Errorf("by %d: %q", limit, got)
 			}
 		}
-		if got := ids(store.DataFilter{Query: "DRIV"}); !slices.Equal(got, []string{"1", "3"}) {
+		if got := ids(mirror.Filter{Query: "DRIV"}); !slices.Equal(got, []string{"1", "3"}) {
 			t.Errorf("search: %q", got)
 		}
-		if got := ids(store.DataFilter{Connection: second.ID}); !slices.Equal(got, []string{"9"}) {
+		if got := ids(mirror.Filter{Connection: second}); !slices.Equal(got, []string{"9"}) {
 			t.Errorf("other connection: %q", got)
 		}
-		members, _, err := w.GroupMembers(ctx, ta, "1", store.DataFilter{})
+		members, _, err := w.GroupMembers(ctx, ta, "1", mirror.Filter{})
 		if err != nil || len(members) != 1 || members[0].ID != "u1" {
 			t.Errorf("%+v, %v", members, err)
 		}
@@ -476,7 +474,7 @@ func TestDataReaders(t *testing.T) {
 		if err != nil || !maps.Equal(sizes, map[string]int64{"1": 1, "2": 1}) {
 			t.Errorf("%v, %v", sizes, err)
 		}
-		_, _, err = w.GroupMembers(ctx, ta, "77", store.DataFilter{})
+		_, _, err = w.GroupMembers(ctx, ta, "77", mirror.Filter{})
 		wantErr(t, err, op.ErrNotFound)
 		_, err = w.Group(ctx, ta, "", "\x00")
 		wantErr(t, err, op.ErrNotFound)
@@ -486,7 +484,7 @@ func TestDataReaders(t *testing.T) {
 
 		for limit := 1; limit <= 5; limit++ {
 			var got []string
-			f := store.DataFilter{Limit: limit}
+			f := mirror.Filter{Limit: limit}
 			for {
 				list, next, err := w.Inventory(ctx, ta, f)
 				if err != nil {
@@ -503,10 +501,10 @@ func TestDataReaders(t *testing.T) {
 				t.Errorf("inventory by %d: %q", limit, got)
 			}
 		}
-		if list, _, err := w.Inventory(ctx, ta, store.DataFilter{Type: "devices"}); err != nil || len(list) != 2 {
+		if list, _, err := w.Inventory(ctx, ta, mirror.Filter{Type: "devices"}); err != nil || len(list) != 2 {
 			t.Errorf("one type: %+v, %v", list, err)
 		}
-		if list, _, err := w.Inventory(ctx, ta, store.DataFilter{Type: "groups"}); err != nil || len(list) != 0 {
+		if list, _, err := w.Inventory(ctx, ta, mirror.Filter{Type: "groups"}); err != nil || len(list) != 0 {
 			t.Errorf("not a type: %+v, %v", list, err)
 		}
 		sets, err := w.Datasets(ctx, ta, "")
@@ -514,23 +512,23 @@ func TestDataReaders(t *testing.T) {
 			t.Errorf("%+v, %v", sets, err)
 		}
 
-		_, _, err = w.Groups(ctx, ta, store.DataFilter{Limit: 201})
+		_, _, err = w.Groups(ctx, ta, mirror.Filter{Limit: 201})
 		wantField(t, err, "limit")
-		_, _, err = w.Groups(ctx, ta, store.DataFilter{Query: strings.Repeat("q", 201)})
+		_, _, err = w.Groups(ctx, ta, mirror.Filter{Query: strings.Repeat("q", 201)})
 		wantField(t, err, "q")
-		_, _, err = w.Groups(ctx, ta, store.DataFilter{Cursor: "nonsense"})
-		wantErr(t, err, store.ErrBadCursor)
-		_, next, err := w.Groups(ctx, ta, store.DataFilter{Limit: 1})
+		_, _, err = w.Groups(ctx, ta, mirror.Filter{Cursor: "nonsense"})
+		wantErr(t, err, op.ErrBadCursor)
+		_, next, err := w.Groups(ctx, ta, mirror.Filter{Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = w.Inventory(ctx, ta, store.DataFilter{Cursor: next})
-		wantErr(t, err, store.ErrBadCursor)
+		_, _, err = w.Inventory(ctx, ta, mirror.Filter{Cursor: next})
+		wantErr(t, err, op.ErrBadCursor)
 		// A cursor of one reader shows another nothing.
-		if list, _, err := w.Groups(ctx, w.access(w.olga, "harbour"), store.DataFilter{Cursor: next}); err != nil || len(list) != 0 {
+		if list, _, err := w.Groups(ctx, w.access(w.olga, "harbour"), mirror.Filter{Cursor: next}); err != nil || len(list) != 0 {
 			t.Errorf("%+v, %v", list, err)
 		}
-		_, _, err = w.Groups(ctx, w.access(w.olga, "harbour"), store.DataFilter{Connection: second.ID})
+		_, _, err = w.Groups(ctx, w.access(w.olga, "harbour"), mirror.Filter{Connection: second})
 		wantErr(t, err, op.ErrNotFound)
 	})
 }
@@ -540,18 +538,18 @@ func TestDataReaders(t *testing.T) {
 func TestGroupsByType(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := newWorld(t, d), t.Context()
-		w.connection(w.mei, "kestrel", "first")
+		w.connection("first")
 		ta := w.access(w.vic, "kestrel")
 		s := w.shelf("first", "groups")
-		fill := func(rows ...store.Record) {
+		fill := func(rows ...mirror.Record) {
 			g := s.begin(true)
 			s.put(g, rows...)
 			if _, err := s.commit(g, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
-		group := func(id, name string, of tenancy.GroupType) store.Record {
-			return store.Record{ID: id, Name: name, Type: string(of), Data: json.RawMessage(`{}`)}
+		group := func(id, name string, of tenancy.GroupType) mirror.Record {
+			return mirror.Record{ID: id, Name: name, Type: string(of), Data: json.RawMessage(`{}`)}
 		}
 		fill(group("0", "Of an earlier round", tenancy.SecurityGroup))
 		fill(
@@ -561,18 +559,18 @@ func TestGroupsByType(t *testing.T) {
 			group("7", "Strange", ""), group("8", "Stranger", tenancy.GroupType("").ByRule()), group("9", "Board", tenancy.SecurityGroup),
 		)
 		for _, tt := range []struct {
-			f    store.DataFilter
+			f    mirror.Filter
 			want []string
 		}{
-			{store.DataFilter{}, []string{"4", "3", "9", "1", "2", "6", "7", "8", "5"}},
-			{store.DataFilter{Type: "security"}, []string{"3", "9", "2", "5"}},
-			{store.DataFilter{Type: "microsoft_365"}, []string{"1"}},
-			{store.DataFilter{Type: "mail_enabled_security"}, []string{"4"}},
-			{store.DataFilter{Type: "distribution"}, []string{"6"}},
-			{store.DataFilter{Type: "dynamic"}, []string{"3", "1", "8"}},
-			{store.DataFilter{Type: "security", Query: "R"}, []string{"3", "9", "2"}},
-			{store.DataFilter{Type: "dynamic", Query: "driv"}, []string{"1"}},
-			{store.DataFilter{Type: "distribution", Query: "driv"}, nil},
+			{mirror.Filter{}, []string{"4", "3", "9", "1", "2", "6", "7", "8", "5"}},
+			{mirror.Filter{Type: "security"}, []string{"3", "9", "2", "5"}},
+			{mirror.Filter{Type: "microsoft_365"}, []string{"1"}},
+			{mirror.Filter{Type: "mail_enabled_security"}, []string{"4"}},
+			{mirror.Filter{Type: "distribution"}, []string{"6"}},
+			{mirror.Filter{Type: "dynamic"}, []string{"3", "1", "8"}},
+			{mirror.Filter{Type: "security", Query: "R"}, []string{"3", "9", "2"}},
+			{mirror.Filter{Type: "dynamic", Query: "driv"}, []string{"1"}},
+			{mirror.Filter{Type: "distribution", Query: "driv"}, nil},
 		} {
 			for limit := 1; limit <= 5; limit++ {
 				var got []string
@@ -595,7 +593,7 @@ func TestGroupsByType(t *testing.T) {
 			}
 		}
 		for _, bad := range []string{"Security", "dynamic_security", "unified", " ", "security\x00"} {
-			_, _, err := w.Groups(ctx, ta, store.DataFilter{Type: bad})
+			_, _, err := w.Groups(ctx, ta, mirror.Filter{Type: bad})
 			wantField(t, err, "type")
 			if want := "must be one of security, microsoft_365, mail_enabled_security, distribution, dynamic"; !strings.Contains(fmt.Sprint(err), want) {
 				t.Errorf("%q is answered with %v", bad, err)

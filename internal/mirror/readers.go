@@ -1,4 +1,4 @@
-package store
+package mirror
 
 import (
 	"cmp"
@@ -10,7 +10,9 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/page"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -20,9 +22,9 @@ const (
 	inventory = "inventory/" // and the type
 )
 
-// DataFilter narrows what was read from a tenant's directory. The zero filter
+// Filter narrows what was read from a tenant's directory. The zero filter
 // shows the first page of what came through the default connection.
-type DataFilter struct {
+type Filter struct {
 	Connection string // id or slug; empty: the tenant's default
 	Query      string // part of the name; of members: of a nested group's name, or a whole id
 	Type       string // of inventory, such as "deviceConfigurations", or one of [tenancy.GroupTypes]; empty: every type
@@ -39,12 +41,12 @@ type InventoryRecord struct {
 // Groups lists the directory groups of a tenant by name. A connection that is
 // named and not the tenant's own is [op.ErrNotFound]; without a default
 // connection there are none.
-func (s *Store) Groups(ctx context.Context, ta access.TenantAccess, f DataFilter) ([]Record, string, error) {
+func (m *Mirror) Groups(ctx context.Context, ta access.TenantAccess, f Filter) ([]Record, string, error) {
 	types := tenancy.GroupType(f.Type).Covers()
 	if f.Type != "" && types == nil {
 		return nil, "", &op.FieldError{Field: "type", Detail: "must be one of " + listed(tenancy.GroupTypes())}
 	}
-	return s.records(ctx, ta, f, types...)
+	return m.records(ctx, ta, f, types...)
 }
 
 // listed is a list as sentences have it.
@@ -59,20 +61,20 @@ func listed[T ~string](values []T) string {
 // GroupMembers lists the members of a group by id; [op.ErrNotFound] when there is
 // no such group. The directory tells no names of members; one that is a group
 // itself has the name that it was read with.
-func (s *Store) GroupMembers(ctx context.Context, ta access.TenantAccess, group string, f DataFilter) ([]Record, string, error) {
+func (m *Mirror) GroupMembers(ctx context.Context, ta access.TenantAccess, group string, f Filter) ([]Record, string, error) {
 	limit, key, err := f.check("members", 1)
 	if err != nil {
 		return nil, "", err
 	}
-	if _, err := s.Group(ctx, ta, f.Connection, group); err != nil {
+	if _, err := m.Group(ctx, ta, f.Connection, group); err != nil {
 		return nil, "", err
 	}
 	after := []byte{}
 	if key != nil {
 		after = rowKey(key[0])
 	}
-	list, err := read(ctx, s, "list group members", func(ctx context.Context, tx db.Tx) ([]Record, error) {
-		c, err := s.source(ctx, tx, ta, f.Connection)
+	list, err := query.Read(ctx, m.db, "list group members", func(ctx context.Context, tx db.Tx) ([]Record, error) {
+		c, err := m.source(ctx, tx, ta, f.Connection)
 		if err != nil || c == nil {
 			return nil, err
 		}
@@ -92,17 +94,17 @@ func (s *Store) GroupMembers(ctx context.Context, ta access.TenantAccess, group 
 	for i := range list {
 		list[i].Parent = group
 	}
-	list, next := cut(list, limit, func(r Record) string { return cursor("members", r.ID) })
+	list, next := page.Cut(list, limit, func(r Record) string { return page.Cursor("members", r.ID) })
 	return list, next, nil
 }
 
 // Group returns one directory group.
-func (s *Store) Group(ctx context.Context, ta access.TenantAccess, connection, group string) (Record, error) {
+func (m *Mirror) Group(ctx context.Context, ta access.TenantAccess, connection, group string) (Record, error) {
 	if storable(group) != group {
 		return Record{}, op.ErrNotFound
 	}
-	return read(ctx, s, "group", func(ctx context.Context, tx db.Tx) (Record, error) {
-		c, err := s.source(ctx, tx, ta, connection)
+	return query.Read(ctx, m.db, "group", func(ctx context.Context, tx db.Tx) (Record, error) {
+		c, err := m.source(ctx, tx, ta, connection)
 		if err != nil {
 			return Record{}, err
 		}
@@ -110,18 +112,18 @@ func (s *Store) Group(ctx context.Context, ta access.TenantAccess, connection, g
 		if err != nil {
 			return Record{}, err
 		}
-		return one(ctx, tx, recordsQuery(c, groups, g).add(` AND r.id = %s`, group), scanRecord)
+		return query.One(ctx, tx, recordsQuery(c, groups, g).Add(` AND r.id = %s`, group), scanRecord)
 	})
 }
 
 // records lists groups by name; types narrow them.
-func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilter, types ...tenancy.GroupType) ([]Record, string, error) {
+func (m *Mirror) records(ctx context.Context, ta access.TenantAccess, f Filter, types ...tenancy.GroupType) ([]Record, string, error) {
 	limit, key, err := f.check(groups, 2)
 	if err != nil {
 		return nil, "", err
 	}
-	list, err := read(ctx, s, "list groups", func(ctx context.Context, tx db.Tx) ([]Record, error) {
-		c, err := s.source(ctx, tx, ta, f.Connection)
+	list, err := query.Read(ctx, m.db, "list groups", func(ctx context.Context, tx db.Tx) ([]Record, error) {
+		c, err := m.source(ctx, tx, ta, f.Connection)
 		if err != nil {
 			return nil, err
 		}
@@ -130,37 +132,37 @@ func (s *Store) records(ctx context.Context, ta access.TenantAccess, f DataFilte
 			return nil, err
 		}
 		if len(types) == 0 {
-			return all(ctx, tx, recordsQuery(c, groups, g).page(f.Query, key, limit+1), scanRecord)
+			return query.All(ctx, tx, paged(recordsQuery(c, groups, g), f.Query, key, limit+1), scanRecord)
 		}
 		// Each type is one range of an index, in the order of names.
 		var list []Record
 		for _, t := range types {
-			some, err := all(ctx, tx, groupsQuery(c, g, t).page(f.Query, key, limit+1), scanRecord)
+			some, err := query.All(ctx, tx, paged(groupsQuery(c, g, t), f.Query, key, limit+1), scanRecord)
 			if err != nil {
 				return nil, err
 			}
 			list = append(list, some...)
 		}
 		slices.SortFunc(list, func(a, b Record) int {
-			return cmp.Or(strings.Compare(nameKey(a.Name), nameKey(b.Name)), strings.Compare(a.ID, b.ID))
+			return cmp.Or(strings.Compare(page.NameKey(a.Name), page.NameKey(b.Name)), strings.Compare(a.ID, b.ID))
 		})
 		return list, nil
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	list, next := cut(list, limit, func(r Record) string { return cursor(groups, nameKey(r.Name), r.ID) })
+	list, next := page.Cut(list, limit, func(r Record) string { return page.Cursor(groups, page.NameKey(r.Name), r.ID) })
 	return list, next, nil
 }
 
 // Inventory lists what the inventory of a tenant holds, by type and name.
-func (s *Store) Inventory(ctx context.Context, ta access.TenantAccess, f DataFilter) ([]InventoryRecord, string, error) {
+func (m *Mirror) Inventory(ctx context.Context, ta access.TenantAccess, f Filter) ([]InventoryRecord, string, error) {
 	limit, key, err := f.check("inventory", 3)
 	if err != nil {
 		return nil, "", err
 	}
-	list, err := read(ctx, s, "list inventory", func(ctx context.Context, tx db.Tx) ([]InventoryRecord, error) {
-		c, err := s.source(ctx, tx, ta, f.Connection)
+	list, err := query.Read(ctx, m.db, "list inventory", func(ctx context.Context, tx db.Tx) ([]InventoryRecord, error) {
+		c, err := m.source(ctx, tx, ta, f.Connection)
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +185,7 @@ func (s *Store) Inventory(ctx context.Context, ta access.TenantAccess, f DataFil
 			if err != nil {
 				return nil, err
 			}
-			rows, err := all(ctx, tx, recordsQuery(c, d.Name, g).page(f.Query, place, limit+1-len(list)), scanRecord)
+			rows, err := query.All(ctx, tx, paged(recordsQuery(c, d.Name, g), f.Query, place, limit+1-len(list)), scanRecord)
 			if err != nil {
 				return nil, err
 			}
@@ -199,15 +201,15 @@ func (s *Store) Inventory(ctx context.Context, ta access.TenantAccess, f DataFil
 	if err != nil {
 		return nil, "", err
 	}
-	list, next := cut(list, limit, func(r InventoryRecord) string { return cursor("inventory", r.Kind, nameKey(r.Name), r.ID) })
+	list, next := page.Cut(list, limit, func(r InventoryRecord) string { return page.Cursor("inventory", r.Kind, page.NameKey(r.Name), r.ID) })
 	return list, next, nil
 }
 
 // Datasets tells how far each dataset of a connection is, by name. The types of
 // the inventory are the ones whose names begin with "inventory/".
-func (s *Store) Datasets(ctx context.Context, ta access.TenantAccess, connection string) ([]Dataset, error) {
-	return read(ctx, s, "list datasets", func(ctx context.Context, tx db.Tx) ([]Dataset, error) {
-		c, err := s.source(ctx, tx, ta, connection)
+func (m *Mirror) Datasets(ctx context.Context, ta access.TenantAccess, connection string) ([]Dataset, error) {
+	return query.Read(ctx, m.db, "list datasets", func(ctx context.Context, tx db.Tx) ([]Dataset, error) {
+		c, err := m.source(ctx, tx, ta, connection)
 		if err != nil {
 			return nil, err
 		}
@@ -217,8 +219,8 @@ func (s *Store) Datasets(ctx context.Context, ta access.TenantAccess, connection
 
 // source resolves the connection through which data came; nil when none was
 // named and there is no default.
-func (s *Store) source(ctx context.Context, tx db.Tx, ta access.TenantAccess, ref string) (*tenancy.Connection, error) {
-	r, err := s.Resolve(ctx, tx, ta, ref)
+func (m *Mirror) source(ctx context.Context, tx db.Tx, ta access.TenantAccess, ref string) (*tenancy.Connection, error) {
+	r, err := m.store.Resolve(ctx, tx, ta, ref)
 	return r.Connection, err
 }
 
@@ -226,9 +228,9 @@ func datasets(ctx context.Context, tx db.Tx, c *tenancy.Connection) ([]Dataset, 
 	if c == nil {
 		return nil, nil
 	}
-	q := new(query)
-	q.add(`SELECT `+datasetColumns+` FROM datasets d WHERE d.connection_id = %s`, c.ID)
-	list, err := all(ctx, tx, q, scanDataset)
+	q := new(query.Query)
+	q.Add(`SELECT `+datasetColumns+` FROM datasets d WHERE d.connection_id = %s`, c.ID)
+	list, err := query.All(ctx, tx, q, scanDataset)
 	slices.SortFunc(list, func(a, b Dataset) int { return strings.Compare(a.Name, b.Name) })
 	return list, err
 }
@@ -246,34 +248,34 @@ func generationOf(ctx context.Context, tx db.Tx, c *tenancy.Connection, dataset 
 }
 
 // recordsQuery asks for the rows of a dataset.
-func recordsQuery(c *tenancy.Connection, dataset string, generation int64) *query {
-	return rowsQuery(c, generation).add(` AND r.dataset = %s AND r.parent = ''`, dataset)
+func recordsQuery(c *tenancy.Connection, dataset string, generation int64) *query.Query {
+	return rowsQuery(c, generation).Add(` AND r.dataset = %s AND r.parent = ''`, dataset)
 }
 
 // groupsQuery asks for the groups of one type. Their index holds groups only: a
 // planner finds it by literal SQL, and not by a parameter.
-func groupsQuery(c *tenancy.Connection, generation int64, of tenancy.GroupType) *query {
-	return rowsQuery(c, generation).add(` AND r.dataset = 'groups' AND r.type = %s`, string(of))
+func groupsQuery(c *tenancy.Connection, generation int64, of tenancy.GroupType) *query.Query {
+	return rowsQuery(c, generation).Add(` AND r.dataset = 'groups' AND r.type = %s`, string(of))
 }
 
-func rowsQuery(c *tenancy.Connection, generation int64) *query {
+func rowsQuery(c *tenancy.Connection, generation int64) *query.Query {
 	id := ""
 	if c != nil {
 		id = c.ID
 	}
-	return new(query).add(`SELECT r.id, r.parent, r.name, r.type, r.modified_at, r.data FROM records r
+	return new(query.Query).Add(`SELECT r.id, r.parent, r.name, r.type, r.modified_at, r.data FROM records r
 		WHERE r.connection_id = %s AND r.generation = %s`, id, generation)
 }
 
-// page ends a query for rows.
-func (q *query) page(search string, key []string, limit int) *query {
+// paged ends a query for rows.
+func paged(q *query.Query, search string, key []string, limit int) *query.Query {
 	if search != "" {
-		q.add(` AND r.name_key LIKE %s ESCAPE '\'`, contains(search))
+		q.Add(` AND r.name_key LIKE %s ESCAPE '\'`, page.Contains(search))
 	}
 	if key != nil {
-		q.add(` AND (r.name_key, r.id) > (%s, %s)`, key[0], key[1])
+		q.Add(` AND (r.name_key, r.id) > (%s, %s)`, key[0], key[1])
 	}
-	return q.add(` ORDER BY r.name_key, r.id LIMIT %s`, limit)
+	return q.Add(` ORDER BY r.name_key, r.id LIMIT %s`, limit)
 }
 
 func scanRecord(row db.Row) (Record, error) {
@@ -285,13 +287,13 @@ func scanRecord(row db.Row) (Record, error) {
 }
 
 // check returns the size of the page and where it begins.
-func (f DataFilter) check(kind string, keys int) (limit int, key []string, err error) {
-	if limit, err = pageSize(f.Limit); err != nil {
+func (f Filter) check(kind string, keys int) (limit int, key []string, err error) {
+	if limit, err = page.Size(f.Limit); err != nil {
 		return 0, nil, err
 	}
-	if err := checkQuery(f.Query); err != nil {
+	if err := page.CheckSearch(f.Query); err != nil {
 		return 0, nil, err
 	}
-	key, err = after(kind, f.Cursor, keys)
+	key, err = page.After(kind, f.Cursor, keys)
 	return limit, key, err
 }

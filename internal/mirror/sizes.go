@@ -1,17 +1,18 @@
-package store
+package mirror
 
 import (
 	"context"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 )
 
 // GroupSizes returns how many members groups of a tenant have, by the ids of the
 // groups: at most one page of them. A group without members is left out.
-func (s *Store) GroupSizes(ctx context.Context, ta access.TenantAccess, connection string, ids []string) (map[string]int64, error) {
-	return read(ctx, s, "count group members", func(ctx context.Context, tx db.Tx) (map[string]int64, error) {
-		c, err := s.source(ctx, tx, ta, connection)
+func (m *Mirror) GroupSizes(ctx context.Context, ta access.TenantAccess, connection string, ids []string) (map[string]int64, error) {
+	return query.Read(ctx, m.db, "count group members", func(ctx context.Context, tx db.Tx) (map[string]int64, error) {
+		c, err := m.source(ctx, tx, ta, connection)
 		if err != nil || c == nil || len(ids) == 0 {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package store_test
+package mirror_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/mirror"
 )
 
 // cpu is the time that this process has computed. What PostgreSQL computes is not in it.
@@ -55,17 +55,17 @@ func benchmarkMembers(b *testing.B, d *db.DB, groups int) {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	perRow := func(d time.Duration, rows int64) float64 { return float64(d.Nanoseconds()) / 1000 / float64(rows) }
-	k := store.DatasetKey{Workspace: "w", Tenant: "t", Connection: access.NewID(), Name: "groups", Run: "r"}
+	k := mirror.Key{Workspace: "w", Tenant: "t", Connection: access.NewID(), Name: "groups", Run: "r"}
 	var g int64
 	begin := func() {
 		write(func(ctx context.Context, tx db.Tx) (err error) {
-			g, err = store.BeginRound(ctx, tx, k, true)
+			g, err = mirror.BeginRound(ctx, tx, k, true)
 			return err
 		})
 	}
 	commit := func() time.Duration {
 		return write(func(ctx context.Context, tx db.Tx) error {
-			_, err := store.CommitRound(ctx, tx, k, g, store.Committed{Delta: "d"})
+			_, err := mirror.CommitRound(ctx, tx, k, g, mirror.Committed{Delta: "d"})
 			return err
 		})
 	}
@@ -73,21 +73,21 @@ func benchmarkMembers(b *testing.B, d *db.DB, groups int) {
 	begin()
 	var computed time.Duration
 	for from := 0; from < groups; from += 100 { // a page at a time, as they come
-		var rows []store.Record
-		var members []store.GroupMember
+		var rows []mirror.Record
+		var members []mirror.Member
 		for i := range 100 {
 			id := uuid.NewString()
-			rows = append(rows, store.Record{ID: id, Name: fmt.Sprint("Group ", from+i), Type: "security", Data: json.RawMessage(`{"id":"` + id + `","displayName":"Group"}`)})
+			rows = append(rows, mirror.Record{ID: id, Name: fmt.Sprint("Group ", from+i), Type: "security", Data: json.RawMessage(`{"id":"` + id + `","displayName":"Group"}`)})
 			for range each {
-				members = append(members, store.GroupMember{Group: id, Member: uuid.NewString(), Type: "#microsoft.graph.user"})
+				members = append(members, mirror.Member{Group: id, Member: uuid.NewString(), Type: "#microsoft.graph.user"})
 			}
 		}
-		for batch := range store.Batches(rows) {
-			write(func(ctx context.Context, tx db.Tx) error { return store.PutRows(ctx, tx, k, g, batch) })
+		for batch := range mirror.Batches(rows) {
+			write(func(ctx context.Context, tx db.Tx) error { return mirror.PutRows(ctx, tx, k, g, batch) })
 		}
 		before := cpu()
-		for batch := range store.GroupMemberBatches(members) {
-			write(func(ctx context.Context, tx db.Tx) error { return store.PutGroupMembers(ctx, tx, g, batch) })
+		for batch := range mirror.MemberBatches(members) {
+			write(func(ctx context.Context, tx db.Tx) error { return mirror.PutMembers(ctx, tx, g, batch) })
 		}
 		computed += cpu() - before
 	}
@@ -109,7 +109,7 @@ func benchmarkMembers(b *testing.B, d *db.DB, groups int) {
 	before, rows := cpu(), int64(0)
 	for n := int64(500); n >= 500; rows += n {
 		write(func(ctx context.Context, tx db.Tx) (err error) {
-			n, err = store.SweepGenerations(ctx, tx, 500)
+			n, err = mirror.Sweep(ctx, tx, 500)
 			return err
 		})
 	}

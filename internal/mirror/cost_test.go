@@ -1,4 +1,4 @@
-package store_test
+package mirror_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/mirror"
 )
 
 // TestNoStatementWalksAGeneration counts what every statement of a sync, of the
@@ -18,7 +18,7 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 	const groups, large = 20_000, 30_000 // rows; members of the largest group
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
-		w.connection(w.mei, "kestrel", "first")
+		w.connection("first")
 		s := w.shelf("first", "groups")
 		ta := w.access(w.vic, "kestrel")
 		fill := func() int64 {
@@ -31,7 +31,7 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 			}
 			escaped := strings.ReplaceAll(blob, "%", "%%")
 			numbers := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)`, max(groups, large))
-			w.write(func(ctx context.Context, tx db.Tx) error {
+			w.Write(func(ctx context.Context, tx db.Tx) error {
 				for _, sql := range []string{
 					fmt.Sprintf(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) `+numbers+`
 						SELECT connection_id, 'groups', %d, '', 'g' || CAST(i AS TEXT), 'G', 'g' || CAST(i AS TEXT), 'security', '', '{}'
@@ -77,7 +77,7 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 			}
 		}
 		const page, batch = 1_000, 4_000 // of a list, and of the rows of one transaction
-		for _, f := range []store.DataFilter{{}, {Query: "g1"}, {Query: "8c4e0d2a-6a3f-4f53-9a1e-0c9d5b7e91d2"}} {
+		for _, f := range []mirror.Filter{{}, {Query: "g1"}, {Query: "8c4e0d2a-6a3f-4f53-9a1e-0c9d5b7e91d2"}} {
 			for {
 				list, next, err := w.GroupMembers(t.Context(), ta, "large", f)
 				if err != nil || f.Query == "" && len(list) == 0 {
@@ -96,7 +96,7 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 		looks("the sizes of a page of groups", page)
 
 		g = s.begin(false)
-		var rows []store.Record
+		var rows []mirror.Record
 		var many []string
 		for i := range 500 {
 			many = append(many, fmt.Sprintf("%08d-6a3f-4f53-9a1e-0c9d5b7e91d2", i))
@@ -107,12 +107,12 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 		s.members(g, "large", many...)
 		s.without(g, "large", many...)
 		looks("writing 500 rows and members", batch)
-		s.write(func(ctx context.Context, tx db.Tx) error {
-			_, err := store.RemoveRows(ctx, tx, s.key, g, append(many, "large"))
+		s.Write(func(ctx context.Context, tx db.Tx) error {
+			_, err := mirror.RemoveRows(ctx, tx, s.key, g, append(many, "large"))
 			return err
 		})
-		s.write(func(ctx context.Context, tx db.Tx) error { // a part of its members
-			_, err := store.RemoveRows(ctx, tx, s.key, g, []string{"large"})
+		s.Write(func(ctx context.Context, tx db.Tx) error { // a part of its members
+			_, err := mirror.RemoveRows(ctx, tx, s.key, g, []string{"large"})
 			return err
 		})
 		looks("removing groups", batch)
@@ -124,8 +124,8 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 		}
 		looks("beginning and committing rounds", page)
 		for range 70 {
-			s.write(func(ctx context.Context, tx db.Tx) error {
-				_, err := store.SweepGenerations(ctx, tx, 500)
+			s.Write(func(ctx context.Context, tx db.Tx) error {
+				_, err := mirror.Sweep(ctx, tx, 500)
 				return err
 			})
 			looks("sweeping", batch)

@@ -1,4 +1,4 @@
-package store
+package mirror
 
 import (
 	"bytes"
@@ -13,11 +13,13 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
+	"github.com/interlock-dev/interlock/internal/page"
 )
 
-// GroupMember is an object in a group. Type is the member's, as the provider wrote
+// Member is an object in a group. Type is the member's, as the provider wrote
 // it; an object does not change its type.
-type GroupMember struct {
+type Member struct {
 	Group, Member string
 	Type          string
 }
@@ -74,13 +76,13 @@ func typeOf(letter string) string {
 	return letter
 }
 
-// GroupMemberBatches cuts memberships into parts that one transaction each can write or
+// MemberBatches cuts memberships into parts that one transaction each can write or
 // remove: a removal takes two statements for each group.
-func GroupMemberBatches(list []GroupMember) iter.Seq[[]GroupMember] {
+func MemberBatches(list []Member) iter.Seq[[]Member] {
 	const groups = 50
-	return func(yield func([]GroupMember) bool) {
+	return func(yield func([]Member) bool) {
 		list = slices.Clone(list)
-		slices.SortFunc(list, func(a, b GroupMember) int {
+		slices.SortFunc(list, func(a, b Member) int {
 			return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Member, b.Member))
 		})
 		from, seen := 0, 0
@@ -102,18 +104,18 @@ func GroupMemberBatches(list []GroupMember) iter.Seq[[]GroupMember] {
 }
 
 var (
-	insertMembers = manyRows(`INSERT INTO memberships (generation, group_id, member_id, type) VALUES `, `($1`, 1, 3,
+	insertMembers = query.ManyRows(`INSERT INTO memberships (generation, group_id, member_id, type) VALUES `, `($1`, 1, 3,
 		` ON CONFLICT DO NOTHING RETURNING group_id`)
-	addToSizes = manyRows(`INSERT INTO group_sizes (generation, group_id, members) VALUES `, `($1`, 1, 2,
+	addToSizes = query.ManyRows(`INSERT INTO group_sizes (generation, group_id, members) VALUES `, `($1`, 1, 2,
 		` ON CONFLICT (generation, group_id) DO UPDATE SET members = group_sizes.members + excluded.members`)
 )
 
-// PutGroupMembers writes memberships: those of one of [GroupMemberBatches]. One that is there
+// PutMembers writes memberships: those of one of [MemberBatches]. One that is there
 // already makes no difference.
-func PutGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []GroupMember) error {
+func PutMembers(ctx context.Context, tx db.Tx, generation int64, list []Member) error {
 	var total int64
 	more := make(map[string]int64) // by the key of the group
-	for n := range sizesOf(len(list)) {
+	for n := range query.Sizes(len(list)) {
 		args := make([]any, 0, 1+3*n)
 		args = append(args, generation)
 		for _, m := range list[:n] {
@@ -148,7 +150,7 @@ func PutGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []Gro
 		groups = append(groups, group)
 	}
 	slices.Sort(groups) // one order of locks
-	for n := range sizesOf(len(groups)) {
+	for n := range query.Sizes(len(groups)) {
 		args := make([]any, 0, 1+2*n)
 		args = append(args, generation)
 		for _, group := range groups[:n] {
@@ -165,9 +167,9 @@ func PutGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []Gro
 	return nil
 }
 
-// RemoveGroupMembers removes memberships: those of one of [GroupMemberBatches]. One
+// RemoveMembers removes memberships: those of one of [MemberBatches]. One
 // that is not there is no error.
-func RemoveGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []GroupMember) error {
+func RemoveMembers(ctx context.Context, tx db.Tx, generation int64, list []Member) error {
 	var total int64
 	for len(list) > 0 {
 		group, keys := list[0].Group, [][]byte(nil)
@@ -189,8 +191,8 @@ func RemoveGroupMembers(ctx context.Context, tx db.Tx, generation int64, list []
 
 // removeThese removes members of one group and returns how many there were.
 func removeThese(ctx context.Context, tx db.Tx, generation int64, group []byte, members [][]byte) (total int64, err error) {
-	for some := range lists(members) {
-		n, err := tx.Exec(ctx, `DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+placeholders(3, len(some))+`)`,
+	for some := range query.Lists(members) {
+		n, err := tx.Exec(ctx, `DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+query.Placeholders(3, len(some))+`)`,
 			append([]any{generation, group}, some...)...)
 		if err != nil {
 			return 0, err
@@ -229,10 +231,10 @@ func sizes(ctx context.Context, tx db.Tx, generation int64, ids []string) (list 
 	for i, id := range ids {
 		keys[i] = rowKey(id)
 	}
-	for some := range lists(keys) {
-		q := &query{args: append([]any{generation}, some...)}
-		q.text.WriteString(`SELECT group_id, members FROM group_sizes WHERE generation = $1 AND group_id IN (` + placeholders(2, len(some)) + `)`)
-		found, err := all(ctx, tx, q, scanSize)
+	for some := range query.Lists(keys) {
+		q := query.Of(`SELECT group_id, members FROM group_sizes WHERE generation = $1 AND group_id IN (`+query.Placeholders(2, len(some))+`)`,
+			append([]any{generation}, some...)...)
+		found, err := query.All(ctx, tx, q, scanSize)
 		if err != nil {
 			return nil, err
 		}
@@ -293,7 +295,7 @@ func removeSome(ctx context.Context, tx db.Tx, generation int64, group []byte, s
 // sweepMembers deletes up to limit members of a generation: of several small
 // groups at once, of a large one in parts.
 func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept int64, err error) {
-	list, err := all(ctx, tx, new(query).add(`SELECT group_id, members FROM group_sizes WHERE generation = %s ORDER BY group_id LIMIT 100`, generation), scanSize)
+	list, err := query.All(ctx, tx, new(query.Query).Add(`SELECT group_id, members FROM group_sizes WHERE generation = %s ORDER BY group_id LIMIT 100`, generation), scanSize)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
@@ -317,8 +319,8 @@ func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept
 }
 
 // membersQuery asks for members of a group by id, from after the key after.
-func membersQuery(generation int64, group string, after []byte) *query {
-	return new(query).add(`SELECT m.member_id, m.type FROM memberships m WHERE m.generation = %s AND m.group_id = %s AND m.member_id > %s`,
+func membersQuery(generation int64, group string, after []byte) *query.Query {
+	return new(query.Query).Add(`SELECT m.member_id, m.type FROM memberships m WHERE m.generation = %s AND m.group_id = %s AND m.member_id > %s`,
 		generation, rowKey(group), after)
 }
 
@@ -343,7 +345,7 @@ func scanMember(row db.Row) (Record, error) {
 // memberPage lists members of a group from after the key after, with the names of
 // those that are groups.
 func memberPage(ctx context.Context, tx db.Tx, names groupNames, generation int64, group string, after []byte, limit int) ([]Record, error) {
-	list, err := all(ctx, tx, membersQuery(generation, group, after).add(` ORDER BY m.member_id LIMIT %s`, limit), scanMember)
+	list, err := query.All(ctx, tx, membersQuery(generation, group, after).Add(` ORDER BY m.member_id LIMIT %s`, limit), scanMember)
 	if err != nil {
 		return nil, err
 	}
@@ -353,7 +355,7 @@ func memberPage(ctx context.Context, tx db.Tx, names groupNames, generation int6
 // searchMembers is memberPage of the member with that id, or else of the groups
 // with that part of a name.
 func searchMembers(ctx context.Context, tx db.Tx, names groupNames, generation int64, group, search string, after []byte, limit int) ([]Record, error) {
-	found, err := all(ctx, tx, membersQuery(generation, group, after).add(` AND m.member_id = %s`, rowKey(search)), scanMember)
+	found, err := query.All(ctx, tx, membersQuery(generation, group, after).Add(` AND m.member_id = %s`, rowKey(search)), scanMember)
 	if err != nil {
 		return nil, err
 	}
@@ -362,7 +364,7 @@ func searchMembers(ctx context.Context, tx db.Tx, names groupNames, generation i
 	}
 	for len(found) < limit {
 		// Groups in groups are few, and one range of an index.
-		some, err := all(ctx, tx, nestedQuery(generation, group, after), scanMember)
+		some, err := query.All(ctx, tx, nestedQuery(generation, group, after), scanMember)
 		if err == nil {
 			err = names.fill(ctx, tx, some)
 		}
@@ -370,7 +372,7 @@ func searchMembers(ctx context.Context, tx db.Tx, names groupNames, generation i
 			return nil, err
 		}
 		for _, r := range some {
-			if strings.Contains(nameKey(r.Name), strings.ToLower(search)) {
+			if strings.Contains(page.NameKey(r.Name), strings.ToLower(search)) {
 				found = append(found, r)
 			}
 		}
@@ -383,8 +385,8 @@ func searchMembers(ctx context.Context, tx db.Tx, names groupNames, generation i
 }
 
 // nestedQuery asks for the next members that are groups.
-func nestedQuery(generation int64, group string, after []byte) *query {
-	return membersQuery(generation, group, after).add(` AND m.type = '`+nested+`' ORDER BY m.member_id LIMIT %s`, batchRows)
+func nestedQuery(generation int64, group string, after []byte) *query.Query {
+	return membersQuery(generation, group, after).Add(` AND m.type = '`+nested+`' ORDER BY m.member_id LIMIT %s`, batchRows)
 }
 
 // groupNames looks up names of groups.
@@ -402,11 +404,10 @@ func (g groupNames) fill(ctx context.Context, tx db.Tx, list []Record) error {
 		}
 	}
 	names := make(map[string]string, len(ids))
-	for some := range lists(ids) {
-		q := &query{args: append([]any{g.connection, groups, g.generation}, some...)}
-		q.text.WriteString(`SELECT id, name FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
-			AND id IN (` + placeholders(4, len(some)) + `)`)
-		found, err := all(ctx, tx, q, func(row db.Row) (r Record, err error) {
+	for some := range query.Lists(ids) {
+		q := query.Of(`SELECT id, name FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
+			AND id IN (`+query.Placeholders(4, len(some))+`)`, append([]any{g.connection, groups, g.generation}, some...)...)
+		found, err := query.All(ctx, tx, q, func(row db.Row) (r Record, err error) {
 			err = row.Scan(&r.ID, &r.Name)
 			return r, err
 		})

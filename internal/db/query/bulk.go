@@ -1,4 +1,4 @@
-package store
+package query
 
 import (
 	"fmt"
@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// bulkSizes are how many rows one statement writes, the largest first. There are
-// few, because each is a text of its own that a connection keeps prepared, and
-// they are small: SQLite's driver looks up the name of each argument among all of
-// them, so that 500 rows in one statement cost half as much again as in five.
+// bulkSizes are how many rows one statement writes, the largest first. They are
+// few, because each is a text of its own that a connection keeps prepared. They are
+// small, because SQLite's driver looks up the name of each argument among all of
+// them: 500 rows in one statement cost half as much again as in five.
 var bulkSizes = []int{100, 20, 4, 1}
 
-// sizesOf cuts n rows into statements of the sizes that there are.
-func sizesOf(n int) iter.Seq[int] {
+// Sizes cuts n rows into statements of the available sizes.
+func Sizes(n int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for _, size := range bulkSizes {
 			for ; n >= size; n -= size {
@@ -26,9 +26,9 @@ func sizesOf(n int) iter.Seq[int] {
 	}
 }
 
-// manyRows returns the text of a statement for each size. A row begins with first,
-// whose parameters all rows share, and has own parameters after it.
-func manyRows(head, first string, shared, own int, tail string) func(rows int) string {
+// ManyRows returns the text of a statement for each size of [Sizes]. A row begins
+// with first, whose shared parameters all rows use, and has own parameters after it.
+func ManyRows(head, first string, shared, own int, tail string) func(rows int) string {
 	texts := sync.OnceValue(func() map[int]string {
 		of := make(map[int]string, len(bulkSizes))
 		for _, size := range bulkSizes {
@@ -38,7 +38,7 @@ func manyRows(head, first string, shared, own int, tail string) func(rows int) s
 				if i > 0 {
 					b.WriteString(", ")
 				}
-				b.WriteString(first + ", " + placeholders(shared+1+i*own, own) + ")")
+				b.WriteString(first + ", " + Placeholders(shared+1+i*own, own) + ")")
 			}
 			b.WriteString(tail)
 			of[size] = b.String()
@@ -48,8 +48,8 @@ func manyRows(head, first string, shared, own int, tail string) func(rows int) s
 	return func(rows int) string { return texts()[rows] }
 }
 
-// placeholders are n parameters from the one numbered first.
-func placeholders(first, n int) string {
+// Placeholders returns n parameters, from the one with the number first.
+func Placeholders(first, n int) string {
 	var b strings.Builder
 	for i := range n {
 		if i > 0 {
@@ -60,9 +60,9 @@ func placeholders(first, n int) string {
 	return b.String()
 }
 
-// lists cuts values into lists of the sizes that there are, for conditions. The
-// last value is repeated where one is too short: it makes no difference there.
-func lists[T any](values []T) iter.Seq[[]any] {
+// Lists cuts values into lists of the available sizes, for conditions such as IN.
+// A short list repeats its last value, which does not change such a condition.
+func Lists[T any](values []T) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		for len(values) > 0 {
 			n := min(len(values), bulkSizes[0])
