@@ -75,7 +75,7 @@ func New(d Deps) *Console {
 	if d.Simulated {
 		pages = simulated(pages)
 	}
-	return &Console{site: site, Handler: httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests}.Wrap(pages)}
+	return &Console{site: site, Handler: httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests, Piece: site.Piece}.Wrap(pages)}
 }
 
 // Routes returns the table of routes.

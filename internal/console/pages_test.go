@@ -514,3 +514,36 @@ func TestTooManyStarts(t *testing.T) {
 		t.Error("it does not say when to come back")
 	}
 }
+
+// TestTooManyByScript: a press over a limit, of starts or of requests, is answered in
+// the place of its answer, which stays there for the next press.
+func TestTooManyByScript(t *testing.T) {
+	for _, limit := range []struct {
+		name, title string
+		budgets     func() httpx.Budgets
+		presses     int
+	}{
+		{"starts", "Too many starts in a short time", func() httpx.Budgets { return httpx.Budgets{Starts: httpx.NewBudget(1)} }, 1},
+		{"requests", "Too many requests in a short time", func() httpx.Budgets { return httpx.Budgets{Requests: httpx.NewBudget(2)} }, 1},
+	} {
+		t.Run(limit.name, func(t *testing.T) {
+			w := onOne(t, Deps{Budgets: limit.budgets()})
+			_, connection := w.ready("kestrel", nil)
+			ana := w.browser(w.Operator)
+			page := ana.get(kestrel)
+			for range limit.presses {
+				ana.withScript().press(page, "#start-directory-groups-sync").want(http.StatusAccepted)
+			}
+			over := ana.withScript().press(page, "#start-inventory-sync").want(http.StatusTooManyRequests)
+			over.says("#answer-inventory-sync.result[role=alert] .result__title", limit.title)
+			over.says(".result__slots", "Next")
+			if over.header.Get("Retry-After") == "" {
+				t.Error("it does not say when to come back")
+			}
+			listed := ana.withScript().press(page, "#start-inventory-sync", "connection", connection, "notice", "1").want(http.StatusTooManyRequests)
+			if n := listed.page.Find(".result--compact .result__close").Length(); n != 1 {
+				t.Errorf("a notice has %d buttons that close it", n)
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/console/web"
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -161,4 +162,31 @@ func TestWorkspaces(t *testing.T) {
 		ana.send(http.MethodPost, "/workspaces", url.Values{"workspace": {"nowhere"}}).want(http.StatusNotFound)
 		w.browser(w.Viewer).send(http.MethodPost, "/workspaces", url.Values{"workspace": {"northgate"}}).want(http.StatusNotFound)
 	})
+}
+
+// TestLimitedTriesSayWhen: whichever page a password is guessed on, it says when to
+// come back.
+func TestLimitedTriesSayWhen(t *testing.T) {
+	w := onOne(t, Deps{})
+	w.account("Pia Lund", "pia@lattice.example")
+	w.limit(access.Limits{PerAccount: 2, Window: time.Hour})
+	pia := w.signedIn("pia@lattice.example")
+	stranger := w.stranger()
+	for name, try := range map[string]func() answer{
+		"sign-in": func() answer {
+			return stranger.press(stranger.get("/sign-in"), "form", "email", "pia@lattice.example", "password", "wrong")
+		},
+		"password": func() answer {
+			return pia.send(http.MethodPost, op.AccountPasswordRoute, url.Values{"current_password": {"wrong"}, "password": {"another horse battery"}})
+		},
+	} {
+		var last answer
+		for range 4 {
+			last = try()
+		}
+		last.want(http.StatusTooManyRequests)
+		if last.header.Get("Retry-After") == "" {
+			t.Errorf("%s does not say when to come back", name)
+		}
+	}
 }

@@ -35,6 +35,18 @@ type Front struct {
 	// Patience is how long a reader may take for each piece of an answer; 0: 30 s. A
 	// reader that stands still longer is gone.
 	Patience time.Duration
+	// Piece answers the script of a page with the problem, in the place that the script
+	// has for the answer. nil: with a piece that fits anywhere.
+	Piece func(http.ResponseWriter, *http.Request, *Problem)
+}
+
+// refuse answers with a problem that no surface was asked about.
+func (f Front) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
+	if f.Piece != nil && r.Header.Get("HX-Request") != "" {
+		f.Piece(w, r, p)
+		return
+	}
+	p.answer(w, r)
 }
 
 // patience is how long a piece of an answer may take to be read, by default. With
@@ -94,7 +106,7 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 		if f.Requests != nil {
 			if wait := f.Requests.Spend(access.Network(x.Remote)); wait > 0 {
 				wait = (wait + time.Second - 1).Truncate(time.Second) // what is said and Retry-After are the same
-				NewProblem(op.ProblemTooManyRequests, op.Args{"retry_after": wait.String()}).RetryAfter(wait).answer(out, r)
+				f.refuse(out, r, NewProblem(op.ProblemTooManyRequests, op.Args{"retry_after": wait.String()}).RetryAfter(wait))
 				return
 			}
 		}
@@ -114,7 +126,7 @@ func (f Front) recovered(out *response, r *http.Request, x *Exchange, fault any)
 	if out.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	Explain(errors.New("panic"), x.ID).answer(out, r)
+	f.refuse(out, r, Explain(errors.New("panic"), x.ID))
 }
 
 // secure sets the headers that every answer has. Nothing of an API is a page:

@@ -287,6 +287,48 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	return l, nil
 }
 
+// LastRuns returns, for each of the kinds, the newest run on a tenant that succeeded,
+// wholly or partly; connection is an id that narrows them to one connection, or empty.
+// A kind without such a run is left out. It takes two statements, however many kinds
+// there are. The runs' Words are for the caller to make.
+func (s *Store) LastRuns(ctx context.Context, ta access.TenantAccess, connection string, kinds []op.Kind) (map[op.Kind]op.Run, error) {
+	if len(kinds) == 0 {
+		return nil, nil
+	}
+	of := span{` AND r.tenant_id = %s`, []any{ta.Tenant.ID}}
+	if connection != "" {
+		of = span{` AND r.tenant_id = %s AND r.connection_id = %s`, []any{ta.Tenant.ID, connection}}
+	}
+	return read(ctx, s, "last runs", func(ctx context.Context, tx db.Tx) (map[op.Kind]op.Run, error) {
+		// Each kind and outcome is one end of one range of an index.
+		q := new(query).add(`WITH kinds(operation) AS (VALUES (%s)`, string(kinds[0]))
+		for _, k := range kinds[1:] {
+			q.add(`,(%s)`, string(k))
+		}
+		q.add(`)`)
+		for i, outcome := range []string{"succeeded", "partial"} { // literal, so that the planner knows them
+			if i > 0 {
+				q.add(` UNION ALL`)
+			}
+			q.add(` SELECT COALESCE((SELECT r.id FROM runs r WHERE r.operation = k.operation AND r.state = 'finished' AND r.outcome = '`+outcome+`'`).
+				add(of.text, of.args...).add(` ORDER BY r` + byID + ` DESC LIMIT 1), '') FROM kinds k`)
+		}
+		ids, err := all(ctx, tx, q, scanID)
+		if err != nil {
+			return nil, err
+		}
+		q = new(query).add(`SELECT ` + runColumns + ` FROM` + runTables + ` AND r.id IN `).in(ids)
+		runs, err := all(ctx, tx, q, s.scanRun)
+		last := make(map[op.Kind]op.Run, len(kinds))
+		for _, r := range runs {
+			if before, ok := last[r.Operation]; !ok || r.AcceptedAt.After(before.AcceptedAt) {
+				last[r.Operation] = r
+			}
+		}
+		return last, err
+	})
+}
+
 // Items returns the lines of a run's results in the order in which they came.
 // Their Detail is for the caller to make.
 func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur string, limit int) ([]op.Item, string, error) {

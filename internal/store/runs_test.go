@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -502,6 +503,51 @@ func TestForeignAndMissingRunTheSameStatements(t *testing.T) {
 					t.Errorf("foreign: %q\nmissing: %q", a, b)
 				}
 			})
+		}
+	})
+}
+
+// TestLastRuns: the newest success of each kind, whole or in part, of a tenant or of
+// one of its connections.
+func TestLastRuns(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		kestrel, second, marlow := w.connection(w.mei, "kestrel", "first"), w.connection(w.mei, "kestrel", "second"), w.connection(w.mei, "marlow", "third")
+		now := time.Now()
+		run := func(c tenancy.Connection, kind op.Kind, outcome op.RunOutcome, age time.Duration) string {
+			return w.run(c, func(r *op.Run) { r.Operation, r.Outcome, r.AcceptedAt = kind, outcome, now.Add(-age) }).ID
+		}
+		run(kestrel, op.InventorySync, op.RunSucceeded, 9*time.Hour)
+		inventory := run(second, op.InventorySync, op.RunPartial, 5*time.Hour)
+		first := run(kestrel, op.InventorySync, op.RunSucceeded, 7*time.Hour)
+		run(kestrel, op.InventorySync, op.RunFailed, time.Hour)
+		groups := run(kestrel, op.DirectoryGroupsSync, op.RunSucceeded, 6*time.Hour)
+		run(marlow, op.ConnectionVerify, op.RunSucceeded, time.Hour)
+
+		kinds := []op.Kind{op.InventorySync, op.DirectoryGroupsSync, op.ConnectionVerify, "no.such"}
+		for _, tt := range []struct {
+			name       string
+			connection string
+			kinds      []op.Kind
+			want       map[op.Kind]string
+		}{
+			{"of the tenant", "", kinds, map[op.Kind]string{op.InventorySync: inventory, op.DirectoryGroupsSync: groups}},
+			{"of one kind", "", kinds[:1], map[op.Kind]string{op.InventorySync: inventory}},
+			{"of no kind", "", nil, map[op.Kind]string{}},
+			{"of a connection", kestrel.ID, kinds, map[op.Kind]string{op.InventorySync: first, op.DirectoryGroupsSync: groups}},
+			{"of another tenant's connection", marlow.ID, kinds, map[op.Kind]string{}},
+		} {
+			found, err := w.LastRuns(t.Context(), w.access(w.mei, "kestrel"), tt.connection, tt.kinds)
+			if err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			got := make(map[op.Kind]string)
+			for kind, r := range found {
+				got[kind] = r.ID
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+			}
 		}
 	})
 }

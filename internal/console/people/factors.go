@@ -2,7 +2,6 @@ package people
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -28,13 +27,10 @@ func authenticatorPage(v *web.Visit, refusal *httpx.Problem) error {
 		return err
 	}
 	form := ui.Form{Action: op.AuthenticatorConfirmRoute, Fields: authenticatorFields(), Refusal: refusal, Values: v.R.PostForm}
-	status := http.StatusOK
-	if refusal != nil {
-		status = refusal.Status
-	} else {
+	if refusal == nil {
 		form.Values = url.Values{"name": {"Authenticator app"}}
 	}
-	return ownPage(v, status, "Add an authenticator app", "", authenticatorBody(e, form))
+	return ownPage(v, refusal, "Add an authenticator app", "", authenticatorBody(e, form))
 }
 
 func confirmAuthenticator(v *web.Visit) error {
@@ -51,7 +47,7 @@ func added(v *web.Visit, codes []string) error {
 	if codes == nil {
 		return v.Saved(op.SecurityRoute, "add")
 	}
-	return ownPage(v, http.StatusOK, "Save your recovery codes", securityDone["add"], recoveryCodesBody(codes))
+	return ownPage(v, nil, "Save your recovery codes", securityDone["add"], recoveryCodesBody(codes))
 }
 
 // newPasskeyPage is the page on which the browser is asked for a passkey.
@@ -64,11 +60,7 @@ func newPasskeyPage(v *web.Visit, refusal *httpx.Problem) error {
 	if !form.Values.Has("name") {
 		form.Values = url.Values{"name": {device(v.R.Header)}}
 	}
-	status := http.StatusOK
-	if refusal != nil {
-		status = refusal.Status
-	}
-	return ownPage(v, status, "Add a passkey", "", newPasskeyBody(string(options), form))
+	return ownPage(v, refusal, "Add a passkey", "", newPasskeyBody(string(options), form))
 }
 
 func addPasskey(v *web.Visit) error {
@@ -85,7 +77,7 @@ func newRecoveryCodes(v *web.Visit) error {
 	if err != nil {
 		return notMade(v, err, securityPage)
 	}
-	return ownPage(v, http.StatusOK, "Save your recovery codes", "Your earlier codes don't work any more.", recoveryCodesBody(codes))
+	return ownPage(v, nil, "Save your recovery codes", "Your earlier codes don't work any more.", recoveryCodesBody(codes))
 }
 
 func renameFactor(v *web.Visit) error {

@@ -40,16 +40,14 @@ func joinPage(v *web.Visit, link string, refusal *httpx.Problem) error {
 		Invitation: i, Link: link, Reader: reader, Now: time.Now(),
 		New: ui.Form{Fields: newAccountFields()}, Known: ui.Form{Fields: knownAccountFields()},
 	}
-	status := http.StatusOK
 	if refusal != nil {
-		status = refusal.Status
 		if v.R.PostForm.Has("new") {
 			j.New.Values, j.New.Refusal = v.R.PostForm, refusal
 		} else {
 			j.Known.Refusal = refusal
 		}
 	}
-	return v.Write(status, joinBody(j))
+	return v.WriteProblem(refusal, joinBody(j))
 }
 
 // deadLink answers for a link that can't be used.
@@ -58,7 +56,7 @@ func deadLink(v *web.Visit, err error) error {
 		return err
 	}
 	p := v.Problem(err)
-	return v.Write(p.Status, deadLinkBody(p))
+	return v.WriteProblem(p, deadLinkBody(p))
 }
 
 // accept makes a member of the holder of a link, and signs them in.
@@ -81,11 +79,7 @@ func (e *entrance) accept(v *web.Visit) error {
 	case errors.Is(err, access.ErrLink):
 		return deadLink(v, err)
 	case errors.Is(err, access.ErrUnauthenticated), errors.As(err, &field), errors.As(err, &tries):
-		p := httpx.Explain(httpx.JoinError(err), httpx.Of(ctx).ID)
-		for name, values := range p.GetHeaders() {
-			v.W.Header()[name] = values
-		}
-		return joinPage(v, s.Link, p)
+		return joinPage(v, s.Link, httpx.Explain(httpx.JoinError(err), httpx.Of(ctx).ID))
 	case err != nil:
 		return err
 	}

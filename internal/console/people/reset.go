@@ -23,11 +23,7 @@ func newPasswordPage(v *web.Visit, link string, refusal *httpx.Problem) error {
 	if err != nil {
 		return deadLink(v, err)
 	}
-	status := http.StatusOK
-	if refusal != nil {
-		status = refusal.Status
-	}
-	return v.Write(status, newPasswordBody(email, link, ui.Form{Fields: resetFields(), Refusal: refusal}))
+	return v.WriteProblem(refusal, newPasswordBody(email, link, ui.Form{Fields: resetFields(), Refusal: refusal}))
 }
 
 // reset sets a password by a link. Who has done so signs in with it.

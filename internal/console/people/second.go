@@ -31,14 +31,7 @@ func (e *entrance) secondFactorPage(v *web.Visit, next string, refusal *httpx.Pr
 		}
 		page.Passkey = string(options)
 	}
-	status := http.StatusOK
-	if refusal != nil {
-		status = refusal.Status
-		for name, values := range refusal.GetHeaders() {
-			v.W.Header()[name] = values
-		}
-	}
-	return v.Write(status, secondBody(page))
+	return v.WriteProblem(refusal, secondBody(page))
 }
 
 func (e *entrance) finishSignIn(v *web.Visit) error {
@@ -90,11 +83,11 @@ func (e *entrance) signInByPasskey(v *web.Visit) error {
 	case errors.Is(err, access.ErrUnauthenticated):
 		httpx.ForgetPending(v.W)
 		p := httpx.NewProblem(op.ProblemPasskeyRefused, nil)
-		return v.Write(p.Status, signInBody("", next, p, e.demo(), true))
+		return v.WriteProblem(p, signInBody("", next, p, e.demo(), true))
 	case errors.As(err, &copied):
 		httpx.ForgetPending(v.W)
 		p := v.Problem(err)
-		return v.Write(p.Status, signInBody("", next, p, e.demo(), true))
+		return v.WriteProblem(p, signInBody("", next, p, e.demo(), true))
 	case err != nil:
 		return err
 	}

@@ -48,10 +48,11 @@ var securityDone = map[string]string{
 }
 
 // ownPage answers with a page of the person's own, which no workspace is needed for.
-func ownPage(v *web.Visit, status int, title, lead string, body templ.Component) error {
+// refusal is the problem that it tells of, or nil.
+func ownPage(v *web.Visit, refusal *httpx.Problem, title, lead string, body templ.Component) error {
 	frame, err := v.Frame(title, "")
 	if errors.Is(err, access.ErrFactorRequired) {
-		return v.Write(status, ui.Within(ui.Bare(v.Actor, title, lead), body))
+		return v.WriteProblem(refusal, ui.Within(ui.Bare(v.Actor, title, lead), body))
 	} else if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func ownPage(v *web.Visit, status int, title, lead string, body templ.Component)
 	}
 	frame.Lead = lead
 	frame.Live = ""
-	return v.Write(status, ui.Within(ui.Page(frame), body))
+	return v.WriteProblem(refusal, ui.Within(ui.Page(frame), body))
 }
 
 // securityPage is the page of what the person proves beside a password; refusal is why
@@ -71,13 +72,10 @@ func securityPage(v *web.Visit, refusal *httpx.Problem) error {
 		return err
 	}
 	p := security{Security: s, Refusal: refusal, NoPasskeys: noPasskeys(v), Now: time.Now()}
-	status := http.StatusOK
-	if refusal != nil {
-		status = refusal.Status
-	} else {
+	if refusal == nil {
 		p.Done = securityDone[v.Done()]
 	}
-	return ownPage(v, status, securityTitle, "How you prove that it's you when you sign in.", securityBody(p))
+	return ownPage(v, refusal, securityTitle, "How you prove that it's you when you sign in.", securityBody(p))
 }
 
 // noPasskeys says why there are no passkeys here; nil: there are.

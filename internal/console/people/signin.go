@@ -73,10 +73,7 @@ func (e *entrance) signInWith(v *web.Visit, credentials access.Credentials, next
 // notSignedIn answers a sign-in that failed with the page, as it was filled.
 func (e *entrance) notSignedIn(v *web.Visit, email, next string, err error) error {
 	p := httpx.Explain(httpx.SignInError(err), httpx.Of(v.R.Context()).ID)
-	for name, values := range p.GetHeaders() {
-		v.W.Header()[name] = values
-	}
-	return v.Write(p.Status, signInBody(email, next, p, e.demo(), v.Door.NoPasskeys() == nil))
+	return v.WriteProblem(p, signInBody(email, next, p, e.demo(), v.Door.NoPasskeys() == nil))
 }
 
 // enter gives the browser a session that was opened just now, and leads on.

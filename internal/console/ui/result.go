@@ -5,6 +5,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -14,7 +15,8 @@ type result struct {
 	id      string
 	look    Look
 	idle    bool            // no work was done: the edge is striped
-	badge   templ.Component // tag of an answer, pill of a run
+	alert   bool            // it is read aloud at once: the press was not looked at
+	badge   templ.Component // tag of an answer, pill of a run; nil: none
 	kick    string          // what it is about, beside the badge
 	title   string
 	reason  string
@@ -126,6 +128,19 @@ func ofAnswer(a op.Answer, s Start) result {
 		r.facts = append(r.facts, fact{name: "In use by", text: a.Holder.Operation.Name() + ", run " + a.Holder.Code})
 	}
 	r.facts = append(r.facts, fact{name: "Checked", text: op.Moment(a.CheckedAt, a.CheckedAt)}, fact{name: "Code", text: a.Code, code: true})
+	return r
+}
+
+// ofProblem fills the result from a problem with a press on s, which the gate did not
+// look at. signIn leads to where the person has to sign in first, or is empty.
+func ofProblem(p *httpx.Problem, s Start, signIn string) result {
+	r := result{
+		id: s.Slot(), look: Look{"calm", "slash"}, idle: true, title: p.Title, why: p.Detail, next: p.Next,
+		compact: s.Notice, focus: true, top: s.Top, alert: true,
+	}
+	if signIn != "" {
+		r.actions = []action{{text: "Sign in", href: signIn, main: true}}
+	}
 	return r
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/url"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/console/ui"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 )
@@ -36,14 +35,15 @@ func (v *Visit) Unsaved(err error, build func(*httpx.Problem) (Page, error)) err
 	if err != nil {
 		return err
 	}
-	return v.ShowOnce(problem.Status, p)
+	p.Frame.Live = ""
+	return v.WriteProblem(problem, whole(p))
 }
 
 // ShowOnce answers a form with a page that is at no address of its own, so that it
 // can't live.
 func (v *Visit) ShowOnce(status int, p Page) error {
 	p.Frame.Live = ""
-	return v.Write(status, ui.Within(ui.Page(p.Frame), p.Body))
+	return v.Write(status, whole(p))
 }
 
 // errUnsure is returned for a change that takes something away and was not asked

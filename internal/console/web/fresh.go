@@ -68,9 +68,6 @@ func (v *Visit) fresh() (answered bool, err error) {
 // confirm answers with the page that asks who someone is. tried says that they were
 // asked before, and p why that was not enough.
 func (v *Visit) confirm(kept string, p *httpx.Problem, tried bool) error {
-	for name, values := range p.GetHeaders() {
-		v.W.Header()[name] = values
-	}
 	if v.HTMX() { // it takes the place of the page, not of the answer
 		v.W.Header().Set("HX-Retarget", "body")
 		v.W.Header().Set("HX-Reswap", "innerHTML")
@@ -97,5 +94,5 @@ func (v *Visit) confirm(kept string, p *httpx.Problem, tried bool) error {
 	if tried {
 		c.Form.Refusal = p
 	}
-	return v.Write(p.Status, confirmBody(c))
+	return v.WriteProblem(p, confirmBody(c))
 }

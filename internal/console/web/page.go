@@ -53,8 +53,10 @@ func (v *Visit) show(p Page) error {
 	if len(p.Parts) == 0 {
 		p.Frame.Live = ""
 	}
-	return v.Write(http.StatusOK, ui.Within(ui.Page(p.Frame), p.Body))
+	return v.Write(http.StatusOK, whole(p))
 }
+
+func whole(p Page) templ.Component { return ui.Within(ui.Page(p.Frame), p.Body) }
 
 // readEnd marks the notification of the end that the page tells as read, when it
 // is the reader's. It reports whether there may have been one.

@@ -32,13 +32,26 @@ func (v *Visit) refuse(err error) {
 		return
 	}
 	httpx.Of(v.R.Context()).Failed(v.R.Context(), err)
-	p := v.Problem(err)
+	v.tellProblem(v.Problem(err))
+}
+
+// tellProblem answers with the page of a problem, or the piece of one.
+func (v *Visit) tellProblem(p *httpx.Problem) {
+	if err := v.WriteProblem(p, v.refusal(p)); err != nil {
+		p.Write(v.W)
+	}
+}
+
+// WriteProblem answers with a component that tells of a problem, with the problem's
+// status and its headers, such as Retry-After. nil: there is no problem.
+func (v *Visit) WriteProblem(p *httpx.Problem, content templ.Component) error {
+	if p == nil {
+		return v.Write(http.StatusOK, content)
+	}
 	for name, values := range p.GetHeaders() {
 		v.W.Header()[name] = values
 	}
-	if err := v.Write(p.Status, v.refusal(p)); err != nil {
-		p.Write(v.W)
-	}
+	return v.Write(p.Status, content)
 }
 
 // Reads reports whether the request changes nothing.
@@ -81,6 +94,7 @@ func (v *Visit) refusal(p *httpx.Problem) templ.Component {
 	}
 	switch {
 	case v.HTMX():
+		_ = v.Form() // what can't be read leaves the place of the answer as it is
 		return ui.Refused(v.Pressed(), p, signIn)
 	case signIn != "":
 		return ui.SessionEnded(p, signIn)

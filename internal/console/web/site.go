@@ -5,6 +5,7 @@ package web
 
 import (
 	"net/http"
+	"path"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/flow"
@@ -87,6 +88,13 @@ func (s *Site) NotFound(w http.ResponseWriter, r *http.Request) {
 		v.Actor = actor
 	}
 	v.refuse(httpx.NotFound())
+}
+
+// Piece answers the script of a page with a problem that no route was asked about. The
+// answer to a start button stands in that button's place.
+func (s *Site) Piece(w http.ResponseWriter, r *http.Request, p *httpx.Problem) {
+	r.SetPathValue("operation", path.Base(r.URL.Path)) // of op.StartRoute; elsewhere it does no harm
+	s.visit(w, r, Route{}).tellProblem(p)
 }
 
 // Changed wakes the streams that show what changed.

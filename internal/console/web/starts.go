@@ -11,7 +11,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console/ui"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -78,16 +77,27 @@ func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit 
 	if err != nil {
 		return nil, err
 	}
+	connection := ""
+	if explicit && on != nil {
+		connection = on.ID
+	}
+	definitions := catalogue.All()
+	kinds := make([]op.Kind, len(definitions))
+	for i, def := range definitions {
+		kinds[i] = def.Kind
+	}
+	last, err := v.Store.LastRuns(v.R.Context(), v.Tenant, connection, kinds)
+	if err != nil {
+		return nil, err
+	}
 	var actions []ui.StartAction
-	for _, def := range catalogue.All() {
+	for _, def := range definitions {
 		s := v.StartOf(t.Slug, def.Kind, "")
-		filter := store.RunFilter{Tenant: t.ID, Operation: def.Kind, Limit: 1}
 		if on != nil {
 			s.Shown, s.Version = on.ID, on.Version
 			if explicit {
 				s = v.StartOf(t.Slug, def.Kind, on.ID)
 				s.Shown, s.Version = on.ID, on.Version
-				filter.Connection = on.ID
 			}
 		}
 		// What is known of a connection that was changed is old: verifying comes first.
@@ -102,15 +112,8 @@ func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit 
 		if active != nil && active.Operation == def.Kind {
 			a.Active = active
 		}
-		for _, outcome := range []op.RunOutcome{op.RunSucceeded, op.RunPartial} {
-			filter.Outcome = outcome
-			last, _, err := v.Store.Runs(v.R.Context(), v.Tenant.Scope, filter)
-			if err != nil {
-				return nil, err
-			}
-			if len(last) == 1 && (a.Last == nil || last[0].AcceptedAt.After(a.Last.AcceptedAt)) {
-				a.Last = &last[0]
-			}
+		if r, ok := last[def.Kind]; ok {
+			a.Last = &r
 		}
 		actions = append(actions, a)
 	}
