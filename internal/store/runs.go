@@ -299,26 +299,26 @@ func (s *Store) LastRuns(ctx context.Context, ta access.TenantAccess, connection
 	if connection != "" {
 		of = span{` AND r.tenant_id = %s AND r.connection_id = %s`, []any{ta.Tenant.ID, connection}}
 	}
-	return read(ctx, s, "last runs", func(ctx context.Context, tx db.Tx) (map[op.Kind]op.Run, error) {
+	return query.Read(ctx, s.db, "last runs", func(ctx context.Context, tx db.Tx) (map[op.Kind]op.Run, error) {
 		// Each kind and outcome is one end of one range of an index.
-		q := new(query).add(`WITH kinds(operation) AS (VALUES (%s)`, string(kinds[0]))
+		q := new(query.Query).Add(`WITH kinds(operation) AS (VALUES (%s)`, string(kinds[0]))
 		for _, k := range kinds[1:] {
-			q.add(`,(%s)`, string(k))
+			q.Add(`,(%s)`, string(k))
 		}
-		q.add(`)`)
+		q.Add(`)`)
 		for i, outcome := range []string{"succeeded", "partial"} { // literal, so that the planner knows them
 			if i > 0 {
-				q.add(` UNION ALL`)
+				q.Add(` UNION ALL`)
 			}
-			q.add(` SELECT COALESCE((SELECT r.id FROM runs r WHERE r.operation = k.operation AND r.state = 'finished' AND r.outcome = '`+outcome+`'`).
-				add(of.text, of.args...).add(` ORDER BY r` + byID + ` DESC LIMIT 1), '') FROM kinds k`)
+			q.Add(` SELECT COALESCE((SELECT r.id FROM runs r WHERE r.operation = k.operation AND r.state = 'finished' AND r.outcome = '`+outcome+`'`).
+				Add(of.text, of.args...).Add(` ORDER BY r` + byID + ` DESC LIMIT 1), '') FROM kinds k`)
 		}
-		ids, err := all(ctx, tx, q, scanID)
+		ids, err := query.All(ctx, tx, q, query.ScanID)
 		if err != nil {
 			return nil, err
 		}
-		q = new(query).add(`SELECT ` + runColumns + ` FROM` + runTables + ` AND r.id IN `).in(ids)
-		runs, err := all(ctx, tx, q, s.scanRun)
+		q = new(query.Query).Add(`SELECT ` + runColumns + ` FROM` + runTables + ` AND r.id IN `).In(ids)
+		runs, err := query.All(ctx, tx, q, s.scanRun)
 		last := make(map[op.Kind]op.Run, len(kinds))
 		for _, r := range runs {
 			if before, ok := last[r.Operation]; !ok || r.AcceptedAt.After(before.AcceptedAt) {
