@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // What an assignment's target may be. docs.
@@ -106,8 +107,8 @@ func (d Document) Misassigned() string {
 	return ""
 }
 
-// Widens reports whether going from the assignments of old to those of d can make
-// the policy apply to somebody it did not apply to.
+// Widens reports whether going from old to d can make the policy apply to somebody it
+// did not apply to: by its assignments, or by the conditions of conditional access.
 func (d Document) Widens(old Document) bool {
 	before, after := old.Assignments(), d.Assignments()
 	for _, a := range after {
@@ -116,9 +117,32 @@ func (d Document) Widens(old Document) bool {
 		}
 	}
 	for _, a := range before {
-		if a.Exclusion() && !slices.Contains(after, a) {
+		if d.Assigned() && a.Exclusion() && !slices.Contains(after, a) {
 			return true
 		}
 	}
-	return false
+	was, is := old.audience(), d.audience()
+	for r := range is {
+		if !r.Excluded && !was[r] {
+			return true
+		}
+	}
+	for r := range was {
+		if r.Excluded && !is[r] {
+			return true
+		}
+	}
+	return d.Everybody() && !old.Everybody()
+}
+
+// audience is whom conditional access applies to, and whom it leaves out.
+func (d Document) audience() map[Reference]bool {
+	all := make(map[Reference]bool)
+	for _, r := range d.References() {
+		if r.Kind.Principal() && strings.HasPrefix(r.Path, "conditions.") {
+			r.Path = ""
+			all[r] = true
+		}
+	}
+	return all
 }

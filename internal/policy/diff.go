@@ -21,6 +21,7 @@ type Change struct {
 	// OldName and NewName are what people call the values, where that is known.
 	OldName string `json:"old_name,omitempty"`
 	NewName string `json:"new_name,omitempty"`
+	Switch  bool   `json:"switch,omitempty"` // it turns the policy, or a part of it, on or off
 }
 
 // Op is what happened to a property.
@@ -204,7 +205,7 @@ func byKeys(list []any, key string) map[string]any {
 }
 
 func (w *differ) add(at *place, op Op, a, b any) {
-	c := Change{Path: at.String(), Name: w.readable(at), Op: op}
+	c := Change{Path: at.String(), Name: w.readable(at), Op: op, Switch: slices.Contains(w.t.Switches, at.schema())}
 	if op != Added {
 		c.Old, c.OldName = encode(a), w.value(a)
 	}

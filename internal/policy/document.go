@@ -107,6 +107,12 @@ func Normalise(item Item) (Document, error) {
 	return d, nil
 }
 
+// Empty is an object of the type without any properties, as a target that does not
+// exist.
+func Empty(t *Type) Document {
+	return Document{t: t, raw: map[string]any{}, tree: map[string]any{}, text: []byte("{}")}
+}
+
 // normalise changes tree into its normal form.
 func (t *Type) normalise(tree map[string]any) error {
 	assignments, assigned := tree["assignments"]
@@ -285,4 +291,41 @@ func (d Document) With(name, value string) Document {
 	d.tree[name] = value
 	d.text = encode(d.tree)
 	return d
+}
+
+// Wiped names the properties of now that an update of it would take away unseen: the
+// update replaces the object, and the policy does not know them.
+func (d Document) Wiped(now Document) (all []string) {
+	if !d.t.Replace {
+		return nil
+	}
+	for _, name := range names(now.tree) {
+		if _, known := d.tree[name]; !known && now.tree[name] != nil && name != "assignments" && (d.t.Part(name) == nil || d.t.Part(name).Update == InBody) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// Fixed names the properties that differ from those of now and that no update can
+// change.
+func (d Document) Fixed(now Document) (all []string) {
+	for _, path := range d.t.Immutable {
+		if compare(get(d.tree, path), get(now.tree, path)) != 0 {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+// Everybody reports whether the policy applies to all users or all devices.
+func (d Document) Everybody() bool {
+	for _, a := range d.Assignments() {
+		if a.Everybody() {
+			return true
+		}
+	}
+	everybody := false
+	stringsAt(d.tree, "", "conditions.users.includeUsers[]", func(_, value string, _ func(string)) { everybody = everybody || value == "All" })
+	return everybody
 }

@@ -139,3 +139,31 @@ func clone(v any) any {
 	}
 	return v
 }
+
+// Substitute returns the canonical text of data with other strings in the place of
+// those that to knows. Names of properties stay.
+func Substitute(data []byte, to map[string]string) ([]byte, error) {
+	v, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return encode(substitute(v, to)), nil
+}
+
+func substitute(v any, to map[string]string) any {
+	switch v := v.(type) {
+	case string:
+		if s, ok := to[v]; ok {
+			return s
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = substitute(e, to)
+		}
+	case map[string]any:
+		for name, e := range v {
+			v[name] = substitute(e, to)
+		}
+	}
+	return v
+}

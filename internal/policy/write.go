@@ -24,11 +24,11 @@ func (d Document) Create(root string) []Call {
 	calls := []Call{t.call("POST", t.ListPath(), d.body(func(p Part) Write { return p.Create }))}
 	for _, p := range t.Parts {
 		if d.Has(p.Key) && d.tree[p.Key] != nil {
-			calls = append(calls, d.writePart(p, p.Create, root, NewID, Document{t: t})...)
+			calls = append(calls, d.writePart(p, p.Create, root, NewID, Empty(t))...)
 		}
 	}
 	if d.Assigned() && len(d.Assignments()) > 0 {
-		calls = append(calls, d.assign(NewID, Document{t: t})...)
+		calls = append(calls, d.assign(NewID, Empty(t))...)
 	}
 	return calls
 }

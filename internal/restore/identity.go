@@ -1,0 +1,126 @@
+package restore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/interlock-dev/interlock/internal/policy"
+)
+
+// identity is what a policy of the backup is in the target.
+type identity struct {
+	exists   bool
+	id       string
+	now      policy.Document // if it exists
+	undelete bool            // id is that of a deleted object
+}
+
+// identify finds the counterpart of an item: the object with the same id in the same
+// directory; else a recorded mapping; else what a person chose. A name only suggests:
+// objects of the same name, and deleted ones, are candidates, and a person chooses.
+func (b *builder) identify(s *Step, item Item) identity {
+	d, key := item.Policy, item.Key()
+	there := b.targets[key.Type]
+	found := func(id string) identity {
+		now, read := there[id]
+		if !read {
+			s.Action = NotSupported
+			s.Blocks = append(s.Blocks, Block{Code: TargetUnread, Detail: fmt.Sprintf("%s %q was not read", s.Type, id)})
+		}
+		return identity{exists: read, id: id, now: now}
+	}
+	kind := policy.Kind(key.Type)
+	if name := d.DefaultName(); name != "" {
+		for _, id := range sorted(there) {
+			if now := there[id]; now.DefaultName() == name && now.Entity() == d.Entity() {
+				return found(id)
+			}
+		}
+		s.Action = NotSupported
+		s.Blocks = append(s.Blocks, Block{Code: NoDefault, Detail: name})
+		return identity{}
+	}
+	if _, same := b.known[kind][key.ID]; same && !b.crosses {
+		return found(key.ID)
+	}
+	if m, ok := b.mappings[Need{kind, key.ID}]; ok {
+		if _, there := b.known[kind][m.Target]; there {
+			b.used[m] = true
+			return found(m.Target)
+		}
+	}
+	candidates, deleted := b.candidates(item)
+	switch choice := b.opts.Choices[key]; {
+	case choice.Target != "":
+		return found(choice.Target)
+	case choice.Undelete != "":
+		return identity{id: choice.Undelete, undelete: true}
+	case choice.New, len(candidates)+len(deleted) == 0:
+		return identity{}
+	}
+	s.Action = Conflict
+	if len(candidates) > 0 {
+		s.Blocks = append(s.Blocks, Block{Code: NameTaken, Detail: fmt.Sprintf("%d of that name", len(candidates))})
+	}
+	if len(deleted) > 0 {
+		s.Blocks = append(s.Blocks, Block{Code: DeletedThere, Detail: fmt.Sprintf("%d deleted", len(deleted))})
+	}
+	s.Candidates = append(deleted, candidates...)
+	return identity{}
+}
+
+// candidates are the objects of the target that have the item's name, and those that
+// were deleted and have its id or its name.
+func (b *builder) candidates(item Item) (there, deleted []Object) {
+	key, name := item.Key(), item.Policy.Name()
+	for _, id := range sorted(b.known[policy.Kind(key.Type)]) {
+		if other := b.known[policy.Kind(key.Type)][id]; same(other, name) {
+			there = append(there, Object{id, other})
+		}
+	}
+	for _, d := range b.observed.Deleted {
+		if d.Type == key.Type && (same(d.Name, name) || d.ID == key.ID && !b.crosses) && undeletable(d) {
+			deleted = append(deleted, Object{d.ID, d.Name})
+		}
+	}
+	slices.SortFunc(deleted, func(x, y Object) int { return strings.Compare(x.ID, y.ID) })
+	return there, deleted
+}
+
+// undeletable reports whether a deleted object may be brought back: one of conditional
+// access comes back in the state that it had, and must not come back enabled.
+func undeletable(d Deleted) bool {
+	t := policy.Lookup(d.Type)
+	return t != nil && t.UndeletePath(d.ID) != "" && (d.Type != "conditionalAccessPolicies" || d.State == "disabled")
+}
+
+// same reports whether people would take two names for one.
+func same(a, b string) bool {
+	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+}
+
+// possible refuses a choice that names something that is no candidate.
+func (b *builder) possible(item Item, c Choice) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("the choice for %s %q: %s", item.Key().Type, item.Policy.Name(), fmt.Sprintf(format, args...))
+	}
+	chosen := 0
+	for _, is := range []bool{c.Target != "", c.New, c.Undelete != ""} {
+		if is {
+			chosen++
+		}
+	}
+	if chosen > 1 {
+		return refuse("it can be updated, created anew or brought back, and not two of these")
+	}
+	there, deleted := b.candidates(item)
+	is := func(id string) func(Object) bool { return func(o Object) bool { return o.ID == id } }
+	if c.Target != "" && !slices.ContainsFunc(there, is(c.Target)) {
+		return refuse("%q is no candidate", c.Target)
+	}
+	if c.Undelete != "" && !slices.ContainsFunc(deleted, is(c.Undelete)) {
+		return refuse("%q is no deleted object that can be brought back", c.Undelete)
+	}
+	return nil
+}

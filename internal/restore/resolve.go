@@ -1,0 +1,121 @@
+package restore
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/interlock-dev/interlock/internal/policy"
+)
+
+// resolve returns the policy as it is to be in the target: with the ids that things
+// have there. What has no counterpart is a block of the step.
+func (b *builder) resolve(s *Step, d policy.Document, choice Choice) policy.Document {
+	unassigned := false
+	needs := make(map[Need]bool)
+	ids := make(map[policy.Reference]string)
+	for _, r := range d.References() {
+		id, need, code, detail := b.counterpart(r)
+		switch {
+		case code == "":
+			ids[r] = id
+			if need {
+				needs[Need{r.Kind, r.ID}] = true
+			}
+		case code == AssignmentMissing && choice.Unassigned:
+			unassigned = true
+		default:
+			s.Blocks = append(s.Blocks, Block{Code: code, Detail: detail, Reference: &r})
+		}
+	}
+	want := d.Rewrite(func(r policy.Reference) (string, bool) {
+		id, ok := ids[r]
+		return id, ok
+	})
+	if unassigned {
+		want = want.Without("assignments")
+		s.Notes = append(s.Notes, Note{Code: NotAssigned})
+		needs = make(map[Need]bool)
+		for _, r := range d.References() {
+			if _, create := b.created(r); create && !r.Assignment() {
+				needs[Need{r.Kind, r.ID}] = true
+			}
+		}
+	}
+	for need := range needs {
+		s.Needs = append(s.Needs, need)
+	}
+	slices.SortFunc(s.Needs, func(x, y Need) int { return compareKeys(Key{string(x.Kind), x.Source}, Key{string(y.Kind), y.Source}) })
+	return want
+}
+
+// counterpart finds what a reference is in the target: its id, or a placeholder for
+// what an earlier step creates. An object has the id that it has here when the directory
+// is the same, or when ids of its kind mean the same everywhere.
+func (b *builder) counterpart(r policy.Reference) (id string, need bool, code BlockCode, detail string) {
+	if policy.Everywhere(r.Kind, r.ID) {
+		return r.ID, false, "", ""
+	}
+	if id, create := b.created(r); create {
+		return id, true, "", ""
+	} else if id != "" {
+		return id, false, "", ""
+	}
+	known := b.known[r.Kind]
+	if _, ok := known[r.ID]; ok && (!b.crosses || r.Kind.Global()) {
+		return r.ID, false, "", ""
+	}
+	code = missing(r)
+	m, mapped := b.mappings[Need{r.Kind, r.ID}]
+	switch _, there := known[m.Target]; {
+	case mapped && there:
+		b.used[m] = true
+		return m.Target, false, "", ""
+	case mapped && code != AssignmentMissing:
+		return "", false, MappingGone, fmt.Sprintf("%s %s is mapped to %s, which is gone", r.Kind, r.ID, m.Target)
+	}
+	detail = fmt.Sprintf("%s %s at %s", r.Kind, r.ID, r.Path)
+	for _, id := range sorted(known) { // some tools write names in the place of ids
+		if same(known[id], r.ID) {
+			detail += fmt.Sprintf("; %s has that name", id)
+		}
+	}
+	return "", false, code, detail
+}
+
+// created is what an earlier step of this plan made of the object: its id, or a
+// placeholder for the id that it will get.
+func (b *builder) created(r policy.Reference) (id string, create bool) {
+	d := b.decided[Key{string(r.Kind), r.ID}]
+	if d.create {
+		return Need{r.Kind, r.ID}.placeholder(), true
+	}
+	return d.target, false
+}
+
+// missing is the block for a reference without a counterpart.
+func missing(r policy.Reference) BlockCode {
+	switch {
+	case r.Excluded && r.Kind.Principal():
+		return ExcludedMissing
+	case r.Kind == policy.ScopeTags:
+		return ScopeTagMissing
+	case r.Assignment() && r.Kind == policy.Groups:
+		return AssignmentMissing
+	default:
+		return ReferenceMissing
+	}
+}
+
+// disable makes conditional access disabled, whatever it was: a person turns it on. A
+// policy that only differs in being on is not written.
+func (b *builder) disable(s *Step, want *policy.Document, d policy.Document, found identity) {
+	state := d.Text("state")
+	if state == "disabled" || found.exists && want.Equal(found.now) {
+		return
+	}
+	*want = want.With("state", "disabled")
+	s.Notes = append(s.Notes, Note{StaysDisabled, state})
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
