@@ -19,7 +19,7 @@ func TestWorkBeginsAtTheGate(t *testing.T) { holds(t, startsWork) }
 var work = regexp.MustCompile(`(?i)\b(?:insert\s+into|update|delete\s+from)\s+(runs|run_claims|river_job)\b`)
 
 func startsWork(files []file) []finding {
-	return sql(files, work, "only the gate writes %s: ask it", "internal/gate", "internal/gate/internal/...", "internal/gate/worker", "internal/gate/gatetest")
+	return sql(files, work, "only the gate writes %s: ask it", "internal/gate", "internal/gate/internal/...", "internal/gate/worker", "internal/gate/gatetest", "internal/console/consoletest")
 }
 
 // TestNotificationsAreWrittenAtTheEnd (A4): neither a surface nor a worker tells
@@ -29,7 +29,7 @@ func TestNotificationsAreWrittenAtTheEnd(t *testing.T) { holds(t, notifies) }
 var notification = regexp.MustCompile(`(?i)\binsert\s+into\s+(notifications)\b`)
 
 func notifies(files []file) (found []finding) {
-	found = sql(files, notification, "only internal/notify writes %s", "internal/notify", "internal/gate/gatetest")
+	found = sql(files, notification, "only internal/notify writes %s", "internal/notify", "internal/gate/gatetest", "internal/console/consoletest")
 	for _, f := range files {
 		if f.test() || f.in("internal/gate/internal/ending", "internal/app") {
 			continue

@@ -50,7 +50,7 @@ type DemoUser = people.DemoUser
 // Console is the handler of every page.
 type Console struct {
 	http.Handler
-	site *web.Site
+	Site *web.Site // what the pages are routes of
 }
 
 // New returns the console.
@@ -75,11 +75,11 @@ func New(d Deps) *Console {
 	if d.Simulated {
 		pages = simulated(pages)
 	}
-	return &Console{site: site, Handler: httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests, Piece: site.Piece}.Wrap(pages)}
+	return &Console{Site: site, Handler: httpx.Front{Logger: d.Logger, Proxies: d.Proxies, Requests: d.Budgets.Requests, Piece: site.Piece}.Wrap(pages)}
 }
 
 // Routes returns the table of routes.
-func (c *Console) Routes() web.Routes { return c.site.Routes() }
+func (c *Console) Routes() web.Routes { return c.Site.Routes() }
 
 // policy is what pages may load and do: nothing inline, nothing from elsewhere.
 const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +

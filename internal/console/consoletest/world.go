@@ -1,0 +1,237 @@
+// Package consoletest is the console on a seeded database, for tests of its pages: it
+// reads them, and sends their forms, as browsers do.
+package consoletest
+
+import (
+	"github.com/interlock-dev/interlock/internal/console/web"
+
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/flow"
+	"github.com/interlock-dev/interlock/internal/gate"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/httpx"
+	"github.com/interlock-dev/interlock/internal/mirror"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+// World is the console on a seeded database, without a worker: runs stay in line.
+type World struct {
+	*gatetest.World
+	Console *console.Console
+	Site    *web.Site // of the console
+	Gate    *gate.Gate
+	Store   *store.Store
+	Mirror  *mirror.Mirror
+	Feed    *httpx.Feed
+	Origin  string // where browsers reach it, for passkeys; empty: nobody knows
+
+	t    *testing.T
+	http *httptest.Server
+}
+
+// OnBoth runs fn on both engines.
+func OnBoth(t *testing.T, fn func(t *testing.T, w *World)) {
+	t.Helper()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(t, NewWorld(t, d, console.Deps{})) })
+}
+
+// OnOne runs fn on one engine, where the engine does not matter.
+func OnOne(t *testing.T, deps console.Deps) *World {
+	t.Helper()
+	return NewWorld(t, dbtest.New(t, db.SQLite), deps)
+}
+
+// NewWorld returns the console on d.
+func NewWorld(t *testing.T, d *db.DB, deps console.Deps) *World {
+	t.Helper()
+	w := &World{World: gatetest.New(t, d), t: t, Feed: &httpx.Feed{}}
+	w.Store = store.New(d, w.Root, store.Options{
+		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
+			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
+		},
+		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
+			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
+		},
+	})
+	var err error
+	if w.Gate, err = gate.New(d, w.Store, gate.Config{Logger: slog.New(slog.DiscardHandler), Changed: w.Feed.Changed}); err != nil {
+		t.Fatal(err)
+	}
+	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, w.Origin)), w.Store, w.Gate, w.Feed
+	w.Mirror = mirror.New(d, w.Store)
+	deps.Mirror, deps.Flow = w.Mirror, flow.New(d, w.Store, w.Gate)
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	w.Console = console.New(deps)
+	w.Site = w.Console.Site
+	w.http = httptest.NewServer(w.Console)
+	t.Cleanup(func() {
+		w.http.CloseClientConnections() // streams never end by themselves
+		w.http.Close()
+	})
+	return w
+}
+
+// Limit bounds the guessing of passwords from here on.
+func (w *World) Limit(l access.Limits) {
+	w.Site.Door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, w.Origin))
+}
+
+// Ready adds a tenant with one connection that is ready for every operation, as
+// changed by edit.
+func (w *World) Ready(slug string, edit func(*tenancy.Connection)) (tenant, connection string) {
+	w.t.Helper()
+	tenant = w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:])
+	return tenant, w.Connection(w.Workspace, tenant, slug, edit)
+}
+
+// Password is that of everyone who can sign in with one.
+const Password = "correct horse battery"
+
+// Account adds someone who can sign in with a password.
+func (w *World) Account(name, email string) {
+	w.t.Helper()
+	w.Join(name, email, Password, tenancy.Operator)
+}
+
+// SignedIn is the browser of somebody who signs in with the password.
+func (w *World) SignedIn(email string) *Browser {
+	w.t.Helper()
+	stranger := w.Stranger()
+	in := stranger.Press(stranger.Get("/sign-in"), "form", "email", email, "password", Password)
+	in.Leads("/")
+	return &Browser{w: w, Secret: in.Cookie.Value}
+}
+
+// NewOwner adds an owner who can sign in with a password, and signs them in.
+func (w *World) NewOwner(email string) *Browser {
+	w.t.Helper()
+	w.Join("Ola Berg", email, Password, tenancy.Owner)
+	stranger := w.Stranger()
+	in := stranger.Press(stranger.Get("/sign-in"), "form.card", "email", email, "password", Password)
+	in.Leads("/")
+	return &Browser{w: w, Secret: in.Cookie.Value}
+}
+
+// Stale makes every sign-in one of long ago.
+func (w *World) Stale() {
+	w.Exec(`UPDATE tokens SET proved_at = interlock_now() - $1`, access.FreshFor.Microseconds())
+}
+
+// Start asks for an operation past the console and returns the run's code.
+func (w *World) Start(a access.Actor, tenant string, kind op.Kind) (id, code string) {
+	w.t.Helper()
+	res, err := w.Gate.Start(w.t.Context(), a, op.Request{Tenant: tenant, Kind: kind, Surface: op.SurfaceAPI})
+	if err != nil || res.Run() == nil {
+		w.t.Fatalf("%v, %v", res.Outcome(), err)
+	}
+	return res.Run().ID, res.Run().Code
+}
+
+// Working makes a run one that a worker works on, as the ledger would.
+func (w *World) Working(run string, done, total int64) {
+	w.t.Helper()
+	now := time.Now()
+	w.Exec(`UPDATE runs SET state = 'running', began_at = $2, seen_at = $2, progress_at = $2, done = $3, total = $4 WHERE id = $1`, run, now.UnixMicro(), done, total)
+	w.Exec(`UPDATE run_claims SET lease_until = $2, boot_id = 'test' WHERE run_id = $1`, run, now.Add(time.Minute).UnixMicro())
+}
+
+// End makes a run one that ended, and tells its starter.
+func (w *World) End(run string, outcome op.RunOutcome, cause string) {
+	w.t.Helper()
+	w.Exec(`DELETE FROM run_claims WHERE run_id = $1`, run)
+	w.Exec(`DELETE FROM river_job`)
+	w.Exec(`UPDATE runs SET state = 'finished', outcome = $2, cause = $3, ended_at = interlock_now() WHERE id = $1`, run, string(outcome), cause)
+	w.Exec(`UPDATE tenants SET latest_run = $1, latest_outcome = $2 WHERE id = (SELECT r.tenant_id FROM runs r WHERE r.id = $1)`, run, string(outcome))
+	w.Exec(`INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at)
+		SELECT $2, workspace_id, tenant_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`, run, access.NewID())
+	w.Feed.Changed(op.Change{Run: run})
+}
+
+// RunAt returns the id of the run at an address.
+func (w *World) RunAt(path string) (id string) {
+	w.t.Helper()
+	r, err := w.Store.Run(w.t.Context(), w.ScopeOf(w.Owner), path[strings.LastIndex(path, "/")+1:])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.ID
+}
+
+// ScopeOf is what somebody sees.
+func (w *World) ScopeOf(a access.Actor) access.Scope {
+	w.t.Helper()
+	s, err := w.Site.Door.Workspace(w.t.Context(), a, tenancy.View)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// ConnectionAt returns the id of the connection at an address.
+func (w *World) ConnectionAt(address string) string {
+	w.t.Helper()
+	return w.Text(`SELECT id FROM connections WHERE slug = $1`, path.Base(address))
+}
+
+// Text returns the one text that a query gives.
+func (w *World) Text(sql string, args ...any) (s string) {
+	w.t.Helper()
+	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
+		return tx.QueryRow(ctx, sql, args...).Scan(&s)
+	})
+	if err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+	return s
+}
+
+// Read puts rows into a dataset of a connection, as a run does. Rows with a parent
+// are members of it.
+func (w *World) Read(tenant, connection, dataset string, rows ...mirror.Record) {
+	w.t.Helper()
+	key := mirror.Key{Workspace: w.Workspace, Tenant: tenant, Connection: connection, Name: dataset, Run: access.NewID()}
+	w.Write(func(ctx context.Context, tx db.Tx) error {
+		g, err := mirror.BeginRound(ctx, tx, key, true)
+		if err != nil {
+			return err
+		}
+		objects := slices.DeleteFunc(slices.Clone(rows), func(r mirror.Record) bool { return r.Parent != "" })
+		if err := mirror.PutRows(ctx, tx, key, g, objects); err != nil {
+			return err
+		}
+		var members []mirror.Member
+		for _, r := range rows {
+			if r.Parent != "" {
+				members = append(members, mirror.Member{Group: r.Parent, Member: r.ID, Type: r.Type})
+			}
+		}
+		if err := mirror.PutMembers(ctx, tx, g, members); err != nil {
+			return err
+		}
+		_, err = mirror.CommitRound(ctx, tx, key, g, mirror.Committed{})
+		return err
+	})
+}
+
+// Row is an object of a dataset; with a parent it is a member of that.
+func Row(parent, id, name, data string) mirror.Record {
+	return mirror.Record{Parent: parent, ID: id, Name: name, Type: "#microsoft.graph.user", Data: json.RawMessage(data)}
+}
