@@ -30,16 +30,20 @@ func TestFourOutcomes(t *testing.T) {
 			shown  consoletest.Result
 		}{
 			{"marlow", op.InventorySync, http.StatusUnprocessableEntity, consoletest.Result{
-				"Blocked", "Inventory sync did not start", "Admin consent is missing. ", "Ask an administrator of Marlow to grant consent", "blocked/consent_missing",
+				Tag: "Blocked", Title: "Inventory sync did not start",
+				Why: "Admin consent is missing. ", Next: "Ask an administrator of Marlow to grant consent", Facts: "blocked/consent_missing",
 			}},
 			{"kestrel", op.InventorySync, http.StatusAccepted, consoletest.Result{
-				"Accepted", "Inventory sync is queued", "All checks passed. Run ", "We notify you when it ends.", "QueuedRun ",
+				Tag: "Accepted", Title: "Inventory sync is queued",
+				Why: "All checks passed. Run ", Next: "We notify you when it ends.", Facts: "QueuedRun ",
 			}},
 			{"kestrel", op.InventorySync, http.StatusOK, consoletest.Result{
-				"Already running", "Inventory sync is already queued", "Same operation is active. You started it", "Follow run ", "QueuedNothing new",
+				Tag: "Already running", Title: "Inventory sync is already queued",
+				Why: "Same operation is active. You started it", Next: "Follow run ", Facts: "QueuedNothing new",
 			}},
 			{"kestrel", op.DirectoryGroupsSync, http.StatusConflict, consoletest.Result{
-				"Connection busy", "Directory groups sync did not start", "Connection is in use. Inventory sync is using kestrel primary", "Start again when run ", "scope_busy/other_operation_active",
+				Tag: "Connection busy", Title: "Directory groups sync did not start",
+				Why: "Connection is in use. Inventory sync is using kestrel primary", Next: "Start again when run ", Facts: "scope_busy/other_operation_active",
 			}},
 		} {
 			t.Run(tt.tenant+" "+string(tt.kind)+" "+tt.shown.Tag, func(t *testing.T) {
