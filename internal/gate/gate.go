@@ -176,7 +176,10 @@ func (e *expiredError) Error() string { return "the holder's lease and quarantin
 // reap ends the run of an expired holder, unless it lives after all or someone
 // else was quicker.
 func (g *Gate) reap(ctx context.Context, c *ledger.Claim) error {
-	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Lost(ctx, tx, c) })
+	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		_, err := ending.Gone(ctx, tx, g.queue, c)
+		return err
+	})
 	if errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrMoved) {
 		return nil
 	} else if err != nil {

@@ -41,10 +41,10 @@ type execution struct {
 	log    *slog.Logger
 	cancel context.CancelCauseFunc
 
-	mu    sync.Mutex
-	items map[string]op.Item // by key, as last reported
-	left  []op.Item          // which this try did not reach
-	token *provider.Token    // once we have signed in
+	mu      sync.Mutex
+	changes changes
+	left    []op.Item       // which this try did not reach
+	token   *provider.Token // once we have signed in
 }
 
 // work runs the operation and ends the run.
@@ -90,6 +90,7 @@ func (x *execution) operate(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	writer, _ := client.(provider.Writer)
 	return x.def.Run(ctx, &catalogue.Env{
 		Run:        x.view(),
 		Directory:  x.pinned.Connection.DirectoryID,
@@ -102,6 +103,8 @@ func (x *execution) operate(ctx context.Context) (err error) {
 		Provider: client,
 		Data:     data{x},
 		Report:   report{x},
+		Journal:  journaling{x},
+		Writer:   writing{x, writer},
 		Now:      time.Now,
 	})
 }
@@ -166,11 +169,10 @@ func (x *execution) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-x.w.draining:
-			if x.def.Recovery == catalogue.Again {
-				x.cancel(errDraining)
-				return
+			if x.def.Recovery != catalogue.Never {
+				x.halt(errDraining)
 			}
-			<-ctx.Done() // it is waited for; a process that is stopped for good leaves it to the reaper
+			<-ctx.Done() // what goes on is waited for; a process that is stopped for good leaves it to the reaper
 			return
 		case <-tick.C:
 		}
@@ -196,16 +198,11 @@ func (x *execution) beat(ctx context.Context) {
 	}
 }
 
-// heed ends the execution when c, the run's slot as it is now, says so. An
-// operation that only reads is stopped in the middle of a call; one that writes
-// finishes its item and stops at the next call (see before).
+// heed ends the execution when c, the run's claim as it is now, says so: in the middle
+// of a call, or after the items that it has begun to change.
 func (x *execution) heed(c *ledger.Claim) bool {
 	stop := x.stopped(c)
-	if stop == nil || errors.Is(stop, errStopping) && x.def.Recovery != catalogue.Again {
-		return false
-	}
-	x.cancel(stop)
-	return true
+	return stop != nil && x.halt(stop)
 }
 
 func (x *execution) renew(ctx context.Context) (c *ledger.Claim, err error) {
@@ -245,8 +242,7 @@ func (x *execution) before(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if stop := x.stopped(c); stop != nil {
-		x.cancel(stop)
+	if stop := x.stopped(c); stop != nil && x.halt(stop) {
 		return time.Time{}, stop
 	}
 	if c.Lease == nil || c.Lease.Sub(c.Now) < 2*x.w.cfg.CallMargin {
@@ -258,7 +254,7 @@ func (x *execution) before(ctx context.Context) (time.Time, error) {
 		}
 	}
 	left := min(c.Lease.Sub(c.Now)-x.w.cfg.CallMargin, x.def.CallLimit)
-	if c.RunUntil != nil {
+	if c.RunUntil != nil && !x.inItem() {
 		left = min(left, c.RunUntil.Sub(c.Now))
 	}
 	return time.Now().Add(left), nil
@@ -313,17 +309,12 @@ type data struct{ x *execution }
 
 // write runs fn in a transaction that begins with the fence.
 func (x *execution) write(ctx context.Context, fn func(context.Context, db.Tx) error) error {
-	err := x.w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	return x.record(ctx, func(ctx context.Context, tx db.Tx) error {
 		if err := ledger.Guard(ctx, tx, x.claim.RunID, x.claim.Fence); err != nil {
 			return err
 		}
 		return fn(ctx, tx)
 	})
-	if errors.Is(err, ledger.ErrFenced) {
-		x.cancel(errLost)
-		return errLost
-	}
-	return err
 }
 
 func (x *execution) dataset(name string) mirror.Key {
@@ -374,17 +365,12 @@ func (d data) Learn(ctx context.Context, f catalogue.Facts) error {
 // learn stores facts about the connection: its row is locked before the slot, in
 // the order in which everybody else takes the two.
 func (x *execution) learn(ctx context.Context, l store.Learned) error {
-	err := x.w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	return x.record(ctx, func(ctx context.Context, tx db.Tx) error {
 		if err := store.Learn(ctx, tx, x.claim.Scope, l); err != nil {
 			return err
 		}
 		return ledger.Guard(ctx, tx, x.claim.RunID, x.claim.Fence)
 	})
-	if errors.Is(err, ledger.ErrFenced) {
-		x.cancel(errLost)
-		return errLost
-	}
-	return err
 }
 
 type round struct {
@@ -468,9 +454,6 @@ func (r report) Progress(ctx context.Context, c op.Counts) error {
 }
 
 func (r report) Item(ctx context.Context, it op.Item) error {
-	r.x.mu.Lock()
-	r.x.items[it.Key] = it
-	r.x.mu.Unlock()
 	err := r.x.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		return ledger.Item(ctx, tx, r.x.claim.RunID, r.x.claim.Fence, it)
 	})

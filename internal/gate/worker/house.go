@@ -189,18 +189,27 @@ func (w *Worker) reap(ctx context.Context, c *ledger.Claim) (bool, error) {
 	if !(expired && silent >= w.cfg.Lease) && silent < 2*w.cfg.Lease+w.cfg.Quarantine {
 		return false, nil
 	}
-	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Lost(ctx, tx, c) })
+	resumed, err := w.gone(ctx, c)
 	if err == nil {
-		w.cfg.Logger.WarnContext(ctx, "a worker is gone; its run is lost", "run", c.RunID, "operation", c.Operation, "silent", silent)
+		w.cfg.Logger.WarnContext(ctx, "a worker is gone", "run", c.RunID, "operation", c.Operation, "silent", silent, "resumed", resumed)
 	}
 	return err == nil, err
+}
+
+// gone ends a run whose worker is gone, or sends it again.
+func (w *Worker) gone(ctx context.Context, c *ledger.Claim) (resumed bool, err error) {
+	err = w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		resumed, err = ending.Gone(ctx, tx, w.queue, c)
+		return err
+	})
+	return resumed, err
 }
 
 // expire ends a run that waited in line for too long.
 func (w *Worker) expire(ctx context.Context, c *ledger.Claim) error {
 	code, args := expired(c)
 	return w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunBlocked, Cause: &op.Cause{Code: code, Phase: op.Execution, Args: args}})
+		return ending.Stopped(ctx, tx, c, &op.Cause{Code: code, Phase: op.Execution, Args: args})
 	})
 }
 
@@ -314,9 +323,9 @@ func (w *Worker) recover(ctx context.Context) error {
 		case c.State == "":
 			err = w.heal(ctx, c)
 		case c.BootID != w.db.BootID():
-			err = w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Lost(ctx, tx, c) })
-			if err == nil {
-				w.cfg.Logger.WarnContext(ctx, "a run of an earlier process is lost", "run", c.RunID, "operation", c.Operation)
+			var resumed bool
+			if resumed, err = w.gone(ctx, c); err == nil {
+				w.cfg.Logger.WarnContext(ctx, "a run of an earlier process was cut off", "run", c.RunID, "operation", c.Operation, "resumed", resumed)
 			}
 		}
 		if err != nil && !errors.Is(err, ledger.ErrFenced) && !errors.Is(err, ledger.ErrMoved) {

@@ -46,7 +46,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 		}, true},
 		{"lost", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error { return ending.Lost(ctx, tx, c) }, true},
 		{"hand back", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error {
-			_, err := ledger.Requeue(ctx, tx, c, 0, time.Hour, "")
+			_, err := ledger.Requeue(ctx, tx, c, ledger.Wait{QueueLimit: time.Hour, Counts: true})
 			return err
 		}, false},
 		{"cancel", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error {

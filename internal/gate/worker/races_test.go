@@ -292,7 +292,7 @@ func (r *ring) execution(a *actor) *execution {
 	b := r.begun
 	return &execution{
 		w: a.w, def: b.def, claim: b.claim, job: b.job, pinned: b.pinned, log: a.w.cfg.Logger,
-		cancel: func(error) {}, items: map[string]op.Item{},
+		cancel: func(error) {},
 	}
 }
 

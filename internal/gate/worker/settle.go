@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
+	"github.com/interlock-dev/interlock/internal/gate/internal/journal"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -38,7 +37,11 @@ func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 		return ledger.ErrFenced
 	}
 	if err == nil { // it is through, whatever was asked in its last moment
-		return x.end(ctx, tx, c, x.fromItems())
+		end, err := x.fromItems(ctx, tx, c)
+		if err != nil {
+			return err
+		}
+		return x.end(ctx, tx, c, end)
 	}
 	if c.State == op.Cancelling {
 		if c.CancelReason != "" {
@@ -48,8 +51,8 @@ func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 		}
 		return x.end(ctx, tx, c, ledger.End{Outcome: op.RunCancelled})
 	}
-	if wait, why, again := x.again(c, err); again {
-		return x.requeue(ctx, tx, c, wait, why)
+	if wait, again := x.again(c, err); again {
+		return x.requeue(ctx, tx, c, wait)
 	}
 	reason := x.reason(err)
 	if reason == op.InternalFault {
@@ -71,87 +74,91 @@ func (x *execution) end(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger
 	return ending.Run(ctx, tx, c, e)
 }
 
-// fromItems computes how a run ended that came through.
-func (x *execution) fromItems() ledger.End {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var good int
-	var bad []op.Item
-	for _, it := range x.items {
-		switch it.Result {
-		case op.ItemDone, op.ItemUnchanged:
-			good++
-			if it.Counts.Failed > 0 { // a part of it is missing
-				bad = append(bad, it)
-			}
-		case op.ItemFailed, op.ItemUnknown:
-			bad = append(bad, it)
-		case op.ItemSkipped, op.ItemPending, op.ItemNotApplicable:
+// fromItems computes how a run ended that came through, from the items that are
+// stored: those of earlier dispatches count, unless this one began from the start.
+// Steps that are still open end as items whose result is not known.
+func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (ledger.End, error) {
+	if err := ledger.Guard(ctx, tx, c.RunID, c.Fence); err != nil {
+		return ledger.End{}, err
+	}
+	if err := journal.Close(ctx, tx, c); err != nil {
+		return ledger.End{}, err
+	}
+	if x.def.Recovery == catalogue.Again && c.Dispatch > 1 {
+		if err := ledger.Forget(ctx, tx, c.RunID, c.Fence); err != nil {
+			return ledger.End{}, err
 		}
 	}
+	r, err := ledger.ResultsOf(ctx, tx, c.RunID)
 	switch {
-	case len(bad) == 0:
-		return ledger.End{Outcome: op.RunSucceeded}
-	case good > 0:
-		return ledger.End{Outcome: op.RunPartial}
+	case err != nil:
+		return ledger.End{}, err
+	case r.Bad == 0:
+		return ledger.End{Outcome: op.RunSucceeded}, nil
+	case r.Good > 0:
+		return ledger.End{Outcome: op.RunPartial}, nil
 	}
-	slices.SortFunc(bad, func(a, b op.Item) int { return strings.Compare(a.Key, b.Key) })
-	code := bad[0].Reason
+	code := r.First.Reason
 	if code == op.ItemRefused { // what it is called for the run
 		code = op.ProviderRejected
 	}
-	cause := x.cause(x.claim, code, nil)
-	for k, v := range bad[0].Args {
-		cause.Args[k] = v
-	}
-	cause.Evidence = bad[0].Evidence
-	return ledger.End{Outcome: op.RunFailed, Cause: cause}
+	cause := x.cause(c, code, nil)
+	maps.Copy(cause.Args, r.First.Args)
+	cause.Evidence = r.First.Evidence
+	return ledger.End{Outcome: op.RunFailed, Cause: cause}, nil
 }
 
-// again decides whether the run goes back in line, and for how long it waits.
-func (x *execution) again(c *ledger.Claim, err error) (wait time.Duration, why op.Reason, again bool) {
-	if x.def.Recovery != catalogue.Again {
-		return 0, "", false
+// again decides whether the run goes back in line, and how it waits there.
+func (x *execution) again(c *ledger.Claim, err error) (w ledger.Wait, again bool) {
+	w = ledger.Wait{QueueLimit: x.def.QueueLimit, Counts: true}
+	resume := x.def.Recovery == catalogue.Resume
+	if x.def.Recovery == catalogue.Never {
+		return w, false
 	}
 	if errors.Is(err, errDraining) {
-		return 0, "", true // our stop is not a try of the run's
+		w.Counts = !resume
+		return w, true // our stop is not a try of the run's
 	}
 	var wrong *vault.WrongKeyError
 	if errors.As(err, &wrong) {
-		return elsewhere, "", true // nor is a key that another node has
+		w.For = elsewhere
+		return w, true // nor is a key that another node has
 	}
 	var pe *provider.Error
 	temporary := errors.As(err, &pe) && pe.Temporary || db.IsUnavailable(err)
-	if !temporary || c.Dispatch >= int64(x.def.MaxDispatch) {
-		return 0, "", false
+	if !temporary {
+		return w, false
 	}
-	wait = x.w.cfg.Backoff << (c.Dispatch - 1)
-	why = op.InternalFault
+	w.For = x.w.cfg.Backoff << (c.Dispatch - 1)
+	w.Why = op.InternalFault
 	if pe != nil {
-		why = pe.Reason
-		wait = max(wait, pe.RetryAfter)
+		w.Why = pe.Reason
 		if pe.RetryAfter > 0 {
-			wait = pe.RetryAfter
+			w.For = pe.RetryAfter
+			w.Counts = !resume // nothing is lost: it goes on where it stopped
 		}
 	}
-	if c.RunUntil != nil && c.Now.Add(wait).After(*c.RunUntil) {
-		return 0, "", false // it could only begin after its limit
+	if w.Counts && c.Dispatch >= int64(x.def.MaxDispatch) {
+		return w, false
 	}
-	return wait, why, true
+	if c.RunUntil != nil && c.Now.Add(w.For).After(*c.RunUntil) {
+		return w, false // it could only begin after its limit
+	}
+	return w, true
 }
 
-func (x *execution) requeue(ctx context.Context, tx db.Tx, c *ledger.Claim, wait time.Duration, why op.Reason) error {
-	fence, err := ledger.Requeue(ctx, tx, c, wait, x.def.QueueLimit, why)
+func (x *execution) requeue(ctx context.Context, tx db.Tx, c *ledger.Claim, w ledger.Wait) error {
+	fence, err := ledger.Requeue(ctx, tx, c, w)
 	if err != nil {
 		return err
 	}
-	if err := x.w.send(ctx, tx, c, fence, wait); err != nil {
+	if err := x.w.send(ctx, tx, c, fence, w.For); err != nil {
 		return err
 	}
 	if err := queue.Complete(ctx, tx, x.job); err != nil {
 		return err
 	}
-	return ledger.Event(ctx, tx, c.RunID, fence, op.EventWaiting, string(why))
+	return ledger.Event(ctx, tx, c.RunID, fence, op.EventWaiting, string(w.Why))
 }
 
 // send puts a run that is in line into the queue under its new fence.

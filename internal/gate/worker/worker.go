@@ -223,12 +223,12 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 			return err
 		}
 		if why != nil {
-			return ending.Run(ctx, tx, c, ledger.End{Outcome: op.RunBlocked, Cause: why})
+			return ending.Stopped(ctx, tx, c, why)
 		}
 		if err := ledger.Begin(ctx, tx, c, pinned.Connection.Rev, w.cfg.Lease, def.RunLimit, w.db.BootID()); err != nil {
 			return err
 		}
-		x = &execution{w: w, def: def, claim: c, job: job, pinned: pinned, items: map[string]op.Item{}}
+		x = &execution{w: w, def: def, claim: c, job: job, pinned: pinned}
 		return nil
 	})
 	if err == nil && changed.Run != "" {

@@ -384,6 +384,70 @@ func Item(ctx context.Context, tx db.Tx, run string, fence int64, it op.Item) er
 	return nil
 }
 
+// Forget removes the items that earlier dispatches of a run reported. The caller holds
+// the Guard.
+func Forget(ctx context.Context, tx db.Tx, run string, fence int64) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM run_items WHERE run_id = $1 AND fence < $2`, run, fence); err != nil {
+		return fmt.Errorf("items of run %s: %w", run, err)
+	}
+	return nil
+}
+
+// Results are the stored items of a run, as far as they decide how it ended.
+type Results struct {
+	Good, Bad int
+	First     op.Item // of the bad ones, by key
+}
+
+// ResultsOf reads what the items of a run came to, whichever dispatch reported them.
+func ResultsOf(ctx context.Context, tx db.Tx, run string) (r Results, err error) {
+	rows, err := tx.Query(ctx, `SELECT key, result, failed FROM run_items WHERE run_id = $1`, run)
+	if err != nil {
+		return r, fmt.Errorf("items of run %s: %w", run, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key, result string
+		var failed int64
+		if err := rows.Scan(&key, &result, &failed); err != nil {
+			return r, fmt.Errorf("items of run %s: %w", run, err)
+		}
+		bad := false
+		switch op.ItemResult(result) {
+		case op.ItemDone, op.ItemUnchanged:
+			r.Good++
+			bad = failed > 0 // a part of it is missing
+		case op.ItemFailed, op.ItemUnknown:
+			bad = true
+		case op.ItemSkipped, op.ItemPending, op.ItemNotApplicable:
+		}
+		if !bad {
+			continue
+		}
+		if r.Bad++; r.Bad == 1 || key < r.First.Key {
+			r.First.Key = key
+		}
+	}
+	if err := rows.Err(); err != nil || r.Bad == 0 {
+		return r, err
+	}
+	var reason, args, evidence string
+	err = tx.QueryRow(ctx, `SELECT reason, args, evidence FROM run_items WHERE run_id = $1 AND key = $2`, run, r.First.Key).Scan(&reason, &args, &evidence)
+	if err != nil {
+		return r, fmt.Errorf("item %s of run %s: %w", r.First.Key, run, err)
+	}
+	r.First.Reason = op.Reason(reason)
+	if err := json.Unmarshal([]byte(args), &r.First.Args); err != nil {
+		return r, fmt.Errorf("item %s of run %s: %w", r.First.Key, run, err)
+	}
+	if evidence != "" {
+		if err := json.Unmarshal([]byte(evidence), &r.First.Evidence); err != nil {
+			return r, fmt.Errorf("item %s of run %s: %w", r.First.Key, run, err)
+		}
+	}
+	return r, nil
+}
+
 // maxEventLength bounds the text of a line, in bytes.
 const maxEventLength = 300
 
@@ -402,22 +466,33 @@ func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind op.Event
 	return nil
 }
 
-// Requeue hands the running run that holds c back to the queue with a new fence,
-// to begin again not before wait has passed. It may wait in line anew. The slot
-// stays taken.
-func Requeue(ctx context.Context, tx db.Tx, c *Claim, wait, queueLimit time.Duration, why op.Reason) (fence int64, err error) {
-	limit := c.Now.Add(wait + queueLimit)
+// Wait is how a run goes back in line.
+type Wait struct {
+	For        time.Duration // it begins again not before this has passed
+	Why        op.Reason     // what it waits for; may be empty
+	QueueLimit time.Duration // how long it may stay in line after that
+	Counts     bool          // the dispatch that ends counts as one of its tries
+}
+
+// Requeue hands the running run that holds c back to the queue with a new fence. It
+// keeps its claim.
+func Requeue(ctx context.Context, tx db.Tx, c *Claim, w Wait) (fence int64, err error) {
+	limit := c.Now.Add(w.For + w.QueueLimit)
 	if fence, err = toQueue(ctx, tx, c, limit, 0); err != nil {
 		return 0, err
 	}
 	var until *int64
-	if wait > 0 {
-		at := c.Now.Add(wait).UnixMicro()
+	if w.For > 0 {
+		at := c.Now.Add(w.For).UnixMicro()
 		until = &at
 	}
-	return fence, moved(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $2, dispatch = dispatch + 1,
+	tries := 0
+	if w.Counts {
+		tries = 1
+	}
+	return fence, moved(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $2, dispatch = dispatch + $6,
 		queue_until = $3, waiting_until = $4, waiting_for = $5 WHERE id = $1 AND state = 'running'`,
-		c.RunID, fence, db.Micros(limit), until, string(why)))
+		c.RunID, fence, db.Micros(limit), until, string(w.Why), tries))
 }
 
 // Resend gives the run in line that holds c a new fence, for a job in the place of

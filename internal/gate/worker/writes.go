@@ -1,0 +1,183 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/internal/journal"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// changes is what an execution is changing at the provider. It is guarded by the
+// execution's mutex.
+type changes struct {
+	intended map[string]provider.Change // by step: intended in this dispatch and not written yet
+	begun    map[string]bool            // items with a step, which are not finished
+	stop     error                      // why no further item may begin; nil: any may
+}
+
+// halt ends the execution, or leaves it to finish the items that it has begun: a cut
+// in the middle of a change would leave its result open. It reports whether the
+// execution was ended.
+func (x *execution) halt(stop error) bool {
+	x.mu.Lock()
+	if x.changes.stop == nil {
+		x.changes.stop = stop
+	}
+	busy := len(x.changes.begun) > 0
+	x.mu.Unlock()
+	if busy && !errors.Is(stop, errLost) {
+		return false
+	}
+	x.cancel(stop)
+	return true
+}
+
+// begin notes that a step of the item begins. fresh: it is the item's first one in
+// this dispatch.
+func (x *execution) begin(item string) (fresh bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if fresh = !x.changes.begun[item]; fresh && x.changes.stop != nil {
+		return false, x.changes.stop
+	}
+	if x.changes.begun == nil {
+		x.changes.begun, x.changes.intended = map[string]bool{}, map[string]provider.Change{}
+	}
+	x.changes.begun[item] = true
+	return fresh, nil
+}
+
+// finished notes that an item is finished, and ends the execution when that was
+// waited for.
+func (x *execution) finished(item string) {
+	x.mu.Lock()
+	delete(x.changes.begun, item)
+	stop := x.changes.stop
+	busy := len(x.changes.begun) > 0
+	x.mu.Unlock()
+	if stop != nil && !busy {
+		x.cancel(stop)
+	}
+}
+
+// inItem reports whether an item has begun that is not finished.
+func (x *execution) inItem() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.changes.begun) > 0
+}
+
+// record runs fn, which compares the fence, in a transaction.
+func (x *execution) record(ctx context.Context, fn func(context.Context, db.Tx) error) error {
+	err := x.w.db.Write(ctx, fn)
+	if errors.Is(err, ledger.ErrFenced) {
+		x.cancel(errLost)
+		return errLost
+	}
+	return err
+}
+
+// journaling is the journal of a run as its operation has it.
+type journaling struct{ x *execution }
+
+// Intend implements [catalogue.Journal].
+func (j journaling) Intend(ctx context.Context, s catalogue.Step) error {
+	x := j.x
+	if x.def.Recovery == catalogue.Again {
+		return fmt.Errorf("operation %s is made again from the start when it is cut off, so it can't change anything", x.def.Kind)
+	}
+	fresh, err := x.begin(s.Item)
+	if err != nil {
+		return err
+	}
+	var stop error
+	err = x.record(ctx, func(ctx context.Context, tx db.Tx) error {
+		if err := journal.Intend(ctx, tx, x.claim.RunID, x.claim.Fence, s); err != nil {
+			return err
+		}
+		c, err := ledger.OfRun(ctx, tx, x.claim.RunID)
+		if err != nil {
+			return err
+		}
+		// A cancel takes the same lock: it comes before the intent or after it.
+		if stop = x.stopped(c); stop != nil && (fresh || errors.Is(stop, errLost)) {
+			return stop
+		}
+		return nil
+	})
+	if err != nil {
+		if fresh {
+			x.finished(s.Item)
+		}
+		if stop != nil && errors.Is(err, stop) {
+			x.halt(stop)
+		}
+		return err
+	}
+	x.mu.Lock()
+	x.changes.intended[s.Key] = s.Change
+	x.mu.Unlock()
+	return nil
+}
+
+// Settle implements [catalogue.Journal].
+func (j journaling) Settle(ctx context.Context, key string, s catalogue.Settled) error {
+	x := j.x
+	err := x.record(ctx, func(ctx context.Context, tx db.Tx) error {
+		return journal.Settle(ctx, tx, x.claim.RunID, x.claim.Fence, key, s)
+	})
+	if err != nil {
+		return err
+	}
+	x.w.cfg.Changed(x.claim.Change())
+	if !s.More {
+		x.finished(s.Item.Key)
+	}
+	return nil
+}
+
+// Steps implements [catalogue.Journal].
+func (j journaling) Steps(ctx context.Context) (all []catalogue.Recorded, err error) {
+	err = j.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+		all, err = journal.Steps(ctx, tx, j.x.claim.RunID)
+		return err
+	})
+	return all, err
+}
+
+// writing makes the changes of a run.
+type writing struct {
+	x      *execution
+	writer provider.Writer // nil: the client only reads
+}
+
+// Write implements [catalogue.Writer].
+func (w writing) Write(ctx context.Context, key string) (provider.Answer, error) {
+	x := w.x
+	x.mu.Lock()
+	change, ok := x.changes.intended[key]
+	delete(x.changes.intended, key)
+	x.mu.Unlock()
+	switch {
+	case !ok:
+		return provider.Answer{}, fmt.Errorf("step %s was not intended, or was written already: nothing was sent", key)
+	case w.writer == nil:
+		return provider.Answer{}, fmt.Errorf("step %s: the client of this connection can't write", key)
+	}
+	a, err := w.writer.Write(ctx, change)
+	if err == nil || provider.Doubtful(err) {
+		return a, err
+	}
+	// A step that stays open is only looked for once more than it has to be.
+	if nerr := x.record(context.WithoutCancel(ctx), func(ctx context.Context, tx db.Tx) error {
+		return journal.NotMade(ctx, tx, x.claim.RunID, x.claim.Fence, key)
+	}); nerr != nil {
+		x.log.WarnContext(ctx, "could not note that a change was not made", "step", key, "error", nerr)
+	}
+	return provider.Answer{}, err
+}
