@@ -71,15 +71,15 @@ lint-fix: $(LINT) ## Let the linter mend what it can
 
 .PHONY: archtest
 archtest:
-	go test ./internal/archtest
+	go test -timeout 10m ./internal/archtest/...
 
 .PHONY: contract
 contract: ## The focused suite: words, gate, API and the acceptance table
-	$(WITH_POSTGRES) go test ./internal/op/... ./internal/gate/... ./internal/api/... ./internal/archtest
+	$(WITH_POSTGRES) go test -timeout 20m ./internal/op/... ./internal/gate/... ./internal/api/... ./internal/archtest
 
 .PHONY: test
 test: ## All tests of the default lane, on SQLite and PostgreSQL
-	$(WITH_POSTGRES) go test ./...
+	$(WITH_POSTGRES) go test -timeout 20m ./...
 
 .PHONY: verify
 verify: ## Made files, go.mod and docs are what they should be
@@ -88,20 +88,20 @@ verify: ## Made files, go.mod and docs are what they should be
 	[ "$$before" = "$$(state)" ] || { echo "make generate changed files: commit what it makes" >&2; git status --short >&2; exit 1; }
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
-	go test ./internal/archtest
+	go test -timeout 10m ./internal/archtest/...
 
 ##@ Longer
 
 .PHONY: race
 race: ## The packages that live by concurrency, under the race detector
-	$(WITH_POSTGRES) go test -race -short $(RACE)
+	$(WITH_POSTGRES) go test -race -short -timeout 30m $(RACE)
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (1m); new inputs land in testdata/fuzz
 	@grep -rnoE --include='*_test.go' '^func Fuzz\w+' e2e internal | sed -E 's|^(.*)/[^/]*:[0-9]+:func (.*)|./\1 \2|' | \
 	while read -r package target; do \
 		echo "== $$target in $$package for $(FUZZTIME)"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+		go test -timeout 20m -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
 	done
 
 .PHONY: fuzz-short
@@ -131,19 +131,19 @@ faults: ## Kills, stops and power cuts, at full length (about an hour)
 
 .PHONY: faults-short
 faults-short: ## The same proofs with few repetitions
-	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 15m $(call lane,faults)
+	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 30m $(call lane,faults)
 
 .PHONY: bench
 bench: ## Benchmarks, one pass each
-	$(WITH_POSTGRES) go test -run '^$$' -bench . -benchmem ./...
+	$(WITH_POSTGRES) go test -timeout 1h -run '^$$' -bench . -benchmem ./...
 
 .PHONY: auc
 auc: ## Whether time tells what one may not see from what is not there: 0.5 is no
-	$(WITH_POSTGRES) go test -run '^$$' -bench TellApart -benchtime 2000x ./internal/api
+	$(WITH_POSTGRES) go test -timeout 1h -run '^$$' -bench TellApart -benchtime 2000x ./internal/api
 
 .PHONY: cover
 cover: ## Test coverage, by package and in all
-	$(WITH_POSTGRES) go test -coverpkg ./internal/... -coverprofile $(COVERAGE) ./...
+	$(WITH_POSTGRES) go test -timeout 30m -coverpkg ./internal/... -coverprofile $(COVERAGE) ./...
 	@go tool cover -func $(COVERAGE) | tail -1
 
 $(AXE): internal/console/browser/package.json

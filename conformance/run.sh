@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 echo "go-oidc and x/oauth2"
-go test -count=1 -v .
+go test -timeout 10m -count=1 -v .
 
 echo "@azure/identity and @microsoft/microsoft-graph-client"
 [ -d node_modules/@azure/identity ] && [ -d node_modules/@microsoft/microsoft-graph-client ] ||

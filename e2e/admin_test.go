@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -146,6 +145,7 @@ func TestPeopleFromTheServer(t *testing.T) {
 // TestBadInput sends what can't be used: each is told by its name, with the right
 // status, and leaves nothing behind.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start()
 	n.readyTenants("kestrel")
@@ -200,6 +200,7 @@ func TestBadInput(t *testing.T) {
 // TestSimulatorAlone starts the simulator by its command: what it prints is enough
 // to sign in with, and its secrets are chance, which ids are not.
 func TestSimulatorAlone(t *testing.T) {
+	t.Parallel()
 	p := launch(t, nil, program, "sim", "--plain-http")
 	var sim struct {
 		URL          string
@@ -209,7 +210,7 @@ func TestSimulatorAlone(t *testing.T) {
 		ClientID     string `json:"client_id"`
 		ClientSecret string `json:"client_secret"`
 	}
-	if err := json.Unmarshal([]byte(p.await(p.out, "client_secret", 30*time.Second)), &sim); err != nil {
+	if err := json.Unmarshal([]byte(p.await(p.out, "client_secret")), &sim); err != nil {
 		t.Fatal(err)
 	}
 	for name, secret := range map[string]string{"client secret": sim.ClientSecret, "control token": sim.ControlToken} {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -97,7 +96,7 @@ func burst(t *testing.T, w *world, nodes []*node, p place, round int, mixed bool
 		}
 	})
 	w.clear()
-	if r := nodes[0].ended(run.ID, time.Minute); r.Outcome != op.RunSucceeded {
+	if r := nodes[0].ended(run.ID); r.Outcome != op.RunSucceeded {
 		t.Errorf("round %d: the run ended as %s: %s", round, r.Outcome, r.Words.Why)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -36,7 +35,7 @@ func TestConsentLeadsBack(t *testing.T) {
 		} {
 			n := w.launchAt(c.addr, c.args...)
 			var line struct{ Addr string }
-			if err := json.Unmarshal([]byte(n.await(n.log, `"msg":"Interlock is ready"`, 30*time.Second)), &line); err != nil {
+			if err := json.Unmarshal([]byte(n.await(n.log, `"msg":"Interlock is ready"`)), &line); err != nil {
 				t.Fatal(err)
 			}
 			at := "http://" + line.Addr

@@ -24,7 +24,10 @@ const crashesInShort = 3
 // processes is killed, whereupon the server throws its memory away and recovers
 // from its log. What was acknowledged is there, nothing half is, callers are told
 // that it is away, and the same press again tells what became of it.
-func TestDatabaseCrashes(t *testing.T) { crashOften(t, crashesInShort) }
+func TestDatabaseCrashes(t *testing.T) {
+	t.Parallel()
+	crashOften(t, crashesInShort)
+}
 
 func crashOften(t *testing.T, crashes int) {
 	server, err := cluster.Start(t.Context()) // nobody else's: they would crash with it
@@ -73,14 +76,14 @@ func crashOften(t *testing.T, crashes int) {
 	for range crashes {
 		time.Sleep(300 * time.Millisecond) // of work
 		crash(t, w.database)
-		eventually(t, time.Minute, "starts are answered after the crash", func() bool {
+		eventually(t, "starts are answered after the crash", func() bool {
 			p, err := rawStart(t.Context(), n.url, w.owner.token, "stopper", key(), map[string]any{"operation": op.ConnectionVerify})
 			return err == nil && p.status < 500
 		})
 	}
 	stop()
 	pressers.Wait()
-	eventually(t, 2*time.Minute, "the end of all runs", func() bool {
+	eventually(t, "the end of all runs", func() bool {
 		active, err := n.owner().Runs(t.Context(), client.RunFilter{Active: true})
 		return err == nil && len(active.Items) == 0
 	})
@@ -105,7 +108,7 @@ func crashOften(t *testing.T, crashes int) {
 func crash(t *testing.T, database string) {
 	t.Helper()
 	var d *db.DB
-	eventually(t, time.Minute, "the database lets us in", func() bool { // it may be busy with the crash before
+	eventually(t, "the database lets us in", func() bool { // it may be busy with the crash before
 		var err error
 		d, err = db.Open(t.Context(), db.Config{URL: database, Logger: slog.New(slog.DiscardHandler)})
 		return err == nil

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -27,7 +26,7 @@ var toldAs = regexp.MustCompile(`"code":"(unavailable|outcome_unknown)"`)
 // to what a 503 promises: a problem that says what it is, and when to ask again.
 func refusedClearly(t *testing.T, n *node, tenant, trouble string) {
 	t.Helper()
-	eventually(t, 30*time.Second, "a start is refused while the database is "+trouble, func() bool {
+	eventually(t, "a start is refused while the database is "+trouble, func() bool {
 		r, err := ask(t.Context(), n.url, n.w.owner.token, http.MethodPost, "/tenants/"+tenant+"/starts",
 			map[string]any{"operation": op.ConnectionVerify}, "Idempotency-Key", key())
 		if err != nil {
@@ -47,7 +46,7 @@ func refusedClearly(t *testing.T, n *node, tenant, trouble string) {
 // worksAgain presses until a start goes well, without anybody's help.
 func worksAgain(t *testing.T, n *node, tenant, trouble string) {
 	t.Helper()
-	eventually(t, 30*time.Second, "all runs of before have ended", func() bool {
+	eventually(t, "all runs of before have ended", func() bool {
 		active, err := n.owner().Runs(t.Context(), client.RunFilter{Active: true})
 		return err == nil && len(active.Items) == 0
 	})
@@ -71,6 +70,7 @@ func alter(t *testing.T, other *db.DB, sql string) {
 
 // TestDatabaseAway takes a PostgreSQL database away from a running server.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.Postgres)
 	n := w.start(short...)
 	n.readyTenants("kestrel")
@@ -86,6 +86,7 @@ func TestDatabaseAway(t *testing.T) {
 // TestDatabaseFails makes the writes of SQLite fail under a running server, as a
 // disk that has become read-only, is full, or is broken does.
 func TestDatabaseFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start(short...)
 	n.readyTenants("kestrel")
@@ -100,6 +101,7 @@ func TestDatabaseFails(t *testing.T) {
 
 // TestDatabaseLocked holds a lock that every start needs.
 func TestDatabaseLocked(t *testing.T) {
+	t.Parallel()
 	t.Run("postgres", func(t *testing.T) {
 		w := newWorld(t, db.Postgres)
 		n := w.start(short...)
@@ -139,7 +141,7 @@ func lockSQLite(t *testing.T, file string) (unlock func()) {
 	}
 	const writer = 120
 	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: 0, Start: writer, Len: 1}
-	eventually(t, 10*time.Second, "the writer's lock is free", func() bool {
+	eventually(t, "the writer's lock is free", func() bool {
 		return syscall.FcntlFlock(shm.Fd(), syscall.F_SETLK, &lock) == nil
 	})
 	return func() { _ = shm.Close() } // which lets go of it
@@ -147,6 +149,7 @@ func lockSQLite(t *testing.T, file string) (unlock func()) {
 
 // TestDatabaseFull fills the disk under a running server, and gives it room again.
 func TestDatabaseFull(t *testing.T) {
+	t.Parallel()
 	disk := mountSmall(t, "8m") // the write-ahead log alone takes 4 MB before it is checkpointed
 	w := newWorldAt(t, db.SQLite, "sqlite:"+filepath.Join(disk, "interlock.db"), t.TempDir())
 	n := w.start(short...)

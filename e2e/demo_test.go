@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -26,7 +25,7 @@ type show struct {
 func startDemo(t *testing.T, args ...string) *show {
 	t.Helper()
 	d := &show{process: launch(t, nil, program, append([]string{"demo", "--json", "--addr", "127.0.0.1:0"}, args...)...)}
-	if err := json.Unmarshal([]byte(d.await(d.out, "{", 30*time.Second)), &d.Info); err != nil {
+	if err := json.Unmarshal([]byte(d.await(d.out, "{")), &d.Info); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -179,6 +178,7 @@ func allRuns(t *testing.T, c *client.Client) []op.Run {
 
 // TestDemoGoesOn starts a demo again on its folder, and a copy of the folder beside it.
 func TestDemoGoesOn(t *testing.T) {
+	t.Parallel()
 	folder, copied := t.TempDir(), t.TempDir()
 	d := startDemo(t, "--data-dir", folder)
 	run, err := d.as("owner").Start(t.Context(), "kestrel", client.StartRequest{Operation: op.ConnectionVerify})

@@ -16,6 +16,7 @@ import (
 // request of each accepted start and its 202, the log of the database was written
 // and synchronised. A kill can't show this, since the kernel outlives the process.
 func TestNoAnswerBeforeTheSync(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start()
 	var slugs []string

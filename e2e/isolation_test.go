@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -104,7 +103,7 @@ func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
 		t.Fatal(err)
 	}
 	var run op.Run
-	eventually(t, time.Minute, "the run has ended", func() bool {
+	eventually(t, "the run has ended", func() bool {
 		run, err = c.Run(t.Context(), verify.Run.ID)
 		return err == nil && run.State == op.Finished
 	})

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/doctor"
@@ -109,7 +108,7 @@ func TestACutTailShows(t *testing.T) {
 		n.stop()
 		n = n.again() // exports at its start
 		export := filepath.Join(filepath.Dir(w.key), "interlock-audit-heads.jsonl")
-		n.await(n.log, "exported the heads", 30*time.Second)
+		n.await(n.log, "exported the heads")
 		out := w.admin("", "audit", "verify")
 		if !strings.Contains(out, "Exports: 2,") {
 			t.Fatalf("verify says %q", out)

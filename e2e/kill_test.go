@@ -71,12 +71,12 @@ func killOften(t *testing.T, engine db.Engine, kills int) {
 				acked.Store(p.answer.Run.ID, true)
 			}
 		}
-		if r := n.ended(p.answer.Run.ID, time.Minute); r.Outcome != op.RunSucceeded {
+		if r := n.ended(p.answer.Run.ID); r.Outcome != op.RunSucceeded {
 			t.Fatalf("run after restart %d: %s, want succeeded", kill, r.Outcome)
 		}
 	}
 	w.clear()
-	eventually(t, 90*time.Second, "the end of all runs", func() bool {
+	eventually(t, "the end of all runs", func() bool {
 		active, err := n.owner().Runs(t.Context(), client.RunFilter{Active: true})
 		return err == nil && len(active.Items) == 0
 	})
@@ -137,6 +137,7 @@ func pressUntil(ctx context.Context, n *node, slug string, acked *sync.Map) (cut
 // can ask before the run that died with its predecessor is told as lost and the
 // connection is free.
 func TestRestartTellsWhatIsLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start() // with the leases of production: no reaper is quick enough to help
 	p := n.readyTenants("kestrel")[0]

@@ -16,6 +16,7 @@ import (
 // they ask; people behind a proxy that is trusted have a budget each, and nobody
 // gets another one by claiming to be behind one.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start("--trust-proxy", "127.0.0.1", "--requests-per-minute", "40")
 	from := func(path, forwarded string) (status int, text, retry string) {
@@ -57,6 +58,7 @@ func TestLimits(t *testing.T) {
 
 // TestStartLimit: starts are counted for a person.
 func TestStartLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start("--starts-per-minute", "1")
 	n.readyTenants("kestrel") // by a verification, which is the one

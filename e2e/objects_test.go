@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -18,7 +17,6 @@ import (
 // reason, and the type says on every surface that it is incomplete.
 func TestBadObjects(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
-		t.Parallel()
 		w := newWorld(t, engine)
 		n := w.start()
 		places := n.readyTenants("apps", "groups")
@@ -32,7 +30,7 @@ func TestBadObjects(t *testing.T) {
 			{"id":"g1","displayName":"Drivers","securityEnabled":true,"members@delta":[{"id":"m1","@odata.type":"#microsoft.graph.user"},{"id":7},null,{"id":"m2"}]},
 			{"displayName":"No id"}, null], "@odata.deltaLink":"`+w.sim.URL()+`/v1.0/groups/delta?$deltatoken=x"}`)
 
-		run := n.ended(n.accepted("apps", op.InventorySync).ID, 2*time.Minute)
+		run := n.ended(n.accepted("apps", op.InventorySync).ID)
 		if run.Outcome != op.RunPartial || run.Counts.Failed != 1 || run.Counts.Done != run.Counts.Total-1 {
 			t.Errorf("the inventory ended as %s with %+v: %s", run.Words.Code, run.Counts, run.Words.Why)
 		}
@@ -64,7 +62,7 @@ func TestBadObjects(t *testing.T) {
 			}
 		}
 
-		run = n.ended(n.accepted("groups", op.DirectoryGroupsSync).ID, 2*time.Minute)
+		run = n.ended(n.accepted("groups", op.DirectoryGroupsSync).ID)
 		if run.Outcome != op.RunPartial {
 			t.Errorf("the groups ended as %s: %s", run.Words.Code, run.Words.Why)
 		}
@@ -77,12 +75,12 @@ func TestBadObjects(t *testing.T) {
 
 		// Once the provider is right again, nothing of it is left.
 		w.clear()
-		run = n.ended(n.accepted("apps", op.InventorySync).ID, 2*time.Minute)
+		run = n.ended(n.accepted("apps", op.InventorySync).ID)
 		if run.Outcome != op.RunSucceeded {
 			t.Errorf("afterwards the inventory ended as %s: %s", run.Words.Code, run.Words.Why)
 		}
 		// The link that was kept is none that the provider knows: a full round follows.
-		run = n.ended(n.accepted("groups", op.DirectoryGroupsSync).ID, 2*time.Minute)
+		run = n.ended(n.accepted("groups", op.DirectoryGroupsSync).ID)
 		if run.Outcome != op.RunSucceeded {
 			t.Errorf("afterwards the groups ended as %s: %s", run.Words.Code, run.Words.Why)
 		}
@@ -95,7 +93,6 @@ func TestBadObjects(t *testing.T) {
 // refuses means a full round in the same run, and the timeline says so.
 func TestRefusedDeltaLink(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
-		t.Parallel()
 		w := newWorld(t, engine)
 		n := w.start()
 		actions := map[string]graphsim.Action{
@@ -113,7 +110,7 @@ func TestRefusedDeltaLink(t *testing.T) {
 				t.Fatalf("%s: the first sync: %v %s", p.slug, err, r.Words.Code)
 			}
 			w.fault(graphsim.Fault{Tenant: p.directory, Path: "/v1.0/groups/delta*", Times: 1, Action: actions[p.slug]})
-			run := n.ended(n.accepted(p.slug, op.DirectoryGroupsSync).ID, 2*time.Minute)
+			run := n.ended(n.accepted(p.slug, op.DirectoryGroupsSync).ID)
 			if run.Outcome != op.RunSucceeded {
 				t.Errorf("%s: ended as %s: %s", p.slug, run.Words.Code, run.Words.Why)
 			}

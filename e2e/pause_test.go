@@ -19,6 +19,7 @@ import (
 // connections. Woken up, with the answers that it had waited for, the first worker
 // changes no row and makes no new call.
 func TestZombies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.Postgres)
 	sleeper := w.start(short...)
 	slugs := []string{"kestrel", "marlow", "fenwick"}
@@ -35,7 +36,7 @@ func TestZombies(t *testing.T) {
 
 	heir := w.start(short...)
 	for _, run := range old {
-		if r := heir.ended(run.ID, time.Minute); r.Outcome != op.RunLost {
+		if r := heir.ended(run.ID); r.Outcome != op.RunLost {
 			t.Errorf("run of a worker that is gone ended as %s, want lost", r.Outcome)
 		}
 	}
@@ -43,7 +44,7 @@ func TestZombies(t *testing.T) {
 	for i, p := range places {
 		heirs = append(heirs, heir.accepted(p.slug, operations[i]))
 	}
-	eventually(t, 20*time.Second, "the new runs work", func() bool {
+	eventually(t, "the new runs work", func() bool {
 		holds, err := w.control.Holds(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +67,7 @@ func TestZombies(t *testing.T) {
 	}
 	// It notices, and leaves a note that it came too late.
 	for _, run := range old {
-		eventually(t, 20*time.Second, "the woken worker gives run "+run.Code+" up", func() bool {
+		eventually(t, "the woken worker gives run "+run.Code+" up", func() bool {
 			lines, err := heir.owner().Timeline(t.Context(), run.ID)
 			return err == nil && slices.ContainsFunc(lines.Items, func(l client.Line) bool { return l.Kind == "late" })
 		})
@@ -83,7 +84,7 @@ func TestZombies(t *testing.T) {
 	})
 	w.clear()
 	for _, run := range heirs {
-		if r := heir.ended(run.ID, time.Minute); r.Outcome != op.RunSucceeded {
+		if r := heir.ended(run.ID); r.Outcome != op.RunSucceeded {
 			t.Errorf("run of the heir ended as %s: %s", r.Outcome, r.Words.Why)
 		}
 	}
@@ -114,7 +115,7 @@ func TestFrozenWorkerIsBounded(t *testing.T) {
 	time.Sleep(2 * time.Second) // it has seen the heartbeats
 	frozen.pause()
 	for _, run := range runs {
-		if r := other.ended(run.ID, time.Minute); r.Outcome != op.RunLost {
+		if r := other.ended(run.ID); r.Outcome != op.RunLost {
 			t.Errorf("run of a frozen worker ended as %s, want lost", r.Outcome)
 		}
 	}
@@ -158,6 +159,7 @@ func footprint(t *testing.T, d *db.DB, runs []op.RunRef) (rows []string) {
 // leases and wakes it up again. Whether its run goes on or is lost, what is
 // written of it is one truth.
 func TestSleeperWakesAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start(short...)
 	p := n.readyTenants("kestrel")[0]
@@ -168,7 +170,7 @@ func TestSleeperWakesAlone(t *testing.T) {
 	time.Sleep(3500 * time.Millisecond) // more than lease and quarantine: the passing of time is what is tried
 	n.resume()
 	w.clear()
-	if r := n.ended(run.ID, time.Minute); r.Outcome != op.RunSucceeded && r.Outcome != op.RunLost {
+	if r := n.ended(run.ID); r.Outcome != op.RunSucceeded && r.Outcome != op.RunLost {
 		t.Errorf("run ended as %s, want succeeded or lost", r.Outcome)
 	}
 	if r, err := n.through(p.slug, op.InventorySync); err != nil || r.Outcome != op.RunSucceeded {

@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,7 +37,21 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build the program under test:", err)
 		return 1
 	}
+	flag.Parse()
+	if !passed("test.parallel") {
+		// Worlds wait for their processes more than they work.
+		if err := flag.Set("test.parallel", "6"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	return m.Run()
+}
+
+// passed reports whether a flag stands on the command line.
+func passed(name string) (yes bool) {
+	flag.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
+	return yes
 }
 
 // journal collects what a process writes, for whoever waits for a part of it.
@@ -120,10 +135,14 @@ func (p *process) complaints() string {
 	return kept.String()[max(0, kept.Len()-most):]
 }
 
+// patience is how long a test waits for an event before it fails: for a machine in
+// trouble, since no test judges how fast anything is.
+const patience = 3 * time.Minute
+
 // await returns the first line on j that has part in it.
-func (p *process) await(j *journal, part string, within time.Duration) string {
+func (p *process) await(j *journal, part string) string {
 	p.t.Helper()
-	timeout := time.After(within)
+	timeout := time.After(patience)
 	for {
 		line, more := j.line(part)
 		if line != "" {
@@ -137,7 +156,7 @@ func (p *process) await(j *journal, part string, within time.Duration) string {
 			}
 			p.t.Fatalf("process ended (%v) before it wrote %q", p.err, part)
 		case <-timeout:
-			p.t.Fatalf("process did not write %q within %v", part, within)
+			p.t.Fatalf("process did not write %q within %v", part, patience)
 		}
 	}
 }
@@ -161,8 +180,8 @@ func (p *process) stop() {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.gone:
-	case <-time.After(40 * time.Second):
-		p.t.Fatal("process did not end within 40 s of SIGTERM")
+	case <-time.After(patience):
+		p.t.Fatalf("process did not end within %v of SIGTERM", patience)
 	}
 	if p.err != nil {
 		p.t.Errorf("process ended with %v after SIGTERM", p.err)
@@ -173,7 +192,7 @@ func (p *process) stop() {
 func (p *process) pause() {
 	p.t.Helper()
 	p.signal(syscall.SIGSTOP)
-	eventually(p.t, 5*time.Second, "the process stands still", func() bool {
+	eventually(p.t, "the process stands still", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 		if err != nil {
 			return true // it is gone
@@ -200,7 +219,7 @@ func (p *process) strace(args ...string) *tracer {
 	}
 	tr := &tracer{log: filepath.Join(p.t.TempDir(), "strace")}
 	tr.process = launch(p.t, nil, path, append([]string{"-f", "-o", tr.log, "-p", strconv.Itoa(p.cmd.Process.Pid)}, args...)...)
-	tr.await(tr.process.log, "attached", 20*time.Second)
+	tr.await(tr.process.log, "attached")
 	return tr
 }
 
@@ -234,7 +253,16 @@ type result struct {
 // command runs a program to its end. in is its standard input.
 func command(t *testing.T, env []string, in, name string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	r, err := execute(t.Context(), env, in, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// execute is command for goroutines that are not the test's.
+func execute(ctx context.Context, env []string, in, name string, args ...string) (result, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -245,9 +273,9 @@ func command(t *testing.T, env []string, in, name string, args ...string) result
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+		return result{}, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), stderr.String()}
+	return result{cmd.ProcessState.ExitCode(), out.String(), stderr.String()}, nil
 }
 
 // must is command, for what has to succeed. It returns standard output.
@@ -260,13 +288,15 @@ func must(t *testing.T, env []string, in, name string, args ...string) string {
 	return r.out
 }
 
-// eventually polls until done holds. The bound is for a machine in trouble: no
-// test judges how fast anything is.
-func eventually(t *testing.T, within time.Duration, what string, done func() bool) {
+// eventually asks until done holds, where nothing tells of the event: often at
+// first, then ten times a second.
+func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(within); !done(); time.Sleep(20 * time.Millisecond) {
+	end := time.Now().Add(patience)
+	for pause := 5 * time.Millisecond; !done(); pause = min(2*pause, 100*time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", within, what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
+		time.Sleep(pause)
 	}
 }

@@ -3,11 +3,12 @@
 package e2e_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -91,7 +92,6 @@ func troubles() []trouble {
 // bounded time, and never says that it succeeded when it did not.
 func TestProviderFaults(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
-		t.Parallel() // it waits more than it works
 		// Each trouble on one of the engines; the lane faults meets all of them on both.
 		var mine []trouble
 		for i, tr := range troubles() {
@@ -142,21 +142,28 @@ func meet(t *testing.T, n *node, p place, tr trouble, kind op.Kind) {
 	}
 	want := tr.ends[kind]
 	var r op.Run
-	for end := time.Now().Add(2 * time.Minute); r.State != op.Finished && (want == "" || r.Words.Code != want); time.Sleep(200 * time.Millisecond) {
-		if r, err = n.owner().Run(ctx, a.Run.ID); err != nil {
-			t.Errorf("%s, %s: %v", tr.name, kind, err)
-			return
+	waiting := errors.New("it is what it has to be, and has not ended")
+	limit, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err = n.owner().Follow(limit, a.Run.ID, func(e client.Event) error {
+		if e.Run == nil {
+			return nil
 		}
-		if time.Now().After(end) {
-			break
+		if r = *e.Run; r.Words.Code == want && r.State != op.Finished {
+			return waiting
 		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, waiting) {
+		t.Errorf("%s, %s: %v", tr.name, kind, err)
+		return
 	}
 	t.Logf("%s, %s: %s: %s", tr.name, kind, r.Words.Code, r.Words.Why)
 	if r.Words.Code != want {
 		t.Errorf("%s, %s: the run is %s, want %s: %s", tr.name, kind, r.Words.Code, want, r.Words.Why)
 	}
-	if calls := n.w.calls(0, p); len(calls) > mostCalls {
-		t.Errorf("%s, %s: %d calls", tr.name, kind, len(calls))
+	if calls, err := n.w.control.Calls(ctx, 0, p.directory); err != nil || len(calls) > mostCalls {
+		t.Errorf("%s, %s: %d calls, %v", tr.name, kind, len(calls), err)
 	}
 	if r.State != op.Finished { // it may wait for long; nobody else has to
 		if r, err = n.owner().Cancel(ctx, r.ID); err != nil || r.Outcome != op.RunCancelled {
@@ -178,7 +185,6 @@ const page = 5
 // the counts it had, or goes on when the provider is back, and never hangs.
 func TestProviderIsAway(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
-		t.Parallel() // it waits more than it works
 		w := newWorld(t, engine)
 		// A lease bounds each call: a short one ends those that have no end.
 		n := w.start("--lease", "3s", "--heartbeat", "500ms", "--backoff", "100ms", "--max-wait", "1s")
@@ -198,7 +204,7 @@ func TestProviderIsAway(t *testing.T) {
 			runs = append(runs, n.accepted(p.slug, op.DirectoryGroupsSync))
 		}
 		for i, run := range runs {
-			r := n.ended(run.ID, 3*time.Minute)
+			r := n.ended(run.ID)
 			want := "failed/provider_unreachable"
 			if names[i] == "returns" {
 				want = "succeeded"

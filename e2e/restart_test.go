@@ -40,7 +40,7 @@ func TestPoliteStop(t *testing.T) {
 		w.clear()
 		n = n.again()
 		for _, run := range runs {
-			if r := n.ended(run.ID, time.Minute); r.Outcome != op.RunSucceeded || r.Dispatch != 2 {
+			if r := n.ended(run.ID); r.Outcome != op.RunSucceeded || r.Dispatch != 2 {
 				t.Errorf("run %s of %s ended as %s at dispatch %d, want succeeded at 2: %s", run.Code, run.Operation, r.Outcome, r.Dispatch, r.Words.Why)
 			}
 		}
@@ -51,7 +51,10 @@ func TestPoliteStop(t *testing.T) {
 // TestRollingRestart restarts two nodes in turn under load: nothing that was
 // accepted is lost, nothing is done twice, and nobody gets an error but that
 // nobody listens.
-func TestRollingRestart(t *testing.T) { rollOver(t, 4) }
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	rollOver(t, 4)
+}
 
 func rollOver(t *testing.T, restarts int) {
 	w := newWorld(t, db.Postgres)
@@ -91,7 +94,7 @@ func rollOver(t *testing.T, restarts int) {
 	pressers.Wait()
 	w.clear()
 	n := nodes[0]
-	eventually(t, 2*time.Minute, "the end of all runs", func() bool {
+	eventually(t, "the end of all runs", func() bool {
 		active, err := n.owner().Runs(t.Context(), client.RunFilter{Active: true})
 		return err == nil && len(active.Items) == 0
 	})

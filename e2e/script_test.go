@@ -14,26 +14,30 @@ import (
 // TestScripts runs what a newcomer types, from the first sign-in on, against the
 // demo: each script has a demo of its own.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatal("there are no scripts", err)
 	}
 	for _, script := range scripts {
-		d := startDemo(t)
-		testscript.Run(t, testscript.Params{
-			Files: []string{script},
-			Setup: func(e *testscript.Env) error {
-				e.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
-				e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
-				e.Setenv("URL", d.URL)
-				for _, u := range d.Users {
-					e.Setenv(strings.ToUpper(u.Role), u.Token)
-					if err := os.WriteFile(filepath.Join(e.WorkDir, u.Role), []byte(u.Email+"\n"+u.Password+"\n"), 0o600); err != nil {
-						return err
+		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t)
+			testscript.Run(t, testscript.Params{
+				Files: []string{script},
+				Setup: func(e *testscript.Env) error {
+					e.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
+					e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+					e.Setenv("URL", d.URL)
+					for _, u := range d.Users {
+						e.Setenv(strings.ToUpper(u.Role), u.Token)
+						if err := os.WriteFile(filepath.Join(e.WorkDir, u.Role), []byte(u.Email+"\n"+u.Password+"\n"), 0o600); err != nil {
+							return err
+						}
 					}
-				}
-				return nil
-			},
+					return nil
+				},
+			})
 		})
 	}
 }

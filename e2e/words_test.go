@@ -54,6 +54,7 @@ func ofTerminal(text string) (s spoken) {
 // TestOneSentence (V1): each kind of answer says the same in the API, in a
 // command, in the record of the press and, where there is a run, of that run.
 func TestOneSentence(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	api := d.as("operator")
 	for _, tt := range []struct {
@@ -159,12 +160,12 @@ func runsSayWhatStartsSay(t *testing.T, engine db.Engine) {
 	time.Sleep(600 * time.Millisecond) // the credential's end has to pass
 	since := w.calls(0, places[0])
 	w.clear()
-	if r := n.ended(stopper.ID, time.Minute); r.Outcome != op.RunSucceeded {
+	if r := n.ended(stopper.ID); r.Outcome != op.RunSucceeded {
 		t.Errorf("the run in front ended as %s", r.Outcome)
 	}
 	for i, code := range codes {
 		slug := places[i+1].slug
-		r := n.ended(waiting[i].ID, time.Minute)
+		r := n.ended(waiting[i].ID)
 		if want := "blocked/" + code; r.Words.Code != want {
 			t.Errorf("%s: the run ended as %s, want %s", slug, r.Words.Code, want)
 		}
@@ -209,6 +210,7 @@ func sameEverywhere(t *testing.T, n *node, r op.Run) {
 // TestEndsSaySame (V1, M3): runs that ended in each way say the same on every
 // surface, and each way has a pill of its own.
 func TestEndsSaySame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start("--backoff", "50ms", "--heartbeat", "300ms")
 	places := n.readyTenants("succeeds", "partly", "fails", "cancelled")
@@ -229,7 +231,7 @@ func TestEndsSaySame(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r := n.ended(run.ID, time.Minute)
+		r := n.ended(run.ID)
 		if r.Outcome != want {
 			t.Errorf("%s: ended as %s, want %s: %s", places[i].slug, r.Words.Code, want, r.Words.Why)
 		}

@@ -29,11 +29,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// onBoth runs fn on each engine.
+// onBoth runs fn on each engine, beside other tests.
 func onBoth(t *testing.T, fn func(t *testing.T, engine db.Engine)) {
 	t.Helper()
+	t.Parallel()
 	for _, engine := range dbtest.Engines() {
-		t.Run(string(engine), func(t *testing.T) { fn(t, engine) })
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			fn(t, engine)
+		})
 	}
 }
 
@@ -99,9 +103,10 @@ func (w *world) onDatabase(args ...string) []string {
 // node is one server process.
 type node struct {
 	*process
-	w    *world
-	url  string
-	addr string
+	w     *world
+	url   string
+	addr  string
+	owned *client.Client // acts for the owner
 }
 
 // Intervals that let a test see a worker's death within seconds.
@@ -117,6 +122,7 @@ func (w *world) startAt(addr string, args ...string) *node {
 	if w.owner.token == "" {
 		w.owner.token = n.signIn(w.owner)
 	}
+	n.owned = n.as(w.owner.token)
 	return n
 }
 
@@ -133,7 +139,7 @@ func (w *world) launchAt(addr string, args ...string) *node {
 func (n *node) ready() {
 	n.t.Helper()
 	var line struct{ URL string }
-	if err := json.Unmarshal([]byte(n.await(n.log, `"msg":"Interlock is ready"`, 30*time.Second)), &line); err != nil {
+	if err := json.Unmarshal([]byte(n.await(n.log, `"msg":"Interlock is ready"`)), &line); err != nil {
 		n.t.Fatal(err)
 	}
 	n.url, n.addr = line.URL, strings.TrimPrefix(line.URL, "http://")
@@ -155,7 +161,8 @@ func (n *node) as(token string) *client.Client {
 	return c
 }
 
-func (n *node) owner() *client.Client { n.t.Helper(); return n.as(n.w.owner.token) }
+// owner returns a client that acts for the owner.
+func (n *node) owner() *client.Client { return n.owned }
 
 func (n *node) signIn(a account) string {
 	n.t.Helper()
@@ -302,7 +309,7 @@ func (n *node) readyTenants(slugs ...string) []place {
 
 // through starts an operation as the owner and follows its run to the end.
 func (n *node) through(tenant string, kind op.Kind) (op.Run, error) {
-	ctx, cancel := context.WithTimeout(n.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
 	a, err := n.owner().Start(ctx, tenant, client.StartRequest{Operation: kind})
 	if err != nil {
@@ -338,12 +345,14 @@ func (n *node) run(id string) op.Run {
 }
 
 // ended waits for the end of a run.
-func (n *node) ended(id string, within time.Duration) (r op.Run) {
+func (n *node) ended(id string) op.Run {
 	n.t.Helper()
-	eventually(n.t, within, "the end of run "+id, func() bool {
-		r = n.run(id)
-		return r.State == op.Finished
-	})
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	r, err := n.owner().Follow(ctx, id, func(client.Event) error { return nil })
+	if err != nil {
+		n.t.Fatalf("the end of run %s: %v", id, err)
+	}
 	return r
 }
 
@@ -366,7 +375,7 @@ func (w *world) hold(p place) string {
 // held waits until Graph keeps back an answer to each of the tenants.
 func (w *world) held(places ...place) (holds []graphsim.Hold) {
 	w.t.Helper()
-	eventually(w.t, 20*time.Second, "a call of each tenant is held", func() bool {
+	eventually(w.t, "a call of each tenant is held", func() bool {
 		all, err := w.control.Holds(w.t.Context())
 		if err != nil {
 			w.t.Fatal(err)

@@ -10,30 +10,21 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/app/apptest"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/flow"
-	"github.com/interlock-dev/interlock/internal/gate"
-	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/httpx"
-	"github.com/interlock-dev/interlock/internal/mirror"
-	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
-	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // world is the API on a seeded database, without a worker: runs stay in line.
 type world struct {
-	*gatetest.World
+	*apptest.World
 	t        *testing.T
 	server   *server
 	http     *httptest.Server
 	log      *lockedBuffer
-	feed     *httpx.Feed
 	document *served // what answers are held against
 }
 
@@ -44,24 +35,11 @@ func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
 
 func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limits) *world {
 	t.Helper()
-	seeded := gatetest.New(t, d)
-	w := &world{World: seeded, t: t, feed: &httpx.Feed{}, log: &lockedBuffer{}}
+	log := &lockedBuffer{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	w := &world{World: apptest.New(t, d, logger), t: t, log: log}
 	w.SignIn()
-	logger := slog.New(slog.NewTextHandler(w.log, nil))
-	var g *gate.Gate
-	st := store.New(d, seeded.Root, store.Options{
-		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
-		},
-		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
-			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
-		},
-	})
-	g, err := gate.New(d, st, gate.Config{Logger: logger, Changed: w.feed.Changed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.server = newServer(Deps{Door: httpx.NewDoor(d, signIn, access.NewFactors(seeded.Root, "https://interlock.example")), Store: st, Mirror: mirror.New(d, st), Gate: g, Flow: flow.New(d, st, g), Feed: w.feed, Budgets: budgets})
+	w.server = newServer(Deps{Door: w.Door(signIn, "https://interlock.example"), Store: w.Store, Mirror: w.Mirror, Gate: w.Gate, Flow: w.Flow, Feed: w.Feed, Budgets: budgets})
 	w.http = httptest.NewServer(httpx.Front{Logger: logger, Requests: budgets.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
 	w.document = readDocument(t, w.http)
@@ -71,8 +49,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 // ready adds a tenant with one connection that is ready for every operation.
 func (w *world) ready(slug string) (tenant, connection string) {
 	w.t.Helper()
-	tenant = w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:])
-	return tenant, w.Connection(w.Workspace, tenant, slug, nil)
+	return w.Ready(slug, nil)
 }
 
 // answer is what came back.

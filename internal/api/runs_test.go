@@ -28,7 +28,7 @@ func (w *world) works(run string, done, total int) {
 	w.t.Helper()
 	w.Exec(`UPDATE runs SET state = 'running', began_at = interlock_now(), seen_at = interlock_now(), progress_at = interlock_now(), done = $2, total = $3 WHERE id = $1`, run, done, total)
 	w.Exec(`UPDATE run_claims SET lease_until = interlock_now() + 60000000, boot_id = 'b' WHERE run_id = $1`, run)
-	w.feed.Changed(op.Change{Run: run})
+	w.Feed.Changed(op.Change{Run: run})
 }
 
 // item makes a run look as if it had written a line of its results.
@@ -52,7 +52,7 @@ func (w *world) ends(run string, outcome op.RunOutcome, cause string) {
 	w.Exec(`UPDATE runs SET state = 'finished', outcome = $2, cause = $3, ended_at = interlock_now() WHERE id = $1`, run, string(outcome), cause)
 	w.Exec(`INSERT INTO notifications (id, workspace_id, tenant_id, user_id, run_id, created_at)
 		SELECT $2, workspace_id, tenant_id, initiator_id, id, interlock_now() FROM runs WHERE id = $1`, run, access.NewID())
-	w.feed.Changed(op.Change{Run: run})
+	w.Feed.Changed(op.Change{Run: run})
 }
 
 func TestRunList(t *testing.T) {

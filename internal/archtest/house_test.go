@@ -51,6 +51,12 @@ func TestOneCommand(t *testing.T) {
 			t.Errorf("the Makefile does not run the lane %s by its tag and its prefix %s", tag, prefix)
 		}
 	}
+	// Go's own ten minutes are for each package, whatever the machine has to do besides.
+	for _, line := range regexp.MustCompile(`(?m)^.*\bgo test .*$`).FindAllString(makefile, -1) {
+		if !strings.Contains(line, " -timeout ") {
+			t.Errorf("the Makefile sets no time limit in %q", strings.TrimSpace(line))
+		}
+	}
 }
 
 // TestSetUpIsTwoCommands: who comes to the README needs no third.

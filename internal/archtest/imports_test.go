@@ -66,6 +66,7 @@ var rooms = []room{
 	{"internal/gate/worker", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/journal", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/mirror", "internal/op", "internal/provider", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
 
 	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
+	{"internal/app/apptest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/flow", "internal/gate", "internal/gate/gatetest", "internal/httpx", "internal/mirror", "internal/op", "internal/store", "internal/tenancy"}, "what a surface stands on, for its tests; a surface adds itself, or its tests would import themselves"},
 
 	{"internal/flow", []string{"internal/access", "internal/db", "internal/db/query", "internal/gate", "internal/mirror", "internal/op", "internal/store", "internal/tenancy"}, "above the gate: it begins work by asking the gate, and changes several rooms in one transaction"},
 
@@ -94,6 +95,7 @@ var rooms = []room{
 	{"conformance/...", []string{"internal/graphsim"}, "independent clients meet the simulator as strangers"},
 	{"e2e/...", []string{"internal/..."}, "whole scenarios"},
 	{"internal/archtest", []string{"internal/..."}, "the rules look into every room"},
+	{"internal/archtest/goroutines", nil, "a rule that needs types, and takes longer"},
 }
 
 // TestImports holds the arrows of the architecture. Tests may import more: what
@@ -161,6 +163,7 @@ var dependencies = []dependency{
 	{"github.com/google/go-cmp", nil, true, "differences in tests"},
 	{"pgregory.net/rapid", nil, true, "properties and state machines in tests"},
 	{"github.com/rogpeppe/go-internal", []string{"internal/policy"}, true, "unified diffs; scripts of the CLI in tests"},
+	{"golang.org/x/tools", nil, true, "types of the whole module, for a rule of the house"},
 }
 
 // TestDependencies holds what is used from outside in the rooms it is for.

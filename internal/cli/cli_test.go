@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,17 +23,13 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/app/apptest"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/cli"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/flow"
-	"github.com/interlock-dev/interlock/internal/gate"
-	"github.com/interlock-dev/interlock/internal/gate/gatetest"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -64,7 +62,10 @@ func TestScripts(t *testing.T) {
 					}
 					return nil
 				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": w.ends, "exits": exits, "stale": w.stale, "enrols": w.enrols, "joins": onLink("join"), "resets": onLink("account", "reset")},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"ends": w.ends, "exits": exits, "interrupts": w.interrupts, "exited": w.exited,
+					"stale": w.stale, "enrols": w.enrols, "joins": onLink("join"), "resets": onLink("account", "reset"),
+				},
 			})
 		}
 	})
@@ -97,31 +98,32 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// world is the API on a seeded database.
 type world struct {
-	*gatetest.World
-	url  string
-	feed *httpx.Feed
+	*apptest.World
+	url        string
+	followed   chan struct{} // a stream of a run has told its first event
+	background *exec.Cmd     // that was interrupted
 }
+
+// patience is for a machine in trouble: no script judges how fast anything is.
+const patience = time.Minute
 
 func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
-	w := &world{World: gatetest.New(t, d), feed: &httpx.Feed{}}
-	logger := slog.New(slog.DiscardHandler)
-	st := store.New(d, w.Root, store.Options{
-		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
-		},
-	})
-	g, err := gate.New(d, st, gate.Config{Logger: logger, Changed: w.feed.Changed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(api.New(api.Deps{Door: httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, "")), Store: st, Mirror: mirror.New(d, st), Gate: g, Flow: flow.New(d, st, g), Feed: w.feed, Logger: logger}))
+	w := &world{World: apptest.New(t, d, nil), followed: make(chan struct{}, 100)}
+	served := api.New(api.Deps{Door: w.Door(access.Limits{}, ""), Store: w.Store, Mirror: w.Mirror, Gate: w.Gate, Flow: w.Flow, Feed: w.Feed, Logger: slog.New(slog.DiscardHandler)})
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			rw = &stream{ResponseWriter: rw, told: w.followed}
+		}
+		served.ServeHTTP(rw, r)
+	}))
 	t.Cleanup(s.Close)
 	w.url = s.URL
 
 	for _, slug := range []string{"kestrel", "wren"} {
-		w.Connection(w.Workspace, w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:]), slug, nil)
+		w.Ready(slug, nil)
 	}
 	w.Write(func(ctx context.Context, tx db.Tx) error {
 		key := mirror.Key{Workspace: w.Workspace, Name: catalogue.Groups}
@@ -186,15 +188,62 @@ func (w *world) stale(ts *testscript.TestScript, neg bool, args []string) {
 	w.Exec(`UPDATE tokens SET proved_at = 1 WHERE user_id = (SELECT id FROM users WHERE email = $1)`, args[0])
 }
 
-// ends makes the run of a tenant look as if a worker had ended it, at once or
-// after a while: ends TENANT OUTCOME [AFTER].
-func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: ends TENANT OUTCOME [AFTER]")
+// stream tells when it has told something for the first time.
+type stream struct {
+	http.ResponseWriter
+	told chan<- struct{}
+	once sync.Once
+}
+
+// FlushError implements the interface that [http.ResponseController] looks for.
+func (s *stream) FlushError() error {
+	err := http.NewResponseController(s.ResponseWriter).Flush()
+	s.once.Do(func() { s.told <- struct{}{} })
+	return err
+}
+
+func (s *stream) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// awaitFollower waits until somebody follows a run.
+func (w *world) awaitFollower() error {
+	select {
+	case <-w.followed:
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("nobody follows a run within %v", patience)
 	}
-	end := func() {
+}
+
+// interrupts sends an interrupt to the command in the background, once it follows a run.
+func (w *world) interrupts(ts *testscript.TestScript, neg bool, args []string) {
+	commands := ts.BackgroundCmds()
+	if neg || len(args) != 0 || len(commands) != 1 {
+		ts.Fatalf("usage: interrupts, with one command in the background")
+	}
+	ts.Check(w.awaitFollower())
+	w.background = commands[0]
+	ts.Check(w.background.Process.Signal(os.Interrupt))
+}
+
+// exited holds the exit code of the command that was interrupted and waited for: exited CODE.
+func (w *world) exited(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || w.background == nil || w.background.ProcessState == nil {
+		ts.Fatalf("usage: exited CODE, after interrupts and wait")
+	}
+	if code := fmt.Sprint(w.background.ProcessState.ExitCode()); code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// ends makes the run of a tenant look as if a worker had ended it, now or once
+// somebody follows it: ends TENANT OUTCOME [followed].
+func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) == 3 && args[2] != "followed" || len(args) > 3 {
+		ts.Fatalf("usage: ends TENANT OUTCOME [followed]")
+	}
+	end := func() error {
 		var run string
-		w.Write(func(ctx context.Context, tx db.Tx) error {
+		err := w.DB.Write(context.Background(), func(ctx context.Context, tx db.Tx) error {
 			err := tx.QueryRow(ctx, `SELECT r.id FROM runs r JOIN tenants t ON t.id = r.tenant_id WHERE t.slug = $1 AND r.state <> 'finished'`, args[0]).Scan(&run)
 			if err != nil {
 				return err
@@ -212,20 +261,25 @@ func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 			_, err = tx.Exec(ctx, `UPDATE runs SET state = 'finished', outcome = $2, done = 7, total = 9, failed = 2, began_at = interlock_now(), ended_at = interlock_now() WHERE id = $1`, run, args[1])
 			return err
 		})
-		w.feed.Changed(op.Change{Run: run})
+		w.Feed.Changed(op.Change{Run: run})
+		return err
 	}
 	if len(args) == 2 {
-		end()
+		ts.Check(end())
 		return
 	}
-	after, err := time.ParseDuration(args[2])
-	ts.Check(err)
-	done := make(chan struct{})
-	time.AfterFunc(after, func() {
-		defer close(done)
-		end()
-	})
-	ts.Defer(func() { <-done })
+	for len(w.followed) > 0 { // of earlier streams
+		<-w.followed
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := w.awaitFollower()
+		if err == nil {
+			err = end()
+		}
+		ended <- err
+	}()
+	ts.Defer(func() { ts.Check(<-ended) })
 }
 
 // TestFollowAsksNothingBesides: who follows a run makes one request, for the stream.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -103,7 +102,7 @@ func (a *app) newCredential(secret, certificate, password, expires string) (n cl
 		}
 		n.Secret = string(text)
 	default:
-		if n.Secret, err = a.hiddenLine(bufio.NewReader(a.In), "Client secret: "); err != nil {
+		if n.Secret, err = a.hiddenLine("Client secret: "); err != nil {
 			return n, err
 		}
 	}
@@ -114,7 +113,7 @@ func (a *app) newCredential(secret, certificate, password, expires string) (n cl
 const maxFile = 1 << 20
 
 func (a *app) readFile(flag, name string) ([]byte, error) {
-	in := a.In
+	var in io.Reader = a.lines
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -40,15 +39,14 @@ here an authenticator app or a recovery code does.`,
 			if err := need("url", conf.URL); err != nil {
 				return err
 			}
-			in := bufio.NewReader(a.In)
 			if token == "-" {
-				if token, err = line(in); err != nil {
+				if token, err = a.line(); err != nil {
 					return err
 				}
 			}
 			if token == "" {
 				conf.Token = ""
-				token, err = a.signIn(c.Context(), in, conf, email, workspace)
+				token, err = a.signIn(c.Context(), conf, email, workspace)
 				if err != nil {
 					return err
 				}
@@ -77,25 +75,25 @@ here an authenticator app or a recovery code does.`,
 }
 
 // signIn asks for what is missing and opens a session.
-func (a *app) signIn(ctx context.Context, in *bufio.Reader, conf config, email, workspace string) (token string, err error) {
+func (a *app) signIn(ctx context.Context, conf config, email, workspace string) (token string, err error) {
 	cl, err := conf.client()
 	if err != nil {
 		return "", err
 	}
 	if email == "" {
 		_, _ = fmt.Fprint(a.Err, "E-mail: ")
-		if email, err = line(in); err != nil {
+		if email, err = a.line(); err != nil {
 			return "", err
 		}
 	}
-	password, err := a.hiddenLine(in, "Password: ")
+	password, err := a.hiddenLine("Password: ")
 	if err != nil {
 		return "", err
 	}
 	s, err := cl.SignIn(ctx, email, password, workspace)
 	if asksFactor(err) {
 		var code string
-		if code, err = a.hiddenLine(in, "Code of your authenticator app, or a recovery code: "); err != nil {
+		if code, err = a.hiddenLine("Code of your authenticator app, or a recovery code: "); err != nil {
 			return "", err
 		}
 		s, err = cl.SignInWithCode(ctx, email, password, workspace, code)
@@ -109,7 +107,7 @@ func asksFactor(err error) bool {
 }
 
 // hiddenLine asks for a line that does not show on a terminal.
-func (a *app) hiddenLine(in *bufio.Reader, prompt string) (text string, err error) {
+func (a *app) hiddenLine(prompt string) (text string, err error) {
 	_, _ = fmt.Fprint(a.Err, prompt)
 	if f, ok := terminal(a.In); ok {
 		var b []byte
@@ -117,7 +115,7 @@ func (a *app) hiddenLine(in *bufio.Reader, prompt string) (text string, err erro
 		text = string(b)
 		_, _ = fmt.Fprintln(a.Err)
 	} else {
-		text, err = line(in)
+		text, err = a.line()
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the answer to %q: %w", strings.TrimSuffix(prompt, ": "), err)
@@ -155,10 +153,10 @@ func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client
 		return err
 	}
 	var password, code string
-	if in := bufio.NewReader(a.In); len(security.Factors) > 0 {
-		code, err = a.hiddenLine(in, "Code of your authenticator app, or a recovery code: ")
+	if len(security.Factors) > 0 {
+		code, err = a.hiddenLine("Code of your authenticator app, or a recovery code: ")
 	} else {
-		password, err = a.hiddenLine(in, "Password: ")
+		password, err = a.hiddenLine("Password: ")
 	}
 	if err != nil {
 		return err
@@ -177,9 +175,9 @@ func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client
 	return do(ctx, cl)
 }
 
-// line reads one line without its end.
-func line(r *bufio.Reader) (string, error) {
-	s, err := r.ReadString('\n')
+// line reads one line of standard input without its end.
+func (a *app) line() (string, error) {
+	s, err := a.lines.ReadString('\n')
 	if s = strings.TrimRight(s, "\r\n"); s == "" {
 		return "", cmp.Or(err, io.ErrUnexpectedEOF)
 	}

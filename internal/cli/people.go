@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -343,13 +342,12 @@ password; with --name a new account is created, and the password is for it.`,
 					return err
 				}
 			} else {
-				in := bufio.NewReader(a.In)
-				password, err := a.hiddenLine(in, "Password: ")
+				password, err := a.hiddenLine("Password: ")
 				if err != nil {
 					return err
 				}
 				if name != "" {
-					if err := a.again(in, password); err != nil {
+					if err := a.again(password); err != nil {
 						return err
 					}
 				}
@@ -366,11 +364,11 @@ password; with --name a new account is created, and the password is for it.`,
 }
 
 // again asks at a terminal for a new password once more.
-func (a *app) again(in *bufio.Reader, password string) error {
+func (a *app) again(password string) error {
 	if _, ok := terminal(a.In); !ok {
 		return nil
 	}
-	repeated, err := a.hiddenLine(in, "Once more: ")
+	repeated, err := a.hiddenLine("Once more: ")
 	if err != nil {
 		return err
 	}
@@ -423,16 +421,15 @@ func (a *app) account() *cobra.Command {
 		Short: "Change your own password; your other sessions end",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			in := bufio.NewReader(a.In)
-			current, err := a.hiddenLine(in, "Current password: ")
+			current, err := a.hiddenLine("Current password: ")
 			if err != nil {
 				return err
 			}
-			password, err := a.hiddenLine(in, "New password: ")
+			password, err := a.hiddenLine("New password: ")
 			if err != nil {
 				return err
 			}
-			if err := a.again(in, password); err != nil {
+			if err := a.again(password); err != nil {
 				return err
 			}
 			err = a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error { return cl.ChangePassword(ctx, current, password) })
@@ -454,12 +451,11 @@ func (a *app) account() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := bufio.NewReader(a.In)
-			password, err := a.hiddenLine(in, "New password: ")
+			password, err := a.hiddenLine("New password: ")
 			if err != nil {
 				return err
 			}
-			if err := a.again(in, password); err != nil {
+			if err := a.again(password); err != nil {
 				return err
 			}
 			if err := cl.ResetPassword(a.verbatim(c.Context()), link, password); err != nil {

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -49,12 +50,13 @@ const exitHelp = `Exit codes:
 // app is what the commands share.
 type app struct {
 	IO
-	url, caFile, output string // flags
+	lines               *bufio.Reader // the one reader of In: a second would miss what the first has buffered
+	url, caFile, output string        // flags
 }
 
 // Root returns the command "interlock" with all client commands below it.
 func Root(streams IO) *cobra.Command {
-	a := &app{IO: streams}
+	a := &app{IO: streams, lines: bufio.NewReader(streams.In)}
 	root := &cobra.Command{
 		Use:   "interlock",
 		Short: "Start operations on Microsoft 365 tenants, through one gate",

@@ -27,7 +27,7 @@ func (a *app) run() *cobra.Command {
 				return err
 			}
 			if follow {
-				return a.follow(c.Context(), cl, args[0])
+				return a.follow(c.Context(), cl, args[0], args[0])
 			}
 			r, err := cl.Run(a.verbatim(c.Context()), args[0])
 			if err != nil || a.json() {
@@ -81,8 +81,8 @@ func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run, details 
 }
 
 // follow shows what happens to a run until it has ended, and ends with the exit
-// code that tells how.
-func (a *app) follow(ctx context.Context, cl *client.Client, run string) error {
+// code that tells how. code is what people call the run.
+func (a *app) follow(ctx context.Context, cl *client.Client, run, code string) error {
 	show := a.progress()
 	// The run as it ended came with the stream: asking for it again would count as
 	// use of a session whose person may be gone for hours.
@@ -91,7 +91,7 @@ func (a *app) follow(ctx context.Context, cl *client.Client, run string) error {
 		return nil
 	})
 	if ctx.Err() != nil { // whoever waited has left, which stops nothing
-		_, _ = fmt.Fprintf(a.Err, "\nNot waiting any more. Run %[1]s goes on: interlock run %[1]s --follow\n", cmp.Or(r.Code, run))
+		_, _ = fmt.Fprintf(a.Err, "\nNot waiting any more. Run %[1]s goes on: interlock run %[1]s --follow\n", cmp.Or(r.Code, code))
 		return exit(exitInterrupted)
 	}
 	if err != nil {

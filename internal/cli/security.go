@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"strconv"
@@ -76,7 +75,7 @@ func (a *app) factorAdd() *cobra.Command {
 			}
 			c.PrintErrf("Add this key to your authenticator app: %s\nOr open it there: %s\n", n.Secret, n.Address)
 			_, _ = fmt.Fprint(a.Err, "Code that the app shows: ")
-			code, err := line(bufio.NewReader(a.In))
+			code, err := a.line()
 			if err != nil {
 				return fmt.Errorf("read the code: %w", err)
 			}

@@ -152,7 +152,7 @@ JSON the run as it ended then follows the answer as a second document.
 				}
 			}
 			if wait && answer.Run != nil {
-				return a.follow(c.Context(), cl, answer.Run.ID)
+				return a.follow(c.Context(), cl, answer.Run.ID, answer.Run.Code)
 			}
 			return exitOf(answer.Outcome.ExitCode())
 		},

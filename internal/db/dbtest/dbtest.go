@@ -1,15 +1,18 @@
 // Package dbtest gives every test a fresh, migrated database on each engine.
 //
+// A test binary migrates one database of each engine, at the first need, and each
+// test gets a copy of it: a file on SQLite, a clone on PostgreSQL.
+//
 // PostgreSQL is one private server for the test binary, started from the
-// installed binaries at the first need and gone with the process; each test gets
-// a clone of one migrated template. With INTERLOCK_TEST_POSTGRES set to a URL
-// that server is used instead, so that many test binaries can share one: see
-// the command pgserver.
+// installed binaries and gone with the process. With INTERLOCK_TEST_POSTGRES set
+// to a URL that server is used instead, so that many test binaries can share one:
+// see the command pgserver.
 package dbtest
 
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -45,8 +48,9 @@ func New(t testing.TB, engine db.Engine) *db.DB {
 	return Open(t, db.Config{URL: URL(t, engine)})
 }
 
-// Open opens and migrates the database of cfg for the length of t, with a clock
-// that [SetClockOffset] can shift.
+// Open opens the database of cfg for the length of t, with a clock that
+// [SetClockOffset] can shift. It migrates a database that is not a copy of the
+// template: whatever [URL] and [Server] did not return.
 func Open(t testing.TB, cfg db.Config) *db.DB {
 	t.Helper()
 	offset := new(atomic.Int64)
@@ -67,21 +71,64 @@ func Open(t testing.TB, cfg db.Config) *db.DB {
 			t.Errorf("close the database: %v", err)
 		}
 	})
-	if err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
+	if _, migrated := copies.Load(plain(cfg.URL)); !migrated {
+		if err := d.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return d
 }
 
-// URL returns the address of a fresh database for processes under test: on
-// PostgreSQL a migrated one, on SQLite a file that does not exist yet. It is
-// gone after t.
+// copies are the addresses of the databases that were copied from a template.
+var copies sync.Map
+
+// plain is a URL without its parameters.
+func plain(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	return address
+}
+
+// URL returns the address of a fresh migrated database for processes under test.
+// It is gone after t.
 func URL(t testing.TB, engine db.Engine) string {
 	t.Helper()
-	if engine == db.SQLite {
-		return "sqlite:" + filepath.Join(t.TempDir(), "interlock.db")
+	if engine == db.Postgres {
+		return Server(t)
 	}
-	return Server(t)
+	template, err := sqliteTemplate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "interlock.db")
+	if err := os.WriteFile(file, template, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	copies.Store("sqlite:"+file, true)
+	return "sqlite:" + file
+}
+
+// sqliteTemplate is the file of a migrated database.
+var sqliteTemplate = sync.OnceValues(func() (_ []byte, err error) {
+	dir, err := os.MkdirTemp("", "interlock-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	file := filepath.Join(dir, "interlock.db")
+	if err := migrate("sqlite:" + file); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file) // closing moved the write-ahead log into it
+})
+
+// migrate migrates a database and leaves it closed.
+func migrate(address string) error {
+	ctx := context.Background()
+	d, err := db.Open(ctx, db.Config{URL: address, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Migrate(ctx), d.Close())
 }
 
 // Server returns the URL of a fresh migrated PostgreSQL database, dropped at
@@ -93,7 +140,7 @@ func Server(t testing.TB) string {
 		t.Fatal(err)
 	}
 	name := "interlock_test_" + strings.ToLower(rand.Text())
-	if err := s.exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+s.template); err != nil {
+	if err := s.exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+s.template+" STRATEGY FILE_COPY"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -102,6 +149,7 @@ func Server(t testing.TB) string {
 			t.Errorf("drop the database: %v", err)
 		}
 	})
+	copies.Store(plain(s.database(name)), true)
 	return s.database(name)
 }
 
@@ -158,12 +206,7 @@ var startServer = sync.OnceValues(func() (*server, error) {
 	if err := s.exec(ctx, "CREATE DATABASE "+s.template+" TEMPLATE template0 ENCODING 'UTF8'"); err != nil {
 		return nil, err
 	}
-	d, err := db.Open(ctx, db.Config{URL: s.database(s.template), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close() //nolint:errcheck // a clone fails if a connection stays
-	return s, d.Migrate(ctx)
+	return s, migrate(s.database(s.template)) // a clone fails while a connection is open
 })
 
 // database is the URL of the server's database of that name.

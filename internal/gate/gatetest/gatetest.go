@@ -1,14 +1,11 @@
-// Package gatetest seeds a database for tests of the gate and of what stands on
-// it: two workspaces with people of every role, and tenants with connections in
-// any state of readiness. It writes rows directly where a test needs a state that
-// the product reaches only over time.
+// Package gatetest is the stored world of tests: workspaces with people of every
+// role, and tenants with connections in any state of readiness. It writes rows
+// directly, so that a test has at once what the product reaches only over time.
+// What serves requests stands on it: see the package apptest.
 package gatetest
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -24,12 +21,13 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// World is a seeded database.
+// World is a database with workspaces in it.
 type World struct {
 	DB    *db.DB
 	Store *store.Store
 	Root  *vault.Root
 
+	// What [New] made.
 	Workspace string // id of "lattice"
 	Other     string // id of "northgate"
 
@@ -41,25 +39,48 @@ type World struct {
 	tokens  map[string]string // by user
 }
 
-// New seeds d.
+// New returns a world with the workspaces lattice and northgate and their people.
 func New(t testing.TB, d *db.DB) *World {
 	t.Helper()
 	root, err := vault.GenerateRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := store.New(d, root, store.Options{})
-	w := &World{DB: d, Store: st, Root: root, t: t, keysets: map[string]string{}, tokens: map[string]string{}}
-	w.Workspace, w.Owner = w.workspace("lattice", "Lattice Managed IT", "Mei Tan", "mei.tan@lattice.example")
-	w.Other, w.Outsider = w.workspace("northgate", "Northgate Schools IT", "Nora Field", "nora.field@northgate.example")
+	w := Attach(t, d, root)
+	w.Workspace, w.Other = w.AddWorkspace("lattice", "Lattice Managed IT"), w.AddWorkspace("northgate", "Northgate Schools IT")
+	w.Owner = w.Add(w.Workspace, Person{Name: "Mei Tan", Email: "mei.tan@lattice.example", Role: tenancy.Owner})
+	w.Outsider = w.Add(w.Other, Person{Name: "Nora Field", Email: "nora.field@northgate.example", Role: tenancy.Owner})
 	w.Operator = w.Member("Ana Ruiz", "ana.ruiz@lattice.example", tenancy.Operator)
 	w.Second = w.Member("Tom Okafor", "tom.okafor@lattice.example", tenancy.Operator)
 	w.Viewer = w.Member("Jonas Lind", "jonas.lind@lattice.example", tenancy.Viewer)
 	return w
 }
 
-// workspace adds a workspace with its owner.
-func (w *World) workspace(slug, name, owner, email string) (string, access.Actor) {
+// Attach returns the world of a database that is empty, or was filled by the
+// product itself. root is its root key.
+func Attach(t testing.TB, d *db.DB, root *vault.Root) *World {
+	t.Helper()
+	w := &World{DB: d, Store: store.New(d, root, store.Options{}), Root: root, t: t, keysets: map[string]string{}, tokens: map[string]string{}}
+	w.Write(func(ctx context.Context, tx db.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT id, keyset FROM workspaces`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, keyset string
+			if err := rows.Scan(&id, &keyset); err != nil {
+				return err
+			}
+			w.keysets[id] = keyset
+		}
+		return rows.Err()
+	})
+	return w
+}
+
+// AddWorkspace adds a workspace without people and returns its id.
+func (w *World) AddWorkspace(slug, name string) string {
 	w.t.Helper()
 	keyset, _, err := w.Root.NewKeyset()
 	if err != nil {
@@ -68,84 +89,8 @@ func (w *World) workspace(slug, name, owner, email string) (string, access.Actor
 	id := access.NewID()
 	w.keysets[id] = keyset
 	w.Exec(`INSERT INTO workspaces (id, slug, name, keyset, created_at) VALUES ($1, $2, $3, $4, interlock_now())`, id, slug, name, keyset)
-	return id, w.member(id, owner, email, tenancy.Owner)
+	return id
 }
-
-// Member adds someone to lattice, with a token.
-func (w *World) Member(name, email string, role tenancy.Role) access.Actor {
-	w.t.Helper()
-	return w.member(w.Workspace, name, email, role)
-}
-
-func (w *World) member(workspace, name, email string, role tenancy.Role) access.Actor {
-	w.t.Helper()
-	user := access.NewID()
-	w.Exec(`INSERT INTO users (id, email, name, password_hash, created_at) VALUES ($1, $2, $3, '', interlock_now())`, user, email, name)
-	w.Exec(`INSERT INTO members (workspace_id, user_id, role, created_at) VALUES ($1, $2, $3, interlock_now())`, workspace, user, string(role))
-	secret := w.Token(workspace, user, nil)
-	a, err := access.Authenticate(w.t.Context(), w.DB, secret)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.tokens[a.ID()] = secret
-	return a
-}
-
-// Join adds someone to lattice who can sign in with a password, and returns their id.
-func (w *World) Join(name, email, password string, role tenancy.Role) string {
-	w.t.Helper()
-	u, err := access.NewUser{Email: email, Name: name, Password: password}.Prepare(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.Write(func(ctx context.Context, tx db.Tx) error {
-		if err := access.CreateUser(ctx, tx, u); err != nil {
-			return err
-		}
-		return access.SetMembership(ctx, tx, w.Workspace, u.ID(), access.Membership{Role: role, AllTenants: true})
-	})
-	return u.ID()
-}
-
-// Token makes a bearer secret for someone, good for a year; only narrows it.
-func (w *World) Token(workspace, user string, only []tenancy.Capability) string {
-	w.t.Helper()
-	secret := "ilk_" + rand.Text()
-	sum := sha256.Sum256([]byte(secret))
-	if only == nil {
-		only = []tenancy.Capability{}
-	}
-	caps, err := json.Marshal(only)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.Exec(`INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, only_caps, created_at, expires_at, last_used_at)
-		VALUES ($1, $2, 'token', $3, $4, 'test', $5, interlock_now(), interlock_now() + 31536000000000, interlock_now())`,
-		access.NewID(), hex.EncodeToString(sum[:]), workspace, user, string(caps))
-	return secret
-}
-
-// Session opens a session for someone made by New or Member, who signed in just now,
-// and returns its secret.
-func (w *World) Session(a access.Actor) string {
-	w.t.Helper()
-	secret := "ils_" + rand.Text()
-	sum := sha256.Sum256([]byte(secret))
-	w.Exec(`INSERT INTO tokens (id, hash, kind, workspace_id, user_id, name, created_at, expires_at, idle_micros, last_used_at, proved_at)
-		VALUES ($1, $2, 'session', $3, $4, 'Sign-in', interlock_now(), interlock_now() + 31536000000000, 3600000000, interlock_now(), interlock_now())`,
-		access.NewID(), hex.EncodeToString(sum[:]), a.WorkspaceID(), a.ID())
-	return secret
-}
-
-// SignIn makes sessions of the tokens that [World.Bearer] tells: their people signed
-// in just now.
-func (w *World) SignIn() {
-	w.t.Helper()
-	w.Exec(`UPDATE tokens SET kind = 'session', proved_at = interlock_now() WHERE name = 'test' AND only_caps = '[]'`)
-}
-
-// Bearer returns the secret of someone made by New or Member.
-func (w *World) Bearer(a access.Actor) string { return w.tokens[a.ID()] }
 
 // Write runs fn in a transaction and fails the test on an error.
 func (w *World) Write(fn func(context.Context, db.Tx) error) {
