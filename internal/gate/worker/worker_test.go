@@ -123,11 +123,17 @@ func (s *shop) round() error {
 // deliver hands the run to the worker as its job would.
 func (s *shop) deliver(run string) {
 	s.t.Helper()
+	s.delivery(run)()
+}
+
+// delivery is deliver for a goroutine that is not the test's.
+func (s *shop) delivery(run string) func() {
+	s.t.Helper()
 	c := s.slot(run)
 	if c == nil {
 		s.t.Fatalf("run %s holds no slot", run)
 	}
-	s.w.handle(s.t.Context(), c.JobID, queue.Args{RunID: run, Fence: c.Fence})
+	return func() { s.w.handle(s.t.Context(), c.JobID, queue.Args{RunID: run, Fence: c.Fence}) }
 }
 
 // ended returns how the run ended, as its row says: "outcome/reason".
@@ -451,7 +457,8 @@ func TestCancelStopsARunningRun(t *testing.T) {
 			return ctx.Err()
 		})
 		done := make(chan struct{})
-		go func() { defer close(done); s.deliver(run.ID) }()
+		deliver := s.delivery(run.ID)
+		go func() { defer close(done); deliver() }()
 		<-entered
 		if _, err := s.gate.Cancel(t.Context(), s.Owner, run.Code); err != nil {
 			t.Fatal(err)
@@ -495,7 +502,8 @@ func TestZombieChangesNothing(t *testing.T) {
 			return nil
 		})
 		done := make(chan struct{})
-		go func() { defer close(done); s.deliver(run.ID) }()
+		deliver := s.delivery(run.ID)
+		go func() { defer close(done); deliver() }()
 		<-entered
 		c := s.slot(run.ID)
 		s.Write(func(ctx context.Context, tx db.Tx) error { // the reaper took it away
@@ -546,7 +554,8 @@ func TestForceRelease(t *testing.T) {
 			return nil
 		})
 		done := make(chan struct{})
-		go func() { defer close(done); s.deliver(run.ID) }()
+		deliver := s.delivery(run.ID)
+		go func() { defer close(done); deliver() }()
 		<-entered
 		if _, err := s.gate.Release(t.Context(), s.Owner, run.Code, "stuck since noon"); err != nil {
 			t.Fatal(err)

@@ -294,8 +294,9 @@ func TestHold(t *testing.T) {
 	answers := make(chan simtest.Answer, 2)
 	var wg sync.WaitGroup
 	for range 2 {
+		r := s.Request(http.MethodGet, "/v1.0/groups?$top=3", nil, "Authorization", "Bearer "+tok)
 		wg.Go(func() {
-			a, err := s.Do(s.Request(http.MethodGet, "/v1.0/groups?$top=3", nil, "Authorization", "Bearer "+tok))
+			a, err := s.Do(r)
 			if err != nil {
 				t.Error(err)
 			}
@@ -338,7 +339,7 @@ func TestHold(t *testing.T) {
 // waitFor reads until ok holds; the simulator tells nobody when a call arrives.
 func waitFor[T any](t *testing.T, read func() T, ok func(T) bool) T {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		v := read()
 		if ok(v) {
@@ -356,8 +357,9 @@ func TestCloseLetsHeldCallsGo(t *testing.T) {
 	tok := s.Token()
 	fault(s, graphsim.Fault{Action: graphsim.Action{Kind: graphsim.ActHold}})
 	ended := make(chan error, 1)
+	r := s.Request(http.MethodGet, "/v1.0/groups", nil, "Authorization", "Bearer "+tok)
 	go func() {
-		_, err := s.Do(s.Request(http.MethodGet, "/v1.0/groups", nil, "Authorization", "Bearer "+tok))
+		_, err := s.Do(r)
 		ended <- err
 	}()
 	waitFor(t, func() []graphsim.Hold {
