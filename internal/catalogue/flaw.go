@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"cmp"
+	"encoding/json"
 	"strconv"
 
 	"github.com/interlock-dev/interlock/internal/op"
@@ -48,6 +49,26 @@ func (f *flaws) add(what, id, name string, wrong flaw) {
 		}
 		f.listed = append(f.listed, flawed{what, wrong})
 	}
+}
+
+// keepable returns the rows of a list's objects that can be kept. came are the ids
+// that the list had before, and has then; what is wrong with an object goes to f,
+// which calls it what.
+func keepable(objects []json.RawMessage, what string, came map[string]bool, f *flaws) []Row {
+	rows := make([]Row, 0, len(objects))
+	for _, raw := range objects {
+		row, flaw := newRow(raw)
+		f.add(what, row.ID, row.Name, flaw)
+		if flaw.lost() {
+			continue
+		}
+		if came[row.ID] {
+			f.add(what, row.ID, row.Name, twice)
+		}
+		came[row.ID] = true
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // items are the lines of the objects. Those that could not be kept have failed. The

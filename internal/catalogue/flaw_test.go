@@ -155,8 +155,14 @@ func FuzzObjects(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		items := objects(raw, `{"id":"kept","displayName":"Kept"}`)
 		for _, d := range catalogue.All() {
-			data := &datatest.Memory{}
-			if _, err := run(t, d.Kind, &fake{page: func(string) (provider.Page, error) { return provider.Page{Items: items, Delta: "d"}, nil }}, data, string(d.Example)); err != nil {
+			data, f := &datatest.Memory{}, fake{page: func(string) (provider.Page, error) { return provider.Page{Items: items, Delta: "d"}, nil }}
+			f.get = func(path string) (string, error) {
+				if strings.HasPrefix(path, "/v1.0/organization") {
+					return `{"value":[{"id":"` + directory + `","displayName":"Kestrel Logistics"}]}`, nil
+				}
+				return `{"id":"kept","displayName":"Kept"}`, nil
+			}
+			if _, err := run(t, d.Kind, &f, data, string(d.Example)); err != nil {
 				t.Fatalf("%s: %v", d.Kind, err)
 			}
 			if len(data.Names()) < len(d.Datasets) {

@@ -304,20 +304,7 @@ func (s *inventorySyncRun) read(ctx context.Context, t inventoryType, r *reading
 		if r.err = err; err != nil {
 			return
 		}
-		rows := make([]Row, 0, len(page.Items))
-		for _, raw := range page.Items {
-			row, flaw := newRow(raw)
-			r.flaws.add("Object of "+t.name, row.ID, row.Name, flaw)
-			if flaw.lost() {
-				continue
-			}
-			if came[row.ID] {
-				r.flaws.add("Object of "+t.name, row.ID, row.Name, twice)
-			}
-			came[row.ID] = true
-			rows = append(rows, row)
-		}
-		if r.err = r.round.Put(ctx, rows); r.err != nil {
+		if r.err = r.round.Put(ctx, keepable(page.Items, "Object of "+t.name, came, &r.flaws)); r.err != nil {
 			return
 		}
 	}

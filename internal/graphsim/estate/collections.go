@@ -73,7 +73,7 @@ var CollectionList = []*Collection{
 	{Path: "deviceManagement/windowsDriverUpdateProfiles", Entity: "windowsDriverUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/reusablePolicySettings", Entity: "deviceManagementReusablePolicySetting", Roles: Intune("Configuration")},
 	{Path: "deviceManagement/roleDefinitions", Entity: "roleDefinition", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleAssignments"}},
-	{Path: "deviceManagement/roleAssignments", Entity: "deviceAndAppManagementRoleAssignment", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration")},
+	{Path: "deviceManagement/roleAssignments", Entity: "deviceAndAppManagementRoleAssignment", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleScopeTags"}},
 	{Path: "deviceManagement/managedDevices", Entity: "managedDevice", V1: true, Roles: Intune("ManagedDevices", "Configuration")},
 
 	{Path: "deviceAppManagement/mobileApps", Entity: "mobileApp", V1: true, Poly: true, Roles: Intune("Apps"), Count: CountZero, Navs: []string{"assignments"}},

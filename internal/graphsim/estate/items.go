@@ -27,6 +27,8 @@ type seed struct {
 	name string                    // tells seeds of a collection apart; ids derive from it
 	Body odata.Object              // with the id it was loaded with, if any
 	navs map[string][]odata.Object // navigation properties
+
+	under string // of a role assignment: the name of the role definition that lists it
 }
 
 // all returns the items. The caller holds the tenant's lock, for reading at least.
@@ -82,8 +84,11 @@ func (t *Tenant) Nav(col *Collection, it *Item, name string) []odata.Object {
 	if stored, ok := it.navs[name]; ok {
 		return stored
 	}
-	if name == "assignments" {
+	switch name {
+	case "assignments":
 		return t.assignments(col, it)
+	case "roleAssignments":
+		return t.assignmentsOf(it)
 	}
 	return nil
 }

@@ -63,6 +63,9 @@ func (t *Tenant) newWorld() *world {
 			sh.build = func() []*Item { return t.devices(amount(t.Spec.Devices, defaultDevices)) }
 		case "deviceAppManagement/mobileApps":
 			sh.build = func() []*Item { return t.items(col, t.estate.seeds.apps(amount(t.Spec.MobileApps, defaultMobileApps))) }
+		case "deviceManagement/roleAssignments":
+			groups := w.Groups
+			sh.build = func() []*Item { return append(t.roleAssignments(col, groups), t.items(col, policies[key])...) }
 		default:
 			sh.build = func() []*Item { return t.items(col, policies[key]) }
 		}
