@@ -111,7 +111,11 @@ func (p detail) needs() (list []need, granted int) {
 	for _, d := range catalogue.All() {
 		for _, permission := range d.Permissions {
 			a := ask(permission)
-			a.by = append(a.by, d.Kind.Name())
+			if d.Baseline {
+				a.by = append(a.by, d.Kind.Name())
+			} else { // the tenant is ready without it
+				a.without = append(a.without, d.Kind.Name())
+			}
 		}
 		for _, permission := range d.Optional {
 			a := ask(permission)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/consoletest"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -97,11 +98,11 @@ func TestTenantPage(t *testing.T) {
 			{"key":"area.groups","name":"Groups and members","result":"failed","reason":"permission_missing","detail":"","args":{"provider":"Microsoft 365","permissions":"Group.Read.All","count":"1"}}]`)
 
 		page := w.Browser(w.Operator).Get(kestrel).Want(http.StatusOK)
-		for _, op := range []string{"Connection verification", "Inventory sync", "Directory groups sync"} {
-			page.Says(".acts", op)
+		for _, d := range catalogue.All() {
+			page.Says(".acts", d.Words.Name)
 		}
-		if n := page.Page.Find(".acts form button:not([disabled])").Length(); n != 3 {
-			t.Errorf("%d buttons, want 3: the gate says what is in the way", n)
+		if n := page.Page.Find(".acts form button:not([disabled])").Length(); n != len(catalogue.All()) {
+			t.Errorf("%d buttons for %d operations: the gate says what is in the way", n, len(catalogue.All()))
 		}
 		page.Says("h1", "Blocked")
 		page.Says("#verification", "Credential has expired. Add a new credential, then start again.")

@@ -133,6 +133,11 @@ func (r Report) permissions() (Look, string) {
 			return Care, granted + d.Kind.Name() + " leaves out what needs " + strings.Join(missing, ", ") + "."
 		}
 	}
+	for _, d := range catalogue.All() {
+		if missing := catalogue.Missing(d.Permissions, c.Permissions); len(missing) > 0 && !d.Baseline {
+			return Fine, granted + d.Kind.Name() + " needs " + strings.Join(missing, ", ") + "."
+		}
+	}
 	return Fine, granted + "Every operation has what it needs."
 }
 
