@@ -133,6 +133,10 @@ faults: ## Kills, stops and power cuts, at full length (about an hour)
 faults-short: ## The same proofs with few repetitions
 	$(WITH_POSTGRES) go test -tags faults -run '^TestFaults' -short -timeout 30m $(call lane,faults)
 
+.PHONY: mutate
+mutate: ## Break guarded places one at a time and see their tests fail; ONLY=REGEXP picks by name
+	$(WITH_POSTGRES) go run ./internal/mutate/run -only '$(ONLY)'
+
 .PHONY: bench
 bench: ## Benchmarks, one pass each
 	$(WITH_POSTGRES) go test -timeout 1h -run '^$$' -bench . -benchmem ./...

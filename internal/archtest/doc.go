@@ -5,4 +5,4 @@
 // them, and [TestRulesSee] shows every one of them a file that breaks it.
 package archtest
 
-//go:generate go test -run ^TestDepguard$ -update
+//go:generate go test -run ^(TestDepguard|TestMutations)$ -update

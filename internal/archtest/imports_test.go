@@ -94,6 +94,8 @@ var rooms = []room{
 	{"cmd/interlock", []string{"internal/access", "internal/app", "internal/checkpoint", "internal/cli", "internal/db", "internal/demo", "internal/doctor", "internal/graphsim", "internal/local", "internal/op", "internal/store", "internal/vault"}, "flags and signals, and what an administrator does beside a server; never a start"},
 	{"conformance/...", []string{"internal/graphsim"}, "independent clients meet the simulator as strangers"},
 	{"e2e/...", []string{"internal/..."}, "whole scenarios"},
+	{"internal/mutate", nil, "breaks files and runs go test; it knows packages by their folders only"},
+	{"internal/mutate/run", []string{"internal/mutate"}, "that as a command, for the Makefile"},
 	{"internal/archtest", []string{"internal/..."}, "the rules look into every room"},
 	{"internal/archtest/goroutines", nil, "a rule that needs types, and takes longer"},
 }

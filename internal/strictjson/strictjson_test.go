@@ -25,6 +25,8 @@ func TestCheck(t *testing.T) {
 		{"{\"a\":\"\xff\"}", "body", "is not valid UTF-8"},
 		{`{} {}`, "body", "something behind"},
 		{`{}x`, "body", "something behind"},
+		{"{}\f", "body", "something behind"}, // white space of other languages, not of JSON
+		{"{}\u00a0", "body", "something behind"},
 		{`{"a":`, "body", "is cut off"},
 		{`{a:1}`, "body", "is not valid JSON"},
 		{``, "body", "is missing"},

@@ -1,0 +1,85 @@
+package worker
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// tokenClient is a fake provider that signs in with a given token.
+type tokenClient struct {
+	*fakeClient
+	token provider.Token
+}
+
+func (c *tokenClient) Token(context.Context) (provider.Token, error) { return c.token, nil }
+
+// TestSignInIsHeldAgainstTheConnection: a run stops before it reads anything when its
+// token is for another directory, or carries no permissions.
+func TestSignInIsHeldAgainstTheConnection(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		for slug, tc := range map[string]struct {
+			spoil func(*provider.Token)
+			want  string
+		}{
+			"elsewhere": {func(k *provider.Token) { k.Directory = "11111111-6a3f-4f53-9a1e-0c9d5b7e91d2" }, "failed/tenant_mismatch"},
+			"without":   {func(k *provider.Token) { k.Roles = nil }, "failed/consent_revoked"},
+		} {
+			s.w.cfg.Connect = func(c Connect) (provider.Client, error) {
+				k := provider.Token{
+					Directory: c.Connection.DirectoryID, ClientID: c.Connection.ClientID,
+					Roles: gatetest.AllPermissions(), ExpiresOn: time.Now().Add(time.Hour),
+				}
+				tc.spoil(&k)
+				return &tokenClient{&fakeClient{fake: s.provider, connect: c}, k}, nil
+			}
+			s.tenant(slug)
+			before := s.provider.count()
+			run := s.start(slug, op.InventorySync)
+			s.deliver(run.ID)
+			s.expect(run.ID, tc.want)
+			if n := s.provider.count() - before; n != 0 {
+				t.Errorf("%s: %d calls after the token, want none", slug, n)
+			}
+		}
+	})
+}
+
+// TestQuarantineOutlastsTheLease: a run whose worker is silent keeps its connection
+// until the quarantine has passed as well, since a call may still be on its way.
+func TestQuarantineOutlastsTheLease(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{Lease: time.Minute, Quarantine: time.Hour})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		c := s.slot(run.ID)
+		if _, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence}); err != nil {
+			t.Fatal(err)
+		}
+		rounds := func() {
+			t.Helper()
+			for range 2 {
+				if err := s.round(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.w.cfg.Lease = time.Nanosecond // this process has watched for long enough
+		dbtest.SetClockOffset(t, d, time.Minute+30*time.Minute)
+		rounds()
+		if got := s.ended(run.ID); got != "running" {
+			t.Fatalf("within the quarantine the run is %s, want running", got)
+		}
+		dbtest.SetClockOffset(t, d, time.Minute+time.Hour+time.Second)
+		rounds()
+		s.expect(run.ID, "lost")
+	})
+}
