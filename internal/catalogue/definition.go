@@ -58,7 +58,7 @@ type Definition struct {
 
 	QueueLimit  time.Duration // how long it may wait in the queue
 	RunLimit    time.Duration // how long it may work, from its first begin
-	CallLimit   time.Duration // how long one call at the provider may take; less than a lease
+	CallLimit   time.Duration // how long one try of a call at the provider may take; each retry has as long. Less than a lease
 	MaxDispatch int           // how often it is handed to a worker at most
 	Recovery    Recovery
 

@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +91,47 @@ func TestSignInFaults(t *testing.T) {
 		t.Run(string(d.Kind), func(t *testing.T) {
 			t.Parallel()
 			operationtest.SignInFaults(t, d)
+		})
+	}
+}
+
+// TestAutopilotNamesAPermissionThatExists (F4): Intune's refusal lists scopes of which
+// the first is obsolete. What is missing is named by our table for the call; who has
+// it is told that something else is in the way, and is asked to grant nothing.
+func TestAutopilotNamesAPermissionThatExists(t *testing.T) {
+	t.Parallel()
+	const obsolete, known = "DeviceManagementServiceConfiguration.Read.All", "DeviceManagementServiceConfig.Read.All"
+	for _, granted := range []bool{false, true} {
+		t.Run(map[bool]string{false: "not granted", true: "granted"}[granted], func(t *testing.T) {
+			t.Parallel()
+			s := operationtest.Simulate(t, func(spec *graphsim.TenantSpec) {
+				if app := &spec.Apps[0]; !granted {
+					app.Requested = slices.DeleteFunc(slices.Clone(app.Requested), func(name string) bool {
+						return strings.HasPrefix(name, "DeviceManagementServiceConfig.")
+					})
+				}
+			})
+			s.Fault(t, graphsim.Fault{
+				Path: "/beta/deviceManagement/windowsAutopilotDeploymentProfiles*",
+				Action: graphsim.Action{Kind: graphsim.ActForbidden, Message: "Application must have one of the following scopes: " + obsolete + ", " + known +
+					" - Operation ID (for customer support): 2f5c1e1a-90a8-4d0e-8d0c-1f3b7f4e9c11 - Activity ID: 6e0b8d52-1f2f-4f2e-b0f1-3a3f9f6f2a10"},
+			})
+			r, err := run(t, op.InventorySync, s.Client(t), &datatest.Memory{}, `{"types":["windowsAutopilotDeploymentProfiles"]}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			item := r.Find(t, "windowsAutopilotDeploymentProfiles")
+			reason := op.PermissionMissing
+			if granted {
+				reason = op.AccessRefused
+			}
+			if item.Result != op.ItemFailed || item.Reason != reason || item.Args["permissions"] != known {
+				t.Errorf("the item is %s, %s with %v; want %s that names %s", item.Result, item.Reason, item.Args, reason, known)
+			}
+			// Our own words, before those of the provider, which are marked as such.
+			if text, _, _ := strings.Cut(op.DescribeItem(item).Detail, "“"); !strings.Contains(text, known) || strings.Contains(text, obsolete) {
+				t.Errorf("the item says %q", text)
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -95,3 +96,67 @@ func TestSilence(t *testing.T) {
 		})
 	}
 }
+
+// drip is a body of one byte a second that never ends.
+type drip struct {
+	ctx   context.Context
+	began time.Time
+	took  *[]time.Duration // of each body that its reader gave up
+}
+
+func (d *drip) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		return copy(p[:1], " "), nil
+	case <-d.ctx.Done():
+		*d.took = append(*d.took, time.Since(d.began))
+		return 0, d.ctx.Err()
+	}
+}
+
+func (*drip) Close() error { return nil }
+
+// TestDrip: an answer that comes byte by byte ends at the call's limit, which is for
+// each try: all tries together take as many times as long. What is told is the
+// silence, since not one answer was whole.
+func TestDrip(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit, tries = 15 * time.Second, 3
+		var took []time.Duration
+		script := &scripted{answers: []timed{{status: http.StatusOK}}}
+		client, err := New(Config{
+			Endpoints: Endpoints{Login: "https://login.example", Graph: "https://graph.example"},
+			Directory: "d", ClientID: "c", Credential: tenancy.ClientSecret, Secret: vault.NewSecret("s"),
+			HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				resp, err := script.RoundTrip(r)
+				if err == nil && r.URL.Host == "graph.example" {
+					resp.Body = &drip{r.Context(), time.Now(), &took}
+				}
+				return resp, err
+			})},
+			Lanes: UnlimitedLanes(), MaxRetries: tries - 1, MaxWait: time.Millisecond,
+			Before: func(context.Context) (time.Time, error) { return time.Now().Add(limit), nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Get(t.Context(), "/v1.0/organization")
+		var pe *provider.Error
+		if !errors.As(err, &pe) || pe.Reason != op.ProviderUnreachable || pe.Note != "no answer in time" || pe.Silence.Round(time.Second) != tries*limit {
+			t.Errorf("%+v, want that nothing came for %s", pe, tries*limit)
+		}
+		if len(took) != tries {
+			t.Errorf("%d tries, want %d", len(took), tries)
+		}
+		for i, d := range took {
+			if d != limit {
+				t.Errorf("try %d took %s, want %s", i+1, d, limit)
+			}
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
