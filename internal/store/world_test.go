@@ -13,13 +13,14 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-const password = "correct horse battery"
+const password = gatetest.Password
 
 // world is a workspace Lattice with an owner Mei, an operator Ana who sees only
 // Kestrel, and a viewer Vic; and a workspace Quayside with its owner Olga.
@@ -28,6 +29,7 @@ type world struct {
 	t    *testing.T
 	d    *db.DB
 	root *vault.Root
+	seed *gatetest.World
 
 	keyFile string // with the root key
 
@@ -60,38 +62,22 @@ func newWorld(t *testing.T, d *db.DB) *world {
 			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
 		},
 	})
-	w.workspace("lattice", "mei")
-	w.workspace("quayside", "olga")
-	w.mei, w.olga = w.signIn("mei"), w.signIn("olga")
+	w.seed = gatetest.Attach(t, d, root)
+	lattice := w.seed.AddWorkspace("lattice", "lattice")
+	w.mei = w.person(lattice, "mei", access.Membership{Role: tenancy.Owner})
+	w.olga = w.person(w.seed.AddWorkspace("quayside", "quayside"), "olga", access.Membership{Role: tenancy.Owner})
 	w.kestrel, w.marlow = w.tenant(w.mei, "Kestrel Logistics", "kestrel"), w.tenant(w.mei, "Marlow Foods", "marlow")
 	w.harbour = w.tenant(w.olga, "Harbour Dental", "harbour")
-	w.add("ana", access.Membership{Role: tenancy.Operator, Tenants: []string{"kestrel"}})
-	w.add("vic", access.Membership{Role: tenancy.Viewer, AllTenants: true})
-	w.ana, w.vic = w.signIn("ana"), w.signIn("vic")
+	w.ana = w.person(lattice, "ana", access.Membership{Role: tenancy.Operator, Tenants: []string{"kestrel"}})
+	w.vic = w.person(lattice, "vic", access.Membership{Role: tenancy.Viewer})
 	return w
 }
 
-func (w *world) workspace(slug, owner string) {
+// person adds somebody to a workspace, and returns them as who is signed in.
+func (w *world) person(workspace, name string, m access.Membership) access.Actor {
 	w.t.Helper()
-	keyset, _, err := w.root.NewKeyset()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	u, err := newUser(owner).Prepare(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.write(func(ctx context.Context, tx db.Tx) error {
-		if err := access.CreateUser(ctx, tx, u); err != nil {
-			return err
-		}
-		_, err := access.Found(ctx, tx, access.NewWorkspace{Slug: slug, Name: slug, Keyset: keyset}, u)
-		return err
-	})
-}
-
-func newUser(name string) access.NewUser {
-	return access.NewUser{Email: name + "@example.com", Name: name, Password: password}
+	a := w.seed.Add(workspace, gatetest.Person{Name: name, Email: name + "@example.com", Role: m.Role, Denied: m.Denied, Tenants: m.Tenants})
+	return w.seed.Authenticate(w.seed.Session(a))
 }
 
 func (w *world) signIn(name string) access.Actor {
