@@ -33,6 +33,12 @@ func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(t, newWorld(t, d, httpx.Budgets{}, access.Limits{})) })
 }
 
+// onOne returns a world on SQLite, where the engine makes no difference.
+func onOne(t *testing.T) *world {
+	t.Helper()
+	return newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
+}
+
 func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limits) *world {
 	t.Helper()
 	log := &lockedBuffer{}

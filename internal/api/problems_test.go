@@ -224,7 +224,7 @@ func TestConsentWithoutAnAddress(t *testing.T) {
 		w.ready("kestrel")
 		bare := *w
 		bare.http = httptest.NewServer(httpx.Front{Logger: slog.New(slog.NewTextHandler(w.log, nil))}.
-			Wrap(newServer(Deps{Door: httpx.NewDoor(w.DB, access.Limits{}, access.NewFactors(w.Root, "")), Store: w.Store, Mirror: w.server.mirror, Gate: w.server.gate, Flow: w.server.flow}).mux))
+			Wrap(newServer(Deps{Door: w.Door(access.Limits{}, ""), Store: w.World.World.Store, Mirror: w.server.mirror, Gate: w.server.gate, Flow: w.server.flow}).mux))
 		t.Cleanup(bare.http.Close)
 		w = &bare
 		const consent = "/tenants/kestrel/connections/kestrel/consent"
