@@ -83,17 +83,16 @@ func (d Document) file() string {
 	return d.t.Key + "/" + strings.Join(strings.Fields(d.Name()), " ")
 }
 
-// indent lays a tree out for people: one that is deeper than any policy in lines without
-// indents, which would be the square of its depth.
+// indent lays a tree out for people. Indents of one that is deeper than any policy would
+// cost the square of its depth: there only the lines are broken.
 func indent(tree map[string]any) []byte {
-	by := "  "
-	walk(tree, nil, func(at *place, _ any) {
-		if at.deep() {
-			by = ""
-		}
-	})
+	text, deep := encode(tree), false
+	walk(tree, nil, func(at *place, _ any) { deep = deep || at.deep() })
+	if deep {
+		return append(bytes.ReplaceAll(text, []byte(`,"`), []byte(",\n\"")), '\n')
+	}
 	var b bytes.Buffer
-	if err := json.Indent(&b, encode(tree), "", by); err != nil {
+	if err := json.Indent(&b, text, "", "  "); err != nil {
 		panic(fmt.Sprintf("policy: a canonical text that is no JSON: %v", err))
 	}
 	b.WriteByte('\n')

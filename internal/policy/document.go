@@ -293,6 +293,22 @@ func (d Document) With(name, value string) Document {
 	return d
 }
 
+// Over returns the policy as an update of now leaves it: a PATCH keeps the properties
+// that it does not name, at the top level.
+func (d Document) Over(now Document) Document {
+	if d.t.Replace {
+		return d
+	}
+	tree := maps.Clone(d.tree)
+	for name, value := range now.tree {
+		if _, known := tree[name]; !known && name != "assignments" {
+			tree[name] = value
+		}
+	}
+	d.tree, d.text = tree, encode(tree)
+	return d
+}
+
 // Wiped names the properties of now that an update of it would take away unseen: the
 // update replaces the object, and the policy does not know them.
 func (d Document) Wiped(now Document) (all []string) {

@@ -197,6 +197,24 @@ func TestObstacles(t *testing.T) {
 	}
 }
 
+// TestHashTellsTypes: the same text in another type is another policy.
+func TestHashTellsTypes(t *testing.T) {
+	if of(t, "deviceShellScripts", `{}`).Hash() == of(t, "deviceManagementScripts", `{}`).Hash() {
+		t.Error("two types have one hash")
+	}
+}
+
+// TestSubstitute: values are replaced, names and parts of values are not.
+func TestSubstitute(t *testing.T) {
+	got, err := policy.Substitute([]byte(`{"b":["x","xx"], "x":{"a":"x","n":1.0}}`), map[string]string{"x": "\"new\""})
+	if want := `{"b":["\"new\"","xx"],"x":{"a":"\"new\"","n":1.0}}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	if _, err := policy.Substitute([]byte(`{`), nil); !errors.Is(err, policy.ErrInvalid) {
+		t.Errorf("got %v, want %v", err, policy.ErrInvalid)
+	}
+}
+
 // TestDeep: a body made to be deep costs what its size costs, in everything that is
 // done with it. Were it the square of that, this test would not end.
 func TestDeep(t *testing.T) {

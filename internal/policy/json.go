@@ -29,9 +29,6 @@ var (
 // parse decodes one JSON value. It refuses a name that stands twice in an object,
 // which readers understand differently, and text that is not UTF-8.
 func parse(data []byte) (any, error) {
-	if len(data) > MaxBytes {
-		return nil, ErrTooLarge
-	}
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: the text is not UTF-8", ErrInvalid)
 	}
@@ -109,16 +106,6 @@ func encode(v any) []byte {
 		panic(fmt.Sprintf("policy: a tree that can't be encoded: %v", err)) // trees come from parse
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// Canonical returns the canonical text of any JSON value: names in the order of
-// their bytes, no white space, numbers as they were. It has the limits of an item.
-func Canonical(data []byte) ([]byte, error) {
-	v, err := parse(data)
-	if err != nil {
-		return nil, err
-	}
-	return encode(v), nil
 }
 
 // clone copies a tree, so that a change of the copy leaves the original.

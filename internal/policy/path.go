@@ -134,18 +134,18 @@ func compare(a, b any) int {
 	}
 	switch a := a.(type) {
 	case string:
-		return strings.Compare(a, b.(string)) //nolint:errcheck // equal ranks are equal types
+		return strings.Compare(a, b.(string)) // equal ranks are equal types
 	case json.Number:
-		return strings.Compare(a.String(), b.(json.Number).String()) //nolint:errcheck // as above
+		return strings.Compare(a.String(), b.(json.Number).String())
 	case bool:
 		return cmp.Compare(rank(a), rank(b))
 	case concealed:
-		return strings.Compare(a.text, b.(concealed).text) //nolint:errcheck // as above
+		return strings.Compare(a.text, b.(concealed).text)
 	case []any:
-		other := b.([]any) //nolint:errcheck // as above
+		other := b.([]any)
 		return cmp.Or(cmp.Compare(len(a), len(other)), slices.CompareFunc(a, other, compare))
 	case map[string]any:
-		other := b.(map[string]any) //nolint:errcheck // as above
+		other := b.(map[string]any)
 		if c := cmp.Compare(len(a), len(other)); c != 0 {
 			return c
 		}

@@ -56,7 +56,8 @@ type Type struct {
 type Part struct {
 	Key    string // the property that holds it, which is the path below the object too
 	Read   Read
-	Expand string // what $expand asks for, with [ByExpand]
+	Expand string // the value of $expand in the query that reads it
+	Each   *Part  // what is read apart for each element
 
 	Create, Update Write
 	Action         string   // for [ByAction] and [ByDelta]: the action below the object
@@ -70,8 +71,8 @@ type Read int
 // How parts are read.
 const (
 	WithObject Read = iota // it is in the object as read
-	ByPath                 // GET {object}/{part}, with pages
-	ByExpand               // GET {object}?$expand=
+	ByPath                 // GET {object}/{part}, in pages: follow @odata.nextLink
+	ByExpand               // GET {object}?$expand={expand}
 )
 
 // Write is how a part is written.
@@ -166,6 +167,40 @@ func (t *Type) UndeletePath(id string) string {
 		return ""
 	}
 	return "/" + t.Deleted.Version + "/" + t.Deleted.Path + "/" + url.PathEscape(id) + "/restore"
+}
+
+// PartPath is where the part of an object is read, with its query. A part that is read
+// [WithObject] has the object's own path.
+func (t *Type) PartPath(id string, p Part) string {
+	path := t.ItemPath(id)
+	if p.Read == ByPath {
+		path += "/" + p.Key
+	}
+	if p.Expand != "" {
+		path += "?$expand=" + p.Expand
+	}
+	return path
+}
+
+// EachPath is where p.Each is read for one element of the part p.
+func (t *Type) EachPath(id string, p Part, element string) string {
+	path := t.ItemPath(id) + "/" + p.Key + "/" + url.PathEscape(element) + "/" + p.Each.Key
+	if p.Each.Expand != "" {
+		path += "?$expand=" + p.Each.Expand
+	}
+	return path
+}
+
+// AssignmentsPath is where the assignments of an object are read, with its query; empty
+// for a type that has none.
+func (t *Type) AssignmentsPath(id string) string {
+	switch {
+	case !t.Assign.Can():
+		return ""
+	case t.Assign.Expand:
+		return t.ItemPath(id) + "?$expand=assignments"
+	}
+	return t.ItemPath(id) + "/assignments"
 }
 
 // Part returns the part of that key, or nil.

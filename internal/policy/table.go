@@ -186,9 +186,9 @@ var table = []*Type{
 	{
 		Key: "groupPolicyConfigurations", Singular: "Administrative template", Plural: "Administrative templates",
 		Version: "beta", Path: "deviceManagement/groupPolicyConfigurations", Entity: "#microsoft.graph.groupPolicyConfiguration", Name: "displayName", Order: 100,
-		// docs: the values are read in two levels, $expand goes one deep.
+		// observed: $expand goes one level deep, so that the values of each value are read apart.
 		Parts: []Part{{
-			Key: "definitionValues", Read: ByPath, Expand: "definition($select=id,displayName,classType,categoryPath),presentationValues($expand=presentation)",
+			Key: "definitionValues", Read: ByPath, Expand: "definition", Each: &Part{Key: "presentationValues", Read: ByPath, Expand: "presentation"},
 			Create: ByDelta, Update: ByDelta, Action: "updateDefinitionValues",
 		}},
 		Assign: assign,

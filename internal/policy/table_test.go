@@ -62,13 +62,21 @@ func TestTypes(t *testing.T) {
 
 // TestPaths: any id is safe in a path.
 func TestPaths(t *testing.T) {
-	typ := policy.Lookup("conditionalAccessPolicies")
+	typ, templates := policy.Lookup("conditionalAccessPolicies"), policy.Lookup("groupPolicyConfigurations")
 	for _, tt := range []struct{ got, want string }{
 		{typ.ListPath(), "/v1.0/identity/conditionalAccess/policies"},
 		{typ.ItemPath("a1"), "/v1.0/identity/conditionalAccess/policies/a1"},
 		{typ.ItemPath("a/../b?c"), "/v1.0/identity/conditionalAccess/policies/a%2F..%2Fb%3Fc"},
 		{typ.UndeletePath("a1"), "/beta/identity/conditionalAccess/deletedItems/policies/a1/restore"},
 		{policy.Lookup("deviceShellScripts").UndeletePath("a1"), ""},
+		{policy.Lookup("configurationPolicies").PartPath("a/1", policy.Lookup("configurationPolicies").Parts[0]), "/beta/deviceManagement/configurationPolicies/a%2F1/settings"},
+		{policy.Lookup("deviceCompliancePolicies").PartPath("a1", policy.Lookup("deviceCompliancePolicies").Parts[0]),
+			"/beta/deviceManagement/deviceCompliancePolicies/a1?$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)"},
+		{templates.PartPath("a1", templates.Parts[0]), "/beta/deviceManagement/groupPolicyConfigurations/a1/definitionValues?$expand=definition"},
+		{templates.EachPath("a1", templates.Parts[0], "v1"), "/beta/deviceManagement/groupPolicyConfigurations/a1/definitionValues/v1/presentationValues?$expand=presentation"},
+		{templates.AssignmentsPath("a1"), "/beta/deviceManagement/groupPolicyConfigurations/a1/assignments"},
+		{policy.Lookup("deviceShellScripts").AssignmentsPath("a1"), "/beta/deviceManagement/deviceShellScripts/a1?$expand=assignments"},
+		{policy.Lookup("roleScopeTags").AssignmentsPath("a1"), ""},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %s, want %s", tt.got, tt.want)

@@ -40,8 +40,8 @@ func (d Document) Update(root, id string, now Document) []Call {
 	t := d.t
 	var calls []Call
 	how := func(p Part) Write { return p.Update }
-	want, have := d.body(how), now.body(how)
-	if compare(want, have) != 0 {
+	if compare(d.Over(now).body(how), now.body(how)) != 0 {
+		want := d.body(how)
 		if t.Replace {
 			if want["roleScopeTagIds"] == nil {
 				want["roleScopeTagIds"] = []any{} // observed: must not be null in a PUT

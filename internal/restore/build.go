@@ -181,7 +181,7 @@ func (b *builder) step(item Item) Step {
 	}
 	if found.exists {
 		s.Target, s.Observed = found.id, found.now.Hash()
-		s.Diff = policy.Diff(found.now, want, nil)
+		s.Diff = policy.Diff(found.now, want.Over(found.now), nil)
 	}
 	b.decide(&s, want, found, choice)
 	if s.Action.Writes() {
@@ -204,7 +204,7 @@ func (b *builder) decide(s *Step, want policy.Document, found identity, choice C
 		block(NotSupported, TargetUnread, "%s", strings.Join(found.now.Missing(), "; "))
 	case found.exists && want.Assigned() && !found.now.Assigned():
 		block(NotSupported, TargetUnread, "assignments were not read")
-	case found.exists && (len(s.Blocks) == 0 || !b.crosses) && want.Equal(found.now):
+	case found.exists && (len(s.Blocks) == 0 || !b.crosses) && want.Over(found.now).Equal(found.now):
 		s.Action, s.Blocks = Unchanged, nil // what is gone is gone there as well
 	}
 	if s.Action != "" {

@@ -187,6 +187,15 @@ func TestBuild(t *testing.T) {
 		{"assignments there that were not read", func(t *testing.T) *world {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[]`)).now(t, profiles, "p1", profile("A", ""))
 		}, `not_supported p1 target_unread`},
+		{"a part there that was not read whole", func(t *testing.T) *world {
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"A","settings":[],"settingCount":2}`)
+		}, `not_supported p1 target_unread`},
+		{"a mapping between other directories is not used", func(t *testing.T) *world {
+			w := newWorld(there).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "q1", profile("B", ""))
+			w.mappings = []restore.Mapping{{Kind: profiles, SourceDirectory: here, Source: "p1", TargetDirectory: "elsewhere", Target: "q1"}, {Kind: profiles, SourceDirectory: "elsewhere", Source: "p1", TargetDirectory: there, Target: "q1"}}
+			return w
+		}, `create warning:crosses_directories 
+  POST /beta/deviceManagement/deviceConfigurations {"@odata.type":"#microsoft.graph.windows10CustomConfiguration","displayName":"A"}`},
 		{"the default of another directory", func(t *testing.T) *world {
 			const limit = "deviceEnrollmentConfigurations"
 			body := `{"@odata.type":"#microsoft.graph.deviceEnrollmentLimitConfiguration","displayName":"Default","limit":%d}`
@@ -331,6 +340,13 @@ func TestBuild(t *testing.T) {
 			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"newProperty":1}`).choose(catalog, "p1", restore.Choice{Overwrite: true})
 		}, `update p1 
   PUT /beta/deviceManagement/configurationPolicies/p1 {"@odata.type":"#microsoft.graph.deviceManagementConfigurationPolicy","name":"A","roleScopeTagIds":[],"settings":[]}`},
+		{"a PATCH leaves what the backup does not know", func(t *testing.T) *world {
+			return newWorld(here).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "p1", profile("A", `,"newProperty":1`))
+		}, `unchanged p1`},
+		{"also when something else is written", func(t *testing.T) *world {
+			return newWorld(here).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "p1", profile("B", `,"newProperty":1`))
+		}, `update p1 
+  PATCH /beta/deviceManagement/deviceConfigurations/p1 {"@odata.type":"#microsoft.graph.windows10CustomConfiguration","displayName":"A"}`},
 		{"assignments are replaced as a set, alone when they alone differ", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "deviceShellScripts", "p1", `{"displayName":"A","scriptContent":"eA==","assignments":[`+include("g1")+`]}`).
 				now(t, "deviceShellScripts", "p1", `{"displayName":"A","scriptContent":"eA==","assignments":[`+exclude("g1")+`]}`)

@@ -111,7 +111,7 @@ func missing(r policy.Reference) BlockCode {
 // policy that only differs in being on is not written.
 func (b *builder) disable(s *Step, want *policy.Document, d policy.Document, found identity) {
 	state := d.Text("state")
-	if state == "disabled" || found.exists && want.Equal(found.now) {
+	if state == "disabled" || found.exists && want.Over(found.now).Equal(found.now) {
 		return
 	}
 	*want = want.With("state", "disabled")
