@@ -1,6 +1,6 @@
-// Package checkpoint keeps the heads of the audit trails outside of the database,
-// in a file of signed lines. A trail whose end was cut off is whole in itself; it
-// shows only against a head that was kept elsewhere.
+// Package checkpoint exports the heads of the audit trails to a file outside of the
+// database, one signed line per export. A trail that was cut at its end is consistent in
+// itself; only a comparison with a head that was kept elsewhere shows the cut.
 package checkpoint
 
 import (
@@ -17,40 +17,41 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Head is how far the audit trail of a workspace was.
+// Head is the last entry of a workspace's audit trail.
 type Head struct {
 	Workspace string `json:"workspace"` // id
 	Slug      string `json:"slug"`
-	Seq       int64  `json:"seq"`
-	Hash      string `json:"hash"`
+	Seq       int64  `json:"seq"`  // of the entry
+	Hash      string `json:"hash"` // of the entry
 }
 
-// Export are the heads of all trails at one time, signed.
+// Export is a signed record of the heads of all trails at one time.
 type Export struct {
 	Format    string    `json:"format"`
 	At        time.Time `json:"at"`
 	Heads     []Head    `json:"heads"`
-	Key       string    `json:"key"` // public, in base64
+	Key       string    `json:"key"` // public key, in base64
 	Signature string    `json:"signature,omitempty"`
 }
 
 const format = "interlock audit heads 1"
 
-// Limits of the files. The newest is at the path itself, older ones have numbers
-// behind it.
+// Limits of the files. The newest file has the path itself; older ones have a number
+// appended.
 const (
-	maxFile  = 1 << 20 // bytes, after which a new file begins
-	keepOld  = 20      // files besides the newest
-	fileMode = 0o640   // nothing secret stands in it: whoever ships logs may read it
+	maxFile  = 1 << 20 // bytes; then a new file begins
+	keepOld  = 20      // older files that are kept
+	fileMode = 0o640   // not secret: a log shipper in the group can read it
 )
 
-// signed is what the signature is of.
+// signed returns the bytes that the signature covers.
 func (e Export) signed() ([]byte, error) {
 	e.Signature = ""
 	return json.Marshal(e)
 }
 
-// Append signs heads and adds them to the file at path.
+// Append signs heads and appends them to the file at path. When the file would become
+// larger than 1 MiB, it starts a new one and keeps 20 older files.
 func Append(path string, signer vault.Signer, at time.Time, heads []Head) error {
 	e := Export{Format: format, At: at.UTC().Truncate(time.Microsecond), Heads: heads, Key: signer.Public()}
 	if heads == nil {
@@ -81,13 +82,12 @@ func Append(path string, signer vault.Signer, at time.Time, heads []Head) error 
 	return nil
 }
 
-// ErrForged is returned for a line that was not written so by the server whose key
-// it is held against.
+// ErrForged is returned for a line that is damaged or that the expected key did not sign.
 var ErrForged = errors.New("the export of the audit heads was tampered with")
 
-// Read returns all exports of the file at path and of the older ones beside it,
-// oldest first. A line that is damaged, or not signed by the key public, is
-// [ErrForged]. Without a file it is an [fs.ErrNotExist].
+// Read returns all exports in the file at path and in its older files, oldest first. It
+// returns [ErrForged] for a line that is damaged or not signed by the key public, and
+// [fs.ErrNotExist] when there is no file.
 func Read(path, public string) ([]Export, error) {
 	var all []Export
 	for n := keepOld; n >= 0; n-- {

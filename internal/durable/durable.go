@@ -1,5 +1,5 @@
-// Package durable writes files that survive a power cut: a reader finds the old
-// contents or the new, never a part of either.
+// Package durable writes files atomically and durably: after a power cut a file has its
+// old contents or its new contents, never a mixture.
 package durable
 
 import (
@@ -14,41 +14,39 @@ import (
 	"github.com/natefinch/atomic"
 )
 
-// WriteFile replaces the file at path, or creates it, with the given mode. The
-// contents are written to a file beside it, synced and renamed, and then the
-// folder is synced.
+// WriteFile creates or replaces the file at path, with the given mode. It writes a
+// temporary file beside it, syncs and renames it, and syncs the folder.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
-	// The replacement takes over the mode of a file that exists. Set it first, so
-	// that a secret is never readable by more people than mode allows.
+	// The replacement inherits the mode of an existing file. Set that mode first, so that
+	// the new contents are never readable by more people than mode allows.
 	if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := atomic.WriteFile(path, bytes.NewReader(data)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	// A new file has mode 0600 so far.
+	// A file that is new has mode 0600 until now.
 	if err := os.Chmod(path, mode); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return syncFolder(path)
 }
 
-// CreateFile is WriteFile for a file that must not exist yet; one that does is
-// an [fs.ErrExist]. Of two callers at the same time, one succeeds, where the file
-// system has hard links.
+// CreateFile is like [WriteFile] but returns [fs.ErrExist] if the file exists. On a file
+// system with hard links, only one of two concurrent callers succeeds.
 func CreateFile(path string, data []byte, mode fs.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // a rename took it away
+	defer func() { _ = os.Remove(f.Name()) }() // it fails after a rename
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	// A link fails when the name is taken, which a rename does not.
+	// A link fails if the name exists; a rename would replace the file.
 	err = os.Link(f.Name(), path)
-	if err != nil && !errors.Is(err, fs.ErrExist) { // no hard links here
+	if err != nil && !errors.Is(err, fs.ErrExist) { // the file system has no hard links
 		if _, missing := os.Lstat(path); !errors.Is(missing, fs.ErrNotExist) {
 			err = fs.ErrExist
 		} else {
@@ -61,21 +59,21 @@ func CreateFile(path string, data []byte, mode fs.FileMode) (err error) {
 	return syncFolder(path)
 }
 
-// syncFolder makes the name of the file at path survive a power cut.
+// syncFolder syncs the folder of path, so that the file's name survives a power cut.
 func syncFolder(path string) error {
 	f, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("sync the folder of %s: %w", path, err)
 	}
 	err = f.Sync()
-	if errors.Is(err, fs.ErrInvalid) || errors.Is(err, errors.ErrUnsupported) { // some file systems can't
+	if errors.Is(err, fs.ErrInvalid) || errors.Is(err, errors.ErrUnsupported) { // some file systems can't sync folders
 		err = nil
 	}
 	return errors.Join(err, f.Close())
 }
 
-// Rotate moves the file at path out of the way: to path.1, the one there to path.2,
-// and so on. The one numbered keep goes. A file that is not there is left out.
+// Rotate renames the file at path to path.1, path.1 to path.2 and so on, and drops the
+// file numbered keep. Missing files are skipped.
 func Rotate(path string, keep int) error {
 	name := func(n int) string {
 		if n == 0 {

@@ -19,7 +19,7 @@ func contents(t *testing.T, path string) string {
 	return string(b)
 }
 
-// alone fails unless the folder holds the file and nothing else.
+// alone fails unless the file is the only one in its folder.
 func alone(t *testing.T, path string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(path))
@@ -28,8 +28,8 @@ func alone(t *testing.T, path string) {
 	}
 }
 
-// A file is replaced, never rewritten in place: who has the old one open reads
-// the old contents to their end.
+// A file is replaced and never rewritten in place: a reader that has the old file open
+// reads the old contents to the end.
 func TestWriteFileReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kept.json")
 	if err := WriteFile(path, []byte("old"), 0o640); err != nil {

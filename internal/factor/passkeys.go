@@ -13,36 +13,36 @@ import (
 )
 
 var (
-	// ErrPasskey is returned for an answer of a browser that proves nothing: for
-	// another challenge, site or person, or signed by another key.
+	// ErrPasskey is returned for a browser's answer that can't be verified: it is for
+	// another challenge, site or person, or another key signed it.
 	ErrPasskey = errors.New("the passkey proves nothing")
-	// ErrCloned is returned for a passkey whose counter did not grow: a copy of it may
-	// be in use. docs: Web Authentication Level 3, section 6.1.1.
+	// ErrCloned is returned for a passkey whose counter did not increase: a copy may be in
+	// use. docs: Web Authentication Level 3, section 6.1.1.
 	ErrCloned = errors.New("the passkey may have been copied")
 )
 
-// Passkeys registers passkeys for one site and checks them.
+// Passkeys registers and verifies passkeys of one site. It is safe for concurrent use.
 type Passkeys struct{ site *webauthn.WebAuthn }
 
 // Owner is someone with passkeys.
 type Owner struct {
-	ID       string // names the person to their passkeys
+	ID       string // the user handle that passkeys store
 	Email    string
 	Name     string
-	Passkeys []string // as [Passkeys.Register] and [Passkeys.Check] returned them
+	Passkeys []string // in the form that [Passkeys.Register] and [Passkeys.Check] return
 }
 
-// Why a server has no passkeys.
+// Reasons why a server can't use passkeys.
 var (
 	ErrNoSite       = errors.New("the server does not know its own address")
 	ErrInsecureSite = errors.New("the server's address does not begin with https://")
 	ErrAddressSite  = errors.New("the server's address has an IP address for its host")
 )
 
-// NewPasskeys returns the passkeys of the site at the address that browsers reach
-// the server at. A site that browsers let have none is [ErrNoSite],
-// [ErrInsecureSite] or [ErrAddressSite]. docs: Web Authentication Level 3: a site is
-// a domain, in a secure context, which localhost is as well.
+// NewPasskeys returns the passkeys of the site at publicURL, the address that browsers
+// use. It returns [ErrNoSite], [ErrInsecureSite] or [ErrAddressSite] when browsers allow
+// no passkeys there. docs: Web Authentication Level 3 requires a domain in a secure
+// context; localhost counts as one.
 func NewPasskeys(publicURL string) (*Passkeys, error) {
 	if publicURL == "" {
 		return nil, ErrNoSite
@@ -68,7 +68,7 @@ func NewPasskeys(publicURL string) (*Passkeys, error) {
 	return &Passkeys{site}, nil
 }
 
-// holder is an [Owner] as the library asks for one.
+// holder adapts an [Owner] to the library's interface.
 type holder struct {
 	Owner
 	credentials []webauthn.Credential
@@ -86,10 +86,10 @@ func newHolder(o Owner) (*holder, error) {
 	return h, nil
 }
 
-// WebAuthnID returns what names the person to a passkey.
+// WebAuthnID returns the user handle.
 func (h *holder) WebAuthnID() []byte { return []byte(h.ID) }
 
-// WebAuthnName returns what the person signs in with.
+// WebAuthnName returns the name that the person signs in with.
 func (h *holder) WebAuthnName() string { return h.Email }
 
 // WebAuthnDisplayName returns the person's name.
@@ -98,10 +98,10 @@ func (h *holder) WebAuthnDisplayName() string { return h.Name }
 // WebAuthnCredentials returns the person's passkeys.
 func (h *holder) WebAuthnCredentials() []webauthn.Credential { return h.credentials }
 
-// Question is what a browser asks a passkey, and what its answer is held against.
+// Question is a challenge to a passkey.
 type Question struct {
 	Options json.RawMessage // for the browser
-	State   string          // for the server alone; good for one answer
+	State   string          // for the server only, to verify one answer
 }
 
 func question(options any, s *webauthn.SessionData) (Question, error) {
@@ -116,8 +116,8 @@ func question(options any, s *webauthn.SessionData) (Question, error) {
 	return Question{Options: o, State: string(state)}, nil
 }
 
-// AskNew asks for a new passkey. It prefers one that knows its person, so that it can
-// be a whole sign-in.
+// AskNew starts the registration of a passkey. It prefers a passkey that stores its
+// owner and verifies them, because such a passkey can replace the password.
 func (p *Passkeys) AskNew(o Owner) (Question, error) {
 	h, err := newHolder(o)
 	if err != nil {
@@ -134,8 +134,8 @@ func (p *Passkeys) AskNew(o Owner) (Question, error) {
 	return question(creation.Response, s)
 }
 
-// Register returns the passkey of an answer to [Passkeys.AskNew], and the handle by
-// which it is found; or [ErrPasskey].
+// Register verifies an answer to [Passkeys.AskNew]. It returns the new passkey and the
+// handle to find it by, or [ErrPasskey].
 func (p *Passkeys) Register(o Owner, state, answer string) (handle, passkey string, err error) {
 	h, s, err := p.resume(o, state)
 	if err != nil {
@@ -152,8 +152,8 @@ func (p *Passkeys) Register(o Owner, state, answer string) (handle, passkey stri
 	return encode(c)
 }
 
-// Ask asks for one of someone's passkeys. verify asks the passkey to prove its
-// person as well, by a PIN or a finger: with that it is more than a thing one has.
+// Ask starts a sign-in with one of o's passkeys. With verify, the passkey must also
+// verify the person, by PIN or fingerprint, and so counts as two factors.
 func (p *Passkeys) Ask(o Owner, verify bool) (Question, error) {
 	h, err := newHolder(o)
 	if err != nil {
@@ -166,7 +166,8 @@ func (p *Passkeys) Ask(o Owner, verify bool) (Question, error) {
 	return question(assertion.Response, s)
 }
 
-// AskAnyone asks for a passkey of whoever has one, who proves to it who they are.
+// AskAnyone starts a sign-in without a name: the passkey says whose it is, and must
+// verify the person.
 func (p *Passkeys) AskAnyone() (Question, error) {
 	assertion, s, err := p.site.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
 	if err != nil {
@@ -182,10 +183,10 @@ func verification(required bool) protocol.UserVerificationRequirement {
 	return protocol.VerificationPreferred
 }
 
-// Check holds an answer against the question to someone, and returns the passkey as
-// it is to be stored from now on. What proves nothing is [ErrPasskey]; an answer
-// that is right from a passkey that may have been copied is [ErrCloned], with the
-// handle.
+// Check verifies an answer to [Passkeys.Ask] or [Passkeys.AskAnyone]. It returns the
+// passkey with its new counter, which the caller stores, and its handle. It returns
+// [ErrPasskey] for an answer that can't be verified, and [ErrCloned] with the handle for
+// a valid answer of a passkey that may have been copied.
 func (p *Passkeys) Check(o Owner, state, answer string) (handle, passkey string, err error) {
 	h, s, err := p.resume(o, state)
 	if err != nil {
@@ -196,7 +197,7 @@ func (p *Passkeys) Check(o Owner, state, answer string) (handle, passkey string,
 		return "", "", ErrPasskey
 	}
 	var c *webauthn.Credential
-	if len(s.UserID) == 0 { // asked of anyone
+	if len(s.UserID) == 0 { // from AskAnyone
 		c, err = p.site.ValidateDiscoverableLogin(func(_, id []byte) (webauthn.User, error) {
 			if string(id) != o.ID {
 				return nil, ErrPasskey
@@ -215,8 +216,8 @@ func (p *Passkeys) Check(o Owner, state, answer string) (handle, passkey string,
 	return encode(c)
 }
 
-// OwnerOf returns the id of the person whom an answer to [Passkeys.AskAnyone] names.
-// It proves nothing yet.
+// OwnerOf returns the id of the person that an answer to [Passkeys.AskAnyone] names. The
+// answer is not verified yet.
 func OwnerOf(answer string) (id string, err error) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
 	if err != nil || len(parsed.Response.UserHandle) == 0 {
@@ -235,7 +236,7 @@ func (p *Passkeys) resume(o Owner, state string) (*holder, webauthn.SessionData,
 }
 
 func encode(c *webauthn.Credential) (handle, passkey string, err error) {
-	c.Attestation = webauthn.CredentialAttestation{} // nobody asks for it again
+	c.Attestation = webauthn.CredentialAttestation{} // never used again
 	text, err := json.Marshal(c)
 	if err != nil {
 		return "", "", fmt.Errorf("passkey: %w", err)

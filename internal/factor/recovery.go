@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// RecoveryCodes is how many codes someone gets at a time.
+// RecoveryCodes is the number of codes that a person gets at once.
 const RecoveryCodes = 10
 
-// A recovery code has 16 characters of 5 bits: 80 bits of chance, so that a plain
-// hash of it can't be searched.
+// A recovery code has 16 characters of 5 bits. 80 random bits are too many to search,
+// so that a plain hash is enough.
 const recoveryLength = 16
 
-// NewRecoveryCodes returns codes as people write them down, such as
+// NewRecoveryCodes returns new codes in the form that people write down, such as
 // "k3xq-7m2a-p5tw-b6nd".
 func NewRecoveryCodes() []string {
 	codes := make([]string, RecoveryCodes)
@@ -25,8 +25,8 @@ func NewRecoveryCodes() []string {
 	return codes
 }
 
-// HashRecoveryCode returns the hash by which a code is found again, however it was
-// typed; empty for what can't be one.
+// HashRecoveryCode returns the hash that a code is stored and found by. Case, spaces
+// and hyphens don't matter. It returns "" for a text that can't be a code.
 func HashRecoveryCode(code string) string {
 	plain := strings.Map(func(r rune) rune {
 		switch {

@@ -1,6 +1,6 @@
-// Package factor knows how second factors work: codes of authenticator apps,
-// passkeys and recovery codes. It stores nothing and decides nothing about people;
-// package access does.
+// Package factor implements second factors: authenticator app codes, passkeys and
+// recovery codes. It stores nothing and makes no decisions about people; package access
+// does both.
 package factor
 
 import (
@@ -15,18 +15,19 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// Issuer is what authenticator apps and browsers call this server's accounts.
+// Issuer is the name that authenticator apps and browsers show for accounts of this
+// server.
 const Issuer = "Interlock"
 
-// A code changes every period. docs: RFC 6238, with the values that every
-// authenticator app takes: SHA-1, six digits, 30 seconds.
+// docs: RFC 6238, with the values that every authenticator app accepts: SHA-1, six
+// digits, 30 seconds.
 const (
-	period     = 30
+	period     = 30 // seconds
 	digits     = otp.DigitsSix
-	secretSize = 20
+	secretSize = 20 // bytes
 )
 
-// NewTOTP returns a new secret of an authenticator app, in base32.
+// NewTOTP returns a new secret for an authenticator app, in base32.
 func NewTOTP() (secret string, err error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: Issuer, AccountName: "new", SecretSize: secretSize})
 	if err != nil {
@@ -35,8 +36,8 @@ func NewTOTP() (secret string, err error) {
 	return key.Secret(), nil
 }
 
-// TOTPAddress is what an authenticator app reads from a QR code.
-// docs: Key URI Format of Google Authenticator.
+// TOTPAddress returns the URI that an authenticator app reads from a QR code. docs: Key
+// URI Format of Google Authenticator.
 func TOTPAddress(secret, account string) string {
 	u := url.URL{
 		Scheme: "otpauth", Host: "totp", Path: "/" + Issuer + ":" + account,
@@ -45,9 +46,9 @@ func TOTPAddress(secret, account string) string {
 	return u.String()
 }
 
-// Step returns the step of time whose code it is: the one of now, or one next to it,
-// for clocks that differ and for people who type slowly. Each step is good once: the
-// caller refuses one that is not later than the last.
+// Step returns the time step that a code belongs to. It accepts the current step and
+// one step on either side, for clocks that differ and people who type slowly. A step
+// may be used once only: the caller must refuse a step that is not later than the last.
 func Step(secret, code string, now time.Time) (step int64, ok bool) {
 	code = strings.ReplaceAll(strings.TrimSpace(code), " ", "")
 	at := now.Unix() / period
@@ -60,13 +61,13 @@ func Step(secret, code string, now time.Time) (step int64, ok bool) {
 	return 0, false
 }
 
-// QR is a QR code: a square of Size modules in which Path, of an SVG, is dark.
+// QR is a QR code: a square of Size modules. Path is an SVG path of its dark modules.
 type QR struct {
 	Size int
 	Path string
 }
 
-// NewQR returns the QR code of a text, with the quiet zone around it.
+// NewQR returns the QR code of a text, including its quiet zone.
 func NewQR(text string) (QR, error) {
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {

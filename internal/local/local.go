@@ -1,6 +1,6 @@
-// Package local lets the administrator's commands on this machine be run by the
-// server that holds the database file, over a socket beside it. A file of SQLite
-// belongs to one process, so that a command can't open it while the server works.
+// Package local runs administrator commands in the server process, over a Unix socket
+// beside the database file. Only one process can use an SQLite file, so that a command
+// can't open it while the server is running.
 package local
 
 import (
@@ -19,23 +19,25 @@ import (
 	"time"
 )
 
-// Handler runs a command of the administrator's. What it writes is shown to them.
+// Handler runs an administrator command. Its output goes to out and is shown to the
+// administrator.
 type Handler func(ctx context.Context, command string, args json.RawMessage, out io.Writer) error
 
-// ErrUnknown is returned by a [Handler] for a command that it does not know.
+// ErrUnknown is returned by a [Handler] for an unknown command.
 var ErrUnknown = errors.New("the server that runs does not know this command: it is of another version")
 
 // ErrNobody is returned by [Call] when no server answers at the socket.
 var ErrNobody = errors.New("no server answers at its socket")
 
-// failed is the trailer that tells how a command ended.
+// failed is the HTTP trailer that holds the command's error; empty after success.
 const failed = "Interlock-Error"
 
-// Listen runs commands that come to the socket at path until stop is called. Only
-// the user whose process this is can reach it. A socket that is there already is
-// taken over: the caller holds the database file, so that its owner is gone.
+// Listen runs commands that arrive at the socket at path until stop is called. Only the
+// user of this process can connect. It replaces a socket that exists: the caller holds
+// the lock of the database file, so the process that made the socket is gone. Arguments
+// of a command are limited to 1 MiB.
 func Listen(ctx context.Context, path string, handle Handler) (stop func(), err error) {
-	// In a folder that is closed to others it is made, and moved once it is closed too.
+	// The socket is created in a private folder, closed to others and then moved.
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".s") // 0700
 	if err != nil {
 		return nil, fmt.Errorf("local socket: %w", err)
@@ -78,20 +80,21 @@ func Listen(ctx context.Context, path string, handle Handler) (stop func(), err 
 	}, nil
 }
 
-// flushed sends what is written at once.
+// flushed is a writer that sends every write immediately.
 type flushed struct {
 	io.Writer
 	c *http.ResponseController
 }
 
-// Write writes and sends.
+// Write writes b and flushes it.
 func (f flushed) Write(b []byte) (int, error) {
 	n, err := f.Writer.Write(b)
 	return n, errors.Join(err, f.c.Flush())
 }
 
-// Call has the server at the socket run a command. What the command writes goes to
-// out; its error is returned with its text.
+// Call runs a command in the server at the socket. The command's output goes to out. An
+// error of the command is returned with its text only. It returns [ErrNobody] when no
+// server answers.
 func Call(ctx context.Context, path, command string, args any, out io.Writer) error {
 	body, err := json.Marshal(args)
 	if err != nil {
@@ -112,7 +115,7 @@ func Call(ctx context.Context, path, command string, args any, out io.Writer) er
 		}
 		return fmt.Errorf("%w (%s)", ErrNobody, path)
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
+	defer func() { _ = resp.Body.Close() }() // only read
 	if _, err := io.Copy(out, resp.Body); err != nil {
 		return fmt.Errorf("the server stopped in the middle of it: %w", err)
 	}

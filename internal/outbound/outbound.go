@@ -1,7 +1,7 @@
-// Package outbound is the only maker of HTTP clients. A client from here talks
-// to the hosts it was made for and to nobody else: whatever a response, a stored
-// setting or a name server says, no request follows a redirect, leaves the list
-// of hosts, or reaches an address inside our own network.
+// Package outbound makes all HTTP clients of the server. A client connects only to the
+// hosts it was made for. Whatever a response, a stored setting or a name server says, it
+// follows no redirect, calls no other host and connects to no address of a private
+// network.
 package outbound
 
 import (
@@ -21,31 +21,33 @@ import (
 	"time"
 )
 
-// Config says whom a client may talk to. The zero value of a limit means its default.
+// Config says which hosts a client may call, and its limits. A limit of zero means its
+// default.
 type Config struct {
-	// Hosts are the only ones that are called: "graph.microsoft.com" on port
-	// 443, or "127.0.0.1:8443" on the port named.
+	// Hosts are the hosts that may be called: "graph.microsoft.com" on port 443, or
+	// "127.0.0.1:8443" on the given port.
 	Hosts []string
 
-	// Loopback allows this machine's own addresses, and plain HTTP to them: for
-	// the simulator. Private, link-local and reserved addresses stay refused.
+	// Loopback also allows loopback addresses, and plain HTTP to them, for the simulator.
+	// Private, link-local and reserved addresses stay refused.
 	Loopback bool
 
-	// CAFile is a PEM file of certificate authorities to trust besides the system's.
+	// CAFile is a PEM file of certificate authorities that are trusted in addition to the
+	// system's.
 	CAFile string
 
-	Dial           time.Duration // connecting, 10 s
-	TLSHandshake   time.Duration // 10 s
-	ResponseHeader time.Duration // from the end of the request to the first answer, 30 s
-	Idle           time.Duration // keeping an unused connection, 90 s
-	Total          time.Duration // everything including the body, 60 s
+	Dial           time.Duration // to connect; default 10 s
+	TLSHandshake   time.Duration // default 10 s
+	ResponseHeader time.Duration // from the end of the request to the response headers; default 30 s
+	Idle           time.Duration // how long an unused connection is kept; default 90 s
+	Total          time.Duration // the whole call, including the body; default 60 s
 
-	// MaxBody is the most bytes of a response body, after decompression, that
-	// are read: 32 MiB. One more is a [Refused] with [TooLarge].
+	// MaxBody is the most bytes of a response body that are read, after decompression;
+	// default 32 MiB. A larger body is a [Refused] with [TooLarge].
 	MaxBody int64
 }
 
-// Rule is what a refused request went against.
+// Rule is the rule that a refused request broke.
 type Rule string
 
 // The rules.
@@ -53,18 +55,19 @@ const (
 	Scheme   Rule = "scheme"   // not HTTPS
 	Host     Rule = "host"     // not on the list
 	Address  Rule = "address"  // not a public address
-	Redirect Rule = "redirect" // the server sends the client elsewhere
+	Redirect Rule = "redirect" // the server answered with a redirect
 	TooLarge Rule = "body"     // more bytes than allowed
 )
 
-// Refused is the error of a request that was not sent, or of a response that
-// was not taken. It is inside the *url.Error of the client, except for
-// [TooLarge], which the body's Read returns.
+// Refused is the error for a request that was not sent or a response that was not
+// accepted. The client returns it inside a *url.Error; [TooLarge] is returned by Read of
+// the body.
 type Refused struct {
 	Rule   Rule
-	Detail string // whom, or how much: never more of a URL than its host
+	Detail string // the host, address or size; never more of a URL than its host
 }
 
+// Error says which rule was broken, and by what.
 func (e *Refused) Error() string {
 	switch e.Rule {
 	case Scheme:
@@ -81,12 +84,13 @@ func (e *Refused) Error() string {
 	return string(e.Rule) + " refused: " + e.Detail
 }
 
-// NonRetriable tells the pipeline of azcore that asking again is no use (docs:
-// it retries every other error of a transport).
+// NonRetriable keeps the azcore pipeline from retrying (docs: it retries every other
+// error of a transport).
 func (e *Refused) NonRetriable() {}
 
-// New returns a client for cfg.Hosts. It takes no proxy from the environment: the
-// addresses behind a proxy could not be judged. Its http.Client must not be changed.
+// New returns a client for cfg.Hosts. It ignores proxy settings of the environment,
+// because it could not check the addresses behind a proxy. The caller must not change
+// the client. It is safe for concurrent use.
 func New(cfg Config) (*http.Client, error) {
 	if len(cfg.Hosts) == 0 {
 		return nil, errors.New("outbound: no hosts: a client that may call nobody")
@@ -135,8 +139,8 @@ func New(cfg Config) (*http.Client, error) {
 	dialer := &net.Dialer{Timeout: cfg.Dial, ControlContext: control(cfg.Loopback)}
 	return &http.Client{
 		Timeout: cfg.Total,
-		// The default client sends the body of a POST, which may hold a client
-		// secret, once more to wherever a 307 or 308 points (observed).
+		// The default client follows a 307 or 308 and sends the body of a POST, which may
+		// hold a client secret, to the new address (observed).
 		CheckRedirect: func(next *http.Request, _ []*http.Request) error {
 			return &Refused{Redirect, next.URL.Host}
 		},
@@ -151,16 +155,17 @@ func New(cfg Config) (*http.Client, error) {
 				ResponseHeaderTimeout:  cfg.ResponseHeader,
 				IdleConnTimeout:        cfg.Idle,
 				MaxResponseHeaderBytes: 256 << 10,
-				MaxIdleConnsPerHost:    16, // the default of 2 would make a busy sync connect all the time
+				MaxIdleConnsPerHost:    16, // with the default of 2 a busy sync reconnects all the time
 				ForceAttemptHTTP2:      true,
-				// A connection that died silently would fail one request after the other.
+				// Pings detect a dead connection; otherwise every request on it would time out.
 				HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 			},
 		},
 	}, nil
 }
 
-// authorities are the system's and those of file; nil means the system's alone.
+// authorities returns the system's certificate authorities and those of file; nil, which
+// means the system's only, if file is empty.
 func authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -179,7 +184,7 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// guard judges a request by its URL, before any name is looked up.
+// guard checks the URL of a request before a name is resolved.
 type guard struct {
 	hosts    map[string]bool
 	loopback bool
@@ -187,10 +192,11 @@ type guard struct {
 	next     http.RoundTripper
 }
 
+// RoundTrip sends the request if its URL is allowed, and limits the response body.
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := g.judge(r); err != nil {
 		if r.Body != nil {
-			_ = r.Body.Close() // docs: a RoundTripper closes it, also on errors
+			_ = r.Body.Close() // docs: a RoundTripper must close the body, also on errors
 		}
 		return nil, err
 	}
@@ -224,7 +230,7 @@ func (g *guard) judge(r *http.Request) error {
 		return &Refused{Host, u.Host}
 	}
 	if r.Host != "" && !strings.EqualFold(r.Host, u.Host) {
-		return &Refused{Host, r.Host} // a Host header that names somebody else
+		return &Refused{Host, r.Host} // the Host header names another host
 	}
 	return nil
 }
@@ -234,8 +240,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// control judges the address that a name was resolved to, right before the
-// connection is made: a name server that changes its mind changes nothing.
+// control checks the resolved address right before connecting. A name server that
+// changes its answer in between (DNS rebinding) achieves nothing.
 func control(loopback bool) func(context.Context, string, string, syscall.RawConn) error {
 	return func(_ context.Context, network, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
@@ -249,24 +255,24 @@ func control(loopback bool) func(context.Context, string, string, syscall.RawCon
 	}
 }
 
-// reserved are the ranges, besides those that netip knows, in which no provider
-// lives. The metadata services of clouds, 169.254.169.254 and fd00:ec2::254, are
-// link-local and private.
+// reserved are the ranges that no provider uses, in addition to those that netip knows.
+// Cloud metadata services, 169.254.169.254 and fd00:ec2::254, are link-local and private
+// and so refused already.
 var reserved = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),        // this network; Linux takes 0.0.0.0 for itself
-	netip.MustParsePrefix("100.64.0.0/10"),    // shared by carriers; a metadata service at 100.100.100.200
-	netip.MustParsePrefix("168.63.129.16/32"), // docs: Azure's platform, as seen from a virtual machine
+	netip.MustParsePrefix("0.0.0.0/8"),        // this network; Linux connects 0.0.0.0 to itself
+	netip.MustParsePrefix("100.64.0.0/10"),    // carrier-grade NAT; has a metadata service at 100.100.100.200
+	netip.MustParsePrefix("168.63.129.16/32"), // docs: the Azure platform, seen from a virtual machine
 	netip.MustParsePrefix("192.0.0.0/24"),     // protocol assignments
 	netip.MustParsePrefix("198.18.0.0/15"),    // benchmarks
 	netip.MustParsePrefix("240.0.0.0/4"),      // future use, broadcast
 	netip.MustParsePrefix("64:ff9b:1::/48"),   // NAT64 to private addresses
 	netip.MustParsePrefix("2001::/23"),        // protocol assignments, Teredo
-	netip.MustParsePrefix("2002::/16"),        // 6to4: an IPv4 address in disguise
-	netip.MustParsePrefix("::/96"),            // an IPv4 address in disguise, long deprecated
+	netip.MustParsePrefix("2002::/16"),        // 6to4: embeds an IPv4 address
+	netip.MustParsePrefix("::/96"),            // embeds an IPv4 address; deprecated
 	netip.MustParsePrefix("fec0::/10"),        // site-local, deprecated
 }
 
-// nat64 is the public prefix under which networks without IPv4 show it.
+// nat64 is the well-known prefix that embeds IPv4 addresses for IPv6-only networks.
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 func allowed(addr netip.Addr, loopback bool) bool {
@@ -282,15 +288,16 @@ func allowed(addr netip.Addr, loopback bool) bool {
 		!slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// cappedBody fails rather than end early: half an answer must not look whole.
+// cappedBody returns an error at its limit, so that half a body never looks complete.
 type cappedBody struct {
 	io.ReadCloser
 	max, left int64
 }
 
+// Read reads from the body. It returns a [Refused] after the limit.
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1] // one more, to tell the end from too much
+		p = p[:b.left+1] // one more byte tells a body at the limit from a larger one
 	}
 	n, err := b.ReadCloser.Read(p)
 	if int64(n) > b.left {

@@ -87,7 +87,7 @@ func TestRedirectsAreRefusedBeforeTheBodyGoesOut(t *testing.T) {
 				calls.Add(1)
 				http.Redirect(w, r, location, status)
 			})
-			c := client(t, Config{}, s, thief) // even to a host on the list
+			c := client(t, Config{}, s, thief) // also to a host on the list
 			form := strings.NewReader("client_secret=hunter2")
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, form)
 			if err != nil {
@@ -165,7 +165,7 @@ func TestInnerAddressesAreRefusedWhateverTheirName(t *testing.T) {
 		"127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "127.1.2.3", "169.254.169.254", "10.0.0.1",
 	} {
 		h := name + ":" + port
-		c, err := New(Config{Hosts: []string{h}}) // on the list by mistake or by malice
+		c, err := New(Config{Hosts: []string{h}}) // on the list by mistake or by an attack
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,8 +321,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// azcore asks again after an error of the transport. What was refused once is
-// refused for good.
+// azcore retries after an error of the transport, but not after a refusal.
 func TestRefusalIsFinalForAzcore(t *testing.T) {
 	var calls atomic.Int64
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,5 +1,5 @@
-// Package strictjson refuses JSON that two readers could understand differently:
-// encoding/json takes the last of two equal names, and mends bytes that are no text.
+// Package strictjson refuses JSON that two parsers could read differently. encoding/json
+// keeps the last of two equal names and replaces bytes that are not valid UTF-8.
 package strictjson
 
 import (
@@ -18,16 +18,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// maxShown is how much of a path stands in an error, in bytes. Names come from
-// whoever sent them.
+// maxShown is the most bytes of a path that an error shows. The sender chooses the names.
 const maxShown = 100
 
-// space is what may stand around a value: RFC 8259 has no other white space.
+// space is the white space that RFC 8259 allows around a value.
 const space = " \t\r\n"
 
-// Check returns an [*op.FieldError] unless data is one JSON value in UTF-8 whose
-// objects have each name once, at every depth. The error names the field by its
-// path, such as "parameters.types[2]", or what is the whole, such as "body".
+// Check returns an [*op.FieldError] unless data is exactly one JSON value in UTF-8 in
+// which no object has the same name twice. The error names the field by its path, such
+// as "parameters.types[2]", or uses what for the whole value, such as "body".
 func Check(what string, data []byte) error {
 	wrong := func(detail string) error { return &op.FieldError{Field: what, Detail: detail} }
 	switch {
@@ -51,8 +50,8 @@ func Check(what string, data []byte) error {
 	return walk(json.NewDecoder(bytes.NewReader(value)), what, "")
 }
 
-// walk reads one value, whose grammar is known to be right. Its depth is bounded
-// by what encoding/json takes, 10,000.
+// walk reads one value that is known to be valid JSON. encoding/json limits its depth to
+// 10,000.
 func walk(dec *json.Decoder, what, path string) error {
 	t, err := dec.Token()
 	if err != nil {
@@ -66,7 +65,7 @@ func walk(dec *json.Decoder, what, path string) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", what, err)
 			}
-			name, _ := t.(string) // the grammar has nothing else here
+			name, _ := t.(string) // the grammar allows nothing else here
 			below := strings.TrimPrefix(path+"."+name, ".")
 			if seen[name] {
 				return &op.FieldError{Field: shown(below), Detail: "is given twice"}
@@ -85,7 +84,7 @@ func walk(dec *json.Decoder, what, path string) error {
 	default:
 		return nil
 	}
-	_, err = dec.Token() // the end of the object or list
+	_, err = dec.Token() // the closing bracket
 	return err
 }
 
@@ -96,9 +95,9 @@ func shown(path string) string {
 	return strings.ToValidUTF8(path[:maxShown], "") + "…"
 }
 
-// Unknown returns the path of the first name in data, in their order by bytes,
-// that the type v points to does not have, at any depth; empty when there is none.
-// encoding/json takes names in whatever case.
+// Unknown returns the path of the first name in data, in byte order and at any depth,
+// that the type v points to does not have; "" if there is none. The case of names counts,
+// although encoding/json ignores it.
 func Unknown(data []byte, v any) string {
 	return shown(strings.TrimPrefix(unknown(data, reflect.TypeOf(v).Elem(), ""), "."))
 }
@@ -106,10 +105,10 @@ func Unknown(data []byte, v any) string {
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 func unknown(data []byte, t reflect.Type, path string) string {
-	if reflect.PointerTo(t).Implements(unmarshaler) { // it reads its names itself, as json.RawMessage does
+	if reflect.PointerTo(t).Implements(unmarshaler) { // it decodes its names itself, as json.RawMessage does
 		return ""
 	}
-	switch t.Kind() { //nolint:exhaustive // the others have no names
+	switch t.Kind() { //nolint:exhaustive // other kinds have no names
 	case reflect.Pointer:
 		return unknown(data, t.Elem(), path)
 	case reflect.Slice:
@@ -125,7 +124,7 @@ func unknown(data []byte, t reflect.Type, path string) string {
 	case reflect.Struct:
 		var object map[string]json.RawMessage
 		if json.Unmarshal(data, &object) != nil {
-			return "" // no object: for the decoder to say
+			return "" // not an object: the decoder reports it
 		}
 		known := make(map[string]reflect.Type)
 		for _, f := range reflect.VisibleFields(t) {

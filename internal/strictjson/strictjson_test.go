@@ -14,7 +14,7 @@ func TestCheck(t *testing.T) {
 		{`{"a":1,"b":{"a":1},"c":[{"a":1},{"a":2}]}`, "", ""},
 		{` [1, "two", null, {}] `, "", ""},
 		{`"A"`, "", ""},
-		{`{"a":1,"A":2}`, "", ""}, // the two are different names: whether both are known is for the schema
+		{`{"a":1,"A":2}`, "", ""}, // two different names; the schema decides whether both are known
 		{`{"a":1,"a":1}`, "a", "is given twice"},
 		{`{"a":1,"\u0061":2}`, "a", "is given twice"},
 		{`{"a":{"b":1,"c":2,"b":3}}`, "a.b", "is given twice"},
@@ -71,8 +71,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// FuzzCheck: what is let through has one meaning. Written again by encoding/json,
-// which drops all but the last of equal names, it has as many names as before.
+// FuzzCheck: what passes has one meaning. encoding/json drops all but the last of equal
+// names, so a value that it decodes and encodes must keep its number of names.
 func FuzzCheck(f *testing.F) {
 	for _, body := range []string{`{"a":1}`, `{"a":1,"a":2}`, `[{"a":[]},{}]`, "\xef\xbb\xbf{}", `{"a":"\ud800"}`} {
 		f.Add([]byte(body))
@@ -96,7 +96,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// count is how many tokens v is written in.
+// count is the number of tokens of v.
 func count(v any) int {
 	n := 1
 	switch v := v.(type) {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Place is where a text belongs that the root key seals itself, without a
-// workspace's keyset between them: what belongs to a person, who may be in several
-// workspaces. Moved elsewhere the text does not open.
+// Place binds a text that the root key seals directly, without a workspace keyset:
+// data of a person, who can belong to several workspaces. A sealed text that is moved
+// to another place can't be opened.
 type Place struct {
 	Owner   string // id of the person or session
-	Field   string // what it is, such as "totp"
-	Version string // which one of it, such as the id of its row
+	Field   string // kind of data, such as "totp"
+	Version string // which value of that kind, such as the id of its row
 }
 
 func (p Place) bytes() ([]byte, error) {
@@ -28,10 +28,11 @@ func (p Place) bytes() ([]byte, error) {
 	return b, nil
 }
 
-// A text sealed by a root key is "d1.ID.CIPHERTEXT", with the root key's id.
+// A text sealed by a root key has the form "d1.ID.CIPHERTEXT"; ID is the root key's id.
 const directFormat = "d1"
 
-// Seal encrypts s for one place by the root key itself.
+// Seal encrypts s for one place with the current root key. It refuses an empty secret
+// and one of more than [MaxDirect] bytes.
 func (r *Root) Seal(s Secret, place Place) (string, error) {
 	data, err := place.bytes()
 	if err != nil {
@@ -48,11 +49,12 @@ func (r *Root) Seal(s Secret, place Place) (string, error) {
 	return strings.Join([]string{directFormat, r.ID(), base64.RawURLEncoding.EncodeToString(sealed)}, "."), nil
 }
 
-// MaxDirect is the largest text that a root key seals itself, in bytes.
+// MaxDirect is the largest text that a root key seals directly, in bytes.
 const MaxDirect = 128 << 10
 
-// Unseal decrypts what [Root.Seal] made for a place, or returns [ErrUnreadable]. It
-// returns a [WrongKeyError] when none of the root keys has sealed it.
+// Unseal decrypts a text that [Root.Seal] sealed for the same place. It returns a
+// [WrongKeyError] when none of the root keys sealed the text, and [ErrUnreadable] when
+// the text is damaged or belongs to another place.
 func (r *Root) Unseal(sealed string, place Place) (Secret, error) {
 	data, err := place.bytes()
 	if err != nil {
@@ -79,8 +81,8 @@ func (r *Root) Unseal(sealed string, place Place) (Secret, error) {
 	return Secret{}, &WrongKeyError{Want: id, Have: r.IDs()}
 }
 
-// Reseal seals a text anew by the current root key. Once every text is sealed anew
-// and every keyset is rewrapped the previous root key can be destroyed.
+// Reseal seals a text again with the current root key. When every text is resealed and
+// every keyset is rewrapped, the previous root key can be destroyed.
 func (r *Root) Reseal(sealed string, place Place) (string, error) {
 	s, err := r.Unseal(sealed, place)
 	if err != nil {
@@ -89,7 +91,8 @@ func (r *Root) Reseal(sealed string, place Place) (string, error) {
 	return r.Seal(s, place)
 }
 
-// SealedBy names the root key that sealed a text; empty if it is none.
+// SealedBy returns the id of the root key that sealed a text; empty if the text is not
+// a sealed one.
 func SealedBy(sealed string) string {
 	parts := strings.Split(sealed, ".")
 	if len(parts) != 3 || parts[0] != directFormat || parts[1] == "" {

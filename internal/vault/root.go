@@ -20,26 +20,28 @@ import (
 // rootSize is the size of a root key in bytes: AES-256.
 const rootSize = 32
 
-// Root wraps and unwraps the keysets of workspaces. It can't be printed.
-type Root struct{ keys []rootKey } // the first wraps, the others only unwrap
+// Root wraps and unwraps the keysets of workspaces. It can't be printed and is safe for
+// concurrent use.
+type Root struct{ keys []rootKey } // the first wraps and unwraps, the others unwrap only
 
 type rootKey struct {
 	id   string
 	aead func() tink.AEAD // a closure, as in Secret
 }
 
-// WrongKeyError says that a keyset was wrapped by a root key that is not here.
+// WrongKeyError reports that a keyset or text was sealed by a root key that was not given.
 type WrongKeyError struct {
-	Want string   // the id of the key that wrapped it
-	Have []string // the ids of the keys at hand
+	Want string   // id of the key that sealed it
+	Have []string // ids of the keys that were given
 }
 
+// Error names both keys by their ids.
 func (e *WrongKeyError) Error() string {
 	return fmt.Sprintf("wrong root key: the data was sealed with key %s, but the key given is %s", e.Want, strings.Join(e.Have, ", "))
 }
 
-// GenerateRoot returns a new root key that is kept nowhere: for tests and
-// throw-away servers. See [CreateRoot].
+// GenerateRoot returns a new root key and stores it nowhere. It is for tests and
+// temporary servers; see [CreateRoot] for a key that is kept.
 func GenerateRoot() (*Root, error) { return ParseRoot(newKey()) }
 
 func newKey() string {
@@ -48,9 +50,9 @@ func newKey() string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
-// ParseRoot reads root keys as they stand in a key file or an environment
-// variable: 32 bytes each in base64, separated by line ends or commas, lines
-// with # apart. The first wraps; the others, from before a rotation, only unwrap.
+// ParseRoot parses root keys from a key file or an environment variable: 32 bytes
+// each, in base64, separated by line ends or commas. Lines that start with # are
+// comments. The first key wraps; the others, from before a rotation, only unwrap.
 func ParseRoot(text string) (*Root, error) {
 	r := &Root{}
 	for line := range strings.Lines(text) {
@@ -65,7 +67,7 @@ func ParseRoot(text string) (*Root, error) {
 			n := len(r.keys) + 1
 			key, err := base64.StdEncoding.DecodeString(field)
 			if err != nil {
-				return nil, fmt.Errorf("root key %d is not base64", n) // the cause would quote the key
+				return nil, fmt.Errorf("root key %d is not base64", n) // without the cause, which quotes the key
 			}
 			if len(key) != rootSize {
 				return nil, fmt.Errorf("root key %d has %d bytes, want %d", n, len(key), rootSize)
@@ -83,14 +85,14 @@ func ParseRoot(text string) (*Root, error) {
 	return r, nil
 }
 
-// idOf names a key without telling it.
+// idOf returns an id of a key that reveals nothing about the key.
 func idOf(key []byte) string {
 	sum := sha256.Sum256(append([]byte("interlock root key id\x00"), key...))
 	return base32.StdEncoding.EncodeToString(sum[:])[:8]
 }
 
-// LoadRoot reads a key file, which only its owner, or a group that may not
-// change it, can read. A missing file is an [fs.ErrNotExist].
+// LoadRoot reads a key file. It refuses a file that others can read or that its group
+// can change. A missing file is an [fs.ErrNotExist].
 func LoadRoot(path string) (*Root, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -110,11 +112,11 @@ func LoadRoot(path string) (*Root, error) {
 	return r, nil
 }
 
-// CreateRoot writes a new root key to a file that must not exist yet, for its
-// owner only. Without this file the stored credentials can never be opened again.
+// CreateRoot writes a new root key to a file that only its owner can read. The file
+// must not exist yet. Without it, stored credentials can never be opened again.
 func CreateRoot(path string) (*Root, error) {
 	text := newKey()
-	// A power cut must not leave data behind that no key opens, nor half a key.
+	// After a power cut there must be neither half a key nor data that no key opens.
 	err := durable.CreateFile(path, []byte("# Root key of Interlock. Keep a copy elsewhere: credentials can't be opened without it.\n"+text+"\n"), 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("root key file: %w", err)
@@ -122,13 +124,13 @@ func CreateRoot(path string) (*Root, error) {
 	return ParseRoot(text)
 }
 
-// ID names the key that wraps, safe to show.
+// ID is the id of the key that wraps. It is safe to show.
 func (r *Root) ID() string { return r.keys[0].id }
 
-// Has reports whether the key of that id is among them.
+// Has reports whether r has the key with that id.
 func (r *Root) Has(id string) bool { return slices.Contains(r.IDs(), id) }
 
-// IDs are the names of all keys, the one that wraps first.
+// IDs are the ids of all keys, the one that wraps first.
 func (r *Root) IDs() []string {
 	all := make([]string, len(r.keys))
 	for i, k := range r.keys {
@@ -137,9 +139,9 @@ func (r *Root) IDs() []string {
 	return all
 }
 
-// AddRoot puts a new root key into a key file and returns its id. It comes first,
-// and so wraps from the next start on, or with standby last: then it only opens.
-// The other keys stay.
+// AddRoot adds a new root key to a key file and returns its id. The key comes first, so
+// that it wraps from the next server start on; with standby it comes last and only
+// unwraps. The other keys stay.
 func AddRoot(path string, standby bool) (id string, err error) {
 	text := newKey()
 	r, err := ParseRoot(text)
@@ -154,8 +156,8 @@ func AddRoot(path string, standby bool) (id string, err error) {
 	})
 }
 
-// RemoveRoot takes a root key out of a key file. What it has wrapped can then never
-// be opened again. The key that wraps stays.
+// RemoveRoot removes a root key from a key file. What that key sealed can never be
+// opened again. It refuses to remove the key that wraps.
 func RemoveRoot(path, id string) error {
 	return edit(path, func(lines []string) ([]string, error) {
 		for i, line := range lines {
@@ -172,7 +174,7 @@ func RemoveRoot(path, id string) error {
 	})
 }
 
-// edit rewrites the keys of a key file, one a line. Comments stay, before them.
+// edit rewrites a key file: its comments first, then its keys, one per line.
 func edit(path string, change func(lines []string) ([]string, error)) error {
 	if _, err := LoadRoot(path); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// NewSigningKey returns a secret for [NewSigner].
+// NewSigningKey returns a new Ed25519 key for [NewSigner].
 func NewSigningKey() Secret {
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = rand.Read(seed) // docs: never fails
@@ -17,7 +17,7 @@ func NewSigningKey() Secret {
 // Signer signs with Ed25519. It can't be printed.
 type Signer struct{ key func() ed25519.PrivateKey } // a closure, as in Secret
 
-// NewSigner returns the signer with a key of [NewSigningKey].
+// NewSigner returns a signer that uses a key from [NewSigningKey].
 func NewSigner(s Secret) (Signer, error) {
 	seed, err := base64.StdEncoding.DecodeString(s.Reveal())
 	if err != nil || len(seed) != ed25519.SeedSize {
@@ -27,7 +27,7 @@ func NewSigner(s Secret) (Signer, error) {
 	return Signer{func() ed25519.PrivateKey { return key }}, nil
 }
 
-// Public is the key by which signatures are checked, in base64.
+// Public is the public key that checks the signatures, in base64.
 func (s Signer) Public() string {
 	public, _ := s.key().Public().(ed25519.PublicKey) // the type is documented
 	return base64.StdEncoding.EncodeToString(public)
@@ -38,7 +38,8 @@ func (s Signer) Sign(data []byte) string {
 	return base64.StdEncoding.EncodeToString(ed25519.Sign(s.key(), data))
 }
 
-// Signed reports whether signature is that of data, by the key public.
+// Signed reports whether signature is a signature of data made with the key whose
+// public half is given. Both are base64.
 func Signed(public string, data []byte, signature string) bool {
 	key, err1 := base64.StdEncoding.DecodeString(public)
 	sig, err2 := base64.StdEncoding.DecodeString(signature)

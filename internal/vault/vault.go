@@ -1,7 +1,7 @@
-// Package vault seals credentials. Each workspace has a keyset of its own
-// (AES-256-GCM of Tink), which is stored wrapped by a root key that is not in
-// the database; each ciphertext opens only in the place that it was sealed for.
-// Who has the database has nothing; who has the host has both.
+// Package vault encrypts credentials at rest. Each workspace has its own keyset (Tink,
+// AES-256-GCM). The keyset is stored in the database, wrapped by a root key that is
+// kept outside of it. Each ciphertext is bound to one place and opens nowhere else.
+// A copy of the database alone reveals nothing; the host has both.
 package vault
 
 import (
@@ -20,22 +20,22 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// MaxSecret is the largest secret that is sealed, in bytes: a certificate chain
-// with its key takes a tenth of it.
+// MaxSecret is the largest secret that can be sealed, in bytes. A certificate chain with
+// its key takes about a tenth of it.
 const MaxSecret = 64 << 10
 
-// ErrUnreadable is returned for a ciphertext that was sealed by another keyset
-// or for another place, or is damaged. Which of them can't be told.
+// ErrUnreadable is returned for a ciphertext that another keyset sealed, that was sealed
+// for another place, or that is damaged. These can't be told apart.
 var ErrUnreadable = errors.New("vault: the ciphertext does not belong here, or is damaged")
 
-// AAD is the place that a ciphertext is bound to: moved into another row it
-// does not open.
+// AAD is the place that a ciphertext is bound to. A ciphertext that is moved to another
+// row can't be opened.
 type AAD struct {
 	Workspace, Tenant, Connection, Field string
 	Version                              int64 // of the credential, from 1
 }
 
-// bytes tells different places apart whatever their names contain.
+// bytes encodes a, so that two different places never have the same bytes.
 func (a AAD) bytes() ([]byte, error) {
 	b := []byte("interlock credential 1")
 	for _, part := range []struct{ name, value string }{
@@ -60,20 +60,20 @@ type Keyset struct {
 	mark func() *prf.Set
 
 	primary uint32 // id of the key that seals
-	old     int    // keys besides it, which only open
+	old     int    // how many other keys it has, which only open
 }
 
-// A wrapped keyset is "1.ID.SEAL.MARK": the root key's id and two Tink keysets
-// encrypted by it.
+// A wrapped keyset has the form "1.ID.SEAL.MARK": the root key's id and two Tink keysets
+// that it encrypted.
 const wrappedFormat = "1"
 
-// The associated data of the two keysets, so that one can't pass for the other.
+// The associated data of the two keysets. It keeps one from being used as the other.
 var (
 	sealPurpose = []byte("interlock keyset 1: seal")
 	markPurpose = []byte("interlock keyset 1: fingerprint")
 )
 
-// NewKeyset returns a new keyset and its wrapped form, which is stored.
+// NewKeyset returns a new keyset and its wrapped form, which the caller stores.
 func (r *Root) NewKeyset() (wrapped string, k *Keyset, err error) {
 	seal, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -90,8 +90,8 @@ func (r *Root) NewKeyset() (wrapped string, k *Keyset, err error) {
 	return wrapped, k, err
 }
 
-// Open unwraps a stored keyset. It returns a [WrongKeyError] when none of the
-// root keys has wrapped it.
+// Open unwraps a stored keyset. It returns a [WrongKeyError] when none of the root keys
+// wrapped it.
 func (r *Root) Open(wrapped string) (*Keyset, error) {
 	seal, mark, err := r.unwrap(wrapped)
 	if err != nil {
@@ -100,8 +100,8 @@ func (r *Root) Open(wrapped string) (*Keyset, error) {
 	return newKeyset(seal, mark)
 }
 
-// Rewrap wraps a stored keyset by the current root key. Ciphertexts stay as
-// they are. Once every keyset is rewrapped the previous root key can be destroyed.
+// Rewrap wraps a stored keyset again with the current root key. Ciphertexts stay valid.
+// When every keyset is rewrapped, the previous root key can be destroyed.
 func (r *Root) Rewrap(wrapped string) (string, error) {
 	seal, mark, err := r.unwrap(wrapped)
 	if err != nil {
@@ -110,8 +110,8 @@ func (r *Root) Rewrap(wrapped string) (string, error) {
 	return r.wrap(seal, mark)
 }
 
-// Rotate gives a stored keyset a new key, which seals from then on. The old one
-// still opens, until [Root.Retire]. A keyset that is rotating is an error.
+// Rotate adds a new key to a stored keyset; the new key seals from then on. The old key
+// still opens until [Root.Retire]. It is an error if a rotation is in progress.
 func (r *Root) Rotate(wrapped string) (string, error) {
 	return r.change(wrapped, func(m *keyset.Manager, h *keyset.Handle, template *tinkpb.KeyTemplate) error {
 		if h.Len() > 1 {
@@ -125,8 +125,8 @@ func (r *Root) Rotate(wrapped string) (string, error) {
 	})
 }
 
-// Retire destroys every key of a stored keyset but the one that seals. What the
-// others have sealed can never be opened again.
+// Retire removes every key of a stored keyset except the one that seals. What the
+// removed keys sealed can never be opened again.
 func (r *Root) Retire(wrapped string) (string, error) {
 	return r.change(wrapped, func(m *keyset.Manager, h *keyset.Handle, _ *tinkpb.KeyTemplate) error {
 		info := h.KeysetInfo()
@@ -164,7 +164,8 @@ func (r *Root) change(wrapped string, do func(*keyset.Manager, *keyset.Handle, *
 	return r.wrap(seal, mark)
 }
 
-// WrappedBy names the root key of a stored keyset; empty if it is none.
+// WrappedBy returns the id of the root key that wrapped a keyset; empty if the text is
+// not a wrapped keyset.
 func WrappedBy(wrapped string) string {
 	parts := strings.Split(wrapped, ".")
 	if len(parts) != 4 || parts[0] != wrappedFormat {
@@ -189,22 +190,23 @@ func newKeyset(seal, mark *keyset.Handle) (*Keyset, error) {
 	}, nil
 }
 
-// ID names the key that seals, safe to show.
+// ID is the id of the key that seals. It is safe to show.
 func (k *Keyset) ID() string { return fmt.Sprintf("%08x", k.primary) }
 
-// Rotating reports whether the keyset has a key besides the one that seals: its
-// rotation has begun and is not finished.
+// Rotating reports whether a rotation is in progress: the keyset has other keys besides
+// the one that seals.
 func (k *Keyset) Rotating() bool { return k.old > 0 }
 
-// Current reports whether a sealed text, of which the first [KeyPrefix] characters
-// are enough, was sealed by the key that seals now.
+// Current reports whether the key that seals now also sealed this text. The first
+// [KeyPrefix] characters of the text are enough.
 func (k *Keyset) Current(sealed string) bool {
-	// docs: Tink's output prefix is the byte 1 and the id of the key in four bytes.
+	// docs: Tink's output starts with the byte 1 and the key's id in four bytes.
 	prefix, err := base64.RawURLEncoding.DecodeString(sealed[:min(len(sealed), KeyPrefix)])
 	return err == nil && len(prefix) > 4 && prefix[0] == 1 && binary.BigEndian.Uint32(prefix[1:]) == k.primary
 }
 
-// KeyPrefix is how many characters of a sealed text tell which key sealed it.
+// KeyPrefix is the number of characters at the start of a sealed text that identify the
+// key.
 const KeyPrefix = 8
 
 func (r *Root) wrap(seal, mark *keyset.Handle) (string, error) {
@@ -253,7 +255,8 @@ func readKeyset(text string, key tink.AEAD, purpose []byte) (*keyset.Handle, err
 	return h, nil
 }
 
-// Seal encrypts s for one place. The same secret gives another text each time.
+// Seal encrypts s for one place. It refuses an empty secret and one of more than
+// [MaxSecret] bytes. Sealing the same secret twice gives different texts.
 func (k *Keyset) Seal(s Secret, place AAD) (string, error) {
 	data, err := place.bytes()
 	if err != nil {
@@ -270,13 +273,14 @@ func (k *Keyset) Seal(s Secret, place AAD) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// Open decrypts what was sealed for a place, or returns [ErrUnreadable].
+// Open decrypts a text that was sealed for the same place. Otherwise it returns
+// [ErrUnreadable].
 func (k *Keyset) Open(sealed string, place AAD) (Secret, error) {
 	data, err := place.bytes()
 	if err != nil {
 		return Secret{}, err
 	}
-	// Strict: a text that differs only in unused bits is not the one that was stored.
+	// Strict refuses a text that differs from the stored one in unused bits only.
 	text, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	if err != nil {
 		return Secret{}, ErrUnreadable
@@ -288,8 +292,8 @@ func (k *Keyset) Open(sealed string, place AAD) (Secret, error) {
 	return NewSecret(string(plain)), nil
 }
 
-// Fingerprint tells whether a secret is the same as before, within one
-// workspace, and nothing else of it: an HMAC, in hex.
+// Fingerprint returns 16 bytes of an HMAC of s, in hex. Within one workspace, two equal
+// secrets have the same fingerprint; it reveals nothing else. It changes with a rotation.
 func (k *Keyset) Fingerprint(s Secret) (string, error) {
 	const size = 16
 	sum, err := k.mark().ComputePrimaryPRF([]byte(s.Reveal()), size)

@@ -43,7 +43,7 @@ func newKeys(t *testing.T, r *Root) (string, *Keyset) {
 
 var place = AAD{Workspace: "w", Tenant: "t", Connection: "c", Field: "client_secret", Version: 3}
 
-// shown is v in every way that people print or encode things.
+// shown is v in every form in which Go code prints or encodes values.
 func shown(t *testing.T, v any) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -51,7 +51,7 @@ func shown(t *testing.T, v any) string {
 		fmt.Fprintf(&out, "%"+verb+"\n", v)
 	}
 	fmt.Fprintln(&out, v, fmt.Errorf("wrapped: %v", v), errors.Join(fmt.Errorf("%+v", v)))
-	// What can't be encoded says so in an error, which is shown as well.
+	// A value that can't be encoded gives an error, which is shown too.
 	encode := func(data []byte, err error) { fmt.Fprintf(&out, "%s %v\n", data, err) }
 	encode(json.Marshal(v))
 	encode(json.MarshalIndent(map[string]any{"v": v}, "", " "))
@@ -71,7 +71,7 @@ func shown(t *testing.T, v any) string {
 	return out.String()
 }
 
-// traces are the forms in which a secret could be recognised in text.
+// traces are the forms in which a secret could appear in text.
 func traces(secret []byte) []string {
 	decimals := strings.Trim(fmt.Sprint(secret), "[]")
 	jsonText, _ := json.Marshal(string(secret)) // text always encodes
@@ -127,7 +127,7 @@ func TestSecretIsNotShown(t *testing.T) {
 	}
 }
 
-// The test above finds what it looks for.
+// TestNaiveSecretIsShown shows that the test above finds a secret that is not protected.
 func TestNaiveSecretIsShown(t *testing.T) {
 	const canary = "canary7Kx"
 	for _, v := range []any{struct{ s string }{canary}, []byte(canary), struct{ S []byte }{[]byte(canary)}} {
@@ -196,8 +196,7 @@ func TestSealedOpensOnlyInItsPlace(t *testing.T) {
 	}
 }
 
-// Two places are never bound by the same bytes, even when their parts, written
-// one after the other, are the same.
+// Two places never have the same bytes, even if their concatenated parts are equal.
 func TestPlacesAreTold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[ab|\x00]{5,8}`).Draw(t, "text")
@@ -222,7 +221,7 @@ func TestPlacesAreTold(t *testing.T) {
 func TestTamperingIsFound(t *testing.T) {
 	r := newRoot(t)
 	wrapped, k := newKeys(t, r)
-	// Seven characters: the last one of the text has bits to spare.
+	// Seven characters, so that the last character of the text has unused bits.
 	sealed, err := k.Seal(NewSecret("s3cret7"), place)
 	if err != nil {
 		t.Fatal(err)
