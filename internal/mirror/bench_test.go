@@ -71,7 +71,7 @@ func benchmarkMembers(b *testing.B, d *db.DB, groups int) {
 	}
 
 	begin()
-	var computed time.Duration
+	var wrote, computed time.Duration // of rows, and of members
 	for from := 0; from < groups; from += 100 { // a page at a time, as they come
 		var rows []mirror.Record
 		var members []mirror.Member
@@ -82,27 +82,37 @@ func benchmarkMembers(b *testing.B, d *db.DB, groups int) {
 				members = append(members, mirror.Member{Group: id, Member: uuid.NewString(), Type: "#microsoft.graph.user"})
 			}
 		}
+		before := cpu()
 		for batch := range mirror.Batches(rows) {
 			write(func(ctx context.Context, tx db.Tx) error { return mirror.PutRows(ctx, tx, k, g, batch) })
 		}
-		before := cpu()
+		wrote += cpu() - before
+		before = cpu()
 		for batch := range mirror.MemberBatches(members) {
 			write(func(ctx context.Context, tx db.Tx) error { return mirror.PutMembers(ctx, tx, g, batch) })
 		}
 		computed += cpu() - before
 	}
+	b.ReportMetric(perRow(wrote, int64(groups)), "cpu-us/row")
 	b.ReportMetric(perRow(computed, int64(groups*each)), "cpu-us/member")
 	b.ReportMetric(ms(commit()), "commit-ms")
 
-	var size int64
-	ask := `SELECT SUM(pgsize) FROM dbstat WHERE name IN ('memberships', 'memberships_nested', 'group_sizes')`
-	if d.Engine() == db.Postgres {
-		ask = `SELECT pg_total_relation_size('memberships') + pg_total_relation_size('group_sizes')`
+	size := func(tables ...string) (bytes float64) {
+		for _, table := range tables {
+			ask := `SELECT SUM(s.pgsize) FROM dbstat s WHERE s.name IN (SELECT m.name FROM sqlite_master m WHERE m.tbl_name = $1)`
+			if d.Engine() == db.Postgres {
+				ask = `SELECT pg_total_relation_size(CAST($1 AS TEXT))`
+			}
+			var n int64
+			if err := d.Read(b.Context(), func(ctx context.Context, tx db.Tx) error { return tx.QueryRow(ctx, ask, table).Scan(&n) }); err != nil {
+				b.Fatal(err)
+			}
+			bytes += float64(n)
+		}
+		return bytes
 	}
-	if err := d.Read(b.Context(), func(ctx context.Context, tx db.Tx) error { return tx.QueryRow(ctx, ask).Scan(&size) }); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(size)/float64(groups*each), "bytes/member")
+	b.ReportMetric(size("records")/float64(groups), "bytes/row")
+	b.ReportMetric(size("memberships", "group_sizes")/float64(groups*each), "bytes/member")
 
 	begin()
 	commit()
