@@ -333,8 +333,8 @@ func TestData(t *testing.T) {
 			w.Exec(`INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, as_of, row_count, run_id) VALUES ($1, $2, $3, $4, $5, interlock_now(), $6, 'r')`,
 				connection, name, w.Workspace, tenant, generation, len(ids))
 			for _, id := range ids {
-				w.Exec(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES ($1, $2, $3, '', $4, $4, $4, '#microsoft.graph.group', '', '{"id":"x"}')`,
-					connection, name, generation, id)
+				w.Exec(`INSERT INTO records (generation, id, name, name_key, type, modified_at, data) VALUES ($1, $2, $2, $2, '#microsoft.graph.group', '', '{"id":"x"}')`,
+					generation, id)
 			}
 		}
 		dataset("groups", "g-1", "g-2", "g-3")
@@ -361,7 +361,7 @@ func TestData(t *testing.T) {
 		if len(groups.Items) != 1 {
 			t.Errorf("found %+v", groups)
 		}
-		w.Exec(`UPDATE records SET type = CASE id WHEN 'g-1' THEN 'distribution' WHEN 'g-2' THEN 'dynamic_security' ELSE 'security' END WHERE dataset = 'groups'`)
+		w.Exec(`UPDATE records SET type = CASE id WHEN 'g-1' THEN 'distribution' WHEN 'g-2' THEN 'dynamic_security' ELSE 'security' END WHERE id LIKE 'g-%'`)
 		for query, want := range map[string]string{
 			"":                                 "g-1 distribution,g-2 dynamic_security,g-3 security",
 			"?type=":                           "g-1 distribution,g-2 dynamic_security,g-3 security",

@@ -106,8 +106,8 @@ type thing struct{ id, code, attempt string }
 // write puts a run and an attempt of a tenant on record.
 func write(w *gatetest.World, tenant string, t thing) {
 	w.Exec(`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint, parameters, target,
-		initiator_id, initiator, fence, accepted_at, queue_until)
-		VALUES ($1, $2, $3, 'c', $4, 'inventory.sync', 'api', 'finished', 'succeeded', 'f', '{}', '{}', 'u', 'Mei', 1, 1, 1)`, t.id, w.Workspace, tenant, t.code)
+		initiator_id, initiator, fence, accepted_at)
+		VALUES ($1, $2, $3, 'c', $4, 'inventory.sync', 'api', 'finished', 'succeeded', 'f', '{}', '{}', 'u', 'Mei', 1, 1)`, t.id, w.Workspace, tenant, t.code)
 	w.Exec(`INSERT INTO start_attempts (id, workspace_id, tenant_id, connection_id, operation, actor_id, actor, surface, outcome, reason, causes,
 		fingerprint, parameters, target, facts, idem_key, request_id, at, last_at)
 		VALUES ($1, $2, $3, 'c', 'inventory.sync', 'u', 'Mei', 'api', 'blocked', 'x', '[]', 'f', '{}', '', '', 'k', 'r', 1, 1)`, t.attempt, w.Workspace, tenant)

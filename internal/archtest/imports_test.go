@@ -54,7 +54,7 @@ var rooms = []room{
 	{"internal/access", []string{"internal/db", "internal/factor", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
 	{"internal/page", []string{"internal/access", "internal/op"}, "sizes, cursors and search of lists, whatever they list"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
-	{"internal/mirror", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/store", "internal/tenancy"}, "what was read from directories: it asks the store whose connection it is, and starts nothing"},
+	{"internal/mirror", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/store", "internal/tenancy"}, "what was read from directories: it asks the store whose connection it is, and starts nothing"},
 
 	{"internal/gate/internal/ledger", []string{"internal/db", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
 	{"internal/gate/internal/queue", []string{"internal/db"}, "the courier carries a run id and a fence and knows nothing of runs"},

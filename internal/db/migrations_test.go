@@ -86,8 +86,7 @@ func TestMembersOfOldRows(t *testing.T) {
 		}
 		var rows, members []string
 		err := d.Read(t.Context(), func(ctx context.Context, tx db.Tx) (err error) {
-			if rows, err = list(ctx, tx, `SELECT r.connection_id || ' ' || r.dataset || ' ' || r.id FROM records r JOIN datasets d
-				ON d.connection_id = r.connection_id AND d.name = r.dataset AND d.generation = r.generation
+			if rows, err = list(ctx, tx, `SELECT d.connection_id || ' ' || d.name || ' ' || r.id FROM records r JOIN datasets d ON d.generation = r.generation
 				JOIN generations g ON g.id = d.generation AND g.connection_id = d.connection_id AND g.dataset = d.name ORDER BY 1`); err != nil {
 				return err
 			}
@@ -137,6 +136,46 @@ func TestMembersOfOldRows(t *testing.T) {
 			if got := one[int64](t, d, query); got != want {
 				t.Errorf("%s: %d, want %d", query, got, want)
 			}
+		}
+	})
+}
+
+// TestRowsKeepWhatTheyAre: a row is found by its generation alone after the
+// migration, and by all that it had before when the migration is taken back.
+func TestRowsKeepWhatTheyAre(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if err := db.DownTo(t.Context(), d, 12); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, d, `INSERT INTO generations (id, connection_id, dataset, row_count) VALUES (7, 'one', 'groups', 2), (8, 'two', 'inventory/x', 1)`,
+			`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES
+				('one', 'groups', 7, '', 'g1', 'Drivers', 'drivers', 'security', '', '{"id":"g1"}'),
+				('one', 'groups', 7, '', 'g2', 'Board', 'board', 'dynamic_security', '2026-11-03', '{"id":"g2"}'),
+				('two', 'inventory/x', 8, '', 'g1', 'App', 'app', '#t', '', '{}')`)
+		rows := func(columns string) (all []string) {
+			t.Helper()
+			err := d.Read(t.Context(), func(ctx context.Context, tx db.Tx) (err error) {
+				all, err = list(ctx, tx, `SELECT `+columns+` || generation || id || name || name_key || type || modified_at || data FROM records ORDER BY 1`)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		const old = `connection_id || dataset || parent`
+		before, same := rows(old), rows(`''`)
+		if err := d.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(same, rows(`''`)); diff != "" {
+			t.Error(diff)
+		}
+		if err := db.DownTo(t.Context(), d, 12); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, rows(old)); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

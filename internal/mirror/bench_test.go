@@ -71,7 +71,7 @@ func benchmarkMembers(b *testing.B, d *db.DB, groups int) {
 	}
 
 	begin()
-	var wrote, computed time.Duration // of rows, and of members
+	var wrote, computed time.Duration           // of rows, and of members
 	for from := 0; from < groups; from += 100 { // a page at a time, as they come
 		var rows []mirror.Record
 		var members []mirror.Member

@@ -33,9 +33,9 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 			numbers := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)`, max(groups, large))
 			w.Write(func(ctx context.Context, tx db.Tx) error {
 				for _, sql := range []string{
-					fmt.Sprintf(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) `+numbers+`
-						SELECT connection_id, 'groups', %d, '', 'g' || CAST(i AS TEXT), 'G', 'g' || CAST(i AS TEXT), 'security', '', '{}'
-						FROM n, datasets WHERE i <= %d`, g, groups),
+					fmt.Sprintf(`INSERT INTO records (generation, id, name, name_key, type, modified_at, data) `+numbers+`
+						SELECT %d, 'g' || CAST(i AS TEXT), 'G', 'g' || CAST(i AS TEXT), 'security', '', '{}'
+						FROM n WHERE i <= %d`, g, groups),
 					fmt.Sprintf(`INSERT INTO memberships (generation, group_id, member_id, type) `+numbers+`
 						SELECT %d, s.group_id, `+escaped+`, CASE WHEN i %% 100 = 0 THEN 'g' ELSE 'u' END FROM n, group_sizes s
 						WHERE s.generation = %[1]d AND i <= %d`, g, large),
@@ -77,6 +77,33 @@ func TestNoStatementWalksAGeneration(t *testing.T) {
 			}
 		}
 		const page, batch = 1_000, 4_000 // of a list, and of the rows of one transaction
+		for _, tt := range []struct {
+			f    mirror.Filter
+			most int64
+		}{
+			{mirror.Filter{Limit: 200}, page},
+			{mirror.Filter{Limit: 200, Type: "security"}, page},
+			{mirror.Filter{Limit: 200, Type: "distribution"}, page},
+			{mirror.Filter{Limit: 200, Type: "dynamic"}, page},
+			{mirror.Filter{Query: "g1", Limit: 200}, groups + page},       // a search reads names until its page is full,
+			{mirror.Filter{Query: "nothing", Type: "distribution"}, page}, // and those of the type only
+			{mirror.Filter{Query: "nothing", Type: "security"}, 2*groups + page},
+		} {
+			for pages := 0; pages < 2; pages++ {
+				list, next, err := w.Groups(t.Context(), ta, tt.f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				looks(fmt.Sprintf("page %d of %d groups with %+v", pages, len(list), tt.f), tt.most)
+				if tt.f.Cursor = next; next == "" {
+					break
+				}
+			}
+		}
+		if g, err := w.Group(t.Context(), ta, "", "g19999"); err != nil || g.ID != "g19999" {
+			t.Errorf("%+v, %v", g, err)
+		}
+		looks("one group", page)
 		for _, f := range []mirror.Filter{{}, {Query: "g1"}, {Query: "8c4e0d2a-6a3f-4f53-9a1e-0c9d5b7e91d2"}} {
 			for {
 				list, next, err := w.GroupMembers(t.Context(), ta, "large", f)

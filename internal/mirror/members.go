@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/query"
-	"github.com/interlock-dev/interlock/internal/page"
 )
 
 // Member is an object in a group. Type is the member's, as the provider wrote
@@ -192,12 +190,14 @@ func RemoveMembers(ctx context.Context, tx db.Tx, generation int64, list []Membe
 // removeThese removes members of one group and returns how many there were.
 func removeThese(ctx context.Context, tx db.Tx, generation int64, group []byte, members [][]byte) (total int64, err error) {
 	for some := range query.Lists(members) {
-		n, err := tx.Exec(ctx, `DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+query.Placeholders(3, len(some))+`)`,
-			append([]any{generation, group}, some...)...)
+		// One plan for all groups would read every member of a large one.
+		q := query.Of(`DELETE FROM memberships WHERE generation = $1 AND group_id = $2 AND member_id IN (`+query.Placeholders(3, len(some))+`) RETURNING type`,
+			append([]any{generation, group}, some...)...).PlanAnew()
+		gone, err := query.All(ctx, tx, q, query.ScanText)
 		if err != nil {
 			return 0, err
 		}
-		total += n
+		total += int64(len(gone))
 	}
 	if total == 0 {
 		return 0, nil
@@ -316,112 +316,4 @@ func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept
 		}
 	}
 	return max(swept, 1), nil
-}
-
-// membersQuery asks for members of a group by id, from after the key after.
-func membersQuery(generation int64, group string, after []byte) *query.Query {
-	return new(query.Query).Add(`SELECT m.member_id, m.type FROM memberships m WHERE m.generation = %s AND m.group_id = %s AND m.member_id > %s`,
-		generation, rowKey(group), after)
-}
-
-func scanMember(row db.Row) (Record, error) {
-	var key []byte
-	var letter string
-	if err := row.Scan(&key, &letter); err != nil {
-		return Record{}, err
-	}
-	r := Record{ID: rowID(key), Type: typeOf(letter)}
-	// What a delta round says of a member is its type and its id. docs:
-	// members@delta of "group: delta".
-	properties := struct {
-		Type string `json:"@odata.type,omitempty"`
-		ID   string `json:"id"`
-	}{r.Type, r.ID}
-	var err error
-	r.Data, err = json.Marshal(properties)
-	return r, err
-}
-
-// memberPage lists members of a group from after the key after, with the names of
-// those that are groups.
-func memberPage(ctx context.Context, tx db.Tx, names groupNames, generation int64, group string, after []byte, limit int) ([]Record, error) {
-	list, err := query.All(ctx, tx, membersQuery(generation, group, after).Add(` ORDER BY m.member_id LIMIT %s`, limit), scanMember)
-	if err != nil {
-		return nil, err
-	}
-	return list, names.fill(ctx, tx, list)
-}
-
-// searchMembers is memberPage of the member with that id, or else of the groups
-// with that part of a name.
-func searchMembers(ctx context.Context, tx db.Tx, names groupNames, generation int64, group, search string, after []byte, limit int) ([]Record, error) {
-	found, err := query.All(ctx, tx, membersQuery(generation, group, after).Add(` AND m.member_id = %s`, rowKey(search)), scanMember)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) > 0 {
-		return found, names.fill(ctx, tx, found)
-	}
-	for len(found) < limit {
-		// Groups in groups are few, and one range of an index.
-		some, err := query.All(ctx, tx, nestedQuery(generation, group, after), scanMember)
-		if err == nil {
-			err = names.fill(ctx, tx, some)
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range some {
-			if strings.Contains(page.NameKey(r.Name), strings.ToLower(search)) {
-				found = append(found, r)
-			}
-		}
-		if len(some) < batchRows {
-			break
-		}
-		after = rowKey(some[len(some)-1].ID)
-	}
-	return found[:min(len(found), limit)], nil
-}
-
-// nestedQuery asks for the next members that are groups.
-func nestedQuery(generation int64, group string, after []byte) *query.Query {
-	return membersQuery(generation, group, after).Add(` AND m.type = '`+nested+`' ORDER BY m.member_id LIMIT %s`, batchRows)
-}
-
-// groupNames looks up names of groups.
-type groupNames struct {
-	connection string
-	generation int64
-}
-
-// fill gives members that are groups their names.
-func (g groupNames) fill(ctx context.Context, tx db.Tx, list []Record) error {
-	var ids []string
-	for _, r := range list {
-		if r.Type == graphType+"group" {
-			ids = append(ids, r.ID)
-		}
-	}
-	names := make(map[string]string, len(ids))
-	for some := range query.Lists(ids) {
-		q := query.Of(`SELECT id, name FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
-			AND id IN (`+query.Placeholders(4, len(some))+`)`, append([]any{g.connection, groups, g.generation}, some...)...)
-		found, err := query.All(ctx, tx, q, func(row db.Row) (r Record, err error) {
-			err = row.Scan(&r.ID, &r.Name)
-			return r, err
-		})
-		if err != nil {
-			return err
-		}
-		for _, r := range found {
-			names[r.ID] = r.Name
-		}
-	}
-	for i, r := range list {
-		if r.Type == graphType+"group" {
-			list[i].Name = names[r.ID]
-		}
-	}
-	return nil
 }

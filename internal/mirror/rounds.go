@@ -36,8 +36,9 @@ type Dataset struct {
 
 // Record is one object of a dataset.
 type Record struct {
-	ID         string          `json:"id"`               // unique in dataset and parent
-	Parent     string          `json:"parent,omitempty"` // of a member: the group
+	ID         string          `json:"id"`               // unique in its dataset, or its part
+	Parent     string          `json:"parent,omitempty"` // of a listed member: the group
+	Part       string          `json:"-"`                // of a listed row: the part of the dataset that it is in
 	Name       string          `json:"name"`
 	Type       string          `json:"type"`        // of a group, a [tenancy.GroupType]; else as the provider wrote it; may be empty
 	ModifiedAt string          `json:"modified_at"` // as the provider wrote it; may be empty
@@ -158,10 +159,10 @@ func counted(ctx context.Context, tx db.Tx, generation, rows, members int64) err
 // insertRecords begins the statements that write rows, and putRecords those that
 // replace the ones that are there.
 var (
-	insertRecords = query.ManyRows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES `,
-		`($1, $2, $3, ''`, 3, 6, ` ON CONFLICT DO NOTHING`)
-	putRecords = query.ManyRows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) VALUES `,
-		`($1, $2, $3, ''`, 3, 6, ` ON CONFLICT (connection_id, dataset, generation, parent, id) DO UPDATE SET name = excluded.name,
+	insertRecords = query.ManyRows(`INSERT INTO records (generation, id, name, name_key, type, modified_at, data) VALUES `,
+		`($1`, 1, 6, ` ON CONFLICT DO NOTHING`)
+	putRecords = query.ManyRows(`INSERT INTO records (generation, id, name, name_key, type, modified_at, data) VALUES `,
+		`($1`, 1, 6, ` ON CONFLICT (generation, id) DO UPDATE SET name = excluded.name,
 		name_key = excluded.name_key, type = excluded.type, modified_at = excluded.modified_at, data = excluded.data`)
 )
 
@@ -184,8 +185,8 @@ func PutRows(ctx context.Context, tx db.Tx, k Key, generation int64, rows []Reco
 	}
 	var fresh int64
 	for n := range query.Sizes(len(kept)) {
-		args := make([]any, 0, 3+6*n)
-		args = append(args, k.Connection, k.Name, generation)
+		args := make([]any, 0, 1+6*n)
+		args = append(args, generation)
 		for _, r := range kept[:n] {
 			name := storable(r.Name)
 			args = append(args, storable(r.ID), name, page.NameKey(name), storable(r.Type), storable(r.ModifiedAt), storable(string(r.Data)))
@@ -223,7 +224,7 @@ func RemoveRows(ctx context.Context, tx db.Tx, k Key, generation int64, ids []st
 	done, members, err := removeMembersOf(ctx, tx, generation, ids)
 	var rows int64
 	if err == nil {
-		rows, err = deleteRecords(ctx, tx, k, generation, ids[:done])
+		rows, err = deleteRecords(ctx, tx, generation, ids[:done])
 	}
 	if err == nil {
 		err = counted(ctx, tx, generation, -rows, -members)
@@ -234,14 +235,14 @@ func RemoveRows(ctx context.Context, tx db.Tx, k Key, generation int64, ids []st
 	return done, nil
 }
 
-func deleteRecords(ctx context.Context, tx db.Tx, k Key, generation int64, ids []string) (rows int64, err error) {
+func deleteRecords(ctx context.Context, tx db.Tx, generation int64, ids []string) (rows int64, err error) {
 	kept := make([]string, len(ids))
 	for i, id := range ids {
 		kept[i] = storable(id)
 	}
 	for some := range query.Lists(kept) {
-		n, err := tx.Exec(ctx, `DELETE FROM records WHERE connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''
-			AND id IN (`+query.Placeholders(4, len(some))+`)`, append([]any{k.Connection, k.Name, generation}, some...)...)
+		n, err := tx.Exec(ctx, `DELETE FROM records WHERE generation = $1 AND id IN (`+query.Placeholders(2, len(some))+`)`,
+			append([]any{generation}, some...)...)
 		if err != nil {
 			return 0, err
 		}
@@ -322,10 +323,8 @@ func Sweep(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) 
 		if looked == sweepGenerations {
 			return limit, nil // there may be more, for another transaction
 		}
-		var k Key
 		var generation int64
-		err := tx.QueryRow(ctx, `SELECT id, connection_id, dataset FROM generations WHERE retired ORDER BY id LIMIT 1`).
-			Scan(&generation, &k.Connection, &k.Name)
+		err := tx.QueryRow(ctx, `SELECT id FROM generations WHERE retired ORDER BY id LIMIT 1`).Scan(&generation)
 		if errors.Is(err, db.ErrNoRows) {
 			return swept, nil
 		}
@@ -334,14 +333,14 @@ func Sweep(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) 
 			n, err = sweepMembers(ctx, tx, generation, limit-swept)
 		}
 		if err == nil && n == 0 {
-			n, err = sweepRecords(ctx, tx, k, generation, limit-swept)
+			n, err = sweepRecords(ctx, tx, generation, limit-swept)
 		}
 		if err == nil && n == 0 { // it is empty
 			looked++
 			_, err = tx.Exec(ctx, `DELETE FROM generations WHERE id = $1`, generation)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("sweep rows of %s: %w", k.Name, err)
+			return 0, fmt.Errorf("sweep the rows of generation %d: %w", generation, err)
 		}
 		swept += n
 	}
@@ -349,15 +348,14 @@ func Sweep(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) 
 }
 
 // sweepRecords deletes up to limit rows of a generation, in the order of their key.
-func sweepRecords(ctx context.Context, tx db.Tx, k Key, generation, limit int64) (int64, error) {
-	const of = `connection_id = $1 AND dataset = $2 AND generation = $3 AND parent = ''`
+func sweepRecords(ctx context.Context, tx db.Tx, generation, limit int64) (int64, error) {
 	var rest string
-	err := tx.QueryRow(ctx, `SELECT id FROM records WHERE `+of+` ORDER BY id LIMIT 1 OFFSET $4`, k.Connection, k.Name, generation, limit).Scan(&rest)
+	err := tx.QueryRow(ctx, `SELECT id FROM records WHERE generation = $1 ORDER BY id LIMIT 1 OFFSET $2`, generation, limit).Scan(&rest)
 	switch {
 	case errors.Is(err, db.ErrNoRows):
-		return tx.Exec(ctx, `DELETE FROM records WHERE `+of, k.Connection, k.Name, generation)
+		return tx.Exec(ctx, `DELETE FROM records WHERE generation = $1`, generation)
 	case err != nil:
 		return 0, err
 	}
-	return tx.Exec(ctx, `DELETE FROM records WHERE `+of+` AND id < $4`, k.Connection, k.Name, generation, rest)
+	return tx.Exec(ctx, `DELETE FROM records WHERE generation = $1 AND id < $2`, generation, rest)
 }

@@ -118,8 +118,7 @@ func (s shelf) names() []string {
 	var list []string
 	s.Write(func(ctx context.Context, tx db.Tx) error {
 		list = nil
-		rows, err := tx.Query(ctx, `SELECT r.id, r.name FROM records r JOIN datasets d
-			ON d.connection_id = r.connection_id AND d.name = r.dataset AND d.generation = r.generation
+		rows, err := tx.Query(ctx, `SELECT r.id, r.name FROM records r JOIN datasets d ON d.generation = r.generation
 			WHERE d.connection_id = $1 AND d.name = $2`, s.key.Connection, s.key.Name)
 		if err != nil {
 			return err

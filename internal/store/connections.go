@@ -277,7 +277,7 @@ const nothing = "-"
 // planner that does not know the id walks through the history in search of it.
 // Nothing found is [nothing]: the list runs all the same, and is empty.
 func firstID(ctx context.Context, tx db.Tx, q *query.Query) (string, error) {
-	id, err := query.One(ctx, tx, q, query.ScanID)
+	id, err := query.One(ctx, tx, q, query.ScanText)
 	if errors.Is(err, op.ErrNotFound) {
 		return nothing, nil
 	}

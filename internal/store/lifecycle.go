@@ -355,7 +355,7 @@ func SweepConsents(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 // being judged either came before or is refused by the revision.
 func lockConnection(ctx context.Context, tx db.Tx, id string) (tenancy.Connection, error) {
 	q := new(query.Query).Add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND id = %s RETURNING id`, id)
-	if _, err := query.One(ctx, tx, q, query.ScanID); err != nil {
+	if _, err := query.One(ctx, tx, q, query.ScanText); err != nil {
 		return tenancy.Connection{}, err
 	}
 	return connectionByID(ctx, tx, id)

@@ -75,13 +75,13 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	}
 	order := ` ORDER BY ` + l.alias + byID + ` DESC`
 	if spans == nil {
-		q := query.PlannedAnew()
+		q := new(query.Query).PlanAnew()
 		l.scoped(q.Add(l.rows)).Add(l.conditions.text, l.conditions.args...).Add(order+` LIMIT %s`, limit)
 		return query.All(ctx, tx, q, scan)
 	}
 	var ids []string
 	for part := range slices.Chunk(spans, maxSpans) {
-		found, err := query.All(ctx, tx, l.union(part, limit), query.ScanID)
+		found, err := query.All(ctx, tx, l.union(part, limit), query.ScanText)
 		if err != nil {
 			return nil, err
 		}
@@ -94,13 +94,13 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	q := query.PlannedAnew()
+	q := new(query.Query).PlanAnew()
 	return query.All(ctx, tx, q.Add(l.rows+l.alias+`.id IN `).In(ids).Add(order), scan)
 }
 
 // union asks for the newest ids of each of the spans.
 func (l *list) union(spans []span, limit int) *query.Query {
-	q, from := query.PlannedAnew(), l.table+` WHERE `
+	q, from := new(query.Query).PlanAnew(), l.table+` WHERE `
 	if l.ofPerson && !l.seen {
 		from = l.table + ` CROSS JOIN tenants t WHERE t.id = ` + l.alias + `.tenant_id AND `
 	}
@@ -125,7 +125,7 @@ func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, er
 	if own == nil {
 		own = []span{{text: `TRUE`}}
 	}
-	q := query.PlannedAnew()
+	q := new(query.Query).PlanAnew()
 	q.Add(`SELECT x.id FROM (SELECT t.id, (SELECT MAX(part.id) FROM (`)
 	for i, s := range own {
 		if i > 0 {
@@ -135,7 +135,7 @@ func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, er
 			Add(` AND `+s.text, s.args...).Add(` ORDER BY ` + l.alias + byID + ` DESC LIMIT 1) one`)
 	}
 	q.Add(`) part) AS latest FROM tenants t WHERE `).Add(l.scope.Where(q.Bind, "t.workspace_id", "t.id"))
-	tenants, err := query.All(ctx, tx, q.Add(`) x WHERE x.latest IS NOT NULL ORDER BY x.latest DESC LIMIT %s`, limit), query.ScanID)
+	tenants, err := query.All(ctx, tx, q.Add(`) x WHERE x.latest IS NOT NULL ORDER BY x.latest DESC LIMIT %s`, limit), query.ScanText)
 	if err != nil {
 		return nil, err
 	}

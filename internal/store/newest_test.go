@@ -17,8 +17,8 @@ func TestPagesOfEverySizeAreFewTexts(t *testing.T) {
 		c := w.connection(w.mei, "kestrel", "first")
 		const numbers = ` WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 210) `
 		w.exec(`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint, parameters,
-			target, initiator_id, initiator, fence, accepted_at, queue_until)`+numbers+`SELECT 'r' || CAST(1000 + i AS TEXT), $1, $2, $3, CAST(i AS TEXT),
-			'inventory.sync', 'api', 'finished', 'failed', '', '{}', '{}', $4, '', 1, 0, 0 FROM n`, c.WorkspaceID, c.TenantID, c.ID, w.ana.ID())
+			target, initiator_id, initiator, fence, accepted_at)`+numbers+`SELECT 'r' || CAST(1000 + i AS TEXT), $1, $2, $3, CAST(i AS TEXT),
+			'inventory.sync', 'api', 'finished', 'failed', '', '{}', '{}', $4, '', 1, 0 FROM n`, c.WorkspaceID, c.TenantID, c.ID, w.ana.ID())
 		w.exec(`INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, created_at)`+numbers+`
 			SELECT 't' || CAST(1000 + i AS TEXT), $1, 's' || CAST(i AS TEXT), 'N', 'n', '', '', 'active', 0 FROM n`, c.WorkspaceID)
 		recording, texts := dbtest.Record(d), map[string]bool{}

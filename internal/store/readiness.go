@@ -103,7 +103,7 @@ func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
 		{`SELECT t.id FROM workspaces w CROSS JOIN tenants t WHERE t.workspace_id = w.id AND ` + overdue + ` LIMIT %s`, []any{db.Micros(at), settleAtOnce}},
 		{`SELECT c.tenant_id FROM workspaces w CROSS JOIN connections c WHERE c.workspace_id = w.id AND ` + unjudged + ` LIMIT %s`, []any{settleAtOnce}},
 	} {
-		ids, err := query.All(ctx, tx, new(query.Query).Add(s.text, s.args...), query.ScanID)
+		ids, err := query.All(ctx, tx, new(query.Query).Add(s.text, s.args...), query.ScanText)
 		if err != nil || len(ids) > 0 {
 			slices.Sort(ids)
 			return slices.Compact(ids), err

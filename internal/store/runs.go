@@ -313,7 +313,7 @@ func (s *Store) LastRuns(ctx context.Context, ta access.TenantAccess, connection
 			q.Add(` SELECT COALESCE((SELECT r.id FROM runs r WHERE r.operation = k.operation AND r.state = 'finished' AND r.outcome = '`+outcome+`'`).
 				Add(of.text, of.args...).Add(` ORDER BY r` + byID + ` DESC LIMIT 1), '') FROM kinds k`)
 		}
-		ids, err := query.All(ctx, tx, q, query.ScanID)
+		ids, err := query.All(ctx, tx, q, query.ScanText)
 		if err != nil {
 			return nil, err
 		}
@@ -406,7 +406,7 @@ func ofRun[T any](ctx context.Context, s *Store, scope access.Scope, runRef, wha
 	build func(q *query.Query, run string), scan func(db.Row) (T, error),
 ) ([]T, error) {
 	return query.Read(ctx, s.db, what, func(ctx context.Context, tx db.Tx) ([]T, error) {
-		run, err := query.One(ctx, tx, runByRef(scope, runRef), query.ScanID)
+		run, err := query.One(ctx, tx, runByRef(scope, runRef), query.ScanText)
 		if err != nil {
 			return nil, err
 		}

@@ -80,7 +80,7 @@ func (s *Store) ServerSecret(ctx context.Context, name string, make func() vault
 	}
 	find := new(query.Query).Add(`SELECT sealed FROM server_secrets WHERE name = %s`, name)
 	sealed, err := query.Read(ctx, s.db, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
-		return query.All(ctx, tx, find, query.ScanID)
+		return query.All(ctx, tx, find, query.ScanText)
 	})
 	if err == nil && len(sealed) == 0 {
 		sealed, err = query.Write(ctx, s.db, "server secret", func(ctx context.Context, tx db.Tx) ([]string, error) {
@@ -88,7 +88,7 @@ func (s *Store) ServerSecret(ctx context.Context, name string, make func() vault
 			if err != nil {
 				return nil, err
 			}
-			return query.All(ctx, tx, find, query.ScanID)
+			return query.All(ctx, tx, find, query.ScanText)
 		})
 	}
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p
 func onOldDataKey(ctx context.Context, tx db.Tx, workspace string, keys *vault.Keyset) (int, error) {
 	q := new(query.Query).Add(`SELECT substr(d.sealed, 1, %s) FROM connections c JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s`,
 		vault.KeyPrefix, workspace)
-	prefixes, err := query.All(ctx, tx, q, query.ScanID)
+	prefixes, err := query.All(ctx, tx, q, query.ScanText)
 	if err != nil {
 		return 0, err
 	}

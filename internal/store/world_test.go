@@ -216,8 +216,8 @@ func (w *world) run(c tenancy.Connection, edit func(*op.Run)) op.Run {
 	}
 	target, _ := json.Marshal(r.Target)
 	w.exec(`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint, parameters, target,
-		initiator_id, initiator, fence, dispatch, accepted_at, queue_until, began_at, progress_at, waiting_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'f', '{}', $10, $11, $12, $13, 1, $14, $14, $15, $16, $17)`,
+		initiator_id, initiator, fence, dispatch, accepted_at, began_at, progress_at, waiting_until)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'f', '{}', $10, $11, $12, $13, 1, $14, $15, $16, $17)`,
 		r.ID, c.WorkspaceID, c.TenantID, c.ID, r.Code, string(r.Operation), string(r.Surface), string(r.State), string(r.Outcome), string(target),
 		r.Initiator.ID, r.Initiator.Name, r.Fence, db.Micros(r.AcceptedAt), micros(r.BeganAt), micros(r.ProgressAt), micros(r.WaitingUntil))
 	if r.State != op.Finished {

@@ -23,9 +23,12 @@ type Query struct {
 	anew bool
 }
 
-// PlannedAnew returns an empty query that [All] runs with [db.PlanAnew]: some of its
-// arguments match many rows, and some few.
-func PlannedAnew() *Query { return &Query{anew: true} }
+// PlanAnew makes [All] run q with [db.PlanAnew], and returns q. It is for a query
+// some of whose arguments match many rows, and some few.
+func (q *Query) PlanAnew() *Query {
+	q.anew = true
+	return q
+}
 
 // Of returns a query with a text that already names its parameters, $1 for the
 // first of args.
@@ -111,8 +114,8 @@ func One[T any](ctx context.Context, tx db.Tx, q *Query, scan Scan[T]) (T, error
 	return v, err
 }
 
-// ScanID reads a row of one text column.
-func ScanID(row db.Row) (string, error) {
+// ScanText reads a row of one text column.
+func ScanText(row db.Row) (string, error) {
 	var id string
 	err := row.Scan(&id)
 	return id, err

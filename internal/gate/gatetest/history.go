@@ -81,14 +81,14 @@ func (w *World) Fill(h History) Past {
 		// $1 ids, $2 the big tenant, $3 the rare one, $4 ids of the others
 		at := db.Micros(now.AddDate(0, 0, -part.days))
 		rows(fmt.Sprintf(`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint, parameters,
-				target, initiator_id, initiator, fence, accepted_at, queue_until, ended_at) `+numbers(part.from, part.to)+`
+				target, initiator_id, initiator, fence, accepted_at, ended_at) `+numbers(part.from, part.to)+`
 			SELECT $1 || `+number+`, CASE WHEN `+own+` THEN CAST($5 AS TEXT) ELSE CAST($6 AS TEXT) END, `+ofTenant+`,
 				CASE WHEN `+rare+` THEN CAST($7 AS TEXT) WHEN i %% 10 = 0 AND i %% 3 < 2 OR i <= 40 THEN CAST($8 AS TEXT) ELSE $4 || substr(CAST(1000000000001 + i %% %[1]d AS TEXT), 2) END,
 				substr(CAST(1000000 + i %% 1000000 AS TEXT), 2),
 				CASE WHEN `+rare+` THEN CAST($9 AS TEXT) WHEN i %% 7 = 0 THEN 'directory.groups.sync' ELSE 'inventory.sync' END, 'api',
 				CASE WHEN `+inLine+` THEN 'queued' ELSE 'finished' END,
 				CASE WHEN `+inLine+` THEN '' WHEN i <= 10 THEN 'lost' WHEN i %% 11 = 0 THEN 'failed' WHEN i %% 50 = 0 THEN 'partial' ELSE 'succeeded' END,
-				'f', '{}', '{}', CASE WHEN `+rare+` THEN CAST($10 AS TEXT) WHEN i %% 10 = 1 OR i <= 40 THEN CAST($11 AS TEXT) ELSE CAST($13 AS TEXT) END, 'Mei Tan', 1, CAST($12 AS BIGINT), CAST($12 AS BIGINT), CASE WHEN `+inLine+` THEN NULL ELSE CAST($12 AS BIGINT) END FROM n`, max(h.Tenants, 1)),
+				'f', '{}', '{}', CASE WHEN `+rare+` THEN CAST($10 AS TEXT) WHEN i %% 10 = 1 OR i <= 40 THEN CAST($11 AS TEXT) ELSE CAST($13 AS TEXT) END, 'Mei Tan', 1, CAST($12 AS BIGINT), CASE WHEN `+inLine+` THEN NULL ELSE CAST($12 AS BIGINT) END FROM n`, max(h.Tenants, 1)),
 			id, p.BigID, p.RareID, tenants, w.Workspace, w.Other, p.RareConnection, big, string(p.RareOperation), w.Operator.ID(), w.Owner.ID(), at, w.Second.ID())
 	}
 	old := prefix(500)
@@ -130,9 +130,9 @@ func (w *World) Fill(h History) Past {
 		rows(`INSERT INTO generations (id, connection_id, dataset, row_count) VALUES (1000000, $1, 'groups', $2)`, p.RareConnection, h.Groups)
 		rows(`INSERT INTO datasets (connection_id, name, workspace_id, tenant_id, generation, as_of, row_count, run_id)
 			VALUES ($1, 'groups', $2, $3, 1000000, 1, $4, '')`, p.RareConnection, w.Workspace, p.RareID, h.Groups)
-		rows(`INSERT INTO records (connection_id, dataset, generation, parent, id, name, name_key, type, modified_at, data) `+numbers(1, h.Groups)+`
-			SELECT $1, 'groups', 1000000, '', $2 || `+number+`, 'Group', CASE WHEN i % 100 = 0 THEN 'z' ELSE 'g' END || `+number+`,
-			CASE WHEN i % 100 = 0 THEN 'distribution' ELSE 'security' END, '', '{}' FROM n`, p.RareConnection, prefix(600))
+		rows(`INSERT INTO records (generation, id, name, name_key, type, modified_at, data) `+numbers(1, h.Groups)+`
+			SELECT 1000000, $1 || `+number+`, 'Group', CASE WHEN i % 100 = 0 THEN 'z' ELSE 'g' END || `+number+`,
+			CASE WHEN i % 100 = 0 THEN 'distribution' ELSE 'security' END, '', '{}' FROM n`, prefix(600))
 	}
 	p.Run, p.Queued, p.Refuse = "000025", "000012", "f"+(old + "000000000005")[1:]
 	return p

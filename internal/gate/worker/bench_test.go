@@ -183,11 +183,11 @@ func fillLine(s *gatetest.World, line, ended int) {
 	}
 	for _, sql := range []string{
 		`INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface, state, outcome, fingerprint, parameters, target,
-				initiator_id, initiator, fence, accepted_at, queue_until)
+				initiator_id, initiator, fence, accepted_at)
 			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 			SELECT 'run-' || i, 'w', 't', 'c-' || i, 'c' || i, 'inventory.sync', 'api', CASE WHEN i <= $2 THEN 'queued' ELSE 'finished' END,
 				CASE WHEN i <= $2 THEN '' ELSE 'succeeded' END, 'f', '{}', '{"name":"Microsoft 365 · Tenant primary"}', 'u', 'Ana Ruiz', 1,
-				interlock_now(), interlock_now() + 7200000000 FROM n`,
+				interlock_now() FROM n`,
 		`INSERT INTO river_job (id, args, kind, max_attempts, state, finalized_at)
 			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 			SELECT i, '{}', 'run', 1, CASE WHEN i <= $2 THEN ` + available + ` ELSE ` + completed + ` END,

@@ -24,7 +24,7 @@ type readable struct{ data }
 func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row, err error) {
 	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT r.id, r.name, r.type, r.modified_at, r.data FROM datasets d
-			JOIN records r ON r.connection_id = d.connection_id AND r.dataset = d.name AND r.generation = d.generation
+			JOIN records r ON r.generation = d.generation
 			WHERE d.connection_id = $1 AND d.name = $2`, r.x.claim.Scope, dataset)
 		if err != nil {
 			return err

@@ -97,11 +97,11 @@ func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Ad
 	for range 16 {
 		code = newCode()
 		made, err := tx.Exec(ctx, `INSERT INTO runs (id, workspace_id, tenant_id, connection_id, code, operation, surface,
-			state, fingerprint, parameters, target, initiator_id, initiator, fence, accepted_at, queue_until)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13, interlock_now(), interlock_now() + $14)
+			state, fingerprint, parameters, target, initiator_id, initiator, fence, accepted_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13, interlock_now())
 			ON CONFLICT (workspace_id, code) DO NOTHING`,
 			n.ID, n.Workspace, n.Tenant, n.Connection, code, string(n.Operation), string(n.Surface),
-			n.Fingerprint, string(n.Parameters), string(target), n.Initiator.ID, n.Initiator.Name, fence, n.QueueLimit.Microseconds())
+			n.Fingerprint, string(n.Parameters), string(target), n.Initiator.ID, n.Initiator.Name, fence)
 		if err != nil {
 			return "", 0, 0, fmt.Errorf("create the run: %w", err)
 		}
@@ -490,9 +490,9 @@ func Requeue(ctx context.Context, tx db.Tx, c *Claim, w Wait) (fence int64, err 
 	if w.Counts {
 		tries = 1
 	}
-	return fence, moved(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $2, dispatch = dispatch + $6,
-		queue_until = $3, waiting_until = $4, waiting_for = $5 WHERE id = $1 AND state = 'running'`,
-		c.RunID, fence, db.Micros(limit), until, string(w.Why), tries))
+	return fence, moved(tx.Exec(ctx, `UPDATE runs SET state = 'queued', fence = $2, dispatch = dispatch + $5,
+		waiting_until = $3, waiting_for = $4 WHERE id = $1 AND state = 'running'`,
+		c.RunID, fence, until, string(w.Why), tries))
 }
 
 // Resend gives the run in line that holds c a new fence, for a job in the place of
