@@ -91,10 +91,11 @@ type Sight struct {
 
 // Made is what [Env.Make] found out.
 type Made struct {
-	State  StepState
-	Answer provider.Answer // of a change that was answered with a success in this dispatch
-	Kept   json.RawMessage // of an earlier dispatch, or of what was found
-	Err    error           // why it failed, or why its result is not known
+	State   StepState
+	Settled bool            // an earlier dispatch has settled the step
+	Answer  provider.Answer // of a change that was answered with a success in this dispatch
+	Kept    json.RawMessage // of an earlier dispatch, or of what was found
+	Err     error           // why it failed, or why its result is not known
 }
 
 // maxRepeats bounds how often a change is made again that was looked for and is not
@@ -114,7 +115,7 @@ func (e *Env) Make(ctx context.Context, s Step, earlier Recorded, look func(cont
 	open, tries, intended := false, earlier.Tries, earlier.IntendedAt
 	switch earlier.State {
 	case StepDone, StepFailed, StepUnknown:
-		return Made{State: earlier.State, Kept: earlier.Kept}, nil
+		return Made{State: earlier.State, Settled: true, Kept: earlier.Kept}, nil
 	case StepOpen:
 		open = true
 	case StepNotMade, "":

@@ -246,6 +246,9 @@ var rules = []struct{ what, sql string }{
 	{"unfinished runs that share a connection", `SELECT COUNT(*) FROM (SELECT connection_id FROM runs WHERE state <> 'finished' GROUP BY connection_id HAVING COUNT(*) > 1) x`},
 	{"unfinished runs without their slot", `SELECT COUNT(*) FROM runs r WHERE r.state <> 'finished' AND NOT EXISTS (SELECT 1 FROM run_claims c WHERE c.run_id = r.id AND c.scope = r.connection_id AND c.fence = r.fence)`},
 	{"slots without an unfinished run", `SELECT COUNT(*) FROM run_claims c WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = c.run_id AND r.state <> 'finished')`},
+	{"open steps of runs that ended", `SELECT COUNT(*) FROM run_journal j WHERE j.state = 'open' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = j.run_id AND r.state <> 'finished')`},
+	{"settled steps whose item is not stored", `SELECT COUNT(*) FROM run_journal j WHERE j.state IN ('done', 'failed', 'unknown')
+			AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run_id = j.run_id AND i.key = j.item)`},
 	{"accepted attempts without a run", `SELECT COUNT(*) FROM start_attempts a WHERE a.outcome = 'accepted' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = a.run_id)`},
 	{"runs without exactly one accepted attempt", `SELECT COUNT(*) FROM runs r WHERE (SELECT COUNT(*) FROM start_attempts a WHERE a.run_id = r.id AND a.outcome = 'accepted') <> 1`},
 	{"refusals that made a run", `SELECT COUNT(*) FROM start_attempts a WHERE a.outcome IN ('blocked', 'scope_busy') AND a.run_id IS NOT NULL`},

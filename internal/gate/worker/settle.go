@@ -95,7 +95,7 @@ func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (l
 		return ledger.End{}, err
 	case r.Bad == 0:
 		return ledger.End{Outcome: op.RunSucceeded}, nil
-	case r.Good > 0:
+	case r.Good > 0, r.InDoubt > 0: // what is in doubt may have been done
 		return ledger.End{Outcome: op.RunPartial}, nil
 	}
 	code := r.First.Reason

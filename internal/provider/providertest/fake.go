@@ -61,6 +61,13 @@ func (f *Fake) Objects(collection string) []Object {
 	return found
 }
 
+// Reset forgets every object and every change, and removes the hook.
+func (f *Fake) Reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.objects, f.changes, f.made, f.hook = nil, nil, 0, nil
+}
+
 // Changes returns the changes that arrived.
 func (f *Fake) Changes() []provider.Change {
 	f.mu.Lock()
@@ -115,14 +122,24 @@ func (c *Client) Get(ctx context.Context, path string) (json.RawMessage, error) 
 	return nil, notFound("GET " + path)
 }
 
-// Page implements [provider.Client]: one page with the whole collection.
+// Page implements [provider.Client]: one page with the whole collection, each object
+// with its id.
 func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 	if _, err := c.before(ctx); err != nil {
 		return provider.Page{}, err
 	}
 	page := provider.Page{}
 	for _, o := range c.fake.Objects(next) {
-		page.Items = append(page.Items, o.Body)
+		var fields map[string]any
+		if err := json.Unmarshal(o.Body, &fields); err != nil {
+			return provider.Page{}, fmt.Errorf("object %s: %w", o.ID, err)
+		}
+		fields["id"] = o.ID
+		body, err := json.Marshal(fields)
+		if err != nil {
+			return provider.Page{}, fmt.Errorf("object %s: %w", o.ID, err)
+		}
+		page.Items = append(page.Items, body)
 	}
 	return page, nil
 }

@@ -396,20 +396,21 @@ func Forget(ctx context.Context, tx db.Tx, run string, fence int64) error {
 // Results are the stored items of a run, as far as they decide how it ended.
 type Results struct {
 	Good, Bad int
+	InDoubt   int     // of the bad ones: changes that may have been made
 	First     op.Item // of the bad ones, by key
 }
 
 // ResultsOf reads what the items of a run came to, whichever dispatch reported them.
 func ResultsOf(ctx context.Context, tx db.Tx, run string) (r Results, err error) {
-	rows, err := tx.Query(ctx, `SELECT key, result, failed FROM run_items WHERE run_id = $1`, run)
+	rows, err := tx.Query(ctx, `SELECT key, result, failed, reason FROM run_items WHERE run_id = $1`, run)
 	if err != nil {
 		return r, fmt.Errorf("items of run %s: %w", run, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key, result string
+		var key, result, reason string
 		var failed int64
-		if err := rows.Scan(&key, &result, &failed); err != nil {
+		if err := rows.Scan(&key, &result, &failed, &reason); err != nil {
 			return r, fmt.Errorf("items of run %s: %w", run, err)
 		}
 		bad := false
@@ -423,6 +424,9 @@ func ResultsOf(ctx context.Context, tx db.Tx, run string) (r Results, err error)
 		}
 		if !bad {
 			continue
+		}
+		if op.Reason(reason) == op.WriteInDoubt {
+			r.InDoubt++
 		}
 		if r.Bad++; r.Bad == 1 || key < r.First.Key {
 			r.First.Key = key
