@@ -13,3 +13,16 @@ func TestFaultsEveryPairInterrupted(t *testing.T) {
 	}
 	interleaveAll(t, 1)
 }
+
+// TestFaultsJournalInterrupted is [TestJournalInterleaved] likewise.
+func TestFaultsJournalInterrupted(t *testing.T) {
+	if testing.Short() {
+		interleaveWrites(t, 9)
+		return
+	}
+	interleaveWrites(t, 1)
+}
+
+// TestFaultsWritesSurviveTheDatabase is [TestWritesSurviveTheDatabase] with two toys and
+// a fault at every point.
+func TestFaultsWritesSurviveTheDatabase(t *testing.T) { surviveTheDatabase(t, 1, "a", "b") }

@@ -46,7 +46,7 @@ type action struct {
 // actions are all that may happen at the same time.
 var actions = []action{
 	{"start", everywhere, func(ctx context.Context, r *ring, a *actor) error {
-		res, err := a.gate.Start(ctx, r.Operator, op.Request{Tenant: "kestrel", Kind: op.InventorySync, Surface: op.SurfaceAPI, Key: "key-" + a.name})
+		res, err := a.gate.Start(ctx, r.Operator, op.Request{Tenant: "kestrel", Kind: r.kind, Surface: op.SurfaceAPI, Key: "key-" + a.name})
 		if err == nil && (res.Outcome() == op.ScopeBusy || res.Outcome() == op.Deduped) && res.Holder() == nil && res.Run() == nil && !res.HolderHidden() {
 			if res.Causes()[0].Code != op.ScopeInconsistent {
 				r.wrong("%s was answered %s without a holder", a.name, res.Outcome())
@@ -112,6 +112,9 @@ var actions = []action{
 type ring struct {
 	*gatetest.World
 	t          *testing.T
+	kind       op.Kind
+	rules      []raceRule       // besides raceRules
+	prepared   func(*execution) // does more with a run that has begun; may be nil
 	pair       *dbtest.Pair
 	nodes      [2]*node
 	connection string
@@ -172,9 +175,9 @@ func shared(p db.Point) bool {
 	return false
 }
 
-func newRing(t *testing.T) *ring {
+func newRing(t *testing.T, kind op.Kind, shared func(db.Point) bool) *ring {
 	t.Helper()
-	r := &ring{t: t, pair: dbtest.NewPair(t, shared)}
+	r := &ring{t: t, kind: kind, pair: dbtest.NewPair(t, shared)}
 	r.World = gatetest.New(t, r.pair.Handles[0])
 	r.connection = r.Connection(r.Workspace, r.Tenant(r.Workspace, "kestrel", "Kestrel Logistics"), "kestrel", nil)
 	quiet := slog.New(slog.DiscardHandler)
@@ -210,7 +213,7 @@ func (r *ring) prepare(s situation) {
 	r.run, r.job, r.fence, r.begun = "", 0, 0, nil
 	n := r.nodes[0]
 	if s != isFree {
-		res, err := n.gate.Start(ctx, r.Operator, op.Request{Tenant: "kestrel", Kind: op.InventorySync, Surface: op.SurfaceAPI})
+		res, err := n.gate.Start(ctx, r.Operator, op.Request{Tenant: "kestrel", Kind: r.kind, Surface: op.SurfaceAPI})
 		if err != nil || res.Outcome() != op.Accepted {
 			r.t.Fatalf("prepare %s: %v %v", s, res.Outcome(), err)
 		}
@@ -225,6 +228,9 @@ func (r *ring) prepare(s situation) {
 		}
 		r.begun = x
 		r.Exec(`UPDATE river_job SET state = 'running'`)
+	}
+	if r.begun != nil && r.prepared != nil {
+		r.prepared(r.begun)
 	}
 	if s == isCancelling {
 		if _, err := n.gate.Cancel(ctx, r.Second, r.run); err != nil {
@@ -376,7 +382,7 @@ func (r *ring) try(a, b action, plan dbtest.Plan) (dbtest.Ran, []string) {
 			r.wrong("a call is under way without its slot")
 		}
 	}
-	for _, rule := range raceRules {
+	for _, rule := range slices.Concat(raceRules, r.rules) {
 		if r.Int(rule.sql) != 0 {
 			r.wrong("%s", rule.what)
 		}
@@ -385,8 +391,10 @@ func (r *ring) try(a, b action, plan dbtest.Plan) (dbtest.Ran, []string) {
 	return ran, r.faults
 }
 
+type raceRule struct{ what, sql string }
+
 // raceRules count what two actions must never leave, besides the auditor's rules.
-var raceRules = []struct{ what, sql string }{
+var raceRules = []raceRule{
 	{"a run works on a connection that is disabled, deleted or without consent", `SELECT COUNT(*) FROM runs r JOIN connections c ON c.id = r.connection_id
 		WHERE r.state = 'running' AND (NOT c.enabled OR c.deleted_at IS NOT NULL OR c.consent = 'revoked')`},
 	{"an unfinished run on a deleted connection", `SELECT COUNT(*) FROM runs r JOIN connections c ON c.id = r.connection_id
@@ -414,10 +422,6 @@ func TestEveryPairInterleaved(t *testing.T) { interleaveAll(t, 0) }
 // interleaveAll goes through the schedules with one interruption or, for twice
 // above zero, through each twice-th of those with two.
 func interleaveAll(t *testing.T, twice int) {
-	type meeting struct {
-		a, b action
-		in   situation
-	}
 	var all []meeting
 	for i, a := range actions {
 		for _, b := range actions[i:] {
@@ -430,6 +434,16 @@ func interleaveAll(t *testing.T, twice int) {
 			}
 		}
 	}
+	interleave(t, all, twice, func(t *testing.T) *ring { return newRing(t, op.InventorySync, shared) })
+}
+
+// meeting is two actions that meet in a situation.
+type meeting struct {
+	a, b action
+	in   situation
+}
+
+func interleave(t *testing.T, all []meeting, twice int, newRing func(*testing.T) *ring) {
 	every := 1
 	if testing.Short() && twice == 0 { // the race detector's lane looks at memory, not at orders
 		every = 6
