@@ -111,6 +111,9 @@ func failure(code Reason, args Args) text {
 		t.oneWhy = ending(t.oneWhy, doneByThen)
 		return t
 	}
+	if t, ok := discontinued[code]; ok {
+		return t
+	}
 	return unknownFailure
 }
 

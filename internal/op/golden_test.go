@@ -176,6 +176,9 @@ func TestGolden(t *testing.T) {
 		if isStopped || isBlocker || code == "quota_reached" {
 			run("blocked before the run", aRun(Finished, RunBlocked, cause(code)))
 		}
+		if _, ok := discontinued[Reason(code)]; ok {
+			run("failed after it had changed something", aRun(Finished, RunFailed, cause(code)))
+		}
 		if _, isFailure := failures[Reason(code)]; isFailure || isBlocker || code == "quota_reached" {
 			run("failed", aRun(Finished, RunFailed, cause(code)))
 			fmt.Fprintf(&b, "Item  %s\n\n", DescribeItem(Item{Reason: Reason(code), Args: facts(), At: at}).Detail)

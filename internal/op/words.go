@@ -468,6 +468,35 @@ var stopped = map[Reason]text{
 	},
 }
 
+// discontinued are why a run that has changed something did not continue when its turn
+// came again.
+var discontinued = map[Reason]text{
+	AuthorizationLost: {
+		reason: "Starter lost access",
+		why:    "{starter} no longer has access to run this in {tenant}, so the run did not continue. {done} of {total} items were done by then.",
+		next:   "Ask someone with the capability to start it again.",
+		action: action{"Open members", toMembers},
+	},
+	ConnectionChanged: {
+		reason: "Connection changed",
+		why:    "{connection} was changed on {changed_at}, so the run did not continue. {done} of {total} items were done by then.",
+		next:   "Check the connection, then start again.",
+		action: action{"Open connection", toConnection},
+	},
+	ConnectionRemoved: {
+		reason: "Connection was removed",
+		why:    "{actor} removed {connection}, so the run did not continue. {done} of {total} items were done by then.",
+		next:   "Choose another connection, then start again.",
+		action: action{"Open connections", toConnections},
+	},
+	ExpiredInQueue: {
+		reason: "Waited too long",
+		why:    "The run waited longer than {limit} to continue. {done} of {total} items were done by then.",
+		next:   "Start again.",
+		action: action{"Start again", toRetry},
+	},
+}
+
 // failures are why a run failed.
 var failures = map[Reason]text{
 	ProviderUnreachable: {

@@ -135,7 +135,7 @@ func catalogue() map[string]text {
 	for o, t := range endings {
 		all["run_states/"+string(o)] = t
 	}
-	for name, m := range map[string]map[Reason]text{"blockers": blockers, "blocked_at_execution": stopped, "failures": failures, "item_reasons": items} {
+	for name, m := range map[string]map[Reason]text{"blockers": blockers, "blocked_at_execution": stopped, "discontinued": discontinued, "failures": failures, "item_reasons": items} {
 		for r, t := range m {
 			if t.oneWhy != "" {
 				all["ours/"+string(r)+" for one"] = text{why: t.oneWhy}
@@ -201,6 +201,10 @@ var additions = []string{
 	"blockers/directory_unavailable",
 	"blockers/resource_not_found",
 	"blockers/sign_in_blocked",
+	"discontinued/authorization_lost",
+	"discontinued/connection_changed",
+	"discontinued/connection_removed",
+	"discontinued/expired_in_queue",
 	"failures/access_refused",
 	"failures/clock_skew",
 	"failures/consent_settling",
