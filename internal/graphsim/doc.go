@@ -8,7 +8,7 @@
 //     credentials by secret or certificate, authorization codes), admin consent, sign-in.
 //   - Graph, below /v1.0 and /beta: organization, groups with members and delta, service
 //     principals, subscribed SKUs, the Intune and conditional access collections, $batch.
-//     It reads; writes answer 405.
+//     Assignment filters can be created, changed and deleted; other writes answer 405.
 //
 // Tokens are real signed JWTs. Permissions are decided from the roles in the token, so a
 // grant or a revoke acts on tokens issued later, as with the real service. Error bodies,

@@ -4,6 +4,7 @@ package graph
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -117,8 +118,9 @@ func unknownSegment(path []string) string {
 	return path[len(path)-1]
 }
 
-// admit checks licence, method and permission, in the order in which the service answers them.
-func (s *Service) admit(c *wire.Call, need []string) *wire.Reply {
+// admit checks licence, method and permission, in the order in which the service answers
+// them. GET is always allowed, methods are allowed besides.
+func (s *Service) admit(c *wire.Call, need []string, methods ...string) *wire.Reply {
 	if odata.IsIntune(c.ResourcePath()) {
 		c.Tenant.RLock()
 		licensed := c.Tenant.Spec.Intune
@@ -127,7 +129,7 @@ func (s *Service) admit(c *wire.Call, need []string) *wire.Reply {
 			return c.GraphError(http.StatusBadRequest, "BadRequest", "Request not applicable to target tenant.")
 		}
 	}
-	if c.Method != http.MethodGet {
+	if c.Method != http.MethodGet && !slices.Contains(methods, c.Method) {
 		return c.GraphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
 	}
 	return authorize(c, need)
@@ -136,6 +138,9 @@ func (s *Service) admit(c *wire.Call, need []string) *wire.Reply {
 func (s *Service) collectionCall(c *wire.Call, col *estate.Collection, rest []string) *wire.Reply {
 	if c.Version() == "v1.0" && !col.V1 {
 		return c.NoSegment(col.Path[strings.LastIndexByte(col.Path, '/')+1:])
+	}
+	if col.Writable && c.Method != http.MethodGet {
+		return s.write(c, col, rest)
 	}
 	if re := s.admit(c, col.Roles); re != nil {
 		return re

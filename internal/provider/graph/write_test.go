@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
@@ -242,5 +244,74 @@ func TestWriteRefusesWhatIsNoChange(t *testing.T) {
 	s.steps = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) { prefer = r.Header.Get("Prefer"); fmt.Fprint(w, "{}") }}
 	if _, err := w.Write(t.Context(), change); err != nil || prefer != "return=minimal" {
 		t.Errorf("header %q, %v", prefer, err)
+	}
+}
+
+// Against the simulator: what is sent arrives byte for byte, and what is in doubt is
+// made once, whether the provider had made it or not.
+func TestWriteToTheSimulator(t *testing.T) {
+	t.Parallel()
+	const filters = "/beta/deviceManagement/assignmentFilters"
+	sim, control := simulator(t, func(spec *graphsim.TenantSpec) {
+		spec.Apps[0].Requested = append(spec.Apps[0].Requested, "DeviceManagementConfiguration.ReadWrite.All")
+	})
+	w := client(t, config(t, sim))
+	named := func(name string) (ids []string) {
+		t.Helper()
+		for page, err := range provider.Walk(t.Context(), w, filters) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, raw := range page.Items {
+				var f struct{ ID, DisplayName string }
+				if err := json.Unmarshal(raw, &f); err != nil {
+					t.Fatal(err)
+				}
+				if f.DisplayName == name {
+					ids = append(ids, f.ID)
+				}
+			}
+		}
+		return ids
+	}
+	create := func(name string) provider.Change {
+		return provider.Change{Method: http.MethodPost, Path: filters, Body: []byte(`{"displayName":"` + name + `","platform":"windows10AndLater","rule":"(device.model -eq \"A\u00e9 1.50\")"}`)}
+	}
+	a, err := w.Write(t.Context(), create("plain"))
+	if err != nil || a.Status != 201 || !strings.Contains(string(a.Body), `"rule":"(device.model -eq \"A\u00e9 1.50\")"`) || a.RequestID == "" {
+		t.Fatalf("%+v %s, %v", a, a.Body, err)
+	}
+	for _, f := range []struct {
+		fault graphsim.ActionKind
+		made  int
+	}{{graphsim.ActDrop, 1}, {graphsim.ActReset, 0}, {graphsim.ActError, 0}, {graphsim.ActTruncate, 1}} {
+		if _, err := control.AddFault(t.Context(), graphsim.Fault{Method: http.MethodPost, Path: filters, Times: 1, Action: graphsim.Action{Kind: f.fault}}); err != nil {
+			t.Fatal(err)
+		}
+		name := string(f.fault)
+		_, err := w.Write(t.Context(), create(name))
+		if ids := named(name); !provider.Doubtful(err) || len(ids) != f.made {
+			t.Errorf("%s: %d were made, want %d, and doubt: %v", f.fault, len(ids), f.made, err)
+		}
+	}
+	if _, err := control.AddFault(t.Context(), graphsim.Fault{Method: http.MethodPost, Path: filters, Times: 1, Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "900"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Write(t.Context(), create("throttled"))
+	if pe := refusal(t, err); pe.Doubtful || pe.RetryAfter != 15*time.Minute || len(named("throttled")) != 0 {
+		t.Errorf("throttled: told as %+v", pe)
+	}
+
+	w = client(t, config(t, sim)) // with lanes that nobody has closed
+	path := filters + "/" + named("plain")[0]
+	if a, err := w.Write(t.Context(), provider.Change{Method: http.MethodPatch, Path: path, Body: []byte(`{"displayName":"other"}`), Repeat: provider.RepeatSafe}); err != nil || a.Status != 200 || len(named("other")) != 1 {
+		t.Errorf("a change: %+v, %v", a, err)
+	}
+	if a, err := w.Write(t.Context(), provider.Change{Method: http.MethodDelete, Path: path}); err != nil || a.Status != 204 || len(named("other")) != 0 {
+		t.Errorf("a removal: %+v, %v", a, err)
+	}
+	_, err = w.Write(t.Context(), provider.Change{Method: http.MethodDelete, Path: path})
+	if pe := refusal(t, err); pe.Doubtful || pe.Status != 404 {
+		t.Errorf("a removal of nothing: told as %+v", pe)
 	}
 }
