@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What an assignment's target may be. docs.
+// docs: the types of an assignment's target.
 const (
 	targetGroup     = "#microsoft.graph.groupAssignmentTarget"
 	targetExclusion = "#microsoft.graph.exclusionGroupAssignmentTarget"
@@ -14,10 +14,9 @@ const (
 	targetUsers     = "#microsoft.graph.allLicensedUsersAssignmentTarget"
 )
 
-// assignments returns the normal form of a list of assignments: their targets, with
-// what the type keeps beside them. Assignments by a policy set belong to it and are
-// left out; equal ones count once; an exclusion takes no filter; a filter that is
-// none is left out.
+// assignments returns the normal form of a list of assignments: their targets and the
+// properties that the type keeps. It drops assignments that a policy set made,
+// duplicates, filters of exclusions and filters that stand for none.
 func (t *Type) assignments(v any) ([]any, error) {
 	if v == nil {
 		return []any{}, nil
@@ -66,21 +65,21 @@ const (
 	filterType = "deviceAndAppManagementAssignmentFilterType"
 )
 
-// Assignment is whom a policy is assigned to.
+// Assignment is one target of a policy.
 type Assignment struct {
-	Target     string // the @odata.type of the target
+	Target     string // @odata.type of the target
 	Group      string // id; empty for all devices and all users
-	Filter     string // id; empty: none
+	Filter     string // id; empty for none
 	FilterType string // "include" or "exclude"
 }
 
-// Exclusion reports whether the target is left out.
+// Exclusion reports whether the target is excluded.
 func (a Assignment) Exclusion() bool { return a.Target == targetExclusion }
 
-// Everybody reports whether it is all devices or all users.
+// Everybody reports whether the target is all devices or all users.
 func (a Assignment) Everybody() bool { return a.Target == targetDevices || a.Target == targetUsers }
 
-// Assignments are whom the policy is assigned to, in the order of the normal form.
+// Assignments are the policy's assignments, in the order of the normal form.
 func (d Document) Assignments() []Assignment {
 	list, _ := d.tree["assignments"].([]any)
 	all := make([]Assignment, len(list))
@@ -91,8 +90,8 @@ func (d Document) Assignments() []Assignment {
 	return all
 }
 
-// Misassigned says why the service would refuse the assignments; empty when it would
-// not. A group may stand once in them, and some types take groups only.
+// Misassigned says why the service would refuse the assignments; empty if it would not.
+// A group can be assigned only once, and some types accept groups only.
 func (d Document) Misassigned() string {
 	var groups []string
 	for _, a := range d.Assignments() {
@@ -107,8 +106,9 @@ func (d Document) Misassigned() string {
 	return ""
 }
 
-// Widens reports whether going from old to d can make the policy apply to somebody it
-// did not apply to: by its assignments, or by the conditions of conditional access.
+// Widens reports whether a change from old to d can make the policy apply to more people
+// or devices, by its assignments or by the conditions of conditional access. A change of
+// a filter counts.
 func (d Document) Widens(old Document) bool {
 	before, after := old.Assignments(), d.Assignments()
 	for _, a := range after {
@@ -135,7 +135,8 @@ func (d Document) Widens(old Document) bool {
 	return d.Everybody() && !old.Everybody()
 }
 
-// audience is whom conditional access applies to, and whom it leaves out.
+// audience are the principals that conditional access includes and excludes, without
+// their paths.
 func (d Document) audience() map[Reference]bool {
 	all := make(map[Reference]bool)
 	for _, r := range d.References() {

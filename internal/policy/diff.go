@@ -10,32 +10,32 @@ import (
 
 // Change is one property in which two policies differ.
 type Change struct {
-	// Path leads to it: elements of a list are told by number, those of a list whose
-	// order means nothing by what they are about, "settings[device_vendor_…].value".
+	// Path names the property. Elements of a list have their index in brackets, elements of
+	// a set their key, as in "settings[device_vendor_…].value".
 	Path string `json:"path"`
-	Name string `json:"name"` // the path for people
+	Name string `json:"name"` // readable form of the path
 	Op   Op     `json:"op"`
-	// Old and New are the values; nil where there is none. A secret is [Shown].
+	// Old and New are the values; nil if there is none. A secret is shown as [Shown].
 	Old json.RawMessage `json:"old,omitempty"`
 	New json.RawMessage `json:"new,omitempty"`
-	// OldName and NewName are what people call the values, where that is known.
+	// OldName and NewName are the display names of the values, if known.
 	OldName string `json:"old_name,omitempty"`
 	NewName string `json:"new_name,omitempty"`
-	Switch  bool   `json:"switch,omitempty"` // it turns the policy, or a part of it, on or off
+	Switch  bool   `json:"switch,omitempty"` // the change turns the policy or a part of it on or off
 }
 
-// Op is what happened to a property.
+// Op is the kind of a change.
 type Op string
 
-// What can happen to a property.
+// The kinds of changes.
 const (
 	Added   Op = "added"
 	Removed Op = "removed"
 	Changed Op = "changed"
 )
 
-// Names tells what people call an id: of a setting, a choice, a group, a filter. It
-// returns "" for one it does not know. A nil Names knows none.
+// Names returns the display name of an id: of a setting, a choice, a group or a filter.
+// It returns "" for an unknown id. A nil Names knows no names.
 type Names func(id string) string
 
 func (n Names) of(id string) string {
@@ -45,9 +45,10 @@ func (n Names) of(id string) string {
 	return n(id)
 }
 
-// Diff returns the properties in which two policies of one type differ, in the order
-// of their paths. It is empty exactly when [Document.Equal] is true. Assignments are
-// compared when both know theirs. Secrets are compared and not shown.
+// Diff returns the properties in which two policies of one type differ, ordered by path.
+// It is empty exactly if [Document.Equal] is true. Assignments are compared only if both
+// are known. Secrets are compared but not shown. Below 64 levels a difference is reported
+// as one change of the whole value.
 func Diff(a, b Document, names Names) []Change {
 	if a.t != b.t {
 		return []Change{{Name: "Type", Op: Changed, Old: encode(a.t.Singular), New: encode(b.t.Singular)}}
@@ -60,13 +61,13 @@ func Diff(a, b Document, names Names) []Change {
 	return w.changes
 }
 
-// concealed is a secret in a tree that is compared.
+// concealed is a secret in a tree: it compares by its text and encodes as shown.
 type concealed struct{ text, shown string }
 
-// MarshalJSON writes what is shown in place of the secret.
+// MarshalJSON encodes the text that is shown in place of the secret.
 func (c concealed) MarshalJSON() ([]byte, error) { return encode(c.shown), nil }
 
-// hidden is the tree with its secrets concealed.
+// hidden is a copy of the tree with its secrets concealed.
 func (d Document) hidden() map[string]any {
 	tree, _ := clone(d.tree).(map[string]any)
 	d.t.secrets(tree, func(_ Secret, parent map[string]any, name string) {
@@ -81,8 +82,7 @@ type differ struct {
 	changes []Change
 }
 
-// values compares what stands at a place. Below [maxSteps] a difference is told as a
-// whole.
+// values compares two values at a place.
 func (w *differ) values(at *place, depth int, a, b any) {
 	if depth < maxSteps {
 		switch a := a.(type) {
@@ -112,7 +112,7 @@ func (w *differ) objects(at *place, depth int, a, b map[string]any) {
 	}
 }
 
-// either compares what stands at a place in one of the two, or in both.
+// either compares two values of which one may be missing.
 func (w *differ) either(at *place, depth int, a any, inA bool, b any, inB bool) {
 	switch {
 	case !inA:
@@ -124,7 +124,7 @@ func (w *differ) either(at *place, depth int, a any, inA bool, b any, inB bool) 
 	}
 }
 
-// union is the names of two objects, in the order of their bytes.
+// union is the names of two objects, in byte order.
 func union(a, b map[string]any) []string {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
@@ -137,7 +137,7 @@ func (w *differ) lists(at *place, depth int, a, b []any) {
 		for _, k := range union(old, value) {
 			below := &place{at, k, keyed}
 			if key == "" {
-				below.name = "" // its value says which
+				below.name = "" // the value itself identifies the element
 			}
 			before, was := old[k]
 			after, is := value[k]
@@ -145,8 +145,8 @@ func (w *differ) lists(at *place, depth int, a, b []any) {
 		}
 		return
 	}
-	// What is the same at both ends stayed: one element put in before others does not
-	// change all behind it.
+	// Skip what is equal at both ends, so that one inserted element does not change all
+	// elements behind it.
 	from := 0
 	for from < min(len(a), len(b)) && compare(a[from], b[from]) == 0 {
 		from++
@@ -168,8 +168,7 @@ func (w *differ) lists(at *place, depth int, a, b []any) {
 	}
 }
 
-// set returns the key by which elements of the list at a place are told, if their order
-// means nothing.
+// set returns the key of the set at a place, and whether the list there is a set.
 func (w *differ) set(at *place) (key string, ok bool) {
 	switch path := at.schema(); {
 	case path == "assignments":
@@ -183,7 +182,7 @@ func (w *differ) set(at *place) (key string, ok bool) {
 	}
 }
 
-// byKeys is a set by its keys. The second of two equal keys gets a number.
+// byKeys is the elements of a set by their keys. A repeated key gets a number.
 func byKeys(list []any, key string) map[string]any {
 	all := make(map[string]any, len(list))
 	times := make(map[string]int)
@@ -215,7 +214,7 @@ func (w *differ) add(at *place, op Op, a, b any) {
 	w.changes = append(w.changes, c)
 }
 
-// value is what people call a value: an id, or the group of an assignment.
+// value is the display name of a value: of an id, or of the group of an assignment.
 func (w *differ) value(v any) string {
 	if s, ok := v.(string); ok {
 		return w.names.of(s)
@@ -223,13 +222,14 @@ func (w *differ) value(v any) string {
 	return w.names.of(text(v, "target.groupId"))
 }
 
-// wrappers are steps of a path through settings that say nothing to people.
+// wrappers are property names that a readable path through settings leaves out.
 var wrappers = []string{
 	"settings", "settingInstance", "children", "value", "choiceSettingValue", "choiceSettingCollectionValue", "simpleSettingValue", "simpleSettingCollectionValue",
 	"groupSettingValue", "groupSettingCollectionValue",
 }
 
-// readable puts a path into words: "rules[0].minimumLength" is "Rules › 1 › Minimum length".
+// readable is the readable form of a path: "rules[0].minimumLength" becomes
+// "Rules › 1 › Minimum length".
 func (w *differ) readable(at *place) string {
 	var parts []string
 	for _, step := range at.steps() {
@@ -255,7 +255,7 @@ func (w *differ) readable(at *place) string {
 	return strings.Join(parts, " › ")
 }
 
-// sentence makes words of a property's name.
+// sentence splits a property's name into words.
 func sentence(name string) string {
 	var b strings.Builder
 	for i, r := range name {

@@ -10,10 +10,10 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// shownRunes is how much of a value stands in a line of text.
+// shownRunes is the most characters of a value in a line of text.
 const shownRunes = 200
 
-// Text puts changes into lines for people, one each.
+// Text returns one readable line for each change.
 func Text(changes []Change) string {
 	var b strings.Builder
 	for _, c := range changes {
@@ -45,9 +45,9 @@ func shown(value json.RawMessage, name string) string {
 	return name
 }
 
-// Unified returns the difference of two policies of one type as a unified diff of
-// their normal forms, indented; empty when they are equal. Secrets are not shown, but
-// a secret that differs is told.
+// Unified returns a unified diff of the indented normal forms of two policies of one
+// type; empty if they are equal. Secrets are not shown: one that differs reads
+// [ShownOther].
 func Unified(a, b Document) string {
 	if a.t == b.t && a.Assigned() != b.Assigned() {
 		a, b = a.Without("assignments"), b.Without("assignments")
@@ -67,7 +67,7 @@ func Unified(a, b Document) string {
 	return string(diff.Diff(a.file(), indent(before), b.file(), indent(after)))
 }
 
-// concealedIn changes every secret below v.
+// concealedIn applies change to every secret below v.
 func concealedIn(v any, change func(concealed) concealed) {
 	objects(v, func(object map[string]any) {
 		for _, name := range names(object) {
@@ -78,13 +78,13 @@ func concealedIn(v any, change func(concealed) concealed) {
 	})
 }
 
-// file is the name of the policy in the head of a unified diff, in one line.
+// file is the file name of the policy in the header of a unified diff.
 func (d Document) file() string {
 	return d.t.Key + "/" + strings.Join(strings.Fields(d.Name()), " ")
 }
 
-// indent lays a tree out for people. Indents of one that is deeper than any policy would
-// cost the square of its depth: there only the lines are broken.
+// indent formats a tree for a line diff. A tree that is deeper than any real policy gets
+// line breaks only: its indentation would grow with the square of its depth.
 func indent(tree map[string]any) []byte {
 	text, deep := encode(tree), false
 	walk(tree, nil, func(at *place, _ any) { deep = deep || at.deep() })

@@ -10,28 +10,28 @@ import (
 	"strings"
 )
 
-// Item is one policy as it was read from the service or from a file.
+// Item is one policy as read from the service or from a file.
 type Item struct {
-	Type string          // key of its type
-	ID   string          // as its source calls it; empty: the one in the body
+	Type string          // key of the type
+	ID   string          // at its source; empty: the id in the body
 	Body json.RawMessage // the object
 
-	// Parts are what was read apart from the object, by the key of the part: all
-	// pages as one list. A part that is not here is taken from the body.
+	// Parts are the parts that were read separately, by their keys, each with all of its
+	// pages in one list. Other parts are taken from the body.
 	Parts map[string]json.RawMessage
 
-	// Assignments is the list of all of them. Nil: they are taken from the body, or
-	// unknown, which is not the same as none.
+	// Assignments is the list of all assignments. If nil, they are taken from the body; if
+	// the body has none either, they are unknown, which differs from an empty list.
 	Assignments json.RawMessage
 }
 
-// ItemError says which item can't be used, and why.
+// ItemError names an item that can't be used.
 type ItemError struct {
-	Type, ID, Name string // what is known of it
+	Type, ID, Name string // as far as known
 	Err            error
 }
 
-// Error names the item, by its name where that could be read.
+// Error names the item, by its name if that could be read, and says what is wrong.
 func (e *ItemError) Error() string {
 	name := e.Name
 	if name == "" {
@@ -40,25 +40,25 @@ func (e *ItemError) Error() string {
 	return fmt.Sprintf("%s %.200q: %v", e.Type, name, e.Err)
 }
 
-// Unwrap returns why.
+// Unwrap returns what is wrong.
 func (e *ItemError) Unwrap() error { return e.Err }
 
-// Document is a policy without what the service adds, in the one form that is
-// hashed and compared. It never changes.
+// Document is a policy in its normal form, which is hashed and compared. It is
+// immutable.
 type Document struct {
 	t    *Type
 	id   string
-	raw  map[string]any // as read, with its parts in it
-	tree map[string]any // normalised; assignments under their own name
+	raw  map[string]any // as read, including parts
+	tree map[string]any // normal form, including parts and assignments
 	text []byte
 }
 
-// Normalise reads item. Properties and annotations that the service sets are left
-// out, lists whose order means nothing are sorted, parts and assignments stand in
-// the object under their names. Everything else stays as it was sent, to the digit.
+// Normalise returns the normal form of item: without the properties and annotations that
+// the service sets, with sets sorted, and with parts and assignments as properties of the
+// object. Everything else is kept as it was sent; numbers keep their digits.
 //
-// Errors are an [*ItemError]. One of [ErrTooLarge], [ErrTooDeep] and [ErrInvalid] is
-// in it when the item, or one part of it, can't be read as JSON.
+// Every error is an [*ItemError]. It wraps [ErrTooLarge], [ErrTooDeep] or [ErrInvalid]
+// when the item or one of its parts can't be read as JSON within the limits.
 func Normalise(item Item) (Document, error) {
 	d := Document{t: Lookup(item.Type), id: item.ID}
 	fail := func(err error) (Document, error) {
@@ -107,13 +107,12 @@ func Normalise(item Item) (Document, error) {
 	return d, nil
 }
 
-// Empty is an object of the type without any properties, as a target that does not
-// exist.
+// Empty is an object without properties. It stands for a target that does not exist.
 func Empty(t *Type) Document {
 	return Document{t: t, raw: map[string]any{}, tree: map[string]any{}, text: []byte("{}")}
 }
 
-// normalise changes tree into its normal form.
+// normalise turns tree into its normal form, in place.
 func (t *Type) normalise(tree map[string]any) error {
 	assignments, assigned := tree["assignments"]
 	delete(tree, "assignments")
@@ -148,7 +147,7 @@ func (t *Type) normalise(tree map[string]any) error {
 		}
 	}
 	if entity == t.Entity {
-		delete(tree, "@odata.type") // the collection says it, and not every answer does
+		delete(tree, "@odata.type") // the collection implies it, and only some answers contain it
 	}
 	if t.Settings {
 		catalogue(tree)
@@ -171,16 +170,15 @@ func (t *Type) normalise(tree map[string]any) error {
 	return nil
 }
 
-// annotations takes away what OData adds to objects at any depth: control
-// information, links, actions and tips. The type of an object stays, and so does a
-// binding to another one, which is data.
+// annotations removes what OData adds to objects, at any depth: control information,
+// links, actions and tips. @odata.type and @odata.bind stay, because they are data.
 func annotations(v any) {
 	objects(v, func(object map[string]any) {
 		for name, value := range object {
 			switch {
 			case name == "@odata.type":
 				if s, ok := value.(string); ok && strings.HasPrefix(s, "microsoft.graph.") {
-					object[name] = "#" + s // docs: both forms are the same
+					object[name] = "#" + s // docs: both forms mean the same
 				}
 			case strings.HasSuffix(name, "@odata.bind"):
 			case strings.Contains(name, "@odata."), strings.HasPrefix(name, "#"), strings.HasPrefix(name, "@microsoft.graph."):
@@ -190,13 +188,13 @@ func annotations(v any) {
 	})
 }
 
-// catalogue puts settings of the settings catalog in order. A definition stands once
-// in a list of settings, and once among the children of a setting.
+// catalogue sorts settings of the settings catalog by their definitions. A definition
+// occurs once in a list of settings and once among the children of a setting.
 func catalogue(tree map[string]any) {
 	if list, ok := tree["settings"].([]any); ok {
 		for _, e := range list {
 			if setting, ok := e.(map[string]any); ok {
-				delete(setting, "id") // its number in the list
+				delete(setting, "id") // the position in the list
 				delete(setting, "settingDefinitions")
 			}
 		}
@@ -209,13 +207,13 @@ func catalogue(tree map[string]any) {
 	})
 }
 
-// Type is what kind of policy it is.
+// Type is the type of the policy.
 func (d Document) Type() *Type { return d.t }
 
-// ID is its id where it was read. A policy of a file may have none.
+// ID is the id at the source. A policy from a file may have none.
 func (d Document) ID() string { return d.id }
 
-// Name is what people call it; empty when it has none.
+// Name is the name of the policy; empty if it has none.
 func (d Document) Name() string {
 	if d.t == nil {
 		return ""
@@ -223,7 +221,8 @@ func (d Document) Name() string {
 	return text(d.raw, d.t.Name)
 }
 
-// Entity is the @odata.type of the object; empty when neither it nor its type says.
+// Entity is the @odata.type of the object; empty if neither the object nor its type
+// names one.
 func (d Document) Entity() string {
 	if s := text(d.tree, "@odata.type"); s != "" {
 		return s
@@ -231,8 +230,7 @@ func (d Document) Entity() string {
 	return d.t.Entity
 }
 
-// Modified is when it was last changed, as the service wrote it; empty if it does not
-// say. Compare two of one service as times.
+// Modified is the time of the last change, as the service wrote it; empty if unknown.
 func (d Document) Modified() string {
 	if s := text(d.raw, "lastModifiedDateTime"); s != "" {
 		return s
@@ -240,33 +238,33 @@ func (d Document) Modified() string {
 	return text(d.raw, "modifiedDateTime")
 }
 
-// Canonical is the normal form as JSON: names in the order of their bytes, no white
-// space. It must not be changed.
+// Canonical is the normal form as JSON, with names in byte order and without white
+// space. The caller must not change it.
 func (d Document) Canonical() []byte { return d.text }
 
-// Hash is the SHA-256 of the type and of the canonical form, in hexadecimal.
+// Hash is the SHA-256 of the type's key and the canonical form, in hex.
 func (d Document) Hash() string {
 	sum := sha256.Sum256(append([]byte(d.t.Key+"\n"), d.text...))
 	return hex.EncodeToString(sum[:])
 }
 
-// Assigned reports whether its assignments are known, even if there are none.
+// Assigned reports whether the assignments are known. The list can be empty.
 func (d Document) Assigned() bool {
 	_, ok := d.tree["assignments"]
 	return ok
 }
 
-// Has reports whether it has the property.
+// Has reports whether the policy has the top-level property.
 func (d Document) Has(name string) bool {
 	_, ok := d.tree[name]
 	return ok
 }
 
-// Text is the string at path, such as "state"; empty when there is none.
+// Text is the string at path, such as "state"; empty if there is none.
 func (d Document) Text(path string) string { return text(d.tree, path) }
 
-// Equal reports whether two policies of one type say the same. Assignments count when
-// both know theirs.
+// Equal reports whether two policies have the same type and normal form. Assignments are
+// compared only if both are known.
 func (d Document) Equal(other Document) bool {
 	if d.t != other.t {
 		return false
@@ -277,7 +275,7 @@ func (d Document) Equal(other Document) bool {
 	return string(d.text) == string(other.text)
 }
 
-// Without returns the document without a property.
+// Without returns a copy without the top-level property.
 func (d Document) Without(name string) Document {
 	d.tree = maps.Clone(d.tree)
 	delete(d.tree, name)
@@ -285,7 +283,7 @@ func (d Document) Without(name string) Document {
 	return d
 }
 
-// With returns the document with a property of that text.
+// With returns a copy with the top-level property set to value.
 func (d Document) With(name, value string) Document {
 	d.tree = maps.Clone(d.tree)
 	d.tree[name] = value
@@ -293,8 +291,8 @@ func (d Document) With(name, value string) Document {
 	return d
 }
 
-// Over returns the policy as an update of now leaves it: a PATCH keeps the properties
-// that it does not name, at the top level.
+// Over returns what now becomes when it is updated to d. A PATCH keeps top-level
+// properties that d does not have.
 func (d Document) Over(now Document) Document {
 	if d.t.Replace {
 		return d
@@ -309,8 +307,8 @@ func (d Document) Over(now Document) Document {
 	return d
 }
 
-// Wiped names the properties of now that an update of it would take away unseen: the
-// update replaces the object, and the policy does not know them.
+// Wiped lists the top-level properties of now that an update to d would silently remove,
+// because the update replaces the object and d does not have them.
 func (d Document) Wiped(now Document) (all []string) {
 	if !d.t.Replace {
 		return nil
@@ -323,8 +321,7 @@ func (d Document) Wiped(now Document) (all []string) {
 	return all
 }
 
-// Fixed names the properties that differ from those of now and that no update can
-// change.
+// Fixed lists the immutable properties in which d and now differ.
 func (d Document) Fixed(now Document) (all []string) {
 	for _, path := range d.t.Immutable {
 		if compare(get(d.tree, path), get(now.tree, path)) != 0 {

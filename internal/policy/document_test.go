@@ -80,6 +80,16 @@ func TestNormalise(t *testing.T) {
 			`{"assignments":[{"target":{"@odata.type":"#microsoft.graph.exclusionGroupAssignmentTarget","groupId":"g1"}},{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g2"}}]}`,
 		},
 		{
+			"a filter is one with an id and a type", "configurationPolicies",
+			`{"assignments":[
+				{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g1","deviceAndAppManagementAssignmentFilterId":"00000000-0000-0000-0000-000000000000","deviceAndAppManagementAssignmentFilterType":"include"}},
+				{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g2","deviceAndAppManagementAssignmentFilterId":"f","deviceAndAppManagementAssignmentFilterType":"none"}},
+				{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g3","deviceAndAppManagementAssignmentFilterId":null}},
+				{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g4","deviceAndAppManagementAssignmentFilterId":"f","deviceAndAppManagementAssignmentFilterType":"exclude"}}]}`,
+			`{"assignments":[{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g1"}},{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g2"}},{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g3"}},` +
+				`{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","deviceAndAppManagementAssignmentFilterId":"f","deviceAndAppManagementAssignmentFilterType":"exclude","groupId":"g4"}}]}`,
+		},
+		{
 			"a remediation's assignment says when it runs", "deviceHealthScripts",
 			`{"assignments":[{"id":"x","runRemediationScript":true,"runSchedule":{"interval":1},"target":{"@odata.type":"#microsoft.graph.allDevicesAssignmentTarget"}}]}`,
 			`{"assignments":[{"runRemediationScript":true,"runSchedule":{"interval":1},"target":{"@odata.type":"#microsoft.graph.allDevicesAssignmentTarget"}}]}`,
@@ -192,6 +202,41 @@ func TestObstacles(t *testing.T) {
 				t.Errorf("got %v, want none", all)
 			case tt.want != "" && (len(all) != 1 || all[0].Code != tt.want || all[0].Detail == ""):
 				t.Errorf("got %v, want one of %s", all, tt.want)
+			}
+		})
+	}
+}
+
+func TestWidens(t *testing.T) {
+	target := func(kind, group, filter string) string {
+		return `{"target":{"@odata.type":"#microsoft.graph.` + kind + `","groupId":"` + group + `","deviceAndAppManagementAssignmentFilterId":"` + filter + `","deviceAndAppManagementAssignmentFilterType":"include"}}`
+	}
+	in, out := target("groupAssignmentTarget", "g1", ""), target("exclusionGroupAssignmentTarget", "g2", "")
+	filtered, all := target("groupAssignmentTarget", "g1", "f1"), target("allDevicesAssignmentTarget", "", "")
+	assigned := func(list ...string) string { return `{"assignments":[` + strings.Join(list, ",") + `]}` }
+	users := func(s string) string { return `{"conditions":{"users":{` + s + `}}}` }
+	for _, tt := range []struct {
+		name, key, old, new string
+		want                bool
+	}{
+		{"the same", "configurationPolicies", assigned(in, out), assigned(out, in), false},
+		{"a group more", "configurationPolicies", assigned(out), assigned(in, out), true},
+		{"a group less", "configurationPolicies", assigned(in, out), assigned(out), false},
+		{"an exclusion less", "configurationPolicies", assigned(in, out), assigned(in), true},
+		{"an exclusion more", "configurationPolicies", assigned(in), assigned(in, out), false},
+		{"a filter less", "configurationPolicies", assigned(filtered), assigned(in), true},
+		{"all devices", "configurationPolicies", assigned(), assigned(all), true},
+		{"assignments that are not written", "configurationPolicies", assigned(in, out), `{}`, false},
+		{"a group of a condition more", "conditionalAccessPolicies", users(`"includeGroups":["a"]`), users(`"includeGroups":["a","b"]`), true},
+		{"a group of a condition less", "conditionalAccessPolicies", users(`"includeGroups":["a","b"]`), users(`"includeGroups":["b"]`), false},
+		{"an excluded role less", "conditionalAccessPolicies", users(`"excludeRoles":["a"]`), users(``), true},
+		{"all users", "conditionalAccessPolicies", users(`"includeUsers":["a"]`), users(`"includeUsers":["All"]`), true},
+		{"no longer all users", "conditionalAccessPolicies", users(`"includeUsers":["All"]`), users(`"includeUsers":["None"]`), false},
+		{"who is told about a device", "deviceCompliancePolicies", `{}`, `{"scheduledActionsForRule":[{"scheduledActionConfigurations":[{"notificationMessageCCList":["g"]}]}]}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := of(t, tt.key, tt.new).Widens(of(t, tt.key, tt.old)); got != tt.want {
+				t.Errorf("got %t, want %t", got, tt.want)
 			}
 		})
 	}

@@ -9,25 +9,23 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of one item. The largest policies that were seen have half a megabyte and
-// ten levels.
+// Limits of one item, in bytes and in levels of nesting. observed: the largest policies
+// have half a megabyte and ten levels.
 const (
 	MaxBytes = 10 << 20
 	MaxDepth = 10_000
 )
 
-// Errors of an item that can't be read. They are wrapped with the item's name.
+// Errors for an item that can't be read. [ItemError] wraps them.
 var (
 	ErrTooLarge = fmt.Errorf("is larger than %d MiB", MaxBytes>>20)
 	ErrTooDeep  = fmt.Errorf("is nested deeper than %d levels", MaxDepth)
 	ErrInvalid  = errors.New("is not valid JSON")
 )
 
-// A tree is a decoded JSON value: map[string]any, []any, string, json.Number, bool
-// or nil. A number keeps its text, so that no digit changes.
-
-// parse decodes one JSON value. It refuses a name that stands twice in an object,
-// which readers understand differently, and text that is not UTF-8.
+// parse decodes one JSON value to map[string]any, []any, string, json.Number, bool or nil;
+// json.Number keeps the digits. It refuses text that is not UTF-8 and an object with the
+// same name twice, which parsers read differently.
 func parse(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: the text is not UTF-8", ErrInvalid)
@@ -60,7 +58,7 @@ func parseValue(dec *json.Decoder, depth int) (any, error) {
 			if err != nil {
 				return nil, invalid(err)
 			}
-			name, _ := token.(string) // the decoder takes nothing else here
+			name, _ := token.(string) // the decoder accepts nothing else here
 			if _, twice := object[name]; twice {
 				return nil, fmt.Errorf("%w: %.100q stands twice in one object", ErrInvalid, name)
 			}
@@ -96,19 +94,19 @@ func invalid(err error) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, err)
 }
 
-// encode returns the canonical text of a tree: names in the order of their bytes,
-// no white space, numbers as they were.
+// encode returns the canonical text of a tree: names in byte order, no white space,
+// numbers with their original digits.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		panic(fmt.Sprintf("policy: a tree that can't be encoded: %v", err)) // trees come from parse
+		panic(fmt.Sprintf("policy: a tree that can't be encoded: %v", err)) // every tree comes from parse
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// clone copies a tree, so that a change of the copy leaves the original.
+// clone returns a deep copy of a tree.
 func clone(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -127,8 +125,8 @@ func clone(v any) any {
 	return v
 }
 
-// Substitute returns the canonical text of data with other strings in the place of
-// those that to knows. Names of properties stay.
+// Substitute returns the canonical text of data in which every string value that is a key
+// of to is replaced. Names of properties are not replaced.
 func Substitute(data []byte, to map[string]string) ([]byte, error) {
 	v, err := parse(data)
 	if err != nil {

@@ -1,6 +1,7 @@
 package policy
 
-// Kind is what a reference leads to: the key of a type, or one of the kinds below.
+// Kind is the kind of object that a reference names: the key of a type or one of the
+// kinds below.
 type Kind string
 
 // Kinds that are also types.
@@ -15,7 +16,7 @@ const (
 	AuthenticationContexts Kind = "authenticationContexts"
 )
 
-// Kinds of the directory and of apps, which are never created here.
+// Kinds that are not types of policy. A restore never creates them.
 const (
 	Groups            Kind = "groups"
 	Users             Kind = "users"
@@ -26,16 +27,16 @@ const (
 	MobileApps        Kind = "mobileApps"
 )
 
-// Global reports whether an id of the kind means the same object in every
-// directory. docs: template ids of roles and application (client) ids do.
+// Global reports whether ids of the kind are the same in every directory. docs: template
+// ids of roles and application (client) ids are.
 func (k Kind) Global() bool { return k == DirectoryRoles || k == Applications }
 
-// Principal reports whether the kind is somebody a policy applies to.
+// Principal reports whether policies apply to objects of the kind.
 func (k Kind) Principal() bool {
 	return k == Groups || k == Users || k == DirectoryRoles || k == ServicePrincipals
 }
 
-// The id that stands for none.
+// noID stands for no object.
 const noID = "00000000-0000-0000-0000-000000000000"
 
 // everywhere are ids that exist in every directory.

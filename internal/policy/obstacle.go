@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Obstacle is why a policy can't be restored anywhere, whatever is there.
+// Obstacle is a reason why a policy can't be restored to any tenant.
 type Obstacle struct {
 	Code   ObstacleCode
-	Detail string // what exactly, in words that follow a colon
+	Detail string // a clause or a path, without a full stop
 }
 
 // ObstacleCode is the kind of an obstacle.
@@ -17,18 +17,17 @@ type ObstacleCode string
 
 // The obstacles.
 const (
-	BackupOnly    ObstacleCode = "backup_only"    // the type, or this kind of it, is not restored
+	BackupOnly    ObstacleCode = "backup_only"    // Interlock does not restore this type
 	OfService     ObstacleCode = "built_in"       // Microsoft made the object
-	Incomplete    ObstacleCode = "incomplete"     // a part of it was not read
-	SecretMasked  ObstacleCode = "secret_masked"  // it holds what Microsoft shows in place of a secret
-	UnknownValue  ObstacleCode = "unknown_value"  // a value that Microsoft did not tell
-	NotAccepted   ObstacleCode = "not_accepted"   // Microsoft would refuse it as it is
-	ImportedADMX  ObstacleCode = "imported_admx"  // it needs a file that can't be restored
-	NotAssignable ObstacleCode = "not_assignable" // its assignments would be refused
+	Incomplete    ObstacleCode = "incomplete"     // a part was not read completely
+	SecretMasked  ObstacleCode = "secret_masked"  // the service returned no value for a secret
+	UnknownValue  ObstacleCode = "unknown_value"  // the service returned no value for an enumeration
+	NotAccepted   ObstacleCode = "not_accepted"   // the service would refuse the object
+	ImportedADMX  ObstacleCode = "imported_admx"  // it needs an ADMX file that can't be restored
+	NotAssignable ObstacleCode = "not_assignable" // the service would refuse the assignments
 )
 
-// Obstacles are all that keep the policy from being restored, worst first; none if
-// it can be.
+// Obstacles are the reasons why the policy can't be restored; empty if it can.
 func (d Document) Obstacles() []Obstacle {
 	var all []Obstacle
 	add := func(code ObstacleCode, format string, args ...any) {
@@ -78,7 +77,7 @@ func (d Document) Obstacles() []Obstacle {
 	}
 	walk(d.tree, nil, func(at *place, v any) {
 		if v == "unknownFutureValue" {
-			add(UnknownValue, "%s", at) // docs: stands for a value that the reader did not ask to see
+			add(UnknownValue, "%s", at) // docs: returned unless the reader asks for unknown members
 		}
 	})
 	if why := d.Misassigned(); why != "" {
@@ -103,8 +102,8 @@ func (d Document) BuiltIn() bool {
 	return b.ID != "" && d.id == b.ID || b.Suffix != "" && strings.Contains(d.id, b.Suffix)
 }
 
-// DefaultName is what a built-in object that can be changed is called in every tenant,
-// whatever its id there; empty for all others.
+// DefaultName identifies a built-in object that can be updated. It is the same in every
+// tenant, although the ids differ. It is empty for other objects.
 func (d Document) DefaultName() string {
 	if b := d.t.BuiltIn; b.Update && b.Suffix != "" {
 		if _, name, ok := strings.Cut(d.id, b.Suffix); ok {
@@ -114,7 +113,7 @@ func (d Document) DefaultName() string {
 	return ""
 }
 
-// Missing names the parts that were not read whole.
+// Missing lists the parts that were not read completely.
 func (d Document) Missing() (all []string) {
 	if n, ok := d.raw["settingCount"].(json.Number); ok && d.t.Settings {
 		list, _ := d.tree["settings"].([]any)

@@ -9,11 +9,9 @@ import (
 	"strings"
 )
 
-// Paths in the table name a place in a body by property, with "[]" for all
-// elements of a list: "scheduledActionsForRule[].id".
-
-// at calls visit for every object that path leads to the last step of, with the
-// name of that step. Places that are missing or of another shape are left out.
+// at calls visit for every property that a path of the table leads to, with the object
+// that holds the property and the property's name. It skips places that are missing or
+// have another shape.
 func at(v any, path string, visit func(parent map[string]any, name string)) {
 	step, rest, more := cut(path)
 	name, list := strings.CutSuffix(step, "[]")
@@ -37,7 +35,7 @@ func at(v any, path string, visit func(parent map[string]any, name string)) {
 	}
 }
 
-// cut splits off the first step of a path. The dot in @odata.type is part of the name.
+// cut splits off the first step of a path. The dot in @odata.type belongs to the name.
 func cut(path string) (step, rest string, more bool) {
 	from := 0
 	if strings.HasPrefix(path, "@odata.") {
@@ -50,19 +48,18 @@ func cut(path string) (step, rest string, more bool) {
 	return path[:from+i], path[from+i+1:], true
 }
 
-// remove takes away what stands at path.
+// remove deletes the properties at path.
 func remove(v any, path string) {
 	at(v, path, func(parent map[string]any, name string) { delete(parent, name) })
 }
 
-// get returns the value at path, which must not lead through lists; nil when
-// there is none.
+// get returns the value at path, which must not lead through lists; nil if there is none.
 func get(v any, path string) (found any) {
 	at(v, path, func(parent map[string]any, name string) { found = parent[name] })
 	return found
 }
 
-// text is the string at path; empty when there is none.
+// text is the string at path; empty if there is none.
 func text(v any, path string) string {
 	s, _ := get(v, path).(string)
 	return s
@@ -83,8 +80,7 @@ func objects(v any, visit func(map[string]any)) {
 	}
 }
 
-// sortBy orders a list whose order means nothing: by the text at key, then by the
-// whole element.
+// sortBy sorts a set by key, then by the whole element.
 func sortBy(list []any, key string) {
 	if len(list) < 2 {
 		return
@@ -108,7 +104,7 @@ func sortBy(list []any, key string) {
 	}
 }
 
-// keyOf is what an element of a set is told by. Without a key it is the canonical
+// keyOf returns the values at key of an element. Without a key it returns the canonical
 // text of the element.
 func keyOf(v any, key string) string {
 	if key == "" {
@@ -126,8 +122,8 @@ func keyOf(v any, key string) string {
 	return strings.Join(parts, " ")
 }
 
-// compare orders any two trees. It stops where they first differ, so that its cost is
-// that of the smaller one.
+// compare is a total order of trees. It stops at the first difference, so that its cost
+// is at most the size of the smaller tree.
 func compare(a, b any) int {
 	if c := cmp.Compare(rank(a), rank(b)); c != 0 {
 		return c
@@ -162,7 +158,7 @@ func compare(a, b any) int {
 	return 0
 }
 
-// rank orders the kinds of values.
+// rank orders values by their kind.
 func rank(v any) int {
 	switch v := v.(type) {
 	case nil:
@@ -184,10 +180,10 @@ func rank(v any) int {
 	return 7
 }
 
-// place is where something stands in a tree. The root has none: it is nil.
+// place is a position in a tree. The root's is nil.
 type place struct {
 	up   *place
-	name string // of the property, or what tells the element
+	name string // of a property, or the index or key of an element
 	kind kind
 }
 
@@ -195,12 +191,12 @@ type kind int
 
 const (
 	property kind = iota
-	number        // an element told by its number
-	keyed         // an element told by what it is about; without a name by its value
+	number        // an element of a list, by its index
+	keyed         // an element of a set, by its key; the key is empty if the value is the key
 )
 
-// Paths that are longer than any policy's are cut, so that a body made to be deep does
-// not cost more than its size.
+// Longer paths and names are cut. No real policy has them, and an input that was made to
+// be deep must not cost more than its size.
 const (
 	maxSteps = 64
 	maxName  = 200
@@ -215,7 +211,7 @@ func (p *place) deep() bool {
 	return n > maxSteps
 }
 
-// steps are the places from the root to p, the last maxSteps of them.
+// steps are the last maxSteps places on the way from the root to p.
 func (p *place) steps() (all []*place) {
 	for ; p != nil && len(all) < maxSteps; p = p.up {
 		all = append(all, p)
@@ -247,8 +243,8 @@ func (p *place) String() string {
 	return b.String()
 }
 
-// schema is the path as the table writes it, such as "rules[].id"; empty for one that is
-// too long to be there.
+// schema is the path in the form of the table, such as "rules[].id"; empty for a path that
+// is longer than any in the table.
 func (p *place) schema() string {
 	var b strings.Builder
 	for i, step := range p.steps() {
@@ -266,7 +262,7 @@ func (p *place) schema() string {
 	return b.String()
 }
 
-// walk calls visit for v and everything below it, objects by the order of their names.
+// walk calls visit for v and everything below it, properties in byte order.
 func walk(v any, at *place, visit func(at *place, v any)) {
 	visit(at, v)
 	switch v := v.(type) {
@@ -281,5 +277,5 @@ func walk(v any, at *place, visit func(at *place, v any)) {
 	}
 }
 
-// names are the names in an object, in the order of their bytes.
+// names are the names in an object, in byte order.
 func names[V any](object map[string]V) []string { return slices.Sorted(maps.Keys(object)) }

@@ -1,12 +1,13 @@
-// Package policy knows the policies of Microsoft Intune and Microsoft Entra: which
-// types there are, where each is read and written, what the service adds to an
-// object, and how two objects are compared. It is pure: values in, values out, no
-// clock, no network, no files. What it knows is data in one table, so that backup,
-// restore, inventory and comparison share it.
+// Package policy describes the policies of Microsoft Intune and Microsoft Entra: the
+// types, where each is read and written, which properties the service sets, and how two
+// policies are compared. One table holds these facts, so that inventory, backup,
+// comparison and restore share them.
 //
-// Sources, named beside the facts: docs is Microsoft's documentation of Graph,
-// observed is what a tenant answered or what authors of other tools report from
-// one.
+// The package is pure: its functions depend on their arguments only. It has no clock, no
+// network and no files. The table and all documents are immutable.
+//
+// Facts about the service name their source: "docs" is Microsoft's Graph documentation;
+// "observed" is an answer of a real tenant, own or reported by authors of other tools.
 package policy
 
 import (
@@ -14,55 +15,54 @@ import (
 	"slices"
 )
 
-// Type is one kind of policy: where it is, how it is written, and what in its
-// objects is the service's own. Paths of properties are as in "rules[].id".
+// Type describes one type of policy. Paths name properties as in "rules[].id", where
+// "[]" stands for every element of a list.
 type Type struct {
-	Key      string // such as "configurationPolicies"; never changes, it is stored
+	Key      string // such as "configurationPolicies"; it is stored and never changes
 	Singular string // such as "Settings catalog policy"
 	Plural   string // such as "Settings catalog"
 
 	Version string // of the API: "v1.0" or "beta"
-	Path    string // of the collection, below the version
-	Entity  string // the @odata.type of its objects; empty when the collection holds several
-	Name    string // the property that holds the name
-	Order   int    // restore goes from low to high; what others refer to is lower
+	Path    string // of the collection, without the version
+	Entity  string // @odata.type of the objects; empty if the collection holds several types
+	Name    string // property that holds the name
+	Order   int    // restore order, ascending; a type refers only to types with a lower order
 
-	Parts  []Part // what is read or written apart from the object
+	Parts  []Part // read or written separately from the object
 	Assign Assign
 
-	Replace bool // an update is a PUT of the whole object: what is missing is wiped
+	Replace bool // an update is a PUT of the whole object and wipes missing properties
 
-	Strip      []string            // paths of what the service sets, besides [Always]
+	Strip      []string            // paths that the service sets, in addition to [Always]
 	Immutable  []string            // paths that an update can't change
-	Superseded map[string]string   // old property: the one that replaced it; both are returned, the new one is sent
-	Only       map[string][]string // path of an object: its properties that are the policy's own
-	OnlyFor    map[string]string   // property: the one @odata.type that takes it
-	Defaults   map[string]any      // path: the value that means the same as none
+	Superseded map[string]string   // deprecated property to its replacement; the service returns both
+	Only       map[string][]string // path of an object to the properties that belong to the policy
+	OnlyFor    map[string]string   // property to the only @odata.type that accepts it
+	Defaults   map[string]any      // path to the value that means the same as no value
 
-	Sets     []Set       // lists whose order means nothing
+	Sets     []Set       // lists without a meaningful order
 	Settings bool        // has settings of the settings catalog
 	Refs     []Ref       // ids of other objects
-	Secrets  []string    // properties that hold a secret
-	Switches []string    // properties that turn the policy on or off
-	Required []Required  // what a create can't do without
-	BuiltIn  BuiltIn     // objects that the service made
-	Backup   string      // why the type is backed up and not restored; empty when it is restored
-	Subtypes []Subtype   // of a collection with several types, where not all can be restored
-	Deleted  DeletedItem // where the service keeps what was deleted
+	Secrets  []string    // paths of secret values
+	Switches []string    // paths of values that turn the policy on or off
+	Required []Required  // properties that a create needs
+	BuiltIn  BuiltIn     // how to recognise objects that the service made
+	Backup   string      // why the type is backed up but not restored; empty if it is restored
+	Subtypes []Subtype   // all @odata.types of the collection, if some can't be restored
+	Deleted  DeletedItem // where the service keeps deleted objects
 }
 
-// Part is something of an object that is read apart from it, or written apart, or
-// both.
+// Part is a property that is read or written separately from its object.
 type Part struct {
-	Key    string // the property that holds it, which is the path below the object too
+	Key    string // name of the property, and of its path below the object
 	Read   Read
-	Expand string // the value of $expand in the query that reads it
-	Each   *Part  // what is read apart for each element
+	Expand string // value of $expand in the query that reads it
+	Each   *Part  // read separately for each element
 
 	Create, Update Write
-	Action         string   // for [ByAction] and [ByDelta]: the action below the object
-	Param          string   // the property of the action's body
-	With           []string // other properties of the object that the action takes
+	Action         string   // action below the object, for [ByAction] and [ByDelta]
+	Param          string   // property of the action's body
+	With           []string // other properties of the object that the action needs
 }
 
 // Read is how a part is read.
@@ -70,7 +70,7 @@ type Read int
 
 // How parts are read.
 const (
-	WithObject Read = iota // it is in the object as read
+	WithObject Read = iota // the object contains it
 	ByPath                 // GET {object}/{part}, in pages: follow @odata.nextLink
 	ByExpand               // GET {object}?$expand={expand}
 )
@@ -81,66 +81,67 @@ type Write int
 // How parts are written.
 const (
 	InBody   Write = iota // in the body of the object
-	ByAction              // POST {object}/{action}, which replaces all of it
-	ByDelta               // POST {object}/{action} of what is added, updated and removed
-	OneByOne              // POST {object}/{part} for each element that is missing, PATCH for one that differs
+	ByAction              // POST {object}/{action} replaces the whole part
+	ByDelta               // POST {object}/{action} with the added, updated and removed elements
+	OneByOne              // POST {object}/{part} for each new element, PATCH for each changed one
 )
 
-// Assign is how a type is assigned. The zero Assign can't be.
+// Assign describes how a type is assigned. A type with the zero Assign can't be assigned.
 type Assign struct {
-	Action     string // POST {object}/{action}
-	Param      string // the property of its body; empty: one assignment a call, and none is replaced
-	Keep       []string
-	GroupsOnly bool // neither all devices nor all users
-	Expand     bool // readable by $expand only
+	Action     string   // POST {object}/{action}
+	Param      string   // property of its body, which replaces all; empty: each call adds one assignment
+	Keep       []string // properties of an assignment that count besides its target
+	GroupsOnly bool     // no assignment to all devices or all users
+	Expand     bool     // assignments can be read with $expand only
 }
 
-// Can reports whether the type is assigned.
+// Can reports whether the type can be assigned.
 func (a Assign) Can() bool { return a.Action != "" }
 
-// Set is a list whose order means nothing. An element is told by the values at
-// Key, paths with "+" between them; without Key by the whole element.
+// Set is a list without a meaningful order. Key names the values that identify an
+// element, as paths joined by "+". Without a key, the whole element identifies itself.
 type Set struct{ Path, Key string }
 
-// Ref is where the id of another object stands.
+// Ref is a path that holds ids of other objects.
 type Ref struct {
-	Path     string // of a string, or with "[]" of each string of a list
+	Path     string // ends in "[]" for a list of ids
 	Kind     Kind
-	Excluded bool     // who stands here is left out of the policy: a gap widens it
-	Words    []string // values that are no ids
+	Excluded bool     // the policy excludes these objects
+	Words    []string // values that are not ids, such as "All"
 }
 
-// Required is something without which the service refuses a create.
+// Required is a property that the service requires in a create.
 type Required struct {
-	For  string // the @odata.type it is about; empty: all
+	For  string // @odata.type; empty: all types
 	Path string
-	Why  string
+	Why  string // what is wrong without it
 }
 
-// BuiltIn tells objects that the service made. It refuses to create or delete them.
+// BuiltIn recognises objects that the service made. They can't be created or deleted.
 type BuiltIn struct {
-	Property string // true or "builtIn" in an object of the service
-	ID       string // id of such an object
-	Suffix   string // in ids of such objects
-	Update   bool   // an update is possible
+	Property string // is true or "builtIn" in such an object
+	ID       string // of the only such object
+	Suffix   string // part of their ids
+	Update   bool   // they can be updated
 }
 
-// Subtype is what can't be restored of a collection.
+// Subtype is one @odata.type of a collection. Why says why it can't be restored; it is
+// empty if it can.
 type Subtype struct{ Entity, Why string }
 
-// DeletedItem is the collection that keeps deleted objects for 30 days.
+// DeletedItem is the collection that keeps deleted objects. docs: for 30 days.
 type DeletedItem struct{ Version, Path string }
 
-// Always is what the service sets in objects of every type, at the top level.
+// Always are the top-level properties that the service sets in objects of all types.
 var Always = []string{
 	"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "deletedDateTime",
 	"version", "isAssigned", "supportsScopeTags",
 }
 
-// Types returns all types in the order in which they are restored.
+// Types returns all types in restore order.
 func Types() []*Type { return slices.Clone(types) }
 
-// Lookup returns the type of that key, or nil.
+// Lookup returns the type with that key, or nil.
 func Lookup(key string) *Type { return byKey[key] }
 
 var types, byKey = func() ([]*Type, map[string]*Type) {
@@ -153,15 +154,15 @@ var types, byKey = func() ([]*Type, map[string]*Type) {
 	return sorted, keys
 }()
 
-// ListPath is the path of the collection, with the version: a GET lists it, a POST
-// creates an object.
+// ListPath is the path of the collection, including the version. GET lists the objects
+// and POST creates one.
 func (t *Type) ListPath() string { return "/" + t.Version + "/" + t.Path }
 
-// ItemPath is the path of one object. Any id is safe in it.
+// ItemPath is the path of one object. The id is escaped.
 func (t *Type) ItemPath(id string) string { return t.ListPath() + "/" + url.PathEscape(id) }
 
-// UndeletePath is where a POST brings a deleted object back; empty when the service
-// keeps none of this type.
+// UndeletePath is the path that a POST restores a deleted object with; empty if the
+// service keeps no deleted objects of this type.
 func (t *Type) UndeletePath(id string) string {
 	if t.Deleted.Path == "" {
 		return ""
@@ -169,8 +170,8 @@ func (t *Type) UndeletePath(id string) string {
 	return "/" + t.Deleted.Version + "/" + t.Deleted.Path + "/" + url.PathEscape(id) + "/restore"
 }
 
-// PartPath is where the part of an object is read, with its query. A part that is read
-// [WithObject] has the object's own path.
+// PartPath is the path, with query, that a part of an object is read from. For a part
+// that is read [WithObject] it is the path of the object.
 func (t *Type) PartPath(id string, p Part) string {
 	path := t.ItemPath(id)
 	if p.Read == ByPath {
@@ -182,7 +183,8 @@ func (t *Type) PartPath(id string, p Part) string {
 	return path
 }
 
-// EachPath is where p.Each is read for one element of the part p.
+// EachPath is the path, with query, that p.Each of one element of the part p is read
+// from.
 func (t *Type) EachPath(id string, p Part, element string) string {
 	path := t.ItemPath(id) + "/" + p.Key + "/" + url.PathEscape(element) + "/" + p.Each.Key
 	if p.Each.Expand != "" {
@@ -191,8 +193,8 @@ func (t *Type) EachPath(id string, p Part, element string) string {
 	return path
 }
 
-// AssignmentsPath is where the assignments of an object are read, with its query; empty
-// for a type that has none.
+// AssignmentsPath is the path, with query, that the assignments of an object are read
+// from; empty for a type that can't be assigned.
 func (t *Type) AssignmentsPath(id string) string {
 	switch {
 	case !t.Assign.Can():
@@ -203,7 +205,7 @@ func (t *Type) AssignmentsPath(id string) string {
 	return t.ItemPath(id) + "/assignments"
 }
 
-// Part returns the part of that key, or nil.
+// Part returns the part with that key, or nil.
 func (t *Type) Part(key string) *Part {
 	i := slices.IndexFunc(t.Parts, func(p Part) bool { return p.Key == key })
 	if i < 0 {
@@ -212,8 +214,7 @@ func (t *Type) Part(key string) *Part {
 	return &t.Parts[i]
 }
 
-// set returns the key by which elements of the list at a path are told, if their
-// order means nothing.
+// set returns the key of the set at a path, and whether the list there is a set.
 func (t *Type) set(path string) (key string, ok bool) {
 	for _, s := range t.sets() {
 		if s.Path == path {

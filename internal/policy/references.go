@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// Reference is the id of another object in a policy.
+// Reference is an id of another object in a policy.
 type Reference struct {
 	Kind     Kind
 	ID       string
 	Path     string // such as "conditions.users.excludeGroups[0]"
-	Excluded bool   // who stands there is left out: without them the policy is wider
+	Excluded bool   // the policy excludes the object; without the reference it would apply to more
 }
 
-// Assignment reports whether it stands in the assignments, which are written apart.
+// Assignment reports whether the reference is part of the assignments, which are written
+// separately.
 func (r Reference) Assignment() bool { return strings.HasPrefix(r.Path, "assignments[") }
 
 const referenceValue = "#microsoft.graph.deviceManagementConfigurationReferenceSettingValue"
 
-// References are the ids of other objects in the policy, in the order of their paths.
-// Words in the place of ids, such as All, and ids that stand for none are left out.
+// References are the ids of other objects in the policy, ordered by path. Words such as
+// "All" and ids that stand for none are not references.
 func (d Document) References() []Reference {
 	var all []Reference
 	d.t.references(d.tree, func(r Reference, _ func(string)) { all = append(all, r) })
@@ -31,8 +32,8 @@ func (d Document) References() []Reference {
 	return all
 }
 
-// Rewrite returns the document with other ids: to answers what a reference becomes,
-// or false to leave it as it is.
+// Rewrite returns a copy with other ids. to returns the new id of a reference, or false
+// to keep the id.
 func (d Document) Rewrite(to func(Reference) (string, bool)) Document {
 	tree, _ := clone(d.tree).(map[string]any)
 	d.t.references(tree, func(r Reference, set func(string)) {
@@ -40,7 +41,7 @@ func (d Document) Rewrite(to func(Reference) (string, bool)) Document {
 			set(id)
 		}
 	})
-	for _, set := range d.t.sets() { // the order goes by the ids
+	for _, set := range d.t.sets() { // ids decide the order of elements
 		at(tree, set.Path, func(parent map[string]any, name string) {
 			if list, ok := parent[name].([]any); ok {
 				sortBy(list, set.Key)
@@ -54,7 +55,8 @@ func (d Document) Rewrite(to func(Reference) (string, bool)) Document {
 	return d
 }
 
-// references calls visit for every reference in tree, with what replaces it.
+// references calls visit for every reference in tree, with a function that replaces the
+// id.
 func (t *Type) references(tree map[string]any, visit func(Reference, func(string))) {
 	for _, ref := range t.Refs {
 		stringsAt(tree, "", ref.Path, func(path, id string, set func(string)) {
@@ -85,8 +87,8 @@ func (t *Type) references(tree map[string]any, visit func(Reference, func(string
 	})
 }
 
-// stringsAt calls visit for every string that path of the table leads to, with where
-// it stands and what replaces it.
+// stringsAt calls visit for every string at a path of the table, with the string's own
+// path and a function that replaces it.
 func stringsAt(v any, here, path string, visit func(path, value string, set func(string))) {
 	step, rest, more := cut(path)
 	name, list := strings.CutSuffix(step, "[]")
@@ -114,5 +116,5 @@ func stringsAt(v any, here, path string, visit func(path, value string, set func
 	}
 }
 
-// Everywhere reports whether an object of that id exists in every directory.
+// Everywhere reports whether an object with that id exists in every directory.
 func Everywhere(kind Kind, id string) bool { return slices.Contains(everywhere[kind], id) }

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Secret is a value in a policy that nobody should read by the way.
+// Secret is a secret value in a policy.
 type Secret struct {
 	Path string
-	// Masked: the service returned something in place of the value. Sent back it
-	// would become the value.
+	// Masked means that the service returned a token or asterisks in place of the value.
+	// A restore would write them as the value.
 	Masked bool
 }
 
 const (
 	secretValue = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
-	// Shown is what stands in place of a secret.
+	// Shown is shown in place of a secret.
 	Shown = "[secret]"
-	// ShownOther stands in place of a secret that differs from the one it is compared with.
+	// ShownOther is shown in place of a secret that differs from the one before.
 	ShownOther = "[another secret]"
 )
 
-// Secrets are the secrets in the policy, in the order of their paths.
+// Secrets are the secrets in the policy, ordered by path.
 func (d Document) Secrets() []Secret {
 	var all []Secret
 	d.t.secrets(d.tree, func(s Secret, _ map[string]any, _ string) { all = append(all, s) })
@@ -30,8 +30,8 @@ func (d Document) Secrets() []Secret {
 	return all
 }
 
-// secrets calls visit for every secret in tree, with the object and the property that
-// hold it.
+// secrets calls visit for every secret in tree, with the object that holds it and the
+// name of the property.
 func (t *Type) secrets(tree map[string]any, visit func(s Secret, parent map[string]any, name string)) {
 	for _, path := range t.Secrets {
 		list, name, nested := strings.Cut(path, "[].")
@@ -54,25 +54,26 @@ func (t *Type) secrets(tree map[string]any, visit func(s Secret, parent map[stri
 	walk(tree, nil, func(at *place, v any) {
 		object, ok := v.(map[string]any)
 		if ok && text(object, "@odata.type") == secretValue && object["value"] != nil {
-			// docs: unless it says that it is not encrypted, a token stands in its place.
+			// docs: the value is a token unless valueState says that it is not encrypted.
 			visit(Secret{at.String() + ".value", text(object, "valueState") != "notEncrypted"}, object, "value")
 		}
 	})
 }
 
-// hidden reports whether a custom setting has an encrypted value. docs: the value is
-// then a reference or asterisks, and a call of its own returns the text.
+// hidden reports whether the value of a custom setting is encrypted. docs: the value is
+// then a reference or asterisks; another call returns the plain text.
 func hidden(setting map[string]any) bool {
 	return setting["isEncrypted"] == true || text(setting, "secretReferenceValueId") != "" || stars(setting["value"])
 }
 
-// stars reports whether v is asterisks, as the service shows what it hides.
+// stars reports whether v consists of asterisks, which the service shows in place of a
+// hidden value.
 func stars(v any) bool {
 	s, _ := v.(string)
 	return len(s) >= 3 && strings.Trim(s, "*") == ""
 }
 
-// Masked returns the document with [Shown] in place of every secret.
+// Masked returns a copy with [Shown] in place of every secret.
 func (d Document) Masked() Document {
 	tree, _ := clone(d.tree).(map[string]any)
 	d.t.secrets(tree, func(_ Secret, parent map[string]any, name string) { parent[name] = Shown })

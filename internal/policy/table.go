@@ -8,11 +8,11 @@ var (
 	assignScript = Assign{Action: "assign", Param: "deviceManagementScriptAssignments", Expand: true}
 )
 
-// What a type with settings of the catalog reads apart. docs: pages of 25.
+// docs: settings are read in pages of 25.
 var catalogSettings = Part{Key: "settings", Read: ByPath}
 
-// What app protection reads and writes apart. docs: targetApps takes the apps and
-// the group that they are taken from; observed: 400 without apps.
+// docs: targetApps takes the apps and the app group. observed: it answers 400 without
+// apps.
 var (
 	targetApps        = Part{Key: "apps", Read: ByPath, Create: ByAction, Update: ByAction, Action: "targetApps", Param: "apps", With: []string{"appGroupType"}}
 	targetAppsWindows = Part{Key: "apps", Read: ByPath, Create: ByAction, Update: ByAction, Action: "targetApps", Param: "apps"}
@@ -25,14 +25,14 @@ var (
 	healthScriptStrip = []string{"deviceRunStates", "runSummary"}
 )
 
-// What v1 does not restore, and why.
+// Reasons why a type is not restored.
 const (
 	notRestored  = "Interlock backs this type up and does not restore it"
 	noContent    = "Microsoft returns the file's name and not its content"
 	legacyIntent = "endpoint security of the old form can't be created again: Microsoft moved it to the settings catalog"
 )
 
-// table is every type of policy. Inventory, backup and restore read it.
+// table holds all types of policy.
 var table = []*Type{
 	{
 		Key: "roleScopeTags", Singular: "Scope tag", Plural: "Scope tags",
@@ -50,7 +50,7 @@ var table = []*Type{
 	{
 		Key: "roleDefinitions", Singular: "Role definition", Plural: "Role definitions",
 		Version: "beta", Path: "deviceManagement/roleDefinitions", Entity: "#microsoft.graph.roleDefinition", Name: "displayName", Order: 20,
-		// docs: permissions and actions are deprecated twins of rolePermissions.
+		// docs: permissions and actions are deprecated forms of rolePermissions.
 		Strip:    []string{"permissions", "rolePermissions[].actions", "isBuiltIn", "isBuiltInRoleDefinition", "roleAssignments"},
 		Sets:     []Set{{Path: "rolePermissions[].resourceActions[].allowedResourceActions"}, {Path: "rolePermissions[].resourceActions[].notAllowedResourceActions"}},
 		BuiltIn:  BuiltIn{Property: "isBuiltIn"},
@@ -97,7 +97,7 @@ var table = []*Type{
 		Sets:    []Set{{Path: "countriesAndRegions"}, {"ipRanges", "cidrAddress"}},
 		Required: []Required{
 			{Path: "@odata.type", Why: "it does not say which kind of location it is"},
-			// observed: refused without.
+			// observed: a country location without it is refused.
 			{For: "#microsoft.graph.countryNamedLocation", Path: "countryLookupMethod", Why: "it does not say how a country is found (countryLookupMethod)"},
 		},
 		Deleted: DeletedItem{"beta", "identity/conditionalAccess/deletedItems/namedLocations"},
@@ -111,7 +111,7 @@ var table = []*Type{
 	{
 		Key: "deviceComplianceScripts", Singular: "Compliance script", Plural: "Compliance scripts",
 		Version: "beta", Path: "deviceManagement/deviceComplianceScripts", Entity: "#microsoft.graph.deviceComplianceScript", Name: "displayName", Order: 80,
-		// observed: no assignments: compliance policies refer to it, and assign is refused.
+		// observed: assign is refused. Compliance policies refer to the script instead.
 		Strip: healthScriptStrip,
 		Refs:  scopeTags,
 	},
@@ -132,7 +132,7 @@ var table = []*Type{
 		Assign: assign,
 		Strip: []string{
 			"privacyAccessControls", "deviceSettingStateSummaries", "deviceStatuses", "deviceStatusOverview", "groupAssignments", "userStatuses", "userStatusOverview",
-			// The state of an update ring: who paused it, and until when.
+			// The state of an update ring, such as a pause.
 			"qualityUpdatesPauseStartDate", "featureUpdatesPauseStartDate", "qualityUpdatesPauseExpiryDateTime", "featureUpdatesPauseExpiryDateTime",
 			"qualityUpdatesWillBeRolledBack", "featureUpdatesWillBeRolledBack", "qualityUpdatesRollbackStartDateTime", "featureUpdatesRollbackStartDateTime",
 		},
@@ -143,7 +143,7 @@ var table = []*Type{
 	{
 		Key: "deviceCompliancePolicies", Singular: "Compliance policy", Plural: "Compliance policies",
 		Version: "beta", Path: "deviceManagement/deviceCompliancePolicies", Name: "displayName", Order: 100,
-		// observed: a PATCH with the actions is refused, and GET {policy}/scheduledActionsForRule has no route.
+		// observed: a PATCH with scheduledActionsForRule is refused, and it can be read with $expand only.
 		Parts: []Part{{
 			Key: "scheduledActionsForRule", Read: ByExpand, Expand: "scheduledActionsForRule($expand=scheduledActionConfigurations)",
 			Update: ByAction, Action: "scheduleActionsForRules", Param: "deviceComplianceScheduledActionForRules",
@@ -186,7 +186,7 @@ var table = []*Type{
 	{
 		Key: "groupPolicyConfigurations", Singular: "Administrative template", Plural: "Administrative templates",
 		Version: "beta", Path: "deviceManagement/groupPolicyConfigurations", Entity: "#microsoft.graph.groupPolicyConfiguration", Name: "displayName", Order: 100,
-		// observed: $expand goes one level deep, so that the values of each value are read apart.
+		// observed: $expand reaches one level only, so presentation values are read for each value.
 		Parts: []Part{{
 			Key: "definitionValues", Read: ByPath, Expand: "definition", Each: &Part{Key: "presentationValues", Read: ByPath, Expand: "presentation"},
 			Create: ByDelta, Update: ByDelta, Action: "updateDefinitionValues",
@@ -226,11 +226,11 @@ var table = []*Type{
 	{
 		Key: "deviceHealthScripts", Singular: "Remediation", Plural: "Remediations",
 		Version: "beta", Path: "deviceManagement/deviceHealthScripts", Entity: "#microsoft.graph.deviceHealthScript", Name: "displayName", Order: 110,
-		// An assignment says here too when the script runs, and whether it mends.
+		// An assignment also says when the script runs and whether it remediates.
 		Assign:   Assign{Action: "assign", Param: "deviceHealthScriptAssignments", Keep: []string{"runRemediationScript", "runSchedule"}, Expand: true},
 		Strip:    append([]string{"isGlobalScript", "highestAvailableVersion"}, healthScriptStrip...),
 		Refs:     scopeTags,
-		BuiltIn:  BuiltIn{Property: "isGlobalScript"}, // Microsoft's own
+		BuiltIn:  BuiltIn{Property: "isGlobalScript"}, // made by Microsoft
 		Required: []Required{{Path: "detectionScriptContent", Why: "it has no script: lists leave the content out"}},
 	},
 	{
@@ -269,9 +269,9 @@ var table = []*Type{
 	{
 		Key: "windowsAutopilotDeploymentProfiles", Singular: "Autopilot profile", Plural: "Autopilot profiles",
 		Version: "beta", Path: "deviceManagement/windowsAutopilotDeploymentProfiles", Name: "displayName", Order: 130,
-		Assign: Assign{Action: "assignments"}, // observed: no assign action
+		Assign: Assign{Action: "assignments"}, // observed: there is no assign action
 		Strip:  []string{"managementServiceAppId", "assignedDevices"},
-		// docs: the old ones are read-only.
+		// docs: the deprecated properties are read-only.
 		Superseded: map[string]string{
 			"enableWhiteGlove": "preprovisioningAllowed", "extractHardwareHash": "hardwareHashExtractionEnabled",
 			"language": "locale", "outOfBoxExperienceSettings": "outOfBoxExperienceSetting",
@@ -284,7 +284,7 @@ var table = []*Type{
 		Version: "beta", Path: "deviceManagement/deviceEnrollmentConfigurations", Name: "displayName", Order: 130,
 		Parts:    []Part{{Key: "priority", Create: ByAction, Update: ByAction, Action: "setPriority", Param: "priority"}},
 		Assign:   Assign{Action: "assign", Param: "enrollmentConfigurationAssignments"},
-		Strip:    []string{"deviceEnrollmentConfigurationType"}, // the @odata.type says the same
+		Strip:    []string{"deviceEnrollmentConfigurationType"}, // @odata.type says the same
 		Sets:     []Set{{Path: "selectedMobileAppIds"}},
 		Refs:     append([]Ref{{Path: "selectedMobileAppIds[]", Kind: MobileApps}}, scopeTags...),
 		BuiltIn:  BuiltIn{Suffix: "_Default", Update: true},
@@ -334,7 +334,7 @@ var conditionalAccess = &Type{
 	Version: "v1.0", Path: "identity/conditionalAccess/policies", Entity: "#microsoft.graph.conditionalAccessPolicy", Name: "displayName", Order: 150,
 	Strip: []string{"templateId", "conditions.deviceStates"},
 	Only:  map[string][]string{"grantControls.authenticationStrength": {"id"}},
-	// observed: refused as false.
+	// observed: the value false is refused.
 	Defaults: map[string]any{"sessionControls.disableResilienceDefaults": false},
 	Sets: []Set{
 		{Path: "conditions.clientAppTypes"}, {Path: "conditions.userRiskLevels"}, {Path: "conditions.signInRiskLevels"}, {Path: "conditions.servicePrincipalRiskLevels"},

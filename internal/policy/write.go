@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Call is one request that writes.
+// Call is one writing request.
 type Call struct {
 	Method string          `json:"method"`
-	Path   string          `json:"path"` // with the version; [NewID] stands for what the create before it returns
+	Path   string          `json:"path"` // with the version; may contain [NewID]
 	Body   json.RawMessage `json:"body"`
 }
 
-// NewID stands in a path for the id of the object that was just created.
+// NewID stands in a path for the id that the create before it returns.
 const NewID = "{id}"
 
-// Create returns the calls that create the policy, in order: the object, what is
-// written apart, the assignments if they are known and there are any. root is where
-// the service is, such as "https://graph.microsoft.com".
+// Create returns the calls that create the policy, in order: the object, its parts, and
+// its assignments if it has any. root is the address of the service, such as
+// "https://graph.microsoft.com"; some bodies contain addresses.
 func (d Document) Create(root string) []Call {
 	t := d.t
 	calls := []Call{t.call("POST", t.ListPath(), d.body(func(p Part) Write { return p.Create }))}
@@ -33,9 +33,9 @@ func (d Document) Create(root string) []Call {
 	return calls
 }
 
-// Update returns the calls that make the object id, which is now, the same as the
-// policy: what differs and no more, without anything that would need a DELETE. Those
-// differences are in [Document.Kept].
+// Update returns the calls that change the object with that id from now to d, in order.
+// It calls only what differs, and nothing if only differences remain that would need a
+// DELETE; [Document.Kept] lists those. root is as in [Document.Create].
 func (d Document) Update(root, id string, now Document) []Call {
 	t := d.t
 	var calls []Call
@@ -65,7 +65,7 @@ func (d Document) Update(root, id string, now Document) []Call {
 	return calls
 }
 
-// body is the object as it is sent, without what is written apart.
+// body is the object as sent, without the parts that are written separately.
 func (d Document) body(how func(Part) Write) map[string]any {
 	body, _ := clone(d.tree).(map[string]any)
 	delete(body, "assignments")
@@ -77,8 +77,7 @@ func (d Document) body(how func(Part) Write) map[string]any {
 	return body
 }
 
-// call says the type of the object in every body, also where the collection has one
-// type only.
+// call adds the @odata.type that the normal form leaves out.
 func (t *Type) call(method, path string, body map[string]any) Call {
 	if t.Entity != "" {
 		body["@odata.type"] = t.Entity
@@ -121,13 +120,13 @@ func (d Document) writePart(p Part, how Write, root, id string, now Document) []
 	return nil
 }
 
-// element is one of a part: as it is compared, and its id where it was read.
+// element is one element of a part: its normal form and its id at the source.
 type element struct {
 	value any
 	id    string
 }
 
-// elements are those of a part, by what tells them apart.
+// elements are the elements of a part, by their keys.
 func (d Document) elements(part string) map[string]element {
 	key, _ := d.t.set(part)
 	ids := make(map[string]string)
@@ -144,8 +143,8 @@ func (d Document) elements(part string) map[string]element {
 	return all
 }
 
-// Kept are the differences that an update leaves, because only a DELETE would take
-// them away: elements and assignments that now has and d lacks.
+// Kept lists the elements and assignments of now that d does not have and that an update
+// keeps, because only a DELETE could remove them.
 func (d Document) Kept(now Document) (all []string) {
 	for _, p := range d.t.Parts {
 		if p.Update != OneByOne || !d.Has(p.Key) {
@@ -169,7 +168,8 @@ func (d Document) Kept(now Document) (all []string) {
 	return all
 }
 
-// assign writes the whole set, or one after the other where the type knows no set.
+// assign replaces all assignments in one call, or adds missing ones if the type has no
+// such call.
 func (d Document) assign(id string, now Document) []Call {
 	at := d.t.ListPath() + "/" + id
 	if id != NewID {
@@ -190,8 +190,8 @@ func (d Document) assign(id string, now Document) []Call {
 	return calls
 }
 
-// definitions is the body of updateDefinitionValues. docs: definitions and
-// presentations are bound by their addresses, values of now are told by id.
+// definitions is the body of updateDefinitionValues. docs: definitions and presentations
+// are bound by their addresses, existing values are named by id.
 func (d Document) definitions(root string, now Document) map[string]any {
 	const part = "definitionValues"
 	added, updated, removed := []any{}, []any{}, []any{}

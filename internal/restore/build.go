@@ -10,12 +10,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
-// Build plans the restore of a set. The same arguments make the same plan, whatever the
-// order of their lists.
+// Build plans the restore of a set. Equal arguments give equal plans; the order of lists
+// does not matter.
 //
-// An error means that the arguments contradict each other, and names what does: two
-// policies with one id, a selection or a choice of something that is not there, two
-// mappings of one object, a target that is not the one that was read.
+// It returns an error if the arguments contradict each other: two policies with one id, a
+// selection or choice of something that does not exist, two mappings of one object, or a
+// target other than the observed one. The error names the item.
 func Build(set Set, observed Observed, mappings []Mapping, opts Options) (Plan, error) {
 	b, err := newBuilder(set, observed, mappings, opts)
 	if err != nil {
@@ -34,12 +34,9 @@ func Build(set Set, observed Observed, mappings []Mapping, opts Options) (Plan, 
 				codes[w.Code] = true
 			}
 		} else {
-			step.Calls, step.Needs, step.Warnings = nil, nil, nil
+			step.Needs = nil // there are no calls that need them
 		}
 		plan.Steps = append(plan.Steps, step)
-	}
-	if b.crosses && plan.Applicable() {
-		codes[CrossesDirectories] = true
 	}
 	plan.Warnings = append(plan.Warnings, slices.Sorted(maps.Keys(codes))...)
 	for _, key := range slices.Sorted(maps.Keys(observed.Unread)) {
@@ -56,25 +53,26 @@ func Build(set Set, observed Observed, mappings []Mapping, opts Options) (Plan, 
 
 func compareKeys(a, b Key) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID)) }
 
-// builder is what steps are made from. What earlier steps decided is known to later ones.
+// builder holds the arguments of [Build], indexed, and the decisions of earlier steps.
 type builder struct {
 	set      Set
 	observed Observed
 	opts     Options
-	items    []Item // selected, in the order of execution
+	items    []Item // selected, in execution order
 	crosses  bool
 
-	targets  map[string]map[string]policy.Document // type, id
-	known    map[policy.Kind]map[string]string     // id, name
+	targets  map[string]map[string]policy.Document // by type and id
+	known    map[policy.Kind]map[string]string     // names by kind and id
 	mappings map[Need]Mapping
 	used     map[Mapping]bool
 	decided  map[Key]decision
+	taken    map[Key]bool // objects of the target that have a step
 }
 
-// decision is what a step made of a policy, for those that refer to it.
+// decision is the outcome of a step, for later steps that refer to its policy.
 type decision struct {
-	target string // its id in the target, if it has one
-	create bool   // the step creates it
+	target string // id in the target, if known
+	create bool   // the step creates the object
 }
 
 func newBuilder(set Set, observed Observed, mappings []Mapping, opts Options) (*builder, error) {
@@ -84,7 +82,7 @@ func newBuilder(set Set, observed Observed, mappings []Mapping, opts Options) (*
 	b := &builder{
 		set: set, observed: observed, opts: opts, crosses: set.Directory != opts.Target.Directory,
 		targets: make(map[string]map[string]policy.Document), known: make(map[policy.Kind]map[string]string),
-		mappings: make(map[Need]Mapping), used: make(map[Mapping]bool), decided: make(map[Key]decision),
+		mappings: make(map[Need]Mapping), used: make(map[Mapping]bool), decided: make(map[Key]decision), taken: make(map[Key]bool),
 	}
 	for kind, objects := range observed.Known {
 		b.known[kind] = make(map[string]string)
@@ -129,7 +127,7 @@ func newBuilder(set Set, observed Observed, mappings []Mapping, opts Options) (*
 	return b, nil
 }
 
-// choose takes the selected items, and refuses selections and choices of others.
+// choose fills b.items with the selection, and checks the selection and the choices.
 func (b *builder) choose() error {
 	all := make(map[Key]Item)
 	for _, item := range b.set.Items {
@@ -165,7 +163,7 @@ func (b *builder) choose() error {
 	return nil
 }
 
-// step plans what is done about one policy.
+// step plans one policy.
 func (b *builder) step(item Item) Step {
 	d, key := item.Policy, item.Key()
 	s := Step{Type: key.Type, Source: key.ID, Name: d.Name()}
@@ -191,7 +189,7 @@ func (b *builder) step(item Item) Step {
 	return s
 }
 
-// decide chooses the action, and the calls of those that write.
+// decide sets the action of the step and, if it writes, the calls.
 func (b *builder) decide(s *Step, want policy.Document, found identity, choice Choice) {
 	block := func(action Action, code BlockCode, format string, args ...any) {
 		s.Action = action
@@ -199,13 +197,13 @@ func (b *builder) decide(s *Step, want policy.Document, found identity, choice C
 	}
 	root := b.opts.Target.Root
 	switch {
-	case s.Action != "": // identify knows already
+	case s.Action != "": // set by identify
 	case found.exists && len(found.now.Missing()) > 0:
 		block(NotSupported, TargetUnread, "%s", strings.Join(found.now.Missing(), "; "))
 	case found.exists && want.Assigned() && !found.now.Assigned():
 		block(NotSupported, TargetUnread, "assignments were not read")
 	case found.exists && (len(s.Blocks) == 0 || !b.crosses) && want.Over(found.now).Equal(found.now):
-		s.Action, s.Blocks = Unchanged, nil // what is gone is gone there as well
+		s.Action, s.Blocks = Unchanged, nil // the target refers to the same missing objects
 	}
 	if s.Action != "" {
 		return
@@ -231,7 +229,7 @@ func (b *builder) decide(s *Step, want policy.Document, found identity, choice C
 		for _, path := range want.Kept(found.now) {
 			s.Notes = append(s.Notes, Note{Kept, path})
 		}
-		if len(s.Calls) == 0 { // what differs is kept
+		if len(s.Calls) == 0 { // all differences are kept
 			s.Action = Unchanged
 		}
 	case found.undelete:
@@ -252,8 +250,8 @@ func calls(all []policy.Call) []Call {
 	return out
 }
 
-// restorable reports whether the item can be compared at all, and says in the step why
-// not.
+// restorable reports whether the item can be compared with the target. If not, it blocks
+// the step.
 func (b *builder) restorable(s *Step, item Item) bool {
 	for _, part := range item.Incomplete {
 		s.Blocks = append(s.Blocks, Block{Code: BlockCode(policy.Incomplete), Detail: part})

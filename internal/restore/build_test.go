@@ -451,6 +451,29 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestOneStepATarget: two policies can't be restored over one object.
+func TestOneStepATarget(t *testing.T) {
+	w := newWorld(here).backup(t, profiles, "p1", profile("A", "")).backup(t, profiles, "p2", profile("B", "")).backup(t, profiles, "p3", profile("C", "")).
+		now(t, profiles, "q1", profile("X", "")).mapped(profiles, "p1", "q1").mapped(profiles, "p2", "q1")
+	var got []string
+	for _, s := range w.plan(t).Steps {
+		got = append(got, string(s.Action))
+		if s.Action == restore.Conflict && s.Blocks[0].Code != restore.TargetTaken {
+			t.Errorf("the conflict is %s", s.Blocks[0].Code)
+		}
+	}
+	if s := strings.Join(got, " "); s != "update conflict create" {
+		t.Errorf("got %s", s)
+	}
+
+	w = newWorld(here).backup(t, access, "p1", ca("A", "disabled", "")).backup(t, access, "p2", ca("a", "disabled", "")).
+		choose(access, "p1", restore.Choice{Undelete: "d1"}).choose(access, "p2", restore.Choice{Undelete: "d1"})
+	w.observed.Deleted = []restore.Deleted{{Type: access, ID: "d1", Name: "A", State: "disabled"}}
+	if p := w.plan(t); p.Steps[0].Action != restore.Create || p.Steps[1].Action != restore.Conflict {
+		t.Errorf("a deleted object is restored twice: %s, %s", said(p.Steps[0]), said(p.Steps[1]))
+	}
+}
+
 // TestOrder: what others refer to comes first, and its id is filled in when it is known.
 func TestOrder(t *testing.T) {
 	w := newWorld(there).

@@ -8,23 +8,35 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
-// identity is what a policy of the backup is in the target.
+// identity is the counterpart of a policy in the target.
 type identity struct {
 	exists   bool
 	id       string
 	now      policy.Document // if it exists
-	undelete bool            // id is that of a deleted object
+	undelete bool            // id names a deleted object
 }
 
 // identify finds the counterpart of an item: the object with the same id in the same
-// directory; else a recorded mapping; else what a person chose. A name only suggests:
-// objects of the same name, and deleted ones, are candidates, and a person chooses.
+// directory, else the mapped object, else the operator's choice. Objects with the same
+// name and deleted objects are only candidates: without a choice the step is a conflict.
 func (b *builder) identify(s *Step, item Item) identity {
 	d, key := item.Policy, item.Key()
 	there := b.targets[key.Type]
+	free := func(id string) bool {
+		if b.taken[Key{key.Type, id}] {
+			s.Action = Conflict
+			s.Blocks = append(s.Blocks, Block{Code: TargetTaken, Detail: fmt.Sprintf("%s %q is the target of an earlier step", s.Type, id)})
+			return false
+		}
+		b.taken[Key{key.Type, id}] = true
+		return true
+	}
 	found := func(id string) identity {
 		now, read := there[id]
-		if !read {
+		switch {
+		case !free(id):
+			return identity{}
+		case !read:
 			s.Action = NotSupported
 			s.Blocks = append(s.Blocks, Block{Code: TargetUnread, Detail: fmt.Sprintf("%s %q was not read", s.Type, id)})
 		}
@@ -55,7 +67,7 @@ func (b *builder) identify(s *Step, item Item) identity {
 	case choice.Target != "":
 		return found(choice.Target)
 	case choice.Undelete != "":
-		return identity{id: choice.Undelete, undelete: true}
+		return identity{id: choice.Undelete, undelete: free(choice.Undelete)}
 	case choice.New, len(candidates)+len(deleted) == 0:
 		return identity{}
 	}
@@ -70,8 +82,8 @@ func (b *builder) identify(s *Step, item Item) identity {
 	return identity{}
 }
 
-// candidates are the objects of the target that have the item's name, and those that
-// were deleted and have its id or its name.
+// candidates returns the objects in the target with the item's name, and the deleted
+// objects with its name or id.
 func (b *builder) candidates(item Item) (there, deleted []Object) {
 	key, name := item.Key(), item.Policy.Name()
 	for _, id := range sorted(b.known[policy.Kind(key.Type)]) {
@@ -88,19 +100,19 @@ func (b *builder) candidates(item Item) (there, deleted []Object) {
 	return there, deleted
 }
 
-// undeletable reports whether a deleted object may be brought back: one of conditional
-// access comes back in the state that it had, and must not come back enabled.
+// undeletable reports whether a plan may restore a deleted object. A conditional access
+// policy returns in its old state, which must not be enabled.
 func undeletable(d Deleted) bool {
 	t := policy.Lookup(d.Type)
 	return t != nil && t.UndeletePath(d.ID) != "" && (d.Type != "conditionalAccessPolicies" || d.State == "disabled")
 }
 
-// same reports whether people would take two names for one.
+// same reports whether two names differ in case and white space only.
 func same(a, b string) bool {
 	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
-// possible refuses a choice that names something that is no candidate.
+// possible returns an error for a choice that is not among the candidates.
 func (b *builder) possible(item Item, c Choice) error {
 	refuse := func(format string, args ...any) error {
 		return fmt.Errorf("the choice for %s %q: %s", item.Key().Type, item.Policy.Name(), fmt.Sprintf(format, args...))

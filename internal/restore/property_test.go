@@ -92,6 +92,9 @@ func drawnWorld(t *rapid.T) *world {
 		if rapid.Bool().Draw(t, "mapped") {
 			w.mapped(policy.ScopeTags, id, rapid.SampledFrom([]string{"1", "2", "7"}).Draw(t, "to"))
 		}
+		if rapid.Bool().Draw(t, "mapped policy") {
+			w.mapped(profiles, id, rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "to policy"))
+		}
 	}
 	for _, item := range w.set.Items {
 		if rapid.Bool().Draw(t, "choose") {
@@ -122,12 +125,19 @@ func TestPlanPromises(t *testing.T) {
 		}
 		created := make(map[restore.Need]int) // in which step
 		acknowledge := make(map[restore.WarningCode]bool)
+		written := make(map[string]bool)
 		for i, s := range p.Steps {
 			if s.N != i+1 {
 				t.Fatalf("step %d has the number %d", i+1, s.N)
 			}
-			if s.Action.Writes() != (len(s.Calls) > 0) {
-				t.Fatalf("step %d is %s and calls %d times", s.N, s.Action, len(s.Calls))
+			if s.Action.Writes() != (len(s.Calls) > 0) || !s.Action.Writes() && len(s.Needs)+len(s.Warnings) > 0 {
+				t.Fatalf("step %d is %s, calls %d times, needs %v and warns of %v", s.N, s.Action, len(s.Calls), s.Needs, s.Warnings)
+			}
+			if target := s.Type + " " + s.Target; s.Action.Writes() && s.Target != "" {
+				if written[target] {
+					t.Fatalf("step %d writes %s, which an earlier step writes", s.N, target)
+				}
+				written[target] = true
 			}
 			if blocked := s.Action == restore.Conflict || s.Action == restore.Unresolvable || s.Action == restore.NotSupported; blocked != (len(s.Blocks) > 0) {
 				t.Fatalf("step %d is %s and has the blocks %v", s.N, s.Action, s.Blocks)

@@ -8,8 +8,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
-// resolve returns the policy as it is to be in the target: with the ids that things
-// have there. What has no counterpart is a block of the step.
+// resolve returns the policy with the ids that its references have in the target. It
+// blocks the step for references without a counterpart.
 func (b *builder) resolve(s *Step, d policy.Document, choice Choice) policy.Document {
 	unassigned := false
 	needs := make(map[Need]bool)
@@ -49,9 +49,9 @@ func (b *builder) resolve(s *Step, d policy.Document, choice Choice) policy.Docu
 	return want
 }
 
-// counterpart finds what a reference is in the target: its id, or a placeholder for
-// what an earlier step creates. An object has the id that it has here when the directory
-// is the same, or when ids of its kind mean the same everywhere.
+// counterpart returns the id that a reference has in the target, or a placeholder and
+// need for an object that an earlier step creates. The id stays the same within one
+// directory and for kinds with global ids. Without a counterpart it returns a block.
 func (b *builder) counterpart(r policy.Reference) (id string, need bool, code BlockCode, detail string) {
 	if policy.Everywhere(r.Kind, r.ID) {
 		return r.ID, false, "", ""
@@ -75,7 +75,7 @@ func (b *builder) counterpart(r policy.Reference) (id string, need bool, code Bl
 		return "", false, MappingGone, fmt.Sprintf("%s %s is mapped to %s, which is gone", r.Kind, r.ID, m.Target)
 	}
 	detail = fmt.Sprintf("%s %s at %s", r.Kind, r.ID, r.Path)
-	for _, id := range sorted(known) { // some tools write names in the place of ids
+	for _, id := range sorted(known) { // observed: some export tools write names instead of ids
 		if same(known[id], r.ID) {
 			detail += fmt.Sprintf("; %s has that name", id)
 		}
@@ -83,8 +83,8 @@ func (b *builder) counterpart(r policy.Reference) (id string, need bool, code Bl
 	return "", false, code, detail
 }
 
-// created is what an earlier step of this plan made of the object: its id, or a
-// placeholder for the id that it will get.
+// created returns what an earlier step decided for the object: its id, or a placeholder
+// if the step creates it.
 func (b *builder) created(r policy.Reference) (id string, create bool) {
 	d := b.decided[Key{string(r.Kind), r.ID}]
 	if d.create {
@@ -93,7 +93,7 @@ func (b *builder) created(r policy.Reference) (id string, create bool) {
 	return d.target, false
 }
 
-// missing is the block for a reference without a counterpart.
+// missing returns the block for a reference without a counterpart.
 func missing(r policy.Reference) BlockCode {
 	switch {
 	case r.Excluded && r.Kind.Principal():
@@ -107,8 +107,7 @@ func missing(r policy.Reference) BlockCode {
 	}
 }
 
-// disable makes conditional access disabled, whatever it was: a person turns it on. A
-// policy that only differs in being on is not written.
+// disable sets a conditional access policy to disabled, unless it is equal to the target.
 func (b *builder) disable(s *Step, want *policy.Document, d policy.Document, found identity) {
 	state := d.Text("state")
 	if state == "disabled" || found.exists && want.Over(found.now).Equal(found.now) {

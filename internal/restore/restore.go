@@ -1,11 +1,12 @@
-// Package restore plans the restore of policies. A plan is a function of a backup
-// set, of what is in the target now, of recorded mappings and of a person's choices;
-// it says of every policy what will be called, in order, or why nothing will. It is
-// pure: no clock, no network, no files. What executes a plan calls what the plan says
-// and nothing else.
+// Package restore plans the restore of policies. A plan is built from a backup set, the
+// observed state of the target, recorded mappings and an operator's choices. For each
+// policy it lists the calls to make, in order, or the reasons why none are made. Whoever
+// executes a plan makes these calls and no others.
 //
-// A plan never deletes, never creates a group, never turns conditional access on, and
-// never sends what the service shows in place of a secret.
+// The package is pure: it has no clock, no network and no files.
+//
+// A plan never deletes an object, never creates a group, never enables conditional
+// access and never sends a masked secret.
 package restore
 
 import (
@@ -15,16 +16,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
-// Key names a policy in a backup set.
+// Key identifies a policy in a backup set.
 type Key struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
 }
 
-// Set is the backup set that is restored from.
+// Set is a backup set.
 type Set struct {
 	ID        string
-	Directory string // GUID of where it was read; empty: unknown, as of an uploaded template
+	Directory string // GUID of its source; empty if unknown, as for an uploaded template
 	AsOf      time.Time
 	Items     []Item
 }
@@ -32,42 +33,42 @@ type Set struct {
 // Item is one policy of a backup set.
 type Item struct {
 	Policy     policy.Document
-	Incomplete []string // parts that the backup could not read, and why
+	Incomplete []string // parts that the backup could not read, with reasons
 }
 
 // Key is the item's type and id.
 func (i Item) Key() Key { return Key{i.Policy.Type().Key, i.Policy.ID()} }
 
-// Observed is what is in the target now.
+// Observed is the current state of the target.
 type Observed struct {
 	Directory string
-	At        time.Time         // when reading began
-	Items     []policy.Document // read whole, with parts and assignments
-	Unread    map[string]string // types that could not be read, and why
+	At        time.Time         // when reading started
+	Items     []policy.Document // read completely, with parts and assignments
+	Unread    map[string]string // keys of types that could not be read, with reasons
 
-	// Known is what a policy may refer to, with names, and all policies of the types
-	// that are restored: names only suggest, but a name that is taken is told.
+	// Known lists all objects that policies can refer to, and all policies of the types
+	// that are restored.
 	Known map[policy.Kind][]Object
 
-	Deleted        []Deleted // what the service keeps of deleted objects
-	Administrators []string  // ids of users, groups and roles that hold administrators
-	Approval       []string  // keys of types whose changes need a second administrator at Microsoft
+	Deleted        []Deleted // deleted objects that the service still keeps
+	Administrators []string  // ids of users, groups and roles that include administrators
+	Approval       []string  // keys of types that Microsoft's multi admin approval covers
 }
 
-// Object is something in the target by its name.
+// Object is an object in the target.
 type Object struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-// Deleted is an object that the service can bring back.
+// Deleted is a deleted object that the service can restore.
 type Deleted struct {
 	Type, ID, Name string
-	State          string // of conditional access: as it would come back
+	State          string // of a conditional access policy
 }
 
-// Mapping is a recorded counterpart: what an object of the source directory is in the
-// target directory.
+// Mapping records that an object in the target directory corresponds to an object in the
+// source directory.
 type Mapping struct {
 	Kind            policy.Kind `json:"kind"`
 	SourceDirectory string      `json:"source_directory"`
@@ -82,56 +83,57 @@ type Target struct {
 	Connection string `json:"connection"`
 	Version    int64  `json:"version"` // of the connection
 	Directory  string `json:"directory"`
-	Root       string `json:"root"` // of the service, such as "https://graph.microsoft.com"
+	Root       string `json:"root"` // address of the service, such as "https://graph.microsoft.com"
 }
 
-// Options are what a person chose.
+// Options are the target and the operator's choices.
 type Options struct {
 	Target    Target
-	Selection []Key // nil: everything in the set
+	Selection []Key // nil for the whole set
 	Choices   map[Key]Choice
 }
 
-// Choice is a person's decision about one policy. The zero Choice decides nothing.
+// Choice is an operator's decision about one policy. The zero Choice decides nothing. At
+// most one of Target, New and Undelete is set.
 type Choice struct {
-	Target     string `json:"target,omitempty"`     // update this candidate
-	New        bool   `json:"new,omitempty"`        // create another one beside the candidates
-	Undelete   string `json:"undelete,omitempty"`   // bring this deleted object back and update it
-	Overwrite  bool   `json:"overwrite,omitempty"`  // wipe properties that the backup does not know
-	Unassigned bool   `json:"unassigned,omitempty"` // restore without assignments, because a group is gone
+	Target     string `json:"target,omitempty"`     // id of the candidate to update
+	New        bool   `json:"new,omitempty"`        // create a new object despite the candidates
+	Undelete   string `json:"undelete,omitempty"`   // id of the deleted object to restore and update
+	Overwrite  bool   `json:"overwrite,omitempty"`  // remove properties that the backup does not have
+	Unassigned bool   `json:"unassigned,omitempty"` // leave the assignments out if a group is missing
 }
 
-// Plan says what a restore will do. It does not change; its hash stands for it.
+// Plan lists what a restore will do. It is immutable; [Plan.Hash] identifies it.
 type Plan struct {
 	Set             string    `json:"set"`
 	SourceDirectory string    `json:"source_directory"`
 	AsOf            time.Time `json:"as_of"`
 	Target          Target    `json:"target"`
-	At              time.Time `json:"at"` // when the target was read
+	At              time.Time `json:"at"` // when reading the target started
 
 	Mappings []Mapping     `json:"mappings"` // those that were used
 	Choices  []Chosen      `json:"choices"`
 	Steps    []Step        `json:"steps"`
-	Warnings []WarningCode `json:"warnings"` // all that need to be acknowledged
-	Unread   []Unread      `json:"unread"`   // what could not be read: the plan is not complete
+	Warnings []WarningCode `json:"warnings"` // to be acknowledged before execution
+	Unread   []Unread      `json:"unread"`   // types of the target that could not be read
 }
 
-// Unread is a type that could not be read, and why.
+// Unread is a type that could not be read, with the reason.
 type Unread struct {
 	Type string `json:"type"`
 	Why  string `json:"why"`
 }
 
-// Chosen is a choice with what it is about.
+// Chosen is a choice and the policy it is about.
 type Chosen struct {
 	Key
 	Choice
 }
 
-// Complete reports whether everything that the plan looks at could be read.
+// Complete reports whether the whole target could be read.
 func (p Plan) Complete() bool { return len(p.Unread) == 0 }
 
-// Applicable reports whether the plan has something to do.
+// Applicable reports whether the plan changes anything.
 func (p Plan) Applicable() bool { return p.Count(Create)+p.Count(Update) > 0 }
 
 // Count is how many steps have the action.
@@ -144,29 +146,29 @@ func (p Plan) Count(a Action) (n int) {
 	return n
 }
 
-// Step is what a plan does about one policy.
+// Step is the part of a plan for one policy.
 type Step struct {
 	N      int    `json:"n"` // from 1, in the order of execution
 	Type   string `json:"type"`
-	Source string `json:"source"` // id in the backup set
+	Source string `json:"source"` // id of the policy in the backup set
 	Name   string `json:"name"`
 
 	Action   Action `json:"action"`
-	Target   string `json:"target,omitempty"`   // id of what is updated, or brought back
-	Observed string `json:"observed,omitempty"` // hash of it as it was read; empty: nothing was there
+	Target   string `json:"target,omitempty"`   // id of the object to update or undelete
+	Observed string `json:"observed,omitempty"` // hash of that object when it was read; empty if there was none
 
 	Calls []Call `json:"calls,omitempty"` // in order
-	Needs []Need `json:"needs,omitempty"` // what earlier steps create and the calls refer to
+	Needs []Need `json:"needs,omitempty"` // objects that earlier steps create and the calls refer to
 
-	Diff       []policy.Change `json:"diff,omitempty"` // from what is there to what will be
+	Diff       []policy.Change `json:"diff,omitempty"` // from the observed object to the result
 	Warnings   []Warning       `json:"warnings,omitempty"`
-	Blocks     []Block         `json:"blocks,omitempty"` // why nothing is called
+	Blocks     []Block         `json:"blocks,omitempty"` // why there are no calls
 	Notes      []Note          `json:"notes,omitempty"`
-	Candidates []Object        `json:"candidates,omitempty"` // of a conflict: whom it may be
+	Candidates []Object        `json:"candidates,omitempty"` // objects that the operator can choose from
 }
 
-// Call is one request of a step. Its body may hold secrets, and is not part of the
-// plan's canonical form: the hash of the body is.
+// Call is one request of a step. The body can contain secrets, so that the canonical form
+// of a plan contains its hash only.
 type Call struct {
 	Method string          `json:"method"`
 	Path   string          `json:"path"`
@@ -174,7 +176,7 @@ type Call struct {
 	Body   json.RawMessage `json:"-"`
 }
 
-// Need is an object that an earlier step creates. Its id is not known yet.
+// Need is an object that an earlier step creates, so that its id is not known yet.
 type Need struct {
 	Kind   policy.Kind `json:"kind"`
 	Source string      `json:"source"`
@@ -188,19 +190,19 @@ const (
 	Create       Action = "create"
 	Update       Action = "update"
 	Unchanged    Action = "unchanged"
-	Conflict     Action = "conflict"      // a person has to choose
-	Unresolvable Action = "unresolvable"  // something it refers to has no counterpart
-	NotSupported Action = "not_supported" // it can't be restored
+	Conflict     Action = "conflict"      // the operator has to choose
+	Unresolvable Action = "unresolvable"  // a referenced object has no counterpart in the target
+	NotSupported Action = "not_supported" // the policy can't be restored
 )
 
-// Writes reports whether steps with the action call anything.
+// Writes reports whether steps with the action make calls.
 func (a Action) Writes() bool { return a == Create || a == Update }
 
-// Block is why a step calls nothing.
+// Block is a reason why a step makes no calls.
 type Block struct {
 	Code      BlockCode         `json:"code"`
 	Detail    string            `json:"detail"`
-	Reference *policy.Reference `json:"reference,omitempty"` // of Unresolvable
+	Reference *policy.Reference `json:"reference,omitempty"` // the unresolved reference
 }
 
 // BlockCode is the kind of a block: one of these, or a [policy.ObstacleCode].
@@ -208,20 +210,21 @@ type BlockCode string
 
 // Blocks that depend on the target.
 const (
-	NameTaken         BlockCode = "name_taken"         // objects of that name are there
-	DeletedThere      BlockCode = "deleted_there"      // the service can bring it back
-	WouldWipe         BlockCode = "would_wipe"         // properties that the backup does not know
-	TargetUnread      BlockCode = "target_unread"      // what is there could not be read whole
-	Immutable         BlockCode = "immutable"          // a property that no update can change differs
-	NoDefault         BlockCode = "no_default"         // the default that it would change is not there
-	ReferenceMissing  BlockCode = "reference_missing"  // something it refers to has no counterpart
-	ExcludedMissing   BlockCode = "excluded_missing"   // somebody it leaves out has no counterpart
+	NameTaken         BlockCode = "name_taken"         // the target has objects with that name
+	DeletedThere      BlockCode = "deleted_there"      // the service can restore a deleted object
+	TargetTaken       BlockCode = "target_taken"       // another step has the same target
+	WouldWipe         BlockCode = "would_wipe"         // the update removes properties that the backup does not have
+	TargetUnread      BlockCode = "target_unread"      // the target was not read completely
+	Immutable         BlockCode = "immutable"          // an immutable property differs
+	NoDefault         BlockCode = "no_default"         // the target has no such default
+	ReferenceMissing  BlockCode = "reference_missing"  // a referenced object has no counterpart
+	ExcludedMissing   BlockCode = "excluded_missing"   // an excluded principal has no counterpart
 	ScopeTagMissing   BlockCode = "scope_tag_missing"  // a scope tag has no counterpart
-	MappingGone       BlockCode = "mapping_gone"       // the recorded counterpart is gone
-	AssignmentMissing BlockCode = "assignment_missing" // a group it is assigned to has no counterpart
+	MappingGone       BlockCode = "mapping_gone"       // the mapped object no longer exists
+	AssignmentMissing BlockCode = "assignment_missing" // an assigned group has no counterpart
 )
 
-// Warning is what a person acknowledges before a step may write.
+// Warning is an effect that the operator must acknowledge before execution.
 type Warning struct {
 	Code   WarningCode `json:"code"`
 	Detail string      `json:"detail,omitempty"`
@@ -241,7 +244,7 @@ const (
 	CrossesDirectories    WarningCode = "crosses_directories"
 )
 
-// Note is something about a step that needs no decision.
+// Note is a fact about a step that needs no decision.
 type Note struct {
 	Code   NoteCode `json:"code"`
 	Detail string   `json:"detail,omitempty"`
@@ -252,8 +255,8 @@ type NoteCode string
 
 // The notes.
 const (
-	StaysDisabled NoteCode = "stays_disabled" // conditional access is restored disabled
-	NotAssigned   NoteCode = "not_assigned"   // assignments are left as they are, or none are made
-	Kept          NoteCode = "kept"           // only a DELETE would take it away, and there is none
-	Undeleted     NoteCode = "undeleted"      // the first call brings a deleted object back
+	StaysDisabled NoteCode = "stays_disabled" // the policy is restored disabled, not in its state of the backup
+	NotAssigned   NoteCode = "not_assigned"   // assignments are not changed
+	Kept          NoteCode = "kept"           // only a DELETE could remove it, so it stays
+	Undeleted     NoteCode = "undeleted"      // the first call restores the deleted object
 )

@@ -12,22 +12,22 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
-// MaxAge is how old a plan may be when it is executed.
+// MaxAge is the age at which a plan expires.
 const MaxAge = 30 * time.Minute
 
-// Facts are what is stored about the target of a plan when it is about to be executed.
+// Facts are the stored facts that decide whether a plan is stale.
 type Facts struct {
 	Now        time.Time
 	Connection string
 	Version    int64
 	Directory  string
-	Written    time.Time // when the last run that writes ended on this tenant; zero: never
+	Written    time.Time // when the last writing run on the tenant ended; zero for never
 }
 
-// Staleness is why a plan may not be executed any more.
+// Staleness is a reason why a plan can no longer be executed.
 type Staleness string
 
-// The ways to be stale.
+// The reasons.
 const (
 	Expired           Staleness = "expired"
 	ConnectionChanged Staleness = "connection_changed"
@@ -35,8 +35,8 @@ const (
 	TenantWritten     Staleness = "tenant_written"
 )
 
-// Stale judges a plan by stored facts: at the start, and again before the first call.
-// It returns all reasons; none while the plan holds.
+// Stale returns all reasons why a plan is stale; none if it can be executed. It is asked
+// at the start of a run and again before the first call.
 func Stale(p Plan, f Facts) (all []Staleness) {
 	if age := f.Now.Sub(p.At); age > MaxAge || age < -MaxAge {
 		all = append(all, Expired)
@@ -53,25 +53,25 @@ func Stale(p Plan, f Facts) (all []Staleness) {
 	return all
 }
 
-// Holds judges one step right before its first call, by the target as it is now: now
-// is its hash, empty when there is none. A step that does not hold is not executed; it
-// is a conflict, and the others go on.
+// Holds reports whether the target of the step is unchanged since it was observed. now is
+// the current hash of the target, or "" if it does not exist. It is asked right before
+// the first call of the step. A step that does not hold is not executed; others continue.
 func (s Step) Holds(now string) bool { return s.Action.Writes() && now == s.Observed }
 
-// Canonical is the plan as JSON with the names in the order of their bytes. Bodies of
-// calls stand in it by their hashes.
+// Canonical is the plan as JSON, with names in byte order and with the hashes of bodies in
+// place of the bodies.
 func (p Plan) Canonical() []byte {
 	data, err := json.Marshal(p)
 	if err == nil {
 		data, err = canonical(data)
 	}
 	if err != nil {
-		panic(fmt.Sprintf("restore: a plan that can't be encoded: %v", err)) // it is made of texts and numbers
+		panic(fmt.Sprintf("restore: a plan that can't be encoded: %v", err)) // it has strings and numbers only
 	}
 	return data
 }
 
-// canonical has no limit of size: a plan is longer than any of its policies.
+// canonical sorts names. It has no size limit, because a plan is larger than a policy.
 func canonical(data []byte) ([]byte, error) {
 	dec := json.NewDecoder(strings.NewReader(string(data)))
 	dec.UseNumber()
@@ -82,8 +82,7 @@ func canonical(data []byte) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// Hash is the SHA-256 of the canonical form, in hexadecimal. It stands for the plan:
-// who executes one names it.
+// Hash is the SHA-256 of the canonical form, in hex. An execution names the plan by it.
 func (p Plan) Hash() string { return hash(p.Canonical()) }
 
 func hash(data []byte) string {
@@ -91,11 +90,12 @@ func hash(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// placeholder stands in a body for the id of an object that an earlier step creates.
+// placeholder stands in bodies for the id of the object.
 func (n Need) placeholder() string { return "interlock:created/" + string(n.Kind) + "/" + n.Source }
 
-// Ready returns the i-th call of the step as it is sent: id is what the step's create
-// returned, created the ids that earlier steps got. It refuses a call that lacks one.
+// Ready returns call i of the step in the form that is sent. id is the id that the
+// step's create returned; created are the ids from earlier steps. It returns an error if
+// one of them is missing.
 func (s Step) Ready(i int, id string, created map[Need]string) (policy.Call, error) {
 	c := s.Calls[i]
 	if strings.Contains(c.Path, policy.NewID) {

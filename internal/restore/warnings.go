@@ -8,7 +8,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
-// warn adds what a person has to know before the step writes.
+// warn adds the warnings of a writing step.
 func (b *builder) warn(s *Step, want policy.Document, found identity) {
 	add := func(code WarningCode, detail string) { s.Warnings = append(s.Warnings, Warning{code, detail}) }
 	now := found.now
@@ -41,7 +41,7 @@ func (b *builder) warn(s *Step, want policy.Document, found identity) {
 	}
 }
 
-// administrators says which administrators the policy applies to.
+// administrators says by whom the policy applies to administrators; empty if it does not.
 func (b *builder) administrators(want policy.Document) string {
 	if want.Everybody() {
 		return "everybody"
