@@ -7,6 +7,7 @@ package gatetest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,41 @@ func (w *World) seal(c tenancy.Connection) {
 	}
 	w.Exec(`INSERT INTO credentials (connection_id, version, kind, sealed, fingerprint, created_at) VALUES ($1, $2, $3, $4, '', interlock_now())`,
 		c.ID, c.CredentialVersion, string(c.Credential), sealed)
+}
+
+// OpenCredentials opens every credential that is stored. It returns how many it could
+// open, and what is wrong with each of the others.
+func (w *World) OpenCredentials() (opened int, closed []string) {
+	w.t.Helper()
+	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
+		opened, closed = 0, nil
+		rows, err := tx.Query(ctx, `SELECT c.workspace_id, c.tenant_id, c.id, d.kind, d.version, d.sealed FROM credentials d JOIN connections c ON c.id = d.connection_id`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var place vault.AAD
+			var sealed string
+			if err := rows.Scan(&place.Workspace, &place.Tenant, &place.Connection, &place.Field, &place.Version, &sealed); err != nil {
+				return err
+			}
+			keys, err := w.Root.Open(w.keysets[place.Workspace])
+			if err == nil {
+				_, err = keys.Open(sealed, place)
+			}
+			if err != nil {
+				closed = append(closed, fmt.Sprintf("the credential of connection %s: %v", place.Connection, err))
+				continue
+			}
+			opened++
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return opened, closed
 }
 
 func micros(t *time.Time) *int64 {
