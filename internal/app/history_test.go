@@ -78,7 +78,7 @@ func newOld(t testing.TB, database string) *old {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), Config{Database: database, Root: root, Logger: slog.New(slog.DiscardHandler)})
+	a, err := New(t.Context(), Config{Database: database, Root: root, PublicURL: "https://interlock.example", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func newOld(t testing.TB, database string) *old {
 			t.Error(err)
 		}
 	})
-	h := &old{World: gatetest.New(t, a.DB), app: a, costs: map[string]int64{}}
+	h := &old{World: gatetest.With(t, a.DB, root), app: a, costs: map[string]int64{}}
 	h.Past = h.Fill(gatetest.History{Runs: *runsFlag, Tenants: *tenantsFlag, Groups: *runsFlag / 2})
 	if _, err := a.Store.SettleReadiness(t.Context()); err != nil {
 		t.Fatal(err)
@@ -339,15 +339,24 @@ func (h *old) ask(t *testing.T, who access.Actor, path string, q url.Values, mor
 
 func (h *old) send(t testing.TB, who access.Actor, method, address string, body []byte) *httptest.ResponseRecorder {
 	t.Helper()
+	secret := h.Bearer(who)
+	if !strings.HasPrefix(address, "/api/") {
+		secret = h.sessions[who.ID()]
+	}
+	return h.request(t, secret, method, address, body)
+}
+
+func (h *old) request(t testing.TB, secret, method, address string, body []byte) *httptest.ResponseRecorder {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if strings.HasPrefix(address, "/api/") {
-		r.Header.Set("Authorization", "Bearer "+h.Bearer(who))
+		r.Header.Set("Authorization", "Bearer "+secret)
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Idempotency-Key", access.NewID())
 	} else {
-		r.Header.Set("Cookie", "__Host-interlock="+h.sessions[who.ID()])
+		r.Header.Set("Cookie", "__Host-interlock="+secret)
 	}
 	w := httptest.NewRecorder()
 	h.app.server.Handler.ServeHTTP(&impatient{ResponseRecorder: w, leave: cancel}, r)
@@ -389,25 +398,6 @@ func (h *old) judge(t *testing.T, method, path string) {
 		if cost.Rows > rows || cost.Pages > pages {
 			t.Errorf("%s %s looks at %d rows, %d pages (at most %d, %d):\n%s\n%v\n%s", method, path, cost.Rows, cost.Pages, rows, pages, s.SQL, s.Args, cost.Plan)
 		}
-	}
-}
-
-// presses are the writes that people wait for.
-func (h *old) presses(t *testing.T) {
-	for _, p := range []struct{ path, body string }{
-		{"/tenants/tenant-7/starts", `{"operation":"inventory.sync"}`},
-		{"/tenants/tenant-7/starts", `{"operation":"inventory.sync"}`},
-		{"/tenants/tenant-7/starts", `{"operation":"directory.groups.sync"}`},
-		{"/tenants/tenant-8/archive", ``},
-		{"/tenants/tenant-8/restore", ``},
-		{"/tenants/tenant-9/connections/tenant-9/disable", ``},
-		{"/tenants/tenant-9/starts", `{"operation":"inventory.sync"}`},
-	} {
-		w := h.send(t, h.Owner, http.MethodPost, api.Base+p.path, []byte(p.body))
-		if w.Code >= 500 || w.Code == http.StatusNotFound || w.Code == http.StatusBadRequest {
-			t.Errorf("POST %s: %d %s", p.path, w.Code, w.Body)
-		}
-		h.judge(t, http.MethodPost, api.Base+p.path)
 	}
 }
 

@@ -47,6 +47,12 @@ func New(t testing.TB, d *db.DB) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return With(t, d, root)
+}
+
+// With is [New] with a root key of the caller's.
+func With(t testing.TB, d *db.DB, root *vault.Root) *World {
+	t.Helper()
 	w := Attach(t, d, root)
 	w.Workspace, w.Other = w.AddWorkspace("lattice", "Lattice Managed IT"), w.AddWorkspace("northgate", "Northgate Schools IT")
 	w.Owner = w.Add(w.Workspace, Person{Name: "Mei Tan", Email: "mei.tan@lattice.example", Role: tenancy.Owner})
@@ -120,6 +126,18 @@ func (w *World) Int(sql string, args ...any) (n int64) {
 		w.t.Fatalf("%s: %v", sql, err)
 	}
 	return n
+}
+
+// Text returns the one text that a query gives.
+func (w *World) Text(sql string, args ...any) (s string) {
+	w.t.Helper()
+	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
+		return tx.QueryRow(ctx, sql, args...).Scan(&s)
+	})
+	if err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+	return s
 }
 
 // Tenant adds an active tenant to a workspace and returns its id.
