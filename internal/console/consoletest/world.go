@@ -3,8 +3,6 @@
 package consoletest
 
 import (
-	"github.com/interlock-dev/interlock/internal/console/web"
-
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -16,30 +14,23 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/app/apptest"
 	"github.com/interlock-dev/interlock/internal/console"
+	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/flow"
-	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
-	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
-	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// World is the console on a seeded database, without a worker: runs stay in line.
+// World is the console on the served world, without a worker: runs stay in line.
 type World struct {
-	*gatetest.World
+	*apptest.World
 	Console *console.Console
 	Site    *web.Site // of the console
-	Gate    *gate.Gate
-	Store   *store.Store
-	Mirror  *mirror.Mirror
-	Feed    *httpx.Feed
-	Origin  string // where browsers reach it, for passkeys; empty: nobody knows
+	Origin  string    // where browsers reach it, for passkeys; empty: nobody knows
 
 	t    *testing.T
 	http *httptest.Server
@@ -60,22 +51,8 @@ func OnOne(t *testing.T, deps console.Deps) *World {
 // NewWorld returns the console on d.
 func NewWorld(t *testing.T, d *db.DB, deps console.Deps) *World {
 	t.Helper()
-	w := &World{World: gatetest.New(t, d), t: t, Feed: &httpx.Feed{}}
-	w.Store = store.New(d, w.Root, store.Options{
-		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
-			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
-		},
-		ConsentURL: func(c tenancy.Connection, state string) (string, error) {
-			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
-		},
-	})
-	var err error
-	if w.Gate, err = gate.New(d, w.Store, gate.Config{Logger: slog.New(slog.DiscardHandler), Changed: w.Feed.Changed}); err != nil {
-		t.Fatal(err)
-	}
-	deps.Door, deps.Store, deps.Gate, deps.Feed = httpx.NewDoor(d, access.Limits{}, access.NewFactors(w.Root, w.Origin)), w.Store, w.Gate, w.Feed
-	w.Mirror = mirror.New(d, w.Store)
-	deps.Mirror, deps.Flow = w.Mirror, flow.New(d, w.Store, w.Gate)
+	w := &World{World: apptest.New(t, d, nil), t: t}
+	deps.Door, deps.Store, deps.Mirror, deps.Gate, deps.Flow, deps.Feed = w.Door(access.Limits{}, w.Origin), w.Store, w.Mirror, w.Gate, w.Flow, w.Feed
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -91,19 +68,11 @@ func NewWorld(t *testing.T, d *db.DB, deps console.Deps) *World {
 
 // Limit bounds the guessing of passwords from here on.
 func (w *World) Limit(l access.Limits) {
-	w.Site.Door = httpx.NewDoor(w.DB, l, access.NewFactors(w.Root, w.Origin))
-}
-
-// Ready adds a tenant with one connection that is ready for every operation, as
-// changed by edit.
-func (w *World) Ready(slug string, edit func(*tenancy.Connection)) (tenant, connection string) {
-	w.t.Helper()
-	tenant = w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:])
-	return tenant, w.Connection(w.Workspace, tenant, slug, edit)
+	w.Site.Door = w.Door(l, w.Origin)
 }
 
 // Password is that of everyone who can sign in with one.
-const Password = "correct horse battery"
+const Password = gatetest.Password
 
 // Account adds someone who can sign in with a password.
 func (w *World) Account(name, email string) {
