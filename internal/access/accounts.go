@@ -173,7 +173,7 @@ func Bootstrap(ctx context.Context, d *db.DB, w NewWorkspace, u NewUser) error {
 			return err
 		}
 		if first == 0 || users > 0 {
-			return fmt.Errorf("there are accounts already: %w", op.ErrConflict)
+			return op.Conflict("there are accounts already")
 		}
 		if err := CreateUser(ctx, tx, account); err != nil {
 			return err

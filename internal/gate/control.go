@@ -105,7 +105,7 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 		})
 	})
 	if errors.Is(err, ledger.ErrMoved) {
-		return "", fmt.Errorf("the run changed at the same moment: %w", op.ErrConflict)
+		return "", op.ConflictBecause(err, "the run changed at the same moment")
 	} else if err != nil {
 		return "", err
 	}
@@ -125,7 +125,7 @@ func ended(ctx context.Context, tx db.Tx, run string) error {
 	if o := op.RunOutcome(outcome); by != "" && at != nil && (o == op.RunCancelled || o == op.RunLost) {
 		return &op.EarlierError{Released: o == op.RunLost, By: by, At: db.Time(*at)}
 	}
-	return fmt.Errorf("the run has ended: %w", op.ErrConflict)
+	return op.Conflict("the run has ended")
 }
 
 // StopConnection stops the run that works on a connection, in the transaction

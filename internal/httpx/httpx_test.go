@@ -39,7 +39,9 @@ func TestExplain(t *testing.T) {
 		{&http.MaxBytesError{Limit: 1 << 20}, 413, "too_large", ""},
 		{fmt.Errorf("start: %w", db.ErrOutcomeUnknown), 503, "outcome_unknown", "5"},
 		{context.DeadlineExceeded, 503, "unavailable", "5"},
-		{fmt.Errorf("delete connection: run K7QM2X holds it: %w", op.ErrConflict), 409, "conflict", ""},
+		{fmt.Errorf("delete connection: %w", op.Conflict("run K7QM2X holds it")), 409, "conflict", ""},
+		{fmt.Errorf("cancel: %w", op.ConflictBecause(errors.New("UPDATE of SELECT x: 0 rows"), "the run changed")), 409, "conflict", ""},
+		{fmt.Errorf("SELECT x: %w", op.ErrConflict), 409, "conflict", ""},
 		{fmt.Errorf("begin consent: %w", op.ErrNoAddress), 409, "address_missing", ""},
 		{MethodNotAllowed("GET", "HEAD"), 405, "method_not_allowed", ""},
 		{errors.New("SELECT secret FROM x: no such column"), 500, "fault", ""},
@@ -58,7 +60,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%v refers to %q", c.err, p.RequestID)
 		}
 	}
-	if d := Explain(fmt.Errorf("run K7QM2X holds it: %w", op.ErrConflict), "").Detail; !strings.Contains(d, "run K7QM2X holds it.") {
+	if d := Explain(fmt.Errorf("delete connection: %w", op.Conflict("run K7QM2X holds it")), "").Detail; !strings.Contains(d, "run K7QM2X holds it.") {
 		t.Errorf("a conflict says %q", d)
 	}
 	start := Explain(&Forbidden{Kind: op.InventorySync, Where: "Kestrel", Role: "viewer", Capability: "Sync inventory"}, "")

@@ -113,7 +113,6 @@ func Explain(err error, requestID string) *Problem {
 		problem   *Problem
 		forbidden *Forbidden
 		beyond    *access.BeyondError
-		conflict  *op.ConflictError
 		field     *op.FieldError
 		tries     *access.LimitError
 		second    *access.SecondFactorError
@@ -162,11 +161,8 @@ func Explain(err error, requestID string) *Problem {
 		return NewProblem(op.ProblemUnavailable, op.Args{"reference": requestID}).referring(requestID).RetryAfter(retrySoon)
 	case errors.Is(err, op.ErrNoAddress):
 		return NewProblem(op.ProblemNoAddress, nil)
-	case errors.As(err, &conflict):
-		return NewProblem(op.ProblemConflict, op.Args{"detail": conflict.Detail})
 	case errors.Is(err, op.ErrConflict):
-		detail := strings.TrimSuffix(err.Error(), ": "+op.ErrConflict.Error())
-		return NewProblem(op.ProblemConflict, op.Args{"detail": detail})
+		return NewProblem(op.ProblemConflict, op.Args{"detail": op.PublicConflict(err)})
 	}
 	p := NewProblem(op.ProblemFault, op.Args{"reference": requestID}).referring(requestID)
 	p.Title, p.Next = "Interlock could not answer this request", strings.Replace(p.Next, "Reload the page.", "Send it again.", 1)

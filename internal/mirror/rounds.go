@@ -145,13 +145,16 @@ func retire(ctx context.Context, tx db.Tx, generation int64) error {
 	return err
 }
 
+// errOver is returned for a write of a round that is over.
+var errOver = op.Conflict("the round is over")
+
 // counted adds to the counts of a generation, or returns [op.ErrConflict] when its
 // round is over.
 func counted(ctx context.Context, tx db.Tx, generation, rows, members int64) error {
 	n, err := tx.Exec(ctx, `UPDATE generations SET row_count = row_count + $2, member_count = member_count + $3
 		WHERE id = $1 AND NOT retired`, generation, rows, members)
 	if err == nil && n == 0 {
-		return fmt.Errorf("the round is over: %w", op.ErrConflict)
+		return errOver
 	}
 	return err
 }
@@ -265,7 +268,7 @@ func CommitRound(ctx context.Context, tx db.Tx, k Key, generation int64, end Com
 	err := tx.QueryRow(ctx, `UPDATE datasets SET run_id = $4 WHERE connection_id = $1 AND name = $2 AND staged = $3 AND staged <> 0
 		RETURNING generation`, k.Connection, k.Name, generation, k.Run).Scan(&shown)
 	if errors.Is(err, db.ErrNoRows) {
-		return Dataset{}, fmt.Errorf("commit %s: the round is over: %w", k.Name, op.ErrConflict)
+		return Dataset{}, fmt.Errorf("commit %s: %w", k.Name, errOver)
 	}
 	if err == nil && shown != generation {
 		err = retire(ctx, tx, shown)

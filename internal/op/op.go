@@ -8,7 +8,6 @@ package op
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -29,21 +28,6 @@ var (
 	// browsers reach it at, and was not told it.
 	ErrNoAddress = errors.New("the address that browsers reach this server at is not set")
 )
-
-// ConflictError says why the state of a thing does not allow a change. It is an
-// [ErrConflict].
-type ConflictError struct{ Detail string }
-
-// Conflict returns a [*ConflictError].
-func Conflict(format string, args ...any) error {
-	return &ConflictError{Detail: fmt.Sprintf(format, args...)}
-}
-
-// Error returns the detail.
-func (e *ConflictError) Error() string { return e.Detail }
-
-// Unwrap makes it an [ErrConflict].
-func (e *ConflictError) Unwrap() error { return ErrConflict }
 
 // FieldError names the field of a request that can't be used, and why. It is
 // 422 on HTTP surfaces.

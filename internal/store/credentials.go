@@ -95,7 +95,7 @@ func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, co
 	}
 	switch {
 	case c.Credential != conn.Credential:
-		return vault.Secret{}, fmt.Errorf("credential: it was replaced: %w", op.ErrConflict)
+		return vault.Secret{}, fmt.Errorf("credential: %w", op.Conflict("it was replaced"))
 	case sealed == "":
 		return vault.Secret{}, fmt.Errorf("credential: none is saved: %w", ErrUnreadable)
 	}
