@@ -24,7 +24,7 @@ func showList(v *web.Visit) (web.Page, error) {
 		return web.Page{}, err
 	}
 	frame.Crumbs = v.Monitoring()
-	frame.Lead = "Every answer of the start gate, also those that queued nothing."
+	frame.Lead = "Every start request and its result, including refusals."
 	tenant, tenantID, err := v.TenantField()
 	if err != nil {
 		return web.Page{}, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
@@ -137,6 +138,7 @@ type gallery struct {
 	t        *testing.T
 	tabs     map[string]*tab // by role
 	database string          // its URL
+	keeper   string          // id of who has second factors
 
 	kestrel, alder, marlow, fenwick     place
 	succeeded, partial, failed, waiting op.RunRef
@@ -145,7 +147,7 @@ type gallery struct {
 func newGallery(t *testing.T) *gallery {
 	t.Helper()
 	database := dbtest.URL(t, db.Postgres)
-	s, err := open(t.Context(), demo.Config{Heartbeat: time.Second, Database: database})
+	s, err := open(t.Context(), demo.Config{Addr: "localhost:0", Heartbeat: time.Second, Database: database}) // passkeys need a name
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,12 +183,29 @@ func (g *gallery) tab(t *testing.T, role string) *tab {
 		b = g.visit(g.t)
 		b.expect(`Failed to load resource: the server responded with a status of (400|401|403|404|409|422) `)
 		g.tabs[role] = b
-		if role != "" {
+		switch role {
+		case "":
+		case keeper:
+			g.keeper = g.join(g.t, "Kay Rowe", keeperEmail, keeperPassword)
+			b.securityKey()
+			b.signIn(keeperEmail, keeperPassword)
+		default:
 			b.as(role)
 		}
 	}
 	b.t = t
 	return b
+}
+
+// keeper is somebody who has second factors.
+const keeper, keeperEmail, keeperPassword = "keeper", "kay.rowe@lattice.example", "correct horse battery"
+
+// longAgo makes everyone's sign-in one of long ago, for as long as f runs.
+func (g *gallery) longAgo(t *testing.T, f func()) {
+	t.Helper()
+	g.breaks(t, `UPDATE tokens SET proved_at = proved_at - 86400000000`)
+	f()
+	g.breaks(t, `UPDATE tokens SET proved_at = proved_at + 86400000000`)
 }
 
 // at is a scene that an address alone makes.
@@ -220,7 +239,7 @@ func (g *gallery) breaks(t *testing.T, statement string) {
 // scenes are in an order in which each finds what those before it left.
 func (g *gallery) scenes() []scene {
 	ws, slug := workspace, g.kestrel.Slug
-	var invitation string
+	var invitation, reset string
 	tenant, connection := surfaces[0], surfaces[1]
 	juniper := g.place(g.t, "juniper")
 	bright := g.place(g.t, "bright-quay")
@@ -358,12 +377,76 @@ func (g *gallery) scenes() []scene {
 			invitation = eval[string](b, `document.querySelector("#link").value`)
 		}},
 		{"invitation", "", func(b *tab) { b.do(chromedp.Navigate(invitation)) }},
+		{"invitation-other", "operator", func(b *tab) { b.do(chromedp.Navigate(invitation)) }},
 		g.at("invitation-dead", "", op.InvitationPath("ili_x")),
 		g.at("members", "owner", op.MembersPath(ws)),
 		{"member", "owner", func(b *tab) {
 			b.open(op.MembersPath(ws))
 			b.follow(`#members a[href*="/members/"]`)
 			b.click("main details.card summary")
+		}},
+		{"passkey-new", keeper, func(b *tab) {
+			b.open(op.SecurityRoute)
+			b.follow(`form[action="` + op.PasskeysRoute + `"] button`)
+			b.has(`form[data-passkey="create"] [data-passkey-ask] button`)
+		}},
+		{"recovery-codes", keeper, func(b *tab) {
+			b.follow(`form[data-passkey="create"] [data-passkey-ask] button`)
+			b.has(".codes")
+		}},
+		{"security-factors", keeper, func(b *tab) {
+			b.open(op.SecurityRoute)
+			b.follow(`form[action="` + op.AuthenticatorRoute + `"] button`)
+			code, err := totp.GenerateCode(eval[string](b, `document.getElementById("key").value`), time.Now())
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			b.do(chromedp.SetValue(chromedp.CSS("#code"), code))
+			b.follow(`form[action="` + op.AuthenticatorConfirmRoute + `"] button`)
+			b.says("[role=status]", "Second factor added")
+		}},
+		{"confirm-factors", keeper, func(b *tab) {
+			g.longAgo(b.t, func() {
+				b.click(`details:has(form[action="` + op.RecoveryCodesRoute + `"]) summary`)
+				b.follow(`form[action="` + op.RecoveryCodesRoute + `"] button`)
+			})
+			b.says("h1", "Confirm that it's you")
+		}},
+		{"confirm-password", "owner", func(b *tab) {
+			g.longAgo(b.t, func() {
+				b.open(op.PolicyPath(ws))
+				b.follow(`form[action="` + op.PolicyPath(ws) + `"] button`)
+			})
+			b.says("h1", "Confirm that it's you")
+		}},
+		{"sign-in-second", keeper, func(b *tab) {
+			b.open(op.SecurityRoute)
+			b.signOut()
+			b.fillIn(keeperEmail, keeperPassword)
+			b.at(op.SignInSecondRoute)
+			b.has(usePasskey)
+		}},
+		{"sign-in-passkey", "", func(b *tab) {
+			b.open("/sign-in")
+			b.follow(`form[action="` + op.SignInPasskeyRoute + `"] button`)
+			b.has(usePasskey)
+		}},
+		{"reset-link", "owner", func(b *tab) {
+			b.open(op.MemberPath(ws, g.keeper))
+			b.follow(`form[action="` + op.ResetMember.Path(ws, g.keeper) + `"] button`)
+			b.has("#link")
+			reset = eval[string](b, `document.querySelector("#link").value`)
+		}},
+		{"new-password", "", func(b *tab) { b.do(chromedp.Navigate(reset)) }},
+		{"new-password-refused", "", func(b *tab) {
+			b.do(chromedp.SetValue(chromedp.CSS("#password"), "short"))
+			b.follow("form.card button[type=submit]")
+			b.has(".errors")
+		}},
+		{"password-saved", "", func(b *tab) {
+			b.do(chromedp.SetValue(chromedp.CSS("#password"), "another horse battery"))
+			b.follow("form.card button[type=submit]")
+			b.says("h1", "Password saved")
 		}},
 		g.at("account", "operator", op.AccountRoute),
 		g.at("settings", "owner", op.TenantSettingsPath(ws, "alder-street")),

@@ -59,14 +59,14 @@ func Serve(s *web.Site) {
 
 // told tells of the change that led to a page.
 var told = map[op.ConnectionChange]string{
-	op.ConnectionNew:     "The connection was added. Save a credential, ask for consent, then verify it.",
-	op.EditConnection:    "The connection was changed.",
-	op.RotateCredential:  "The credential was saved. Verify the connection to try it.",
-	op.EnableConnection:  "The connection was enabled.",
-	op.DefaultConnection: "The connection was made the default of its tenant.",
-	op.DisableConnection: "The connection was disabled.",
-	op.WithdrawConsent:   "The withdrawal of consent was noted.",
-	op.DeleteConnection:  "The connection was deleted.",
+	op.ConnectionNew:     "Connection added. Save a credential, ask for consent, then verify the connection.",
+	op.EditConnection:    "Connection changed.",
+	op.RotateCredential:  "Credential saved. Verify the connection to try it.",
+	op.EnableConnection:  "Connection enabled.",
+	op.DefaultConnection: "This is now the tenant's default connection.",
+	op.DisableConnection: "Connection disabled.",
+	op.WithdrawConsent:   "Consent marked as withdrawn.",
+	op.DeleteConnection:  "Connection deleted.",
 }
 
 // doneWords tells of the change that led to the page, and of what was tidied up.

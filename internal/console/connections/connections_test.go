@@ -30,12 +30,12 @@ func TestConnectionLife(t *testing.T) {
 		w.Tenant(w.Workspace, "kestrel", "Kestrel Logistics")
 		mei := w.Browser(w.Owner)
 
-		mei.Get(kestrels).Want(http.StatusOK).Says("main", "No connection yet")
+		mei.Get(kestrels).Want(http.StatusOK).Says("main", "No connections yet")
 		form := mei.Get(kestrels + "/new").Want(http.StatusOK)
 		made := mei.Press(form, "main form", "name", "Kestrel primary", "client_id", clientID).Leads(kestrels + "/kestrel-primary?done=new")
 		one := kestrels + "/kestrel-primary"
 		page := mei.Get(made).Want(http.StatusOK)
-		page.Says(".note", "The connection was added.")
+		page.Says(".note", "Connection added.")
 		page.Says("main", "Microsoft 365 · Kestrel Logistics")
 		page.Says("#connection-state", "Default") // the first of a tenant
 

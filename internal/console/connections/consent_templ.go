@@ -59,7 +59,7 @@ func consentBody(p detail, address string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " has to approve the application once, and again when it needs more permissions.</p></div><div class=\"card__body stack\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " must approve the application once, and again when it needs more permissions.</p></div><div class=\"card__body stack\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -128,7 +128,7 @@ func consentBody(p detail, address string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p>Verify the connection afterwards: only a sign-in shows that consent was granted.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p>Then verify the connection: only a sign-in shows that consent was granted.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -146,7 +146,7 @@ func consentBody(p detail, address string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "\"><button class=\"btn btn--go\" type=\"submit\">Make a consent link</button></form><p><a class=\"btn btn--quiet\" href=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "\"><button class=\"btn btn--go\" type=\"submit\">Create consent link</button></form><p><a class=\"btn btn--quiet\" href=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -164,7 +164,7 @@ func consentBody(p detail, address string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "</div></section><div class=\"stack\"><section class=\"card\" aria-labelledby=\"op\"><div class=\"card__head\"><h2 id=\"op\">What is asked for</h2></div><div class=\"card__body\"><ul class=\"checks\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "</div></section><div class=\"stack\"><section class=\"card\" aria-labelledby=\"op\"><div class=\"card__head\"><h2 id=\"op\">Permissions to approve</h2></div><div class=\"card__body\"><ul class=\"checks\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -203,11 +203,11 @@ func consentBody(p detail, address string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if p.Connection.Consent != tenancy.ConsentRevoked {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<section class=\"card\" aria-labelledby=\"cw\"><div class=\"card__head\"><h2 id=\"cw\">Consent was withdrawn</h2><p>If you know that an administrator withdrew it, say so here. Nothing starts then until it is granted again.</p></div><div class=\"card__body\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<section class=\"card\" aria-labelledby=\"cw\"><div class=\"card__head\"><h2 id=\"cw\">Consent was withdrawn</h2><p>If an administrator withdrew consent, record it here. Nothing can start until consent is granted again.</p></div><div class=\"card__body\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Sure(p.path(op.WithdrawConsent), "Note the withdrawal", "A run that uses the connection now is stopped.", "of consent").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Sure(p.path(op.WithdrawConsent), "Mark consent as withdrawn", "A run that is using the connection stops.", "").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -62,8 +62,8 @@ func newCredential(f url.Values) (store.NewCredential, error) {
 // secretFields are the fields of a client secret.
 func secretFields() []ui.Field {
 	return []ui.Field{
-		{Name: "secret", Label: "Secret value", Hint: "Not the secret’s ID. It is encrypted, and cannot be read back.", Kind: "password", Max: 1024, Fill: "new-password"},
-		{Name: "expires_at", Label: "Expires on", Hint: "As the app registration says. Interlock warns 14 days before.", Kind: "date", Optional: true},
+		{Name: "secret", Label: "Secret value", Hint: "The value, not the secret’s ID. It is encrypted and can’t be read back.", Kind: "password", Max: 1024, Fill: "new-password"},
+		{Name: "expires_at", Label: "Expires on", Hint: "The date in the app registration. Interlock warns you 14 days before.", Kind: "date", Optional: true},
 	}
 }
 
@@ -72,7 +72,7 @@ func certificateFields() []ui.Field {
 	return []ui.Field{
 		{
 			Name: "certificate", Label: "Certificate with its private key", Kind: "textarea",
-			Hint: "PEM, or a PFX file in base64, with an RSA key. It is encrypted, and can’t be read back. Its expiry date is taken from the certificate.",
+			Hint: "PEM, or a PFX file in base64, with an RSA key. It is encrypted and can’t be read back. The expiry date comes from the certificate.",
 		},
 		{Name: "password", Label: "Password of the PFX file", Kind: "password", Max: 256, Fill: "off", Optional: true},
 	}

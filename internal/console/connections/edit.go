@@ -20,11 +20,11 @@ func newForm(v *web.Visit, refusal *httpx.Problem, values url.Values) (web.Page,
 		return web.Page{}, err
 	}
 	frame.Crumbs = v.Crumbs(v.TenantLink(), connectionsLink(v))
-	frame.Lead = "A way for Interlock into the directory of " + v.Tenant.Tenant.Name + "."
+	frame.Lead = "How Interlock connects to " + v.Tenant.Tenant.Name + "."
 	form := ui.Form{
 		Action: op.ConnectionNewPath(v.Workspace(), v.Tenant.Tenant.Slug), Fields: fields(true), Values: values, Refusal: refusal,
 	}
-	return web.Page{Frame: frame, Body: ui.FormCard("cf", "Identity", "Credential and consent come next.", form, "Add connection", connectionsLink(v).Href)}, nil
+	return web.Page{Frame: frame, Body: ui.FormCard("cf", "Identity", "You add a credential and ask for consent next.", form, "Add connection", connectionsLink(v).Href)}, nil
 }
 
 func create(v *web.Visit) error {
@@ -53,7 +53,7 @@ func editForm(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 		form.Values = url.Values{"name": {conn.Name}, "client_id": {conn.ClientID}, "directory_id": {conn.DirectoryID}, "cloud": {conn.Cloud}}
 	}
 	return web.Page{Frame: frame, Body: ui.FormCard("cf", "Identity",
-		"When application, directory or cloud change, what is known of the connection is forgotten until it is verified again. That waits for a run that uses it.",
+		"Changing the application, directory or cloud clears the verification result. You can change them once no run uses the connection.",
 		form, "Save", op.ConnectionPath(v.Workspace(), p.Tenant.Slug, p.Connection.Slug))}, nil
 }
 
@@ -74,10 +74,10 @@ func edit(v *web.Visit) error {
 // fields are the fields of what a connection is; for a new one also
 // those that can't be changed afterwards.
 func fields(isNew bool) []ui.Field {
-	fields := []ui.Field{{Name: "name", Label: "Name", Hint: "As people call it, such as “Kestrel primary”.", Max: 80}}
+	fields := []ui.Field{{Name: "name", Label: "Name", Hint: "For example “Kestrel primary”.", Max: 80}}
 	if isNew {
 		fields = append(fields, ui.Field{
-			Name: "slug", Label: "Short name for addresses", Hint: "Lower-case letters, digits and hyphens. Left empty: made from the name.", Max: 63, Optional: true,
+			Name: "slug", Label: "URL name", Hint: "Lower-case letters, digits and hyphens. Leave blank to generate it from the name.", Max: 63, Optional: true,
 		})
 	}
 	return append(fields,

@@ -174,7 +174,7 @@ func listBody(l list) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty("plug", "No connection yet", "Connections of your tenants appear here. Each is added on the page of its tenant.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty("plug", "No connections yet", "Your tenants' connections appear here. Add a connection on its tenant's page.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -217,7 +217,7 @@ func listBody(l list) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty("plug", "No connection yet", "Interlock has no way into "+l.Tenant.Name+", so no operation can start. Add a connection and verify it. It takes about 5 minutes.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty("plug", "No connections yet", "Interlock can't connect to "+l.Tenant.Name+" yet, so no operation can start. Add a connection and verify it. This takes about 5 minutes.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -227,7 +227,7 @@ func listBody(l list) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(l.Rows) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<p class=\"small muted\">Enable, disable, set default and delete are on each connection’s own page.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<p class=\"small muted\">To enable, disable, delete or make a connection the default, open it.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

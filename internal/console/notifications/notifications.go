@@ -49,7 +49,7 @@ func show(v *web.Visit) (web.Page, error) {
 		return web.Page{}, err
 	}
 	frame.Actions = readAllButton(v.Workspace())
-	frame.Lead = "You see the end of runs that you started. Others do not see yours."
+	frame.Lead = "You're notified when your runs finish. Only you see this."
 	return web.Page{Frame: frame, Body: body(box), Parts: parts(box), Panel: panel(box)}, nil
 }
 

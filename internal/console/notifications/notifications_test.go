@@ -31,7 +31,7 @@ func TestNotifications(t *testing.T) {
 		if panel.Page.Find("html main").Length() != 0 {
 			t.Error("the panel is a whole page")
 		}
-		mei.Get(path).Says("#inbox", "Nothing yet")
+		mei.Get(path).Says("#inbox", "No notifications yet")
 
 		mei.Press(mei.Get(path), "form[action$=read]").Leads(path)
 		ana.Get(path).Says("#bell", "1") // still

@@ -19,8 +19,8 @@ func serveAccount(s *web.Site) {
 
 // accountDone tells of the change that led to the page.
 var accountDone = map[string]string{
-	"name":     "Your name was changed.",
-	"password": "Your password was changed. Your other sessions have ended.",
+	"name":     "Name changed.",
+	"password": "Password changed. Your other sessions have ended.",
 }
 
 func showAccount(v *web.Visit) (web.Page, error) { return accountPage(v, nil, nil) }

@@ -97,12 +97,12 @@ func removeFactor(v *web.Visit) error {
 // authenticatorFields are the fields of a new authenticator app.
 func authenticatorFields() []ui.Field {
 	return []ui.Field{
-		{Name: "name", Label: "Name", Hint: "So that you know which one it is.", Max: 80},
+		{Name: "name", Label: "Name", Hint: "To tell it apart from others.", Max: 80},
 		{Name: "code", Label: "Code", Hint: "The six digits that the app shows now.", Max: 7, Fill: "one-time-code"},
 	}
 }
 
 // passkeyFields are the fields of a new passkey.
 func passkeyFields() []ui.Field {
-	return []ui.Field{{Name: "name", Label: "Name", Hint: "So that you know which one it is.", Max: 80}}
+	return []ui.Field{{Name: "name", Label: "Name", Hint: "To tell it apart from others.", Max: 80}}
 }

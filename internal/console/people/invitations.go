@@ -49,7 +49,7 @@ func invite(v *web.Visit) error {
 		return v.Unsaved(err, again)
 	}
 	return showLink(v, oneTimeLink{
-		Heading: "Invitation created", Lead: "Send this link to " + i.Email + ". Whoever has it can join in their place.",
+		Heading: "Invitation created", Lead: "Send this link to " + i.Email + ". Anyone who has it can join in their place.",
 		Link: op.InvitationPath(secret), Expires: i.ExpiresAt,
 	})
 }

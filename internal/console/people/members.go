@@ -55,11 +55,11 @@ func serveMembers(s *web.Site) {
 
 // membersDone tells of the change that led to the list.
 var membersDone = map[string]string{
-	"change":                 "Access was changed.",
-	"revoke":                 "The invitation was revoked.",
-	string(op.EnableMember):  "The account was opened.",
-	string(op.DisableMember): "The account was closed.",
-	string(op.RemoveMember):  "The member was removed.",
+	"change":                 "Access changed.",
+	"revoke":                 "Invitation revoked.",
+	string(op.EnableMember):  "Account opened.",
+	string(op.DisableMember): "Account closed.",
+	string(op.RemoveMember):  "Member removed.",
 	string(op.ResetFactors):  "The member's second factors were removed.",
 }
 
@@ -154,7 +154,7 @@ func resetLink(v *web.Visit) error {
 	}
 	return showLink(v, oneTimeLink{
 		Heading: "Password reset link created",
-		Lead:    "Send this link to " + m.Name + ", and make sure that only they get it: whoever has it can set their password.",
+		Lead:    "Send this link to " + m.Name + ", and make sure only they get it: anyone who has it can set their password.",
 		Link:    op.ResetPath(secret), Expires: expires,
 	})
 }

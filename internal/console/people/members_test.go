@@ -74,7 +74,7 @@ func TestInvite(t *testing.T) {
 		form := "main form:has(#email)"
 		bad := mei.Press(page, form, "email", "nobody", "role", "viewer").Want(http.StatusUnprocessableEntity)
 		if got := bad.Page.Find("#email").AttrOr("aria-invalid", ""); got != "true" || bad.Page.Find("#role option[selected]").AttrOr("value", "") != "viewer" {
-			t.Error("the mistake is not consoletest.Result, or what was chosen is lost")
+			t.Error("the mistake is not shown, or what was chosen is lost")
 		}
 		none := mei.Press(page, form, "email", "li@lattice.example", "all_tenants", "false", "tenant_query", "zzz").Want(http.StatusOK)
 		none.Says(".picker", "No other tenant matches “zzz”")

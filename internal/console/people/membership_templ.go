@@ -228,7 +228,7 @@ func reach(g granting, d ui.Field) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "> <label for=\"all_tenants-true\">All tenants <span class=\"hint\">Also those added later. Owners always have this.</span></label></div><div class=\"check\"><input type=\"radio\" id=\"all_tenants-false\" name=\"all_tenants\" value=\"false\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "> <label for=\"all_tenants-true\">All tenants <span class=\"hint\">Including those added later. Owners always have this.</span></label></div><div class=\"check\"><input type=\"radio\" id=\"all_tenants-false\" name=\"all_tenants\" value=\"false\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -408,7 +408,7 @@ func picker(g granting, d ui.Field) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 37, ". Type more to narrow them down.")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 37, ". Type more to narrow the search.")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -422,7 +422,7 @@ func picker(g granting, d ui.Field) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, ". Check those to add.")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, ". Check the ones to add.")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -82,7 +82,7 @@ func policyBody(workspace string, p access.Policy, done string, refusal *httpx.P
 			return templ_7745c5c3_Err
 		}
 		if p.SecondFactor {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<p>Members without a second factor can't do anything here until they add one. Their API tokens don't work until then.</p><input type=\"hidden\" name=\"second_factor\" value=\"false\"><div><button class=\"btn\" type=\"submit\">Stop requiring it</button></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<p>Members without a second factor can't do anything in this workspace until they add one. Their API tokens don't work until then.</p><input type=\"hidden\" name=\"second_factor\" value=\"false\"><div><button class=\"btn\" type=\"submit\">Stop requiring it</button></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -193,7 +193,7 @@ func TestPolicyLeadsToEnrol(t *testing.T) {
 	})
 }
 
-// TestPasskeyPages: what the pages ask the consoletest.Browser, and what becomes of its answers.
+// TestPasskeyPages: what the pages ask the browser, and what becomes of its answers.
 func TestPasskeyPages(t *testing.T) {
 	const site = "https://interlock.example"
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {

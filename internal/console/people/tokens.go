@@ -35,11 +35,11 @@ func tokenPage(v *web.Visit, form ui.Form, secret string, made access.Token) (we
 		return web.Page{}, err
 	}
 	frame.Crumbs = v.Crumbs()[:1]
-	frame.Lead = "What acts for you: programs with a token, and browsers that you signed in with."
+	frame.Lead = "Tokens and sessions that can act on your behalf."
 	p := tokenList{Workspace: v.Workspace(), New: form, Secret: secret, Made: made.Name, Now: frame.Now}
 	p.New.Action, p.New.Fields = op.TokensPath(v.Workspace()), tokenFields(v.Actor.Grants().List())
 	if v.Done() == "revoke" {
-		p.Done = "It was ended."
+		p.Done = "Ended."
 	}
 	list, err := v.Door.Tokens(v.R.Context(), v.Actor)
 	if err != nil {
@@ -101,11 +101,11 @@ type tokenList struct {
 // tokenFields are the fields of a new token. may is what its owner may do.
 func tokenFields(may []tenancy.Capability) []ui.Field {
 	return []ui.Field{
-		{Name: "name", Label: "Name", Hint: "What it is for, such as “Nightly report”.", Max: 80},
+		{Name: "name", Label: "Name", Hint: "What the token is for, such as “Nightly report”.", Max: 80},
 		{Name: "ttl", Label: "Lasts", Kind: "select", Options: []ui.Option{
 			{Value: "30", Text: "30 days"}, {Value: "90", Text: "90 days"}, {Value: "365", Text: "365 days"},
 		}},
-		{Name: "only", Label: "May do", Hint: "None chosen: everything that you may do, also what is granted to you later.", Kind: "checks", Options: capabilityOptions(may)},
+		{Name: "only", Label: "Permissions", Hint: "Leave unchecked to allow everything you can do, now and later.", Kind: "checks", Options: capabilityOptions(may)},
 	}
 }
 
@@ -129,7 +129,7 @@ func mayDo(t access.Token, now time.Time) string {
 		return "Signed in " + op.Moment(t.CreatedAt, now)
 	}
 	if len(t.Only) == 0 {
-		return "May do all that you may"
+		return "Everything you can do"
 	}
 	words := make([]string, len(t.Only))
 	for i, c := range t.Only {

@@ -58,15 +58,15 @@ func tokensBody(p tokenList) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "” was made</h2>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "” created</h2>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Chip("busy", "warn", "Shown this once").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Chip("busy", "warn", "Shown only once").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "</div><div class=\"card__body field\"><label for=\"secret\">Secret</label> <span class=\"hint\" id=\"secret-hint\">Copy it now. Interlock keeps only a fingerprint of it. Send it as “Authorization: Bearer …”.</span> <input class=\"input mono\" id=\"secret\" readonly value=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "</div><div class=\"card__body field\"><label for=\"secret\">Secret</label> <span class=\"hint\" id=\"secret-hint\">Copy it now. Interlock stores only a fingerprint. Send it as “Authorization: Bearer …”.</span> <input class=\"input mono\" id=\"secret\" readonly value=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -84,7 +84,7 @@ func tokensBody(p tokenList) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<div class=\"cols\"><div class=\"stack\"><section class=\"card card--flush\" aria-labelledby=\"tk\"><div class=\"card__head\"><h2 id=\"tk\">API tokens</h2><p>Each acts for you in this workspace, and never reaches further than you do.</p></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<div class=\"cols\"><div class=\"stack\"><section class=\"card card--flush\" aria-labelledby=\"tk\"><div class=\"card__head\"><h2 id=\"tk\">API tokens</h2><p>Each acts on your behalf in this workspace, and never has more access than you.</p></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -94,12 +94,12 @@ func tokensBody(p tokenList) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = ui.Empty("key", "No API tokens yet", "Make one for a program or for the command line.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty("key", "No API tokens yet", "Create one for a program or for the command line.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</section><section class=\"card card--flush\" aria-labelledby=\"ss\"><div class=\"card__head\"><h2 id=\"ss\">Sessions</h2><p>Where you are signed in. End those that you do not know.</p></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</section><section class=\"card card--flush\" aria-labelledby=\"ss\"><div class=\"card__head\"><h2 id=\"ss\">Sessions</h2><p>Where you are signed in. End any you don't recognise.</p></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -142,7 +142,7 @@ func tokensBody(p tokenList) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<div><button class=\"btn btn--go\" type=\"submit\">Make token</button></div></div></form></div></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<div><button class=\"btn btn--go\" type=\"submit\">Create token</button></div></div></form></div></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -295,7 +295,7 @@ func tokenTable(id, caption string, p tokenList, list []access.Token) templ.Comp
 						return templ_7745c5c3_Err
 					}
 				} else {
-					templ_7745c5c3_Err = ui.Sure(op.TokenRevokePath(p.Workspace, t.ID), endVerb(t), "It stops to work at once.", t.Name).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Sure(op.TokenRevokePath(p.Workspace, t.ID), endVerb(t), "It stops working immediately.", t.Name).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -29,7 +29,7 @@ func showList(v *web.Visit) (web.Page, error) {
 		return web.Page{}, err
 	}
 	frame.Crumbs = []ui.Link{{Text: v.Actor.WorkspaceName(), Href: op.WorkspacesRoute}, {Text: "Monitoring"}}
-	frame.Lead = "Accepted work only. A start that was blocked or busy never becomes a run; find those under Start attempts."
+	frame.Lead = "Accepted work only. A blocked or busy start doesn't create a run: see Start attempts."
 	q := v.R.URL.Query()
 	tenant, tenantID, err := v.TenantField()
 	if err != nil {

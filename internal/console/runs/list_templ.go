@@ -235,7 +235,7 @@ func listing(l list) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = ui.Empty("list", "No runs yet", "Accepted starts appear here and stay for 400 days.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty("list", "No runs yet", "Accepted starts appear here and are kept for 400 days.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -555,7 +555,7 @@ func line(r op.Run, now time.Time) templ.Component {
 			ctx = templ.InitializeContext(ctx)
 			switch {
 			case r.State == op.Queued && r.BeganAt == nil:
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "In line <span class=\"tiny\">Starts by itself</span>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "In the queue <span class=\"tiny\">Starts automatically</span>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -582,7 +582,7 @@ func line(r op.Run, now time.Time) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if r.State == op.Queued {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, ", goes on by itself")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, ", continues automatically")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -619,7 +619,7 @@ func line(r op.Run, now time.Time) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			default:
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 37, "Did not run")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 37, "Didn't run")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -63,7 +63,7 @@ func TestRunPage(t *testing.T) {
 			t.Errorf("failed items %q", got)
 		}
 
-		// Of many items the first few are consoletest.Result, failed ones before the others; of steps
+		// Of many items the first few are shown, failed ones before the others; of steps
 		// that follow each other the newest.
 		for i := range 12 {
 			w.Exec(`INSERT INTO run_items (run_id, seq, key, name, result, done, failed, total, reason, args, at)
@@ -167,7 +167,7 @@ func TestRunList(t *testing.T) {
 		page := mei.Get("/w/lattice/operations")
 		page.Says("#count-active", "2")
 		page.Says("tr:contains(Kestrel)", "1 of 2 types")
-		page.Says("tr:contains(Fenwick)", "Did not run")
+		page.Says("tr:contains(Fenwick)", "Didn't run")
 		if got := w.Browser(w.Outsider).Get("/w/northgate/operations").Page.Find("#runs tr").Length(); got != 0 {
 			t.Errorf("someone of another workspace sees %d runs", got)
 		}

@@ -166,7 +166,7 @@ func TestTooManyStarts(t *testing.T) {
 }
 
 // TestTooManyByScript: a press over a limit, of starts or of requests, is answered in
-// the place of its consoletest.Answer, which stays there for the next press.
+// the place of its answer, which stays there for the next press.
 func TestTooManyByScript(t *testing.T) {
 	for _, limit := range []struct {
 		name, title string

@@ -28,7 +28,7 @@ func showList(v *web.Visit) (web.Page, error) {
 	if err != nil {
 		return web.Page{}, err
 	}
-	frame.Lead = "Every tenant you look after, and whether operations can start there."
+	frame.Lead = "Every tenant you manage, and whether operations can start there."
 	adds := v.May(tenancy.ManageTenants)
 	if adds {
 		frame.Actions = addTenant(v.Workspace())

@@ -59,7 +59,7 @@ func listBody(l list) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Select("run", "Last run", l.Run, ui.Option{Text: "Any"}, ui.Option{Value: "active", Text: "On its way"}, ui.OutcomeOption(op.RunSucceeded), ui.OutcomeOption(op.RunPartial), ui.OutcomeOption(op.RunFailed), ui.OutcomeOption(op.RunBlocked), ui.OutcomeOption(op.RunLost)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Select("run", "Last run", l.Run, ui.Option{Text: "Any"}, ui.Option{Value: "active", Text: "In progress"}, ui.OutcomeOption(op.RunSucceeded), ui.OutcomeOption(op.RunPartial), ui.OutcomeOption(op.RunFailed), ui.OutcomeOption(op.RunBlocked), ui.OutcomeOption(op.RunLost)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -246,7 +246,7 @@ func listing(l list) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty("home", "No tenants yet", "Tenants that you look after appear here.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty("home", "No tenants yet", "Tenants you manage appear here.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -581,14 +581,14 @@ func note(r row, now time.Time) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case r.Readiness == tenancy.BeingOnboarded:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "Onboarding goes on at ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "Next onboarding step: ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var28 string
-			templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(r.OnboardingStep)
+			templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(ui.Upper(r.OnboardingStep))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/tenants/list.templ`, Line: 107, Col: 44}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/tenants/list.templ`, Line: 107, Col: 54}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var28))
 			if templ_7745c5c3_Err != nil {

@@ -16,9 +16,9 @@ func newForm(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 		return web.Page{}, err
 	}
 	frame.Crumbs = v.Crumbs()
-	frame.Lead = "A customer or a part of your own company, with a Microsoft Entra directory."
+	frame.Lead = "A customer, or a part of your own company, that has a Microsoft Entra directory."
 	form := ui.Form{Action: op.TenantNewPath(v.Workspace()), Fields: fields(), Values: v.R.PostForm, Refusal: refusal}
-	return web.Page{Frame: frame, Body: ui.FormCard("tf", "Tenant", "Its connection comes next.", form, "Add tenant", op.TenantsPath(v.Workspace()))}, nil
+	return web.Page{Frame: frame, Body: ui.FormCard("tf", "Tenant", "You add its connection next.", form, "Add tenant", op.TenantsPath(v.Workspace()))}, nil
 }
 
 func create(v *web.Visit) error {
@@ -35,10 +35,10 @@ func create(v *web.Visit) error {
 // fields are the fields of a new tenant.
 func fields() []ui.Field {
 	return []ui.Field{
-		{Name: "name", Label: "Name", Hint: "As people call it, such as “Kestrel Logistics”.", Max: 120},
-		{Name: "slug", Label: "Short name for addresses", Hint: "Lower-case letters, digits and hyphens. Left empty: made from the name.", Max: 63, Optional: true},
-		{Name: "domain", Label: "Domain", Hint: "Its main domain in Microsoft Entra, such as “kestrel.example”.", Max: 253},
-		{Name: "directory_id", Label: "Directory (tenant) ID", Hint: "GUID, on the overview of the Microsoft Entra admin center.", Max: 36},
-		{Name: "owner", Label: "Looked after by", Hint: "Whom colleagues ask about it.", Max: 120, Optional: true},
+		{Name: "name", Label: "Name", Hint: "For example “Kestrel Logistics”.", Max: 120},
+		{Name: "slug", Label: "URL name", Hint: "Lower-case letters, digits and hyphens. Leave blank to generate it from the name.", Max: 63, Optional: true},
+		{Name: "domain", Label: "Domain", Hint: "The main domain in Microsoft Entra, for example “kestrel.example”.", Max: 253},
+		{Name: "directory_id", Label: "Directory (tenant) ID", Hint: "A GUID, shown on the Overview page of the Microsoft Entra admin center.", Max: 36},
+		{Name: "owner", Label: "Owner", Hint: "Who to ask about this tenant.", Max: 120, Optional: true},
 	}
 }

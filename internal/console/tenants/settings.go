@@ -23,8 +23,8 @@ func serveSettings(s *web.Site) {
 
 // settingsDone tells of the change that led to the page.
 var settingsDone = map[string]string{
-	"archive": "The tenant was archived.",
-	"restore": "The tenant was brought back.",
+	"archive": "Tenant archived.",
+	"restore": "Tenant brought back.",
 }
 
 func showSettings(v *web.Visit) (web.Page, error) { return settingsPage(v, nil) }

@@ -149,8 +149,8 @@ func TestTenantAdded(t *testing.T) {
 		for _, bad := range []struct{ field, value, says string }{
 			{"name", "", "Name must not be empty."},
 			{"directory_id", "kestrel", "Directory (tenant) ID must be a GUID"},
-			{"slug", "new", "Short name for addresses must not be new"},
-			{"slug", "Not A Slug", "Short name for addresses must"},
+			{"slug", "new", "URL name must not be new"},
+			{"slug", "Not A Slug", "URL name must"},
 			{"domain", strings.Repeat("x", 254), "Domain has 254 characters, at most 253 are allowed."},
 		} {
 			values := []string{"name", "Kestrel Logistics", "domain", "kestrel.example", "directory_id", clientID, bad.field, bad.value}

@@ -60,7 +60,7 @@ var readiness = map[tenancy.Readiness]struct {
 }{
 	tenancy.ReadyToStart:   {Look{"go", "check"}, "Ready"},
 	tenancy.NotReady:       {Look{"stop", "stop"}, "Blocked"},
-	tenancy.NeedsCare:      {Look{"busy", "warn"}, "Needs care"},
+	tenancy.NeedsCare:      {Look{"busy", "warn"}, "Needs attention"},
 	tenancy.BeingOnboarded: {Look{"same", "flag"}, "Onboarding"},
 	tenancy.Archived:       {Look{"calm", "slash"}, "Archived"},
 }

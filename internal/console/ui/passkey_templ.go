@@ -125,7 +125,7 @@ func PasskeyButton(verb string, first bool) templ.Component {
 			templ_7745c5c3_Var7 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<p class=\"small\" data-passkey-none>This needs a browser with passkeys, and scripts switched on.</p><div data-passkey-ask hidden>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<p class=\"small\" data-passkey-none>This needs a browser that supports passkeys, with scripts enabled.</p><div data-passkey-ask hidden>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

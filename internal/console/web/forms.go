@@ -48,7 +48,7 @@ func (v *Visit) ShowOnce(status int, p Page) error {
 
 // errUnsure is returned for a change that takes something away and was not asked
 // for by the form that says so.
-var errUnsure = &op.FieldError{Field: "sure", Detail: "must be yes for a change that can't be taken back"}
+var errUnsure = &op.FieldError{Field: "sure", Detail: "must be yes for a change that can't be undone"}
 
 // sure returns an error unless the form says that its change is meant.
 func (v *Visit) sure() error {

@@ -95,12 +95,12 @@ func TestConfirm(t *testing.T) {
 		asked := ola.Send(http.MethodPost, path, form).Want(http.StatusForbidden)
 		asked.Says("main", "This change needs a sign-in from the last 15 minutes")
 		if strings.Contains(string(asked.Body), "S~typed-once") || version() != 1 {
-			t.Fatal("the secret is consoletest.Result, or the change was made")
+			t.Fatal("the secret is shown, or the change was made")
 		}
 		wrong := ola.Press(asked, "form", "password", "wrong horse battery").Want(http.StatusUnprocessableEntity)
 		wrong.Says("[role=alert]", "Password is not your password")
 		if wrong.Cookie != nil || version() != 1 {
-			t.Fatal("a wrong consoletest.Password opens something")
+			t.Fatal("a wrong password opens something")
 		}
 
 		// Elsewhere, or by somebody else, the kept form is worth nothing.
@@ -157,7 +157,7 @@ func TestConfirmByScript(t *testing.T) {
 	}
 }
 
-// TestConfirmIsLimited: guesses at the consoletest.Password of an open session count as sign-ins do.
+// TestConfirmIsLimited: guesses at the password of an open session count as sign-ins do.
 func TestConfirmIsLimited(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)

@@ -75,8 +75,8 @@ func (v *Visit) Problem(err error) *httpx.Problem {
 	case errors.Is(err, httpx.ErrCrossSite):
 		p := httpx.NewProblem(op.ProblemFormStale, nil)
 		p.Status, p.Code, p.Title = http.StatusForbidden, "cross_site", "This form came from another site"
-		p.Detail = "Interlock takes forms from its own pages only. Nothing was changed."
-		p.Next = "Open the page here and send the form again."
+		p.Detail = "Interlock only accepts forms from its own pages. Nothing was changed."
+		p.Next = "Open the page in Interlock and submit the form again."
 		return p
 	}
 	p := httpx.Explain(err, httpx.Of(v.R.Context()).ID)

@@ -39,7 +39,7 @@ func CheckKey(key string, now time.Time) error {
 	made, chance, ok := strings.Cut(key, "-")
 	at, err := strconv.ParseInt(made, 36, 64)
 	if !ok || err != nil || len(chance) != len(rand.Text()) {
-		return BadForm("key", "is missing, or is none that a page of Interlock made")
+		return BadForm("key", "is missing or was not created by a page of Interlock")
 	}
 	if age := now.Sub(time.Unix(at, 0)); age > keyLife || age < -time.Hour {
 		return ErrStale
