@@ -33,8 +33,17 @@ type DatasetInfo struct {
 	None    Empty // when the last sync found none
 
 	// Members says that rows have members, which are kept with them: each row has a
-	// page and lists of its own.
+	// page and lists of its own. Facts are what that page shows of the row; one
+	// without a text is left out.
 	Members bool
+	Facts   []Fact
+}
+
+// Fact is one property on the page of a row.
+type Fact struct {
+	Title string
+	Text  func(Row) string
+	Code  bool // it is written in some language, such as a rule
 }
 
 // Column is one column of a list.

@@ -60,24 +60,36 @@ var groups = DatasetInfo{
 	Items: "groups",
 	Columns: []Column{
 		{Title: "Group"},
-		{Title: "Type", Text: func(r Row) string {
-			plain, _ := tenancy.GroupType(r.Type).Plain()
-			return plain.Words()
-		}},
+		{Title: "Type", Text: groupTypeWords},
 		{Title: "Members", Count: true},
 		{Title: "Description", Text: func(r Row) string { return textOf(r, "description") }},
 	},
-	Note: func(r Row) string {
-		if _, byRule := tenancy.GroupType(r.Type).Plain(); byRule {
-			return "Dynamic"
-		}
-		return "Assigned"
-	},
+	Note:    groupMembership,
 	Sort:    []SortKey{ByName},
 	Types:   groupRowTypes(),
 	NotRead: Empty{"No groups yet", "Groups appear here once a sync has read them through the default connection."},
 	None:    Empty{"The directory has no groups", "The last sync found none."},
 	Members: true,
+	Facts: []Fact{
+		{Title: "Type", Text: groupTypeWords},
+		{Title: "Membership", Text: groupMembership},
+		{Title: "Rule", Text: func(r Row) string { return textOf(r, "membershipRule") }, Code: true},
+		{Title: "Description", Text: func(r Row) string { return textOf(r, "description") }},
+	},
+}
+
+// groupTypeWords names the type of a group.
+func groupTypeWords(r Row) string {
+	plain, _ := tenancy.GroupType(r.Type).Plain()
+	return plain.Words()
+}
+
+// groupMembership tells how a group gets its members.
+func groupMembership(r Row) string {
+	if _, byRule := tenancy.GroupType(r.Type).Plain(); byRule {
+		return "Dynamic"
+	}
+	return "Assigned"
 }
 
 // groupRowTypes are the types that groups can be asked for by.

@@ -41,9 +41,6 @@ const (
 	TenantSettingsRoute    = TenantRoute + "/settings"
 	TenantArchiveRoute     = TenantSettingsRoute + "/archive"
 	TenantRestoreRoute     = TenantSettingsRoute + "/restore"
-	GroupsRoute            = TenantRoute + "/groups"
-	GroupRoute             = GroupsRoute + "/{group}"
-	InventoryRoute         = TenantRoute + "/inventory"
 	ConnectionsRoute       = TenantRoute + "/connections"
 	ConnectionRoute        = ConnectionsRoute + "/{connection}"
 	ConnectionNewRoute     = ConnectionsRoute + "/" + ConnectionNew
@@ -307,24 +304,26 @@ func TenantRestorePath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(TenantRestoreRoute)
 }
 
-// GroupsPath is the address of a tenant's groups.
-func GroupsPath(workspace, tenant string) string {
-	return place{"workspace": workspace, "tenant": tenant}.path(GroupsRoute)
+// DatasetRoute is the route of the page of a dataset, such as "groups".
+func DatasetRoute(dataset string) string { return TenantRoute + "/" + dataset }
+
+// ObjectRoute is the route of the page of one object of a dataset.
+func ObjectRoute(dataset string) string { return DatasetRoute(dataset) + "/{object}" }
+
+// DatasetPath is the address of the page of a dataset of a tenant.
+func DatasetPath(workspace, tenant, dataset string) string {
+	return place{"workspace": workspace, "tenant": tenant}.path(DatasetRoute(dataset))
 }
 
-// GroupPath is the address of a group, by the id that its directory has for it.
-func GroupPath(workspace, tenant, group string) string {
-	return place{"workspace": workspace, "tenant": tenant, "group": group}.path(GroupRoute)
+// ObjectPath is the address of the page of an object, by the id that the provider has
+// for it.
+func ObjectPath(workspace, tenant, dataset, object string) string {
+	return place{"workspace": workspace, "tenant": tenant, "object": object}.path(ObjectRoute(dataset))
 }
 
 // TenantNewPath is the address at which a workspace gets a tenant.
 func TenantNewPath(workspace string) string {
 	return place{"workspace": workspace}.path(TenantNewRoute)
-}
-
-// InventoryPath is the address of a tenant's inventory.
-func InventoryPath(workspace, tenant string) string {
-	return place{"workspace": workspace, "tenant": tenant}.path(InventoryRoute)
 }
 
 // ConnectionsPath is the address of a tenant's connections.

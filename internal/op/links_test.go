@@ -19,7 +19,7 @@ func TestPaths(t *testing.T) {
 		{RunCancelPath("lattice", "K7QM2X"), "/w/lattice/operations/K7QM2X/cancel"},
 		{RunReleasePath("lattice", "K7QM2X"), "/w/lattice/operations/K7QM2X/release"},
 		{StartPath("lattice", "kestrel", InventorySync), "/w/lattice/tenants/kestrel/start/inventory.sync"},
-		{GroupsPath("lattice", "kestrel"), "/w/lattice/tenants/kestrel/groups"},
+		{DatasetPath("lattice", "kestrel", "groups"), "/w/lattice/tenants/kestrel/groups"},
 		{TenantPath("lattice", "kestrel"), "/w/lattice/tenants/kestrel"},
 		{ConnectionsPath("lattice", "kestrel"), "/w/lattice/tenants/kestrel/connections"},
 		{ConnectionPath("lattice", "kestrel", "primary"), "/w/lattice/tenants/kestrel/connections/primary"},

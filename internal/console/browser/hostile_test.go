@@ -105,8 +105,8 @@ func TestBrowserTextStaysText(t *testing.T) {
 	shows(b, op.RunPath(workspace, run.Code), name)
 	groupsRun := p.start(op.DirectoryGroupsSync)
 	p.ended(groupsRun.ID)
-	shows(b, op.GroupsPath(workspace, p.Slug)+"?"+query("q", "evil"), hostile[0], hostile[2], hostile[9])
-	shows(b, op.InventoryPath(workspace, p.Slug)+"?"+query("q", "evil"), hostile[0], hostile[2], hostile[9])
+	shows(b, op.DatasetPath(workspace, p.Slug, "groups")+"?"+query("q", "evil"), hostile[0], hostile[2], hostile[9])
+	shows(b, op.DatasetPath(workspace, p.Slug, "inventory")+"?"+query("q", "evil"), hostile[0], hostile[2], hostile[9])
 	shows(b, op.AttemptsPath(workspace), name)
 	shows(b, op.NotificationsPath(workspace))
 }

@@ -308,13 +308,15 @@ func (g *gallery) scenes() []scene {
 			b.click(`main form[action$="/consent"] button`)
 			b.has("#link")
 		}},
-		g.at("groups", "operator", op.GroupsPath(ws, "alder-street")),
-		g.at("groups-empty", "operator", op.GroupsPath(ws, "fenwick")),
+		g.at("groups", "operator", op.DatasetPath(ws, "alder-street", "groups")),
+		g.at("groups-empty", "operator", op.DatasetPath(ws, "fenwick", "groups")),
 		{"group", "operator", func(b *tab) {
-			b.open(op.GroupsPath(ws, "alder-street"))
+			b.open(op.DatasetPath(ws, "alder-street", "groups"))
 			b.follow(`tbody a[href*="/groups/"]`)
 		}},
-		g.at("inventory", "operator", op.InventoryPath(ws, "alder-street")),
+		g.at("inventory", "operator", op.DatasetPath(ws, "alder-street", "inventory")),
+		g.at("roles-empty", "operator", op.DatasetPath(ws, "fenwick", "roles")),
+		g.at("roles", "operator", op.DatasetPath(ws, "alder-street", "roles")),
 		{"run-queued", "operator", func(b *tab) {
 			// The provider asks for patience: the run goes back in line.
 			g.alder.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "21"}})
@@ -475,7 +477,7 @@ func (g *gallery) scenes() []scene {
 		{"error-500", "operator", func(b *tab) {
 			b.expect(refused(http.StatusInternalServerError))
 			g.breaks(b.t, "ALTER TABLE datasets RENAME TO gone")
-			b.open(op.GroupsPath(ws, "alder-street"))
+			b.open(op.DatasetPath(ws, "alder-street", "groups"))
 			b.says("h1", "Interlock could not show this page")
 			g.breaks(b.t, "ALTER TABLE gone RENAME TO datasets")
 		}},

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/consoletest"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -27,7 +28,7 @@ func TestGroups(t *testing.T) {
 		tenant, connection := w.Ready("kestrel", nil)
 		jonas := w.Browser(w.Viewer)
 		empty := jonas.Get(groups).Want(http.StatusOK)
-		empty.Says("#group-list", "No groups yet")
+		empty.Says("#groups-list", "No groups yet")
 		empty.Says(".head", "Needs “Sync directory groups”")
 
 		rows := []mirror.Record{ofType(tenancy.Microsoft365Group.ByRule(), consoletest.Row("", "g-drivers", "Drivers", `{"membershipRule":"user.department -eq \"Depot\"","description":"All drivers"}`))}
@@ -51,7 +52,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("%d groups on two pages", got)
 		}
 		jonas.Get(groups+"?q=team+0").Says(".pager", "10 groups, by name")
-		jonas.Get(groups+"?q=nothing").Says("#group-list", "No groups match these filters")
+		jonas.Get(groups+"?q=nothing").Says("#groups-list", "No groups match these filters")
 
 		one := jonas.Get(groups + "/g-drivers").Want(http.StatusOK)
 		one.Says("h1", "Drivers")
@@ -83,7 +84,7 @@ func TestGroupsOfAType(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		tenant, connection := w.Ready("kestrel", nil)
 		jonas := w.Browser(w.Viewer)
-		jonas.Get(groups+"?type=security").Says("#group-list", "No groups yet") // whatever is asked for
+		jonas.Get(groups+"?type=security").Says("#groups-list", "No groups yet") // whatever is asked for
 		rows := []mirror.Record{
 			ofType(tenancy.DistributionGroup, consoletest.Row("", "news", "News", `{}`)), ofType(tenancy.MailSecurityGroup, consoletest.Row("", "alarm", "Alarm", `{}`)),
 			ofType(tenancy.SecurityGroup.ByRule(), consoletest.Row("", "tablets", "Depot tablets", `{}`)), ofType("", consoletest.Row("", "strange", "Strange", `{}`)),
@@ -121,8 +122,8 @@ func TestGroupsOfAType(t *testing.T) {
 			if want != "" {
 				continue
 			}
-			page.Says("#group-list", "No groups match these filters")
-			if got := page.Page.Find("#group-list .empty a:contains('Clear filters')").AttrOr("href", ""); got != groups {
+			page.Says("#groups-list", "No groups match these filters")
+			if got := page.Page.Find("#groups-list .empty a:contains('Clear filters')").AttrOr("href", ""); got != groups {
 				t.Errorf("%s: the filters are cleared by %q", query, got)
 			}
 		}
@@ -188,4 +189,55 @@ func TestInventory(t *testing.T) {
 			t.Errorf("shows %+v", got)
 		}
 	})
+}
+
+// TestEveryDataset: each dataset of the catalogue has a page and a tab on it, with its
+// own words before the first sync, after one that found nothing, and for what it lists.
+func TestEveryDataset(t *testing.T) {
+	w := consoletest.OnOne(t, console.Deps{})
+	tenant, connection := w.Ready("kestrel", nil)
+	ana := w.Browser(w.Operator)
+	for _, d := range catalogue.Datasets() {
+		path := op.DatasetPath("lattice", "kestrel", d.Name)
+		page := ana.Get(path).Want(http.StatusOK)
+		page.Says("h1", d.Title)
+		page.Says(".tabs [aria-current]", d.Tab)
+		page.Says("#"+d.Name+"-list", d.NotRead.Title)
+		if n := page.Page.Find("form[action*='/start/']").Length(); n != 1 {
+			t.Errorf("%s offers %d starts", path, n)
+		}
+		stored := d.Name
+		if len(d.Parts) > 0 {
+			stored = d.Stored(d.Parts[0].Key)
+		}
+		w.Read(tenant, connection, stored)
+		ana.Get(path).Says("#"+d.Name+"-list", d.None.Title)
+		w.Read(tenant, connection, stored, consoletest.Row("", "x1", "One of them", `{}`))
+		page = ana.Get(path)
+		page.Says("#"+d.Name+" tr", "One of them")
+		for _, c := range d.Columns {
+			page.Says("table thead", c.Title)
+		}
+		page.Says(".pager", "1 "+d.Item+", "+d.Order())
+		if n := page.Page.Find("#" + d.Name + " a").Length(); (n == 1) != d.Members {
+			t.Errorf("%s leads to %d pages of its rows", path, n)
+		}
+	}
+}
+
+// TestRoles: the lists of one dataset are told apart, and it can be narrowed to one.
+func TestRoles(t *testing.T) {
+	w := consoletest.OnOne(t, console.Deps{})
+	tenant, connection := w.Ready("kestrel", nil)
+	const path = kestrel + "/roles"
+	w.Read(tenant, connection, "roles/definitions", consoletest.Row("", "r1", "Help desk", `{"isBuiltIn":true,"description":"Resets passcodes"}`))
+	w.Read(tenant, connection, "roles/scope-tags", consoletest.Row("", "s1", "Depots", `{}`))
+	ana := w.Browser(w.Operator)
+	page := ana.Get(path).Want(http.StatusOK)
+	page.Says("#roles", "Help desk r1Built-in roleResets passcodes")
+	page.Says("#roles", "Depots s1Scope tag")
+	page.Says("#f-type", "All typesRole definitions (1)Scope tags (1)")
+	if got := ana.Get(path + "?type=scope-tags").Text("#roles tr b"); got != "Depots" {
+		t.Errorf("narrowed to scope tags it shows %q", got)
+	}
 }

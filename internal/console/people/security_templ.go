@@ -335,7 +335,7 @@ func securityBody(p security) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</section><div class=\"cols\"><section class=\"card\" aria-labelledby=\"ap\"><div class=\"card__head\"><h2 id=\"ap\">Authenticator app</h2><p>An app on your phone that shows a new code every 30 seconds.</p></div><div class=\"card__body\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</section><div class=\"cols cols--even\"><section class=\"card\" aria-labelledby=\"ap\"><div class=\"card__head\"><h2 id=\"ap\">Authenticator app</h2><p>An app on your phone that shows a new code every 30 seconds.</p></div><div class=\"card__body\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

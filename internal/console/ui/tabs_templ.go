@@ -9,9 +9,25 @@ import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
 import (
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
+
+// tenantTabs are the pages of a tenant. Each dataset of the catalogue has one.
+func tenantTabs(workspace, tenant string) []Link {
+	tabs := []Link{
+		{"Overview", op.TenantPath(workspace, tenant)},
+		{"Connections", op.ConnectionsPath(workspace, tenant)},
+	}
+	for _, d := range catalogue.Datasets() {
+		tabs = append(tabs, Link{d.Tab, op.DatasetPath(workspace, tenant, d.Name)})
+	}
+	return append(tabs,
+		Link{"Operations", op.OperationsPath(workspace) + "?tenant=" + tenant},
+		Link{"Settings", op.TenantSettingsPath(workspace, tenant)},
+	)
+}
 
 // TenantTabs lead through the pages of a tenant. current is the text of one of them.
 func TenantTabs(workspace string, t tenancy.Tenant, current string) templ.Component {
@@ -42,7 +58,7 @@ func TenantTabs(workspace string, t tenancy.Tenant, current string) templ.Compon
 		var templ_7745c5c3_Var2 string
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinStringErrs(t.Name)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/ui/tabs.templ`, Line: 10, Col: 38}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/ui/tabs.templ`, Line: 26, Col: 38}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var2))
 		if templ_7745c5c3_Err != nil {
@@ -52,14 +68,7 @@ func TenantTabs(workspace string, t tenancy.Tenant, current string) templ.Compon
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, tab := range []Link{
-			{"Overview", op.TenantPath(workspace, t.Slug)},
-			{"Connections", op.ConnectionsPath(workspace, t.Slug)},
-			{"Groups", op.GroupsPath(workspace, t.Slug)},
-			{"Inventory", op.InventoryPath(workspace, t.Slug)},
-			{"Operations", op.OperationsPath(workspace) + "?tenant=" + t.Slug},
-			{"Settings", op.TenantSettingsPath(workspace, t.Slug)},
-		} {
+		for _, tab := range tenantTabs(workspace, t.Slug) {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<a href=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -67,7 +76,7 @@ func TenantTabs(workspace string, t tenancy.Tenant, current string) templ.Compon
 			var templ_7745c5c3_Var3 templ.SafeURL
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinURLErrs(tab.Href)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/ui/tabs.templ`, Line: 20, Col: 19}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/ui/tabs.templ`, Line: 29, Col: 19}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -90,7 +99,7 @@ func TenantTabs(workspace string, t tenancy.Tenant, current string) templ.Compon
 			var templ_7745c5c3_Var4 string
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(tab.Text)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/ui/tabs.templ`, Line: 24, Col: 14}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/console/ui/tabs.templ`, Line: 33, Col: 14}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
