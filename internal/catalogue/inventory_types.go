@@ -1,11 +1,20 @@
 package catalogue
 
+import "github.com/interlock-dev/interlock/internal/policy"
+
 // inventoryType is one collection of the provider.
 type inventoryType struct {
-	key  string // what parameters and items call it; mostly the last part of the path
+	key  string // in parameters and items; mostly the last part of the path
 	name string // as items show it
 	path string
 	area *area
+}
+
+// ofPolicies is the collection of a type of policy, which the table of package policy
+// names.
+func ofPolicies(key string, a *area) inventoryType {
+	t := policy.Lookup(key)
+	return inventoryType{t.Key, t.Plural, t.ListPath(), a}
 }
 
 // InventoryName names a type of the inventory for people; its key when this
@@ -27,44 +36,44 @@ var inventoryTypes = []inventoryType{
 	{"managedDevices", "Devices", "/v1.0/deviceManagement/managedDevices", devices},
 	{"mobileApps", "Apps", "/v1.0/deviceAppManagement/mobileApps", apps},
 
-	{"roleScopeTags", "Scope tags", "/beta/deviceManagement/roleScopeTags", intuneRoles},
-	{"assignmentFilters", "Assignment filters", "/beta/deviceManagement/assignmentFilters", policies},
-	{"roleDefinitions", "Role definitions", "/beta/deviceManagement/roleDefinitions", intuneRoles},
-	{"managementConditions", "Locations", "/beta/deviceManagement/managementConditions", policies},
-	{"groupPolicyUploadedDefinitionFiles", "Imported ADMX files", "/beta/deviceManagement/groupPolicyUploadedDefinitionFiles", policies},
-	{"notificationMessageTemplates", "Notification templates", "/beta/deviceManagement/notificationMessageTemplates", enrollment},
-	{"reusablePolicySettings", "Reusable settings", "/beta/deviceManagement/reusablePolicySettings", policies},
-	{"deviceComplianceScripts", "Compliance scripts", "/beta/deviceManagement/deviceComplianceScripts", scripts},
+	ofPolicies("roleScopeTags", intuneRoles),
+	ofPolicies("assignmentFilters", policies),
+	ofPolicies("roleDefinitions", intuneRoles),
+	ofPolicies("managementConditions", policies),
+	ofPolicies("groupPolicyUploadedDefinitionFiles", policies),
+	ofPolicies("notificationMessageTemplates", enrollment),
+	ofPolicies("reusablePolicySettings", policies),
+	ofPolicies("deviceComplianceScripts", scripts),
 
-	{"configurationPolicies", "Settings catalog", "/beta/deviceManagement/configurationPolicies", policies},
-	{"deviceConfigurations", "Device configurations", "/beta/deviceManagement/deviceConfigurations", policies},
-	{"deviceCompliancePolicies", "Compliance policies", "/beta/deviceManagement/deviceCompliancePolicies", policies},
-	{"compliancePolicies", "Compliance policies for Linux", "/beta/deviceManagement/compliancePolicies", policies},
-	{"groupPolicyConfigurations", "Administrative templates", "/beta/deviceManagement/groupPolicyConfigurations", policies},
-	{"intents", "Endpoint security (legacy)", "/beta/deviceManagement/intents", policies},
+	ofPolicies("configurationPolicies", policies),
+	ofPolicies("deviceConfigurations", policies),
+	ofPolicies("deviceCompliancePolicies", policies),
+	ofPolicies("compliancePolicies", policies),
+	ofPolicies("groupPolicyConfigurations", policies),
+	ofPolicies("intents", policies),
 
-	{"deviceManagementScripts", "Windows scripts", "/beta/deviceManagement/deviceManagementScripts", scripts},
-	{"deviceShellScripts", "macOS scripts", "/beta/deviceManagement/deviceShellScripts", scripts},
-	{"deviceCustomAttributeShellScripts", "macOS custom attributes", "/beta/deviceManagement/deviceCustomAttributeShellScripts", scripts},
-	{"deviceHealthScripts", "Remediations", "/beta/deviceManagement/deviceHealthScripts", scripts},
+	ofPolicies("deviceManagementScripts", scripts),
+	ofPolicies("deviceShellScripts", scripts),
+	ofPolicies("deviceCustomAttributeShellScripts", scripts),
+	ofPolicies("deviceHealthScripts", scripts),
 
-	{"iosManagedAppProtections", "App protection for iOS", "/beta/deviceAppManagement/iosManagedAppProtections", apps},
-	{"androidManagedAppProtections", "App protection for Android", "/beta/deviceAppManagement/androidManagedAppProtections", apps},
-	{"windowsManagedAppProtections", "App protection for Windows", "/beta/deviceAppManagement/windowsManagedAppProtections", apps},
-	{"targetedManagedAppConfigurations", "App configuration for managed apps", "/beta/deviceAppManagement/targetedManagedAppConfigurations", apps},
-	{"mobileAppConfigurations", "App configuration for devices", "/beta/deviceAppManagement/mobileAppConfigurations", apps},
+	ofPolicies("iosManagedAppProtections", apps),
+	ofPolicies("androidManagedAppProtections", apps),
+	ofPolicies("windowsManagedAppProtections", apps),
+	ofPolicies("targetedManagedAppConfigurations", apps),
+	ofPolicies("mobileAppConfigurations", apps),
 
-	{"windowsAutopilotDeploymentProfiles", "Autopilot profiles", "/beta/deviceManagement/windowsAutopilotDeploymentProfiles", enrollment},
-	{"deviceEnrollmentConfigurations", "Enrollment configurations", "/beta/deviceManagement/deviceEnrollmentConfigurations", enrollment},
+	ofPolicies("windowsAutopilotDeploymentProfiles", enrollment),
+	ofPolicies("deviceEnrollmentConfigurations", enrollment),
 
-	{"windowsFeatureUpdateProfiles", "Feature updates", "/beta/deviceManagement/windowsFeatureUpdateProfiles", policies},
-	{"windowsQualityUpdateProfiles", "Quality updates", "/beta/deviceManagement/windowsQualityUpdateProfiles", policies},
-	{"windowsDriverUpdateProfiles", "Driver updates", "/beta/deviceManagement/windowsDriverUpdateProfiles", policies},
+	ofPolicies("windowsFeatureUpdateProfiles", policies),
+	ofPolicies("windowsQualityUpdateProfiles", policies),
+	ofPolicies("windowsDriverUpdateProfiles", policies),
 
-	{"namedLocations", "Named locations", "/v1.0/identity/conditionalAccess/namedLocations", conditionalAccess},
-	{"authenticationStrengths", "Authentication strengths", "/v1.0/identity/conditionalAccess/authenticationStrength/policies", conditionalAccess},
-	{"authenticationContexts", "Authentication contexts", "/v1.0/identity/conditionalAccess/authenticationContextClassReferences", conditionalAccess},
-	{"conditionalAccessPolicies", "Conditional access", "/v1.0/identity/conditionalAccess/policies", conditionalAccess},
+	ofPolicies("namedLocations", conditionalAccess),
+	ofPolicies("authenticationStrengths", conditionalAccess),
+	ofPolicies("authenticationContexts", conditionalAccess),
+	ofPolicies("conditionalAccessPolicies", conditionalAccess),
 
-	{"policySets", "Policy sets", "/beta/deviceAppManagement/policySets", apps},
+	ofPolicies("policySets", apps),
 }
