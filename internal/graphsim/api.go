@@ -8,9 +8,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/login"
 )
 
-// What callers of a simulator need of its rooms, under one name.
+// The types that callers of a simulator use.
 type (
-	// TenantSpec describes a tenant as it is when it is added.
+	// TenantSpec describes a tenant to add.
 	TenantSpec = estate.TenantSpec
 	// AppSpec is an app registration with its service principal.
 	AppSpec = estate.AppSpec
@@ -20,17 +20,17 @@ type (
 	TenantPatch = estate.TenantPatch
 	// AppPatch changes an app.
 	AppPatch = estate.AppPatch
-	// TenantState is what the control API tells about a tenant.
+	// TenantState is the state of a tenant.
 	TenantState = estate.TenantState
-	// AppState is what the control API tells about an app.
+	// AppState is the state of an app.
 	AppState = estate.AppState
-	// GroupChange is a change to one group.
+	// GroupChange changes one group.
 	GroupChange = estate.GroupChange
-	// GroupOp names a change to a group.
+	// GroupOp is the kind of a [GroupChange].
 	GroupOp = estate.GroupOp
 	// Member is a member of a group.
 	Member = estate.Member
-	// DataSummary tells what became of every file of a data folder.
+	// DataSummary reports which files of a data folder are served.
 	DataSummary = estate.DataSummary
 	// LeftOut is a file of a data folder that is not served.
 	LeftOut = estate.LeftOut
@@ -39,18 +39,18 @@ type (
 	Control = control.Client
 	// Fault is a rule of the fault plan.
 	Fault = control.Fault
-	// FaultState is a rule with what it has done so far.
+	// FaultState is a rule with its counters.
 	FaultState = control.FaultState
 	// Action is what a rule does to a call.
 	Action = control.Action
-	// ActionKind names an action.
+	// ActionKind is the kind of an [Action].
 	ActionKind = control.ActionKind
-	// Hold is an answer that waits to be released.
+	// Hold is a response that is held back until it is released.
 	Hold = control.Hold
 	// Call is an entry of the call log.
 	Call = control.Call
 
-	// SignInRefusal is how the sign-in service refuses with one of its numbers.
+	// SignInRefusal is the response to a refused sign-in with an AADSTS number.
 	SignInRefusal = login.SignInRefusal
 )
 
@@ -94,10 +94,10 @@ const (
 	ActBody         = control.ActBody
 )
 
-// NewControl makes a client for the simulator at base. hc must trust its certificate.
+// NewControl returns a control client for the simulator at base. hc must trust its certificate.
 func NewControl(base, token string, hc *http.Client) *Control {
 	return control.NewClient(base, token, hc)
 }
 
-// SignInRefusals returns the refusals whose answers are known, by number.
+// SignInRefusals returns the refusals whose responses are known, ordered by number.
 func SignInRefusals() []SignInRefusal { return login.SignInRefusals() }

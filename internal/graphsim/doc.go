@@ -1,6 +1,6 @@
-// Package graphsim is a simulator of Microsoft Graph and of the Entra login service,
-// for tests and demonstrations of programs that speak to them. One process serves any
-// number of tenants on one address, with TLS under a certificate authority of its own.
+// Package graphsim simulates Microsoft Graph and the Entra login service, for tests and
+// demonstrations of programs that use them. One process serves any number of tenants on
+// one address, with TLS from its own certificate authority.
 //
 // # What it serves
 //
@@ -8,12 +8,24 @@
 //     credentials by secret or certificate, authorization codes), admin consent, sign-in.
 //   - Graph, below /v1.0 and /beta: organization, groups with members and delta, service
 //     principals, subscribed SKUs, the Intune and conditional access collections, $batch.
-//     Assignment filters can be created, changed and deleted; other writes answer 405.
+//     Assignment filters can be created, changed and deleted; other writes return 405.
 //
-// Tokens are real signed JWTs. Permissions are decided from the roles in the token, so a
-// grant or a revoke acts on tokens issued later, as with the real service. Error bodies,
-// page links, counts and omissions follow recorded answers where there are any; what is
-// assumed says so where it is written.
+// Tokens are signed JWTs. Permissions come from the roles in the token, so that a grant or a
+// revocation affects only tokens issued later, as with the real service. Error bodies, page
+// links, counts and omissions follow recorded responses where there are any. Where one is
+// assumed, a comment says so.
+//
+// # Rooms
+//
+// Each package below this one imports only packages above it in this list:
+//
+//   - odata: JSON objects, query options, $filter, paths, page tokens
+//   - estate: tenants and what they hold; generates, loads and changes it
+//   - wire: one request on its way, its response, and the error formats
+//   - login, graph: the two services
+//   - control: faults, call log, service limits, clock, and the API that sets them
+//
+// This package assembles them into a server. Package simtest starts one for a test.
 //
 // # Use
 //
@@ -24,13 +36,13 @@
 //	client := &http.Client{Transport: srv.Transport()}
 //	// authority and Graph base are both srv.URL()
 //
-// The same seed and spec give the same tenant, ids included. Groups, policies and devices are
-// made on first use, so hundreds of tenants cost little until they are read.
+// The same seed and spec give the same tenant, including its ids. Groups, policies and devices
+// are generated on first use, so that hundreds of tenants cost little until they are read.
 //
 // # Control API
 //
-// Below /_sim/, JSON in and out, with the bearer token of [Config.ControlToken]; errors are
-// {"error": "…"}. [Control] is its Go client.
+// The control API is below /_sim/. It takes and returns JSON and needs the bearer token of
+// [Config.ControlToken]. Errors are {"error": "…"}. [Control] is its Go client.
 //
 //	GET    /_sim/tenants                       state of all tenants
 //	PUT    /_sim/tenants                       add or replace one (TenantSpec)
@@ -44,12 +56,12 @@
 //	PATCH  /_sim/tenants/{t}/apps/{app}        consent, roles, secrets, state (AppPatch)
 //	GET, POST, DELETE /_sim/faults             the fault plan (Fault)
 //	DELETE /_sim/faults/{id}
-//	GET    /_sim/holds                         answers that wait
-//	POST   /_sim/holds/release?id=&fault=      let them go
-//	GET    /_sim/calls?since=&tenant=          the call log; DELETE empties it
+//	GET    /_sim/holds                         responses that are held back
+//	POST   /_sim/holds/release?id=&fault=      release them
+//	GET    /_sim/calls?since=&tenant=          the call log; DELETE clears it
 //	PUT    /_sim/calls/headers                 request headers to record (["X-Fence"])
 //	GET, PUT /_sim/clock                       {"offsetMs": 3600000}
 //
-// The consent and sign-in pages are for people; with _sim=accept or _sim=cancel in the
-// address they decide by themselves.
+// The consent and sign-in pages are for people. With _sim=accept or _sim=cancel in the URL
+// they need nobody.
 package graphsim

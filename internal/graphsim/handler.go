@@ -26,8 +26,9 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// serveProvider answers a call to the simulated services: identify, log, ask the fault
-// plan, build the answer, send it. Nothing is locked while an answer waits or is sent.
+// serveProvider serves a call to one of the simulated services: it identifies the caller,
+// logs the call, applies the fault plan, builds the response and sends it. It holds no
+// lock while a response is held back or sent.
 func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 	c := wire.NewCall(r, s.clock.Now(), s.keys.Seal)
 	bodyErr := c.Read()
@@ -47,9 +48,9 @@ func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 	}
 	if fault != nil && !fault.Await(c, entry, s.closing) {
 		re = nil
-		panic(http.ErrAbortHandler) // the client or the simulator has gone
+		panic(http.ErrAbortHandler) // the client disconnected, or the simulator stops
 	}
-	if re == nil { // the plan says: no answer at all
+	if re == nil { // the fault plan drops the response
 		panic(http.ErrAbortHandler)
 	}
 	c.Finish(re)
@@ -64,7 +65,7 @@ func bodyError(c *wire.Call, err error) *wire.Reply {
 	return c.GraphError(status, code, "Unable to read the request body: "+err.Error())
 }
 
-// identify finds out which service, tenant and app a call is for.
+// identify determines the service, tenant and app of a call.
 func (s *Server) identify(c *wire.Call) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, "/"), "/")
 	c.IsGraph = odata.IsVersion(first) || first == "oidc"
@@ -72,10 +73,10 @@ func (s *Server) identify(c *wire.Call) {
 		c.Tenant = s.estate.Find(first)
 		c.Params = c.URL.Query()
 		if strings.HasSuffix(rest, "/token") {
-			c.Params = url.Values{} // credentials in an address are not credentials
+			c.Params = url.Values{} // credentials in a URL do not count
 		}
 		if form, err := url.ParseQuery(string(c.Payload)); err == nil && c.Method == http.MethodPost {
-			for k, v := range form { // the posted values win
+			for k, v := range form { // posted values take precedence
 				c.Params[k] = v
 			}
 		}
@@ -105,7 +106,7 @@ func (s *Server) identify(c *wire.Call) {
 	c.Tenant, c.AppID = s.estate.Find(c.Token.Tenant), strings.ToLower(c.Token.AppID)
 }
 
-// route builds the answer that the real service would give.
+// route builds the response of the real service.
 func (s *Server) route(c *wire.Call) *wire.Reply {
 	if !c.IsGraph {
 		return s.login.Answer(c)
@@ -119,7 +120,7 @@ func (s *Server) route(c *wire.Call) *wire.Reply {
 	return s.graph.Answer(c)
 }
 
-// answer builds the answer under the rule that fired, which may be none.
+// answer builds the response under the rule that fired; nil is no rule.
 func (s *Server) answer(c *wire.Call, f *control.Fired) *wire.Reply {
 	if f == nil {
 		return s.route(c)
@@ -127,8 +128,8 @@ func (s *Server) answer(c *wire.Call, f *control.Fired) *wire.Reply {
 	return f.Answer(c, s.route, s.login.Refuse)
 }
 
-// part answers one request of a batch like a call of its own: logged, throttled and open to
-// faults, save those that shape the connection.
+// part serves one request of a batch as a call of its own: it is logged, throttled and subject
+// to faults, except faults that act on the connection.
 func (s *Server) part(c *wire.Call, path []string) (re *wire.Reply) {
 	entry := s.calls.Begin(c)
 	defer func() { s.calls.End(entry, re, 0, s.clock.Now()) }()
@@ -138,16 +139,16 @@ func (s *Server) part(c *wire.Call, path []string) (re *wire.Reply) {
 	} else if re = s.throttle.Check(c); re == nil {
 		re = s.graph.Resource(c, path)
 	}
-	if re == nil { // dropped: to the batch that is a part without an answer in time
+	if re == nil { // dropped: the batch reports a timeout
 		re = c.GraphError(http.StatusGatewayTimeout, "UnknownError", "")
 	}
 	return re
 }
 
-// gzipFrom is the size from which answers are compressed for clients that accept it.
+// gzipFrom is the smallest body, in bytes, that is compressed for clients that accept it.
 const gzipFrom = 1400
 
-// send writes an answer and returns how many bytes of body it took.
+// send writes a response and returns the number of body bytes sent.
 func send(w http.ResponseWriter, c *wire.Call, re *wire.Reply, fault *control.Fired) int {
 	body := re.Body
 	shaped := fault != nil && fault.ShapesBody()
@@ -160,7 +161,7 @@ func send(w http.ResponseWriter, c *wire.Call, re *wire.Reply, fault *control.Fi
 		re.Header.Set("Content-Encoding", "gzip")
 		re.Header.Del("Content-Length")
 	}
-	w.Header().Set("Date", c.At.UTC().Format(http.TimeFormat)) // its clock is the provider's
+	w.Header().Set("Date", c.At.UTC().Format(http.TimeFormat)) // in simulated time
 	for k, v := range re.Header {
 		w.Header()[k] = v
 	}
@@ -168,6 +169,6 @@ func send(w http.ResponseWriter, c *wire.Call, re *wire.Reply, fault *control.Fi
 	if shaped {
 		return fault.Write(w, c, body)
 	}
-	n, _ := w.Write(body) // the client may have gone; nobody is left to tell
+	n, _ := w.Write(body) // the client may have disconnected
 	return n
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/login"
 )
 
-// Config says how a simulator listens and what it holds. The zero Config is a
-// simulator on a free loopback port with TLS, generated data and no throttling.
+// Config configures a simulator. The zero Config listens on a free loopback port with
+// TLS, generates its data and does not throttle.
 type Config struct {
 	// Addr is the listen address; empty means 127.0.0.1:0, a free port.
 	Addr string
@@ -32,10 +32,10 @@ type Config struct {
 	ControlToken string
 	// Seed fixes generated data, fault probabilities and the order of batch answers.
 	Seed uint64
-	// DataDir is a folder of exported policies and groups that seed every tenant, see [LoadDir]; empty means generated ones.
+	// DataDir is a folder of exported policies and groups that seed every tenant, see [estate.LoadDir]; empty generates them.
 	DataDir string
-	// StateDir keeps the certificate authority and the keys, so that tokens, page links and delta
-	// links outlive a restart; empty keeps them in memory.
+	// StateDir stores the certificate authority and the keys, so that tokens, page links and delta
+	// links survive a restart. Empty keeps them in memory.
 	StateDir string
 	// Throttle scales the service limits of Microsoft Graph: 1 is as published, 0.1 a tenth, 0 (the default) is off.
 	Throttle float64
@@ -43,7 +43,7 @@ type Config struct {
 	LogHeaders []string
 	// Now is the clock; nil means time.Now. The control API can shift it.
 	Now func() time.Time
-	// Logger receives life-cycle messages; nil discards them.
+	// Logger receives messages about start and stop; nil discards them.
 	Logger *slog.Logger
 }
 
@@ -67,7 +67,7 @@ type Server struct {
 	url  string
 }
 
-// New prepares a simulator: it loads keys and seed data, and listens nowhere yet.
+// New prepares a simulator: it loads keys and seed data. It does not listen yet.
 func New(cfg Config) (*Server, error) {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
@@ -111,7 +111,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Start listens and serves until [Server.Close]. It returns once the port is open; ctx bounds only that.
+// Start listens and serves until [Server.Close]. It returns when the port is open. ctx
+// limits only the time until then.
 func (s *Server) Start(ctx context.Context) error {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
@@ -122,7 +123,7 @@ func (s *Server) Start(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
-		// No WriteTimeout: held and dripping answers last as long as a fault rule says.
+		// No WriteTimeout: a fault rule may hold or drip a response for any time.
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	s.url = "http://" + ln.Addr().String()
@@ -145,7 +146,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Run serves until ctx is done. ready, if not nil, is called once the port is open.
+// Run serves until ctx is done. It calls ready, if not nil, when the port is open.
 func Run(ctx context.Context, cfg Config, ready func(*Server) error) error {
 	s, err := New(cfg)
 	if err != nil {
@@ -164,7 +165,7 @@ func Run(ctx context.Context, cfg Config, ready func(*Server) error) error {
 	return nil
 }
 
-// Close drops every connection, held answers included, and stops listening.
+// Close closes every connection, including those with held responses, and stops listening.
 func (s *Server) Close() {
 	s.once.Do(func() {
 		close(s.closing)
@@ -174,19 +175,19 @@ func (s *Server) Close() {
 	})
 }
 
-// URL is the base address of login and Graph alike, without a trailing slash; empty before Start.
+// URL is the base URL of both login and Graph, without a trailing slash; empty before Start.
 func (s *Server) URL() string { return s.url }
 
-// Data tells what became of the files of the data folder; nil without one.
+// Data reports which files of the data folder are served; nil without a folder.
 func (s *Server) Data() *estate.DataSummary { return s.estate.Data() }
 
-// ControlToken is the bearer token that the control API asks for.
+// ControlToken is the bearer token of the control API.
 func (s *Server) ControlToken() string { return s.cfg.ControlToken }
 
-// CAPEM is the certificate of the authority that signed the TLS certificate.
+// CAPEM is the certificate, in PEM, of the authority that signed the TLS certificate.
 func (s *Server) CAPEM() []byte { return s.keys.CAPEM }
 
-// CAFile is where New wrote the CA certificate; empty without a StateDir.
+// CAFile is the path of the CA certificate; empty without a StateDir.
 func (s *Server) CAFile() string {
 	if s.cfg.StateDir == "" {
 		return ""
@@ -194,12 +195,12 @@ func (s *Server) CAFile() string {
 	return filepath.Join(s.cfg.StateDir, login.CACertFile)
 }
 
-// Control is a client for this server. It is usable after Start.
+// Control returns a control client for this server. Call it after Start.
 func (s *Server) Control() *control.Client {
 	return control.NewClient(s.url, s.cfg.ControlToken, &http.Client{Transport: s.Transport()})
 }
 
-// Transport trusts the certificate of this server and nothing else.
+// Transport returns a transport that trusts only this server.
 func (s *Server) Transport() *http.Transport {
 	pool := x509.NewCertPool()
 	pool.AddCert(s.keys.CACert)
@@ -210,9 +211,9 @@ func (s *Server) Transport() *http.Transport {
 	}
 }
 
-// AddTenant registers a tenant, or replaces the one with the same ID. Its groups,
-// policies and devices are generated when they are first asked for.
+// AddTenant adds a tenant, or replaces the one with the same ID. Its groups, policies
+// and devices are generated when they are first read.
 func (s *Server) AddTenant(spec estate.TenantSpec) error { return s.estate.Add(spec) }
 
-// WriteCA writes the CA certificate to path, for clients that take a file.
+// WriteCA writes the CA certificate to a file.
 func (s *Server) WriteCA(path string) error { return durable.WriteFile(path, s.keys.CAPEM, 0o644) }

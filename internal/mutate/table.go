@@ -206,7 +206,8 @@ var Table = []Mutation{
 
 	// What goes out.
 	{Name: "redirects", Guard: "Outbound requests follow no redirect", File: "internal/outbound/outbound.go",
-		Old: "return &Refused{Redirect, next.URL.Host}", New: "return nil",
+		Old:  "_ []*http.Request) error {\n\t\t\treturn &Refused{Redirect, next.URL.Host}",
+		New:  "via []*http.Request) error {\n\t\t\tif len(via) < 3 {\n\t\t\t\treturn nil\n\t\t\t}\n\t\t\treturn &Refused{Redirect, next.URL.Host}",
 		Test: "TestRedirectsAreRefusedBeforeTheBodyGoesOut"},
 	{Name: "outbound-hosts", Guard: "Outbound requests reach only hosts on the list", File: "internal/outbound/outbound.go",
 		Old: "if !g.hosts[net.JoinHostPort(strings.ToLower(u.Hostname()), port)] {", New: "if !g.hosts[net.JoinHostPort(strings.ToLower(u.Hostname()), port)] && port == \"\" {",

@@ -1,4 +1,4 @@
-// Package control steers a simulator: the control API and its client, the fault plan, the
+// Package control controls a simulator: the control API and its client, the fault plan, the
 // call log, the service limits and the clock.
 package control
 
@@ -21,14 +21,14 @@ import (
 
 // API serves the control API below /_sim/.
 type API struct {
-	Token  string // the bearer token that it asks for
+	Token  string // the bearer token of the API
 	Estate *estate.Estate
 	Faults *Plan
 	Calls  *Log
 	Clock  *Clock
 }
 
-// Handler serves the API.
+// Handler returns the handler of the API.
 func (s *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, h func(r *http.Request) (any, error)) {
@@ -171,7 +171,7 @@ func (s *API) controlFaults(handle func(string, func(*http.Request) (any, error)
 	})
 }
 
-// controlError is an error of the control API with its status.
+// controlError is an error with its HTTP status.
 type controlError struct {
 	status int
 	msg    string
@@ -183,7 +183,7 @@ func notFound(format string, args ...any) error {
 	return &controlError{http.StatusNotFound, fmt.Sprintf(format, args...)}
 }
 
-// invalid makes err the caller's fault.
+// invalid returns err as a 422, or nil.
 func invalid(err error) error {
 	if err == nil {
 		return nil
@@ -200,7 +200,7 @@ func decode(r *http.Request, v any) error {
 	return nil
 }
 
-// control checks the token, runs h and writes its result as JSON.
+// control checks the token, calls h and writes its result as JSON.
 func (s *API) control(w http.ResponseWriter, r *http.Request, h func(*http.Request) (any, error)) {
 	w.Header().Set("Content-Type", "application/json")
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -222,5 +222,5 @@ func (s *API) control(w http.ResponseWriter, r *http.Request, h func(*http.Reque
 
 func writeControl(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
-	_, _ = w.Write(append(odata.Raw(v), '\n')) // the client may have gone
+	_, _ = w.Write(append(odata.Raw(v), '\n')) // the client may have disconnected
 }

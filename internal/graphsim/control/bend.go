@@ -17,8 +17,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// Answer builds the answer to a call under the rule that fired. A nil answer closes the
-// connection. route makes the true answer, refuse that of a refused sign-in.
+// Answer builds the response to a call under the rule that fired. nil closes the connection
+// without a response. route builds the normal response, refuse that of a refused sign-in.
 func (f *Fired) Answer(c *wire.Call, route func(*wire.Call) *wire.Reply, refuse func(*wire.Call, login.SignInRefusal) *wire.Reply) *wire.Reply {
 	a := f.Rule.Action
 	switch a.Kind {
@@ -122,7 +122,7 @@ func plannedError(c *wire.Call, a Action) *wire.Reply {
 func retryAfter(c *wire.Call, a Action, re *wire.Reply) *wire.Reply {
 	v := a.RetryAfter
 	if sec, ok := strings.CutPrefix(v, "date:"); ok {
-		n, _ := strconv.Atoi(sec) // not a number: now
+		n, _ := strconv.Atoi(sec) // not a number: 0
 		v = c.At.Add(time.Duration(n) * time.Second).Format(http.TimeFormat)
 	}
 	if v != "" {
@@ -131,7 +131,7 @@ func retryAfter(c *wire.Call, a Action, re *wire.Reply) *wire.Reply {
 	return re
 }
 
-// reshape changes a real answer as the rule says.
+// reshape changes a normal response by the rule.
 func (f *Fired) reshape(c *wire.Call, re *wire.Reply) *wire.Reply {
 	a := f.Rule.Action
 	switch a.Kind {
@@ -155,7 +155,7 @@ func (f *Fired) reshape(c *wire.Call, re *wire.Reply) *wire.Reply {
 		re.Body = editObject(re.Body, func(o odata.Object) odata.Object {
 			return append(o, odata.Field{Name: "simDeep", Raw: append(bytes.Repeat([]byte{'['}, n), bytes.Repeat([]byte{']'}, n)...)})
 		})
-	default: // the others change how the answer is sent, or have acted already
+	default: // the others change how the response is sent, or have acted already
 	}
 	return re
 }
@@ -169,7 +169,7 @@ func atLeastOne(n, standard int) int {
 	return max(standard, 1)
 }
 
-// editObject changes a JSON object body and leaves any other body alone.
+// editObject changes a body that is a JSON object. It returns any other body unchanged.
 func editObject(body []byte, edit func(odata.Object) odata.Object) []byte {
 	if !json.Valid(body) {
 		return body
@@ -181,7 +181,8 @@ func editObject(body []byte, edit func(odata.Object) odata.Object) []byte {
 	return edit(o).Encode()
 }
 
-// Await waits as the rule says, at most until closing is closed; entry is the call's number in the log. False means that nobody waits for the answer any more.
+// Await delays or holds the response by the rule. entry is the number of the call in the log. It
+// returns false if the client disconnected or closing was closed.
 func (f *Fired) Await(c *wire.Call, entry int, closing <-chan struct{}) bool {
 	a := f.Rule.Action
 	if a.DelayMS > 0 && a.Kind != ActDrip {
@@ -239,7 +240,8 @@ func (p *Plan) holds() []Hold {
 	return out
 }
 
-// release lets held answers go: one by its id, those of a rule, or all when both are empty.
+// release releases held responses: one by its id, those of a rule, or all if both are empty. It
+// returns how many.
 func (p *Plan) release(id, rule string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -255,7 +257,7 @@ func (p *Plan) release(id, rule string) int {
 	return n
 }
 
-// ShapesBody reports whether the rule decides how the bytes of the body are sent.
+// ShapesBody reports whether the rule controls how the body is sent.
 func (f *Fired) ShapesBody() bool {
 	switch f.Rule.Action.Kind {
 	case ActReset, ActDrip, ActTruncate, ActHugeString, ActDeepJSON:
@@ -265,7 +267,8 @@ func (f *Fired) ShapesBody() bool {
 	}
 }
 
-// Write sends a body as the rule says.
+// Write sends a body by the rule and returns the number of bytes sent. It panics with
+// http.ErrAbortHandler to reset the connection.
 func (f *Fired) Write(w http.ResponseWriter, c *wire.Call, body []byte) int {
 	a := f.Rule.Action
 	flush := http.NewResponseController(w)
@@ -273,7 +276,7 @@ func (f *Fired) Write(w http.ResponseWriter, c *wire.Call, body []byte) int {
 	case ActReset:
 		_, _ = w.Write(body[:min(len(body), a.Bytes)])
 		_ = flush.Flush()
-		panic(http.ErrAbortHandler) // the way to break a connection off with net/http
+		panic(http.ErrAbortHandler) // net/http then resets the connection
 	case ActDrip:
 		return drip(c.Context(), w, flush, body, atLeastOne(a.Bytes, 1024), time.Duration(a.DelayMS)*time.Millisecond)
 	default:

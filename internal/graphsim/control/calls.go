@@ -10,8 +10,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// Call is an entry of the call log. It appears when the call arrives; Status and Ended
-// are set once the answer is sent or dropped.
+// Call is an entry of the call log. It is added when the call arrives; Status and Ended
+// are set when the response is sent or dropped.
 type Call struct {
 	Number          int               `json:"number"` // from 1, never reused
 	Started         time.Time         `json:"started"`
@@ -21,19 +21,19 @@ type Call struct {
 	Query           string            `json:"query,omitempty"`
 	Tenant          string            `json:"tenant,omitempty"` // directory id
 	App             string            `json:"app,omitempty"`    // client id
-	Status          int               `json:"status"`           // 0 while open, and when the connection was closed without an answer
-	Bytes           int               `json:"bytes"`            // of the body as sent
+	Status          int               `json:"status"`           // 0 while open, and if the connection was closed without a response
+	Bytes           int               `json:"bytes"`            // of the body, as sent
 	RequestID       string            `json:"requestId"`
 	ClientRequestID string            `json:"clientRequestId"`
-	Fault           string            `json:"fault,omitempty"` // the rule that acted, and how
+	Fault           string            `json:"fault,omitempty"` // id of the rule that fired, and its action
 	Action          ActionKind        `json:"action,omitempty"`
-	Headers         map[string]string `json:"headers,omitempty"` // of the configured names
+	Headers         map[string]string `json:"headers,omitempty"` // those that are recorded
 }
 
-// callLogSize is how many calls are kept; older ones make room.
+// callLogSize is the largest number of calls kept. Older calls are dropped.
 const callLogSize = 20_000
 
-// Log is the call log. The zero Log is ready for use.
+// Log is the call log. The zero Log is ready to use. It is safe for concurrent use.
 type Log struct {
 	mu      sync.Mutex
 	headers []string
@@ -48,7 +48,7 @@ func (l *Log) SetHeaders(names []string) {
 	l.headers = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return strings.EqualFold(n, "Authorization") })
 }
 
-// Begin enters a call and returns its number.
+// Begin adds a call and returns its number.
 func (l *Log) Begin(c *wire.Call) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *Log) Begin(c *wire.Call) int {
 	return e.Number
 }
 
-// at returns an entry for changing, or nil when it is gone. The caller holds l.mu.
+// at returns an entry to change, or nil if it was dropped. The caller holds l.mu.
 func (l *Log) at(number int) *Call {
 	if i := number - l.first; i >= 0 && i < len(l.calls) {
 		return &l.calls[i]
@@ -87,7 +87,7 @@ func (l *Log) at(number int) *Call {
 	return nil
 }
 
-// Fault enters which rule acted on a call, and how.
+// Fault records the rule that fired on a call.
 func (l *Log) Fault(number int, rule string, kind ActionKind) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,8 @@ func (l *Log) Fault(number int, rule string, kind ActionKind) {
 	}
 }
 
-// End enters how a call ended: with re, or nil without an answer, of which sent bytes of body went out.
+// End records how a call ended: re is nil if there was no response; sent is the number of body
+// bytes sent.
 func (l *Log) End(number int, re *wire.Reply, sent int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,7 +109,7 @@ func (l *Log) End(number int, re *wire.Reply, sent int, now time.Time) {
 	}
 }
 
-// since lists the calls after a number, of one tenant if given.
+// since returns the calls after a number; of one tenant, or of all if tenantID is empty.
 func (l *Log) since(number int, tenantID string) []Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,7 +122,7 @@ func (l *Log) since(number int, tenantID string) []Call {
 	return out
 }
 
-// clear forgets the calls; numbers go on.
+// clear removes all calls. Numbering continues.
 func (l *Log) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,14 +15,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// Client is a client of the control API. Its errors carry the message of the simulator.
+// Client is a client of the control API. Its errors have the message of the simulator. It is
+// safe for concurrent use.
 type Client struct {
 	base  string
 	token string
 	http  *http.Client
 }
 
-// NewClient makes a client for the simulator at base. hc must trust its certificate.
+// NewClient returns a client for the simulator at base. hc must trust its certificate.
 func NewClient(base, token string, hc *http.Client) *Client {
 	return &Client{base: base, token: token, http: hc}
 }
@@ -46,7 +47,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		var e struct {
 			Error string `json:"error"`
 		}
-		_ = json.NewDecoder(res.Body).Decode(&e) // without a message the status must do
+		_ = json.NewDecoder(res.Body).Decode(&e) // without a message there is only the status
 		return fmt.Errorf("graphsim control: %s %s: %s: %s", method, path, res.Status, e.Error)
 	}
 	if out == nil {
@@ -58,12 +59,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// Tenants lists the tenants.
+// Tenants returns the state of all tenants.
 func (c *Client) Tenants(ctx context.Context) (out []estate.TenantState, err error) {
 	return out, c.call(ctx, http.MethodGet, "tenants", nil, &out)
 }
 
-// Tenant reads the state of one tenant, by id or domain.
+// Tenant returns the state of a tenant, by id or domain.
 func (c *Client) Tenant(ctx context.Context, id string) (out estate.TenantState, err error) {
 	return out, c.call(ctx, http.MethodGet, "tenants/"+url.PathEscape(id), nil, &out)
 }
@@ -73,12 +74,12 @@ func (c *Client) PutTenant(ctx context.Context, spec estate.TenantSpec) error {
 	return c.call(ctx, http.MethodPut, "tenants", spec, nil)
 }
 
-// ResetTenant takes a tenant back to its spec. Delta tokens of the time since answer 410.
+// ResetTenant resets a tenant to its spec. Delta tokens issued since then return 410.
 func (c *Client) ResetTenant(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodPost, "tenants/"+url.PathEscape(id)+"/reset", nil, nil)
 }
 
-// PatchTenant changes licence, name or delta behaviour.
+// PatchTenant changes license, name or delta behavior.
 func (c *Client) PatchTenant(ctx context.Context, id string, p estate.TenantPatch) error {
 	return c.call(ctx, http.MethodPatch, "tenants/"+url.PathEscape(id), p, nil)
 }
@@ -93,30 +94,31 @@ func (c *Client) PatchApp(ctx context.Context, tenant, app string, p estate.AppP
 	return c.call(ctx, http.MethodPatch, "tenants/"+url.PathEscape(tenant)+"/apps/"+url.PathEscape(app), p, nil)
 }
 
-// GrantConsent creates the service principal with what the app requested.
+// GrantConsent creates the service principal with the requested permissions.
 func (c *Client) GrantConsent(ctx context.Context, tenant, app string) error {
 	yes := true
 	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Consented: &yes})
 }
 
-// RevokeConsent takes all roles away and keeps the service principal: tokens issued from now on carry no roles.
+// RevokeConsent removes all roles and keeps the service principal: tokens issued from now on have no
+// roles.
 func (c *Client) RevokeConsent(ctx context.Context, tenant, app string) error {
 	return c.SetRoles(ctx, tenant, app)
 }
 
-// RemovePrincipal deletes the service principal: no tokens any more, and those there are answer 401.
+// RemovePrincipal deletes the service principal: it gets no more tokens, and current ones return 401.
 func (c *Client) RemovePrincipal(ctx context.Context, tenant, app string) error {
 	no := false
 	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Consented: &no})
 }
 
-// SetRoles replaces the granted permissions. They act on tokens issued from now on.
+// SetRoles replaces the granted permissions. It affects tokens issued from now on.
 func (c *Client) SetRoles(ctx context.Context, tenant, app string, roles ...string) error {
 	roles = append([]string{}, roles...)
 	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Roles: &roles})
 }
 
-// SetSecret replaces all secrets by one. A zero expires never expires.
+// SetSecret replaces all secrets with one. With a zero expires it never expires.
 func (c *Client) SetSecret(ctx context.Context, tenant, app, value string, expires time.Time) error {
 	return c.PatchApp(ctx, tenant, app, estate.AppPatch{Secrets: []estate.Secret{{Value: value, Expires: expires}}})
 }
@@ -137,7 +139,7 @@ func (c *Client) ChangeGroups(ctx context.Context, tenant string, changes ...est
 }
 
 // PutItem adds or replaces an entity of a collection, such as deviceManagement/deviceConfigurations.
-// Navigation properties in the body, such as settings, are stored apart. It returns the id.
+// Navigation properties in the body, such as settings, are stored separately. It returns the id.
 func (c *Client) PutItem(ctx context.Context, tenant, collection string, body json.RawMessage) (id string, err error) {
 	return id, c.call(ctx, http.MethodPut, "tenants/"+url.PathEscape(tenant)+"/items/"+collection, body, &id)
 }
@@ -152,12 +154,12 @@ func (c *Client) AddFault(ctx context.Context, f Fault) (id string, err error) {
 	return id, c.call(ctx, http.MethodPost, "faults", f, &id)
 }
 
-// Faults lists the rules with what they did so far.
+// Faults returns the rules with their counters.
 func (c *Client) Faults(ctx context.Context) (out []FaultState, err error) {
 	return out, c.call(ctx, http.MethodGet, "faults", nil, &out)
 }
 
-// ClearFaults removes one rule, or all when id is empty, and releases what they hold.
+// ClearFaults removes one rule, or all if id is empty, and releases what they hold.
 func (c *Client) ClearFaults(ctx context.Context, id string) error {
 	path := "faults"
 	if id != "" {
@@ -166,39 +168,39 @@ func (c *Client) ClearFaults(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodDelete, path, nil, nil)
 }
 
-// Holds lists the answers that wait to be released.
+// Holds returns the responses that are held back.
 func (c *Client) Holds(ctx context.Context) (out []Hold, err error) {
 	return out, c.call(ctx, http.MethodGet, "holds", nil, &out)
 }
 
-// Release lets held answers go: those of a rule, or all when fault is empty. It returns how many.
-// The rule goes on holding later calls; clear it to end that.
+// Release releases the held responses of a rule, or all if fault is empty. It returns how many.
+// The rule still holds later calls; remove it to stop that.
 func (c *Client) Release(ctx context.Context, fault string) (n int, err error) {
 	return n, c.call(ctx, http.MethodPost, "holds/release?fault="+url.QueryEscape(fault), nil, &n)
 }
 
-// ReleaseOne lets the held answer with this id go.
+// ReleaseOne releases the held response with this id.
 func (c *Client) ReleaseOne(ctx context.Context, id string) (n int, err error) {
 	return n, c.call(ctx, http.MethodPost, "holds/release?id="+url.QueryEscape(id), nil, &n)
 }
 
-// Calls reads the call log after a number, of one tenant (by id) or of all when tenant is empty.
+// Calls returns the calls after a number; of one tenant by id, or of all if tenant is empty.
 func (c *Client) Calls(ctx context.Context, since int, tenant string) (out []Call, err error) {
 	q := url.Values{"since": {strconv.Itoa(since)}, "tenant": {tenant}}
 	return out, c.call(ctx, http.MethodGet, "calls?"+q.Encode(), nil, &out)
 }
 
-// ClearCalls empties the call log.
+// ClearCalls clears the call log.
 func (c *Client) ClearCalls(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, "calls", nil, nil)
 }
 
-// LogHeaders names the request headers that the call log records from now on.
+// LogHeaders sets the request headers that the call log records from now on.
 func (c *Client) LogHeaders(ctx context.Context, names ...string) error {
 	return c.call(ctx, http.MethodPut, "calls/headers", append([]string{}, names...), nil)
 }
 
-// SetClock moves the simulator's clock ahead of the real one, or behind it.
+// SetClock sets how far the simulator's clock is ahead of the real one; negative is behind.
 func (c *Client) SetClock(ctx context.Context, offset time.Duration) error {
 	return c.call(ctx, http.MethodPut, "clock", ClockState{OffsetMS: offset.Milliseconds()}, nil)
 }

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Clock is the simulator's clock, which the control API can shift.
+// Clock is the simulator's clock. The control API can shift it. It is safe for concurrent use.
 type Clock struct {
 	real   func() time.Time
 	offset atomic.Int64 // nanoseconds
 }
 
-// NewClock makes a clock that is ahead of real by nothing yet.
+// NewClock returns a clock that shows the time of real.
 func NewClock(real func() time.Time) *Clock { return &Clock{real: real} }
 
-// Now is the simulator's time, in UTC.
+// Now returns the simulated time, in UTC.
 func (c *Clock) Now() time.Time { return c.real().Add(time.Duration(c.offset.Load())).UTC() }
 
 // shift sets how far the clock is ahead of the real one.
@@ -24,7 +24,7 @@ func (c *Clock) state() ClockState {
 	return ClockState{Now: c.Now(), OffsetMS: time.Duration(c.offset.Load()).Milliseconds()}
 }
 
-// ClockState is the time of the simulator and how far it is ahead of the real one.
+// ClockState is the simulated time and how far it is ahead of the real time.
 type ClockState struct {
 	Now      time.Time `json:"now,omitzero"`
 	OffsetMS int64     `json:"offsetMs"`

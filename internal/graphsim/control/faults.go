@@ -16,23 +16,25 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// Fault is a rule of the fault plan. The first rule in order that fits a call acts on
-// it; a rule without an effect left is passed over. All conditions given must hold.
+// Fault is a rule of the fault plan. The first rule that matches a call fires; a rule that has
+// fired Times times no longer matches. All given conditions must hold.
 type Fault struct {
-	ID string `json:"id"` // made up when empty
+	ID string `json:"id"` // empty: generated
 
-	Method string `json:"method,omitempty"` // exact, any case
-	// Path is matched against the whole path, without the query, in any case. A * stands for any
-	// run of characters, slashes included: /v1.0/groups* is a prefix, /*/oauth2/v2.0/token a glob.
+	Method string `json:"method,omitempty"` // exact, in any case
+	// Path matches the whole path without the query, in any case. A * matches any characters,
+	// including slashes: /v1.0/groups* is a prefix, /*/oauth2/v2.0/token any tenant's.
 	Path   string `json:"path,omitempty"`
-	Query  string `json:"query,omitempty"`  // substring of the query as sent, such as skiptoken
+	Query  string `json:"query,omitempty"`  // part of the query as sent, such as skiptoken
 	Tenant string `json:"tenant,omitempty"` // directory id
 	App    string `json:"app,omitempty"`    // client id
 
-	// Skip lets so many fitting calls pass first. Times ends the rule after so many effects, 0 is never.
+	// Skip is the number of matching calls before the rule fires. Times is how often it fires; 0 is
+	// without limit.
 	Skip  int `json:"skip,omitempty"`
 	Times int `json:"times,omitempty"`
-	// Probability is the chance of each fitting call, drawn from the seed of the server; 0 means always.
+	// Probability is the chance that the rule fires on a matching call, drawn from the server's seed;
+	// 0 means always.
 	Probability float64 `json:"probability,omitempty"`
 
 	Action Action `json:"action"`
@@ -41,65 +43,65 @@ type Fault struct {
 // Action is what a rule does to a call.
 type Action struct {
 	Kind ActionKind `json:"kind"`
-	// Number is what [ActSignIn] refuses with, such as 7000229; 0 is a refusal without one.
+	// Number is the AADSTS number of [ActSignIn], such as 7000229; 0 is a refusal without a number.
 	Number int `json:"number,omitempty"`
-	// Status, Code and Message are those of [ActError]; defaults follow from the status. They go
-	// before what is known of a Number.
+	// Status, Code and Message are those of [ActError]; their defaults depend on the status. They
+	// replace the known values of a Number.
 	Status  int    `json:"status,omitempty"`
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
-	// RetryAfter is sent as it is: "5", "2.128", "-1", "900", "soon". "date:30" becomes the HTTP date
+	// RetryAfter is sent as is: "5", "2.128", "-1", "900", "soon". "date:30" becomes the HTTP date
 	// 30 seconds ahead. Empty sends no header.
 	RetryAfter string `json:"retryAfter,omitempty"`
-	// DelayMS waits before the answer is sent, with every kind, in milliseconds.
+	// DelayMS is a delay before the response, with every kind, in milliseconds.
 	DelayMS int `json:"delayMs,omitempty"`
-	// Bytes is where a reset or truncated body ends, the size of a chunk of a slow one, or the length
+	// Bytes is the length of a reset or truncated body, the chunk size of a slow body, or the length
 	// of a huge string.
 	Bytes int `json:"bytes,omitempty"`
-	// Value is the target of a redirect or next link, the content type to claim, or the body of [ActBody].
+	// Value is the target of a redirect or next link, the content type, or the body of [ActBody].
 	Value string `json:"value,omitempty"`
 }
 
-// ActionKind names an action.
+// ActionKind is the kind of an [Action].
 type ActionKind string
 
 // The actions.
 const (
 	ActThrottle     ActionKind = "throttle"     // 429 with RetryAfter
-	ActError        ActionKind = "error"        // Status, in the error form of the service; 502 is HTML
+	ActError        ActionKind = "error"        // Status, in the error format of the service; 502 is HTML
 	ActUnauthorized ActionKind = "unauthorized" // 401, the token is expired
 	ActChallenge    ActionKind = "challenge"    // 401 with a claims challenge (continuous access evaluation)
 	ActForbidden    ActionKind = "forbidden"    // 403; Message may list the missing scopes
 	ActSyncState    ActionKind = "sync_state"   // 400 syncStateNotFound
-	ActResync       ActionKind = "resync"       // 410 with a Location for a full round
-	ActHold         ActionKind = "hold"         // the call takes effect, its answer waits for the control API
-	ActDelay        ActionKind = "delay"        // the answer waits DelayMS
-	ActDrop         ActionKind = "drop"         // the call takes effect, the connection closes without an answer
+	ActResync       ActionKind = "resync"       // 410 with the Location of a full round
+	ActHold         ActionKind = "hold"         // the call takes effect; its response is held until the control API releases it
+	ActDelay        ActionKind = "delay"        // the response is delayed by DelayMS
+	ActDrop         ActionKind = "drop"         // the call takes effect; the connection closes without a response
 	ActReset        ActionKind = "reset"        // the connection closes after Bytes of the body
 	ActDrip         ActionKind = "drip"         // the body comes in chunks of Bytes, DelayMS apart
-	ActTruncate     ActionKind = "truncate"     // a complete answer whose JSON ends after Bytes
-	ActContentType  ActionKind = "content_type" // claims the content type Value
-	ActErrorIn200   ActionKind = "error_in_200" // status 200 around an error body
+	ActTruncate     ActionKind = "truncate"     // a complete response whose JSON ends after Bytes
+	ActContentType  ActionKind = "content_type" // the content type is Value
+	ActErrorIn200   ActionKind = "error_in_200" // status 200 with an error body
 	ActRedirect     ActionKind = "redirect"     // 302 to Value
-	ActNextLink     ActionKind = "next_link"    // @odata.nextLink becomes Value; empty means this very page
-	ActEmptyPage    ActionKind = "empty_page"   // a list answers an empty page that goes on
-	ActReplay       ActionKind = "replay"       // a delta page shows an object twice
+	ActNextLink     ActionKind = "next_link"    // @odata.nextLink becomes Value; empty means the same page
+	ActEmptyPage    ActionKind = "empty_page"   // a list returns an empty page with a next link
+	ActReplay       ActionKind = "replay"       // a delta page has an object twice
 	ActHugeString   ActionKind = "huge_string"  // a property of Bytes (10 MiB) is added
 	ActDeepJSON     ActionKind = "deep_json"    // a property nested Bytes (100,000) deep is added
 	ActNoIdentity   ActionKind = "no_identity"  // 401 Authorization_IdentityNotFound
-	ActSignIn       ActionKind = "sign_in"      // the sign-in service refuses with Number, whatever it is
-	ActPage         ActionKind = "page"         // Status (403) with a web page, as gateways send it
-	ActBody         ActionKind = "body"         // Status (200) with Value for its body
+	ActSignIn       ActionKind = "sign_in"      // the sign-in is refused with Number
+	ActPage         ActionKind = "page"         // Status (403) with a web page, as from a gateway
+	ActBody         ActionKind = "body"         // Status (200) with Value as the body
 )
 
-// actionKinds are the known ones, to refuse others.
+// actionKinds holds the known kinds; others are refused.
 var actionKinds = []ActionKind{
 	ActThrottle, ActError, ActUnauthorized, ActChallenge, ActForbidden, ActSyncState, ActResync, ActHold, ActDelay, ActDrop, ActReset, ActDrip,
 	ActTruncate, ActContentType, ActErrorIn200, ActRedirect, ActNextLink, ActEmptyPage, ActReplay, ActHugeString, ActDeepJSON, ActNoIdentity,
 	ActSignIn, ActPage, ActBody,
 }
 
-// Plan is the ordered list of rules and the answers that are held.
+// Plan is the ordered list of rules, with the responses that are held. It is safe for concurrent use.
 type Plan struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
@@ -119,7 +121,7 @@ type heldCall struct {
 	release chan struct{}
 }
 
-// Hold is an answer that waits to be released.
+// Hold is a response that is held back until it is released.
 type Hold struct {
 	ID     string    `json:"id"`
 	Fault  string    `json:"fault"` // the rule that holds it
@@ -131,13 +133,13 @@ type Hold struct {
 	Call   int       `json:"call"` // its number in the call log
 }
 
-// Fired is a rule that acts on a call.
+// Fired is a rule that fired on a call.
 type Fired struct {
 	plan *Plan
 	Rule Fault
 }
 
-// NewPlan makes an empty plan. seed fixes which calls a rule with a probability acts on.
+// NewPlan returns an empty plan. seed determines when rules with a probability fire.
 func NewPlan(seed uint64) *Plan {
 	return &Plan{rng: rand.New(rand.NewPCG(seed, 0xfa017))}
 }
@@ -178,7 +180,7 @@ func (p *Plan) add(f Fault) (Fault, error) {
 	return f, nil
 }
 
-// remove takes rules out, all of them when id is empty, and releases what they hold.
+// remove removes a rule, or all if id is empty, and releases what they hold. It returns how many.
 func (p *Plan) remove(id string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -203,14 +205,14 @@ func (p *Plan) list() []FaultState {
 	return out
 }
 
-// FaultState is a rule with what it has done so far.
+// FaultState is a rule with its counters.
 type FaultState struct {
 	Fault
-	Matched int `json:"matched"` // calls that fitted
-	Fired   int `json:"fired"`   // calls that it acted on
+	Matched int `json:"matched"` // calls that matched
+	Fired   int `json:"fired"`   // calls that it fired on
 }
 
-// Match finds the rule that acts on a call and counts it.
+// Match returns the rule that fires on a call and counts it, or nil.
 func (p *Plan) Match(c *wire.Call) *Fired {
 	p.mu.Lock()
 	defer p.mu.Unlock()

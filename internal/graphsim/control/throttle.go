@@ -13,19 +13,20 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// limit is a published service limit: so much in a window, for an app in a tenant or for a tenant.
+// limit is a published service limit: an amount per window, for an app in a tenant or for a tenant.
 type limit struct {
 	name    string
 	amount  float64
 	window  time.Duration
 	perApp  bool
 	writes  bool // counts writes only
-	silent  bool // answers without Retry-After
+	silent  bool // the 429 has no Retry-After
 	applies func(path string) bool
 }
 
-// limits are those of docs: Microsoft Graph service-specific throttling limits. Directory
-// calls cost resource units, everything else counts one; the directory limit is that of a mid-sized tenant.
+// limits holds the published limits (docs: Microsoft Graph service-specific throttling limits).
+// Directory calls cost resource units, other calls cost one. The directory limit is that of a
+// mid-sized tenant.
 var limits = []limit{
 	{name: "Intune", amount: 1000, window: 20 * time.Second, perApp: true, applies: odata.IsIntune},
 	{name: "Intune", amount: 2000, window: 20 * time.Second, applies: odata.IsIntune},
@@ -43,7 +44,7 @@ func isConditionalAccess(path string) bool {
 
 func isDirectory(path string) bool { return !odata.IsIntune(path) && !isConditionalAccess(path) }
 
-// Throttle counts calls in fixed windows. A scale of 0 is off.
+// Throttle counts calls in fixed windows. It is safe for concurrent use.
 type Throttle struct {
 	scale   float64
 	mu      sync.Mutex
@@ -55,12 +56,13 @@ type bucket struct {
 	used   float64
 }
 
-// NewThrottle makes a throttle. scale 1 is the published limits, 0 is off.
+// NewThrottle returns a throttle. A scale of 1 is the published limits, 0 is no limit.
 func NewThrottle(scale float64) *Throttle {
 	return &Throttle{scale: scale, buckets: map[string]bucket{}}
 }
 
-// Check counts a call against every limit that applies, and answers the first that it breaks.
+// Check counts a call against all limits that apply. It returns nil, or the 429 of the first limit
+// exceeded.
 func (t *Throttle) Check(c *wire.Call) *wire.Reply {
 	if t.scale == 0 || c.Tenant == nil {
 		return nil

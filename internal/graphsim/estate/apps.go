@@ -24,7 +24,7 @@ var appNames = []struct{ kind, name, publisher string }{
 	{"iosVppApp", "Adobe Scan", "Adobe"},
 }
 
-// generateApp makes the i-th mobile app of a seed.
+// generateApp returns mobile app i of a seed.
 func generateApp(seedNumber uint64, i int) *seed {
 	rng := rand.New(rand.NewPCG(seedNumber, 1<<40|uint64(i)))
 	created, modified := timesOf(rng)

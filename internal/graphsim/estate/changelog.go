@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// change is an entry of a tenant's change log. Its sequence number is its place, from 1.
+// change is an entry of a tenant's change log. Its sequence number is its position, from 1.
 type change struct {
 	at      time.Time
 	group   *Group
-	whole   bool     // created or restored: everything is news
+	whole   bool     // created or restored: all properties and members are new
 	fields  []string // properties that changed
 	added   []MemberRef
 	removed []MemberRef
 }
 
-// DeltaItem is one group as a round shows it.
+// DeltaItem is one group in a delta round.
 type DeltaItem struct {
 	Group   *Group
 	Removed string // reason, or "" while the group lives
 	Fields  []string
 	Whole   bool
 	Members []MemberChange
-	Count   int // of members, when whole: they are read off the group
+	Count   int // of members, if whole: they are read from the group
 }
 
 // MemberChange is a member that was added or removed.
@@ -31,7 +31,7 @@ type MemberChange struct {
 	Removed bool
 }
 
-// MemberCount is the number of members, or of changes to them, that the item shows.
+// MemberCount returns the number of members, or of changes to members, in the item.
 func (it *DeltaItem) MemberCount() int {
 	if it.Whole {
 		return it.Count
@@ -39,7 +39,8 @@ func (it *DeltaItem) MemberCount() int {
 	return len(it.Members)
 }
 
-// Visible is the newest change that delta shows: the log minus the lag.
+// Visible returns the sequence number of the newest change that delta shows at a time. Changes
+// within the lag, in milliseconds, are hidden.
 func (w *world) Visible(now time.Time, lagMS int) int {
 	n := len(w.Changes)
 	for n > 0 && now.Sub(w.Changes[n-1].at) < time.Duration(lagMS)*time.Millisecond {
@@ -48,8 +49,8 @@ func (w *world) Visible(now time.Time, lagMS int) int {
 	return n
 }
 
-// State names the history behind a sequence number. At zero the tenant is what its spec
-// says, in every process; later numbers mean something only in the process that wrote them.
+// State identifies the history up to a sequence number. Zero is the state of the spec, which is the
+// same in every process. Later numbers are valid only in the process that wrote them.
 func (w *world) State(seq int) string {
 	if seq == 0 {
 		return w.origin
@@ -57,7 +58,7 @@ func (w *world) State(seq int) string {
 	return w.log
 }
 
-// ChangedItems folds the changes after from, up to and with to, into one item for each group.
+// ChangedItems merges the changes after from, up to and including to, into one item per group.
 func (w *world) ChangedItems(from, to int) []*DeltaItem {
 	byGroup := map[*Group]*DeltaItem{}
 	var items []*DeltaItem
@@ -70,7 +71,7 @@ func (w *world) ChangedItems(from, to int) []*DeltaItem {
 		}
 		it.Whole = it.Whole || ch.whole
 		it.Fields = append(it.Fields, ch.fields...)
-		last := func(m MemberRef, removed bool) { // the last word on a member counts
+		last := func(m MemberRef, removed bool) { // the last change of a member counts
 			i := slices.IndexFunc(it.Members, func(c MemberChange) bool { return c.Member == m })
 			if i >= 0 {
 				it.Members = slices.Delete(it.Members, i, i+1)

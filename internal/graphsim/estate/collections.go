@@ -4,27 +4,26 @@ import (
 	"strings"
 )
 
-// Collection is what the simulator knows about one Graph collection. Page sizes and link
-// styles that no recording shows are marked; everything else was seen in recorded answers
-// or stands in the published schema.
+// Collection describes one Graph collection. Its facts come from recorded responses or the
+// published schema, except page sizes and link styles that are marked as assumed.
 type Collection struct {
 	Path   string // below the version root
-	Entity string // type of its items, or their common base
+	Entity string // type of the items, or their common base type
 	V1     bool   // also under /v1.0 (source: v1.0 CSDL of 2026-08, all clouds alike)
 	Poly   bool   // items are of derived types and carry @odata.type
 	Roles  []string
-	Page   int  // items on a page, and the largest $top
-	Cosmos bool // continuation by a doubly encoded $skiptoken instead of $skip
+	Page   int  // items per page, and the largest $top
+	Cosmos bool // pages continue with a doubly encoded $skiptoken instead of $skip
 	Count  CountKind
-	Hide   []string // properties that only a single item shows
+	Hide   []string // properties that only a read of a single item returns
 	Navs   []string // navigation properties that can be read or expanded
 	bare   bool     // assignments have no source (source: type library of beta)
-	Union  []string // read from these collections instead
+	Union  []string // paths of the collections whose items it lists
 
-	Writable bool // its items can be created, changed and deleted
+	Writable bool // items can be created, changed and deleted
 }
 
-// sources are the paths of the collections that hold the items.
+// sources returns the paths of the collections that hold the items.
 func (col *Collection) sources() []string {
 	if col.Union != nil {
 		return col.Union
@@ -32,22 +31,22 @@ func (col *Collection) sources() []string {
 	return []string{col.Path}
 }
 
-// CountKind says what @odata.count of a list holds when nobody asked for it.
+// CountKind is the value of @odata.count in a list without $count.
 type CountKind int
 
 const (
 	countAbsent CountKind = iota
-	CountPage             // items on this page, not in total (recorded)
-	CountZero             // 0 although there are items (recorded)
+	CountPage             // the number of items on the page, not in total (recorded)
+	CountZero             // always 0 (recorded)
 )
 
-// IntunePage is the page size of most Intune lists: 97 items came in one page (recorded); the limit is assumed.
+// IntunePage is the page size of most Intune lists. It is assumed: 97 items came in one page (recorded).
 const IntunePage = 1000
 
 // SettingsPage is the page size of a policy's settings (observed by other tools).
 const SettingsPage = 25
 
-// CollectionList holds the collections that the simulator serves.
+// CollectionList is the list of collections that the simulator serves.
 var CollectionList = []*Collection{
 	{Path: "deviceManagement/configurationPolicies", Entity: "deviceManagementConfigurationPolicy", Roles: Intune("Configuration"), Page: 100, Cosmos: true, Count: CountPage, Navs: []string{"assignments", "settings"}},
 	{Path: "deviceManagement/compliancePolicies", Entity: "deviceManagementCompliancePolicy", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings", "scheduledActionsForRule"}},
@@ -98,7 +97,7 @@ var CollectionList = []*Collection{
 	{Path: "identity/conditionalAccess/authenticationContextClassReferences", Entity: "authenticationContextClassReference", V1: true, Roles: []string{"Policy.Read.All"}},
 }
 
-// Collections finds a collection by its lower-case path.
+// Collections holds the collections by lower-case path.
 var Collections = func() map[string]*Collection {
 	m := map[string]*Collection{}
 	for _, col := range CollectionList {

@@ -10,16 +10,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// This file makes up the people, groups and devices of a mid-sized European business.
-// Everything follows from the seed.
+// This file generates the people, groups and devices of a mid-sized European business.
+// The seed determines all of it.
 
-// TimeFormat is the form of times that the simulator makes itself.
+// TimeFormat is the format of generated times.
 const TimeFormat = "2006-01-02T15:04:05Z"
 
-// Stamp writes a time as [TimeFormat] in UTC.
+// Stamp formats a time as [TimeFormat] in UTC.
 func Stamp(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
-// Epoch is when everything generated was made: a fixed day, so that a restart changes nothing.
+// Epoch is the creation time of generated things. It is fixed, so that a restart changes nothing.
 var Epoch = time.Date(2025, time.March, 3, 8, 30, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
@@ -32,12 +32,13 @@ var (
 	purposes    = []string{"All Staff", "Managers", "Contractors", "File Share Read", "File Share Write", "VPN Users", "Printer Access", "Mailbox Delegates", "Project Team", "License E3", "License F3", "Kiosk Accounts", "Remote Workers", "Wi-Fi Access", "Intranet Editors"}
 )
 
-// PersonName is the name of generated user n.
+// PersonName returns the name of generated user n.
 func PersonName(n int) (given, family string) {
 	return givenNames[n%len(givenNames)], familyNames[n/len(givenNames)%len(familyNames)]
 }
 
-// UserName is the sign-in name of user n: plain letters, and a number past the first of a name.
+// UserName returns the sign-in name of generated user n. It has plain letters, and a number if another
+// user has the same name.
 func (t *Tenant) UserName(n int) string {
 	given, family := PersonName(n)
 	name := strings.ToLower(given + "." + family)
@@ -48,7 +49,7 @@ func (t *Tenant) UserName(n int) string {
 	return name + "@" + t.Domain
 }
 
-// groupNames walks through department x site x purpose in an order of its own.
+// groupNames generates names of department, site and purpose in random order.
 type groupNames struct {
 	order []int
 	at    int
@@ -58,7 +59,7 @@ func newGroupNames(rng *rand.Rand) *groupNames {
 	return &groupNames{order: rng.Perm(len(departments) * len(sites) * len(purposes))}
 }
 
-// next names the i-th group; every eleventh is dynamic.
+// next returns the name of group i. Every eleventh group is dynamic.
 func (g *groupNames) next(i int) groupSeed {
 	n := g.order[g.at%len(g.order)]
 	round := g.at / len(g.order)
@@ -100,14 +101,14 @@ func deviceName(n int) string {
 	return fmt.Sprintf("%s-%s-%05d", strings.ToUpper(sites[n%len(sites)][:3]), map[string]string{"Windows": "NB", "macOS": "MB", "iOS": "IP", "Android": "AN"}[deviceModels[n%len(deviceModels)].os], 10000+n*37)
 }
 
-// Values that many entities share are encoded once.
+// Values of many entities, encoded once.
 var (
 	rawNull, rawTrue, rawFalse = odata.Raw(nil), odata.Raw(true), odata.Raw(false)
 	rawEmpty, rawScope         = odata.Raw(""), odata.Raw([]string{"0"})
-	rawZeroTime                = odata.Raw("0001-01-01T00:00:00Z") // recorded: stands for "never"
+	rawZeroTime                = odata.Raw("0001-01-01T00:00:00Z") // recorded: means never
 )
 
-// devices makes the managed devices of a tenant.
+// devices generates the managed devices of a tenant.
 func (t *Tenant) devices(n int) []*Item {
 	rng := rand.New(rand.NewPCG(t.estate.seeds.seed, uint64(t.ns.ID())+1))
 	out := make([]*Item, 0, n)

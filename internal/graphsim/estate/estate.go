@@ -1,7 +1,6 @@
-// Package estate holds the tenants of a simulator and what is in them: apps with their
-// service principals, groups with their change log, and the entities of each collection.
-// It makes them from a seed, loads them from a folder, and changes them. It answers no
-// calls.
+// Package estate holds the tenants of a simulator and their content: apps with service
+// principals, groups with a change log, and the entities of each collection. It generates
+// them from a seed, loads them from a folder, and changes them. It serves no calls.
 package estate
 
 import (
@@ -16,7 +15,7 @@ import (
 // Estate holds the tenants of a simulator. Its methods are safe for concurrent use.
 type Estate struct {
 	seeds *seeds
-	boot  string // names this process in delta tokens whose change log dies with it
+	boot  string // identifies this process in delta tokens: its change log ends with it
 	now   func() time.Time
 
 	mu      sync.RWMutex
@@ -25,8 +24,8 @@ type Estate struct {
 	order   []*Tenant
 }
 
-// New makes an estate without tenants. seed fixes what is generated; dir is a
-// folder of exported policies and groups, see [LoadDir], or empty.
+// New returns an estate without tenants. seed determines generated data; dir is a folder of
+// exported policies and groups, see [LoadDir], or empty.
 func New(seed uint64, dir string, now func() time.Time) (*Estate, error) {
 	seeds, err := newSeeds(seed, dir)
 	if err != nil {
@@ -35,7 +34,7 @@ func New(seed uint64, dir string, now func() time.Time) (*Estate, error) {
 	return &Estate{seeds: seeds, boot: uuid.NewString(), now: now, tenants: map[string]*Tenant{}, domains: map[string]*Tenant{}}, nil
 }
 
-// Data says what became of the files of the data folder; nil without one.
+// Data reports which files of the data folder are served; nil without a folder.
 func (e *Estate) Data() *DataSummary { return e.seeds.data }
 
 // Find returns a tenant by GUID or verified domain, or nil.
@@ -49,8 +48,8 @@ func (e *Estate) Find(name string) *Tenant {
 	return e.domains[name]
 }
 
-// Add registers a tenant, or replaces the one with the same ID. Its groups, policies
-// and devices are generated when they are first asked for.
+// Add adds a tenant, or replaces the one with the same ID. Its groups, policies and
+// devices are generated when they are first read.
 func (e *Estate) Add(spec TenantSpec) error {
 	t, err := newTenant(e, spec)
 	if err != nil {
@@ -75,7 +74,7 @@ func (e *Estate) Add(spec TenantSpec) error {
 	return nil
 }
 
-// All lists the tenants in the order in which they were added.
+// All returns the tenants in the order in which they were added.
 func (e *Estate) All() []*Tenant {
 	e.mu.RLock()
 	defer e.mu.RUnlock()

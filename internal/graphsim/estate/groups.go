@@ -8,24 +8,24 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// Group is a directory group. Membership of a generated group is a formula until it is
+// Group is a directory group. The members of a generated group are computed until they are
 // changed, so that thousands of groups cost little.
 type Group struct {
-	ord         int // place in the tenant; ids and membership derive from it
+	ord         int // position in the tenant; id and members derive from it
 	ID          string
 	DisplayName string
 	description string
 	rule        string // of a dynamic group
-	unified     bool   // a Microsoft 365 group, with a mailbox
+	unified     bool   // a Microsoft 365 group with a mailbox
 	devices     bool   // members are devices
 	created     time.Time
-	deleted     time.Time // zero while it lives
+	deleted     time.Time // zero while it exists
 	purged      bool
-	generated   int         // how many generated members it has while members is nil
-	members     []MemberRef // explicit membership, once changed
+	generated   int         // number of computed members while members is nil
+	members     []MemberRef // explicit members, after a change
 }
 
-// MemberRef points at a user or device of the tenant by number, or at an entry of world.foreign.
+// MemberRef refers to a user or device of the tenant by number, or to an entry of world.foreign.
 type MemberRef uint32
 
 const (
@@ -34,17 +34,17 @@ const (
 	memberIndex             = deviceMember - 1
 )
 
-// foreign is a member that was added by id.
+// foreign is a member that was added by its id.
 type foreign struct{ id, kind string }
 
-// UserCount is the number of generated users: a prime, so that a stride through them meets
-// nobody twice, and more than the largest generated group has members.
+// UserCount is the number of generated users. It is a prime, so that a stride through them meets
+// nobody twice, and is larger than the largest generated group.
 const UserCount = 2503
 
 // Alive reports whether the group is neither deleted nor purged.
 func (g *Group) Alive() bool { return g.deleted.IsZero() && !g.purged }
 
-// MemberCount is the number of members, without listing them.
+// MemberCount returns the number of members without listing them.
 func (g *Group) MemberCount() int {
 	if g.members != nil {
 		return len(g.members)
@@ -52,7 +52,7 @@ func (g *Group) MemberCount() int {
 	return g.generated
 }
 
-// MemberAt returns the i-th member.
+// MemberAt returns member i.
 func (g *Group) MemberAt(i int) MemberRef {
 	if g.members != nil {
 		return g.members[i]
@@ -64,7 +64,7 @@ func (g *Group) MemberAt(i int) MemberRef {
 	return m
 }
 
-// explicit turns generated membership into a list that can be changed.
+// explicit turns computed members into a list that can be changed.
 func (g *Group) explicit() {
 	if g.members != nil {
 		return
@@ -76,7 +76,7 @@ func (g *Group) explicit() {
 	g.members = list
 }
 
-// MemberID and memberKind resolve a member. The caller holds the tenant's lock.
+// MemberID returns the id of a member. The caller holds the tenant's lock.
 func (t *Tenant) MemberID(m MemberRef) string {
 	switch {
 	case m&foreignMember != 0:
@@ -87,7 +87,7 @@ func (t *Tenant) MemberID(m MemberRef) string {
 	return t.fastID('u', uint32(m))
 }
 
-// MemberKind is user, device or group. The caller holds the tenant's lock.
+// MemberKind returns user, device or group. The caller holds the tenant's lock.
 func (t *Tenant) MemberKind(m MemberRef) string {
 	switch {
 	case m&foreignMember != 0:
@@ -98,8 +98,8 @@ func (t *Tenant) MemberKind(m MemberRef) string {
 	return "user"
 }
 
-// fastID derives the id of a numbered user or device without hashing: a delta round
-// names tens of thousands of them.
+// fastID derives the id of a numbered user or device without hashing: a delta round holds
+// tens of thousands of them.
 func (t *Tenant) fastID(kind byte, n uint32) string {
 	b := t.ns
 	x := (uint64(n)+1)*0x9E3779B97F4A7C15 ^ uint64(kind)*0xC2B2AE3D27D4EB4F
@@ -110,8 +110,7 @@ func (t *Tenant) fastID(kind byte, n uint32) string {
 	return b.String()
 }
 
-// GroupObject shows a group with the default properties of the service. Generated
-// domains differ by tenant, so mail does too.
+// GroupObject returns a group with the default properties of the service.
 func (t *Tenant) GroupObject(g *Group) odata.Object {
 	null, none := odata.Raw(nil), odata.Raw([]string{})
 	kinds := []string{}
@@ -166,7 +165,8 @@ func (t *Tenant) GroupObject(g *Group) odata.Object {
 	}
 }
 
-// MemberObject shows a member in a list of directory objects.
+// MemberObject returns a member as an entry of a list of directory objects. The caller holds the
+// tenant's lock.
 func (t *Tenant) MemberObject(m MemberRef) odata.Object {
 	id, kind := t.MemberID(m), t.MemberKind(m)
 	o := odata.Object{odata.F("@odata.type", "#microsoft.graph."+kind), odata.F("id", id)}

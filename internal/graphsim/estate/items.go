@@ -9,14 +9,14 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// shelf holds the items of one collection in one tenant, built on first touch.
+// shelf holds the items of one collection in one tenant. They are built on first use.
 type shelf struct {
 	once  sync.Once
 	build func() []*Item
 	items []*Item
 }
 
-// Item is an entity: a body that tenants share, and the id that is its own.
+// Item is an entity: an id, and a body that tenants share.
 type Item struct {
 	ID string
 	*seed
@@ -24,20 +24,20 @@ type Item struct {
 
 // seed is the shared, immutable part of an item.
 type seed struct {
-	name string                    // tells seeds of a collection apart; ids derive from it
-	Body odata.Object              // with the id it was loaded with, if any
+	name string                    // unique in its collection; ids derive from it
+	Body odata.Object              // with the id from its file, if any
 	navs map[string][]odata.Object // navigation properties
 
 	under string // of a role assignment: the name of the role definition that lists it
 }
 
-// all returns the items. The caller holds the tenant's lock, for reading at least.
+// all returns the items. The caller holds the tenant's lock, at least for reading.
 func (s *shelf) all() []*Item {
 	s.once.Do(func() { s.items = s.build() })
 	return s.items
 }
 
-// Find applies $filter and $orderby. The caller holds the tenant's lock.
+// Find returns the items of a collection by $filter and $orderby. The caller holds the tenant's lock.
 func (t *Tenant) Find(col *Collection, q *odata.Query) []*Item {
 	var all []*Item
 	for _, path := range col.sources() {
@@ -67,7 +67,7 @@ func (t *Tenant) Find(col *Collection, q *odata.Query) []*Item {
 	return found
 }
 
-// Item finds an item by id, in any case, or returns nil. The caller holds the tenant's lock.
+// Item returns an item by id, in any case, or nil. The caller holds the tenant's lock.
 func (t *Tenant) Item(col *Collection, id string) *Item {
 	for _, path := range col.sources() {
 		for _, it := range t.World.shelves[strings.ToLower(path)].all() {
@@ -79,7 +79,7 @@ func (t *Tenant) Item(col *Collection, id string) *Item {
 	return nil
 }
 
-// Nav reads a navigation property. The caller holds the tenant's lock.
+// Nav returns the value of a navigation property. The caller holds the tenant's lock.
 func (t *Tenant) Nav(col *Collection, it *Item, name string) []odata.Object {
 	if stored, ok := it.navs[name]; ok {
 		return stored
@@ -93,13 +93,13 @@ func (t *Tenant) Nav(col *Collection, it *Item, name string) []odata.Object {
 	return nil
 }
 
-// assignments makes up the assignments of an item: exports don't contain any. They
-// follow from the item's id, so that they are the same at every read.
+// assignments generates the assignments of an item: exports contain none. They derive from
+// the item's id, so that every read returns the same.
 func (t *Tenant) assignments(col *Collection, it *Item) []odata.Object {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(it.ID)) // never fails
 	n := int(h.Sum32() >> 8)
-	appPolicy := strings.Contains(strings.ToLower(col.Path), "managedapp") // groups only (observed by other tools)
+	appPolicy := strings.Contains(strings.ToLower(col.Path), "managedapp") // assigned only to groups (observed by other tools)
 	group := func(i int) string {
 		if len(t.World.Groups) == 0 {
 			return ""
@@ -116,7 +116,7 @@ func (t *Tenant) assignments(col *Collection, it *Item) []odata.Object {
 			odata.F("deviceAndAppManagementAssignmentFilterId", nil),
 			odata.F("deviceAndAppManagementAssignmentFilterType", "none"),
 		}
-		key := "adadadad-808e-44e2-905a-0b7873a8a531" // the id that stands for all devices
+		key := "adadadad-808e-44e2-905a-0b7873a8a531" // the id of all devices
 		switch kind {
 		case "allLicensedUsersAssignmentTarget":
 			key = "acacacac-9df4-4c7d-9d50-4ef0226f57a9"

@@ -20,29 +20,29 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// seedData is what a data folder gives.
+// seedData is the content of a data folder.
 type seedData struct {
 	policies map[string][]*seed // by lower-case collection path
 	groups   []groupSeed
-	digest   string // of everything read
+	digest   string // of all files that were read
 	summary  DataSummary
 }
 
-// DataSummary tells what became of every file of a data folder.
+// DataSummary reports which files of a data folder are served.
 type DataSummary struct {
 	Folder   string    `json:"folder"`
-	Policies int       `json:"policies"` // that were read
-	Groups   int       `json:"groups"`   // that were read
-	LeftOut  []LeftOut `json:"leftOut"`  // in the order of their names
+	Policies int       `json:"policies"` // number of policies read
+	Groups   int       `json:"groups"`   // number of groups read
+	LeftOut  []LeftOut `json:"leftOut"`  // sorted by name
 }
 
-// LeftOut is a file, or one object of it, that is not served, and why.
+// LeftOut is a file, or an object in it, that is not served, with the reason.
 type LeftOut struct {
-	File   string `json:"file"` // relative to the folder; behind a #, the object's place in it
+	File   string `json:"file"` // path in the folder; an object in it follows as #position
 	Reason string `json:"reason"`
 }
 
-// LoadDir reads exported policies and groups:
+// LoadDir reads a folder of exported policies and groups:
 //
 //	policies/index.json       [{"file", "collection", "odataType"}], paths relative to the folder
 //	policies/...              a policy each, or a list of them ([...] or {"value": [...]}): Graph
@@ -50,10 +50,10 @@ type LeftOut struct {
 //	examples/recorded/*.json  {"request", "body"}: recorded list answers
 //	directory/groups.json     {"groups": [{"displayName", "description", "membershipRule"}]}
 //
-// Texts may be UTF-8 or UTF-16 with a byte order mark. What export tools add (annotations of full
-// metadata, bound actions) is taken off, and what the service would have set is filled in. Every
-// JSON file of the folder is read, or named in the summary with the reason why not. Only a folder
-// without an index that can be read is an error.
+// Files are UTF-8 or UTF-16 with a byte order mark. LoadDir removes what export tools add (full
+// metadata annotations, bound actions) and fills in what the service would set. It reads every
+// JSON file of the folder, or lists it in the summary with a reason. The only error is a missing
+// or unreadable index.
 func LoadDir(dir string) (*seedData, error) {
 	d := &seedData{policies: map[string][]*seed{}, summary: DataSummary{Folder: dir, LeftOut: []LeftOut{}}}
 	sum := sha256.New()
@@ -89,7 +89,7 @@ func (d *seedData) leaveOut(file, reason string) {
 	d.summary.LeftOut = append(d.summary.LeftOut, LeftOut{file, reason})
 }
 
-// reasonOf says in a few words why a file could not be read.
+// reasonOf returns a short reason why a file could not be read.
 func reasonOf(err error) string {
 	var syntax *json.SyntaxError
 	switch {
@@ -101,7 +101,7 @@ func reasonOf(err error) string {
 	return "can't be read: " + strings.TrimPrefix(err.Error(), "graphsim: data folder: ")
 }
 
-// utf8Text returns text without its byte order mark, in UTF-8.
+// utf8Text returns text as UTF-8 without a byte order mark.
 func utf8Text(b []byte) ([]byte, error) {
 	var order binary.ByteOrder
 	switch {
@@ -122,7 +122,7 @@ func utf8Text(b []byte) ([]byte, error) {
 	return []byte(string(utf16.Decode(units))), nil
 }
 
-// nameTheRest names the JSON files that nothing led to.
+// nameTheRest lists the JSON files that the index does not name.
 func (d *seedData) nameTheRest(dir string, seen map[string]bool) error {
 	return filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -132,7 +132,7 @@ func (d *seedData) nameTheRest(dir string, seen map[string]bool) error {
 		if name = filepath.ToSlash(name); err != nil || entry.IsDir() || !strings.EqualFold(path.Ext(name), ".json") || seen[name] {
 			return err
 		}
-		if strings.HasPrefix(name, "policies/") { // elsewhere other things may lie
+		if strings.HasPrefix(name, "policies/") { // other folders may hold other files
 			d.leaveOut(name, "is not in policies/index.json")
 		}
 		return nil
@@ -193,7 +193,7 @@ func (d *seedData) loadPolicies(read func(string) ([]byte, error)) error {
 	return nil
 }
 
-// policiesIn returns the policies of a file: one, or a list of them.
+// policiesIn returns the policies of a file, and whether it holds one instead of a list.
 func policiesIn(b []byte) (list []json.RawMessage, one bool, err error) {
 	if trimmed := bytes.TrimSpace(b); len(trimmed) > 0 && trimmed[0] == '[' {
 		err := json.Unmarshal(b, &list)
@@ -203,7 +203,7 @@ func policiesIn(b []byte) (list []json.RawMessage, one bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if value := o.Get("value"); len(value) > 0 && value[0] == '[' { // a list answer
+	if value := o.Get("value"); len(value) > 0 && value[0] == '[' { // a list response
 		err := json.Unmarshal(value, &list)
 		return list, false, err
 	}
@@ -256,7 +256,7 @@ func (d *seedData) loadRecorded(dir string, read func(string) ([]byte, error)) e
 	return nil
 }
 
-// memberOf finds the collection behind a union that holds a type.
+// memberOf returns the collection of a union that holds a type, or nil.
 func memberOf(union *Collection, odataType string) *Collection {
 	for _, path := range union.Union {
 		if col := Collections[strings.ToLower(path)]; "#microsoft.graph."+col.Entity == odataType {
@@ -287,7 +287,7 @@ func (d *seedData) loadGroups(read func(string) ([]byte, error)) error {
 	return nil
 }
 
-// add takes an object as a policy of the collection, or says why it is none.
+// add adds an object as a policy of a collection, or returns the reason why it can't.
 func (d *seedData) add(col *Collection, name, odataType string, o odata.Object) error {
 	key := strings.ToLower(col.Path)
 	if key == scopeTagsKey && (o.Text("id") == "0" || o.Text("id") == "" && string(o.Get("isBuiltIn")) == "true") {
@@ -300,25 +300,25 @@ func (d *seedData) add(col *Collection, name, odataType string, o odata.Object) 
 
 const scopeTagsKey = "devicemanagement/rolescopetags"
 
-// normalise brings a file of any of the forms into the shape of a stored entity.
+// normalise turns an object from any kind of file into a stored entity.
 func normalise(col *Collection, name, odataType string, o odata.Object) *seed {
 	sd := &seed{name: name, navs: map[string][]odata.Object{}}
 	o = minimal(o, true)
 	if kind := o.Text("@odata.type"); kind != "" {
-		kind = "#" + strings.TrimPrefix(kind, "#") // request bodies may leave the sign out
+		kind = "#" + strings.TrimPrefix(kind, "#") // request bodies may omit the #
 		if kind == "#microsoft.graph.deviceEnrollmentPlatformRestriction" {
-			kind += "Configuration" // a sample names the type of a property
+			kind += "Configuration" // one sample has the type of a property
 		}
 		o = o.With("@odata.type", kind)
 	}
 	switch col.Entity {
-	case "deviceManagementCompliancePolicy": // portal exports name it twice
+	case "deviceManagementCompliancePolicy": // portal exports have the name twice
 		o = o.Without(func(n string) bool { return n == "displayName" })
 	case "notificationMessageTemplate":
 		o = renamed(o, "localizedMessages", "localizedNotificationMessages")
 	}
 	for _, nav := range col.Navs {
-		if nav == "assignments" { // exports carry none, or those of another tenant's groups
+		if nav == "assignments" { // exports have none, or assignments to groups of another tenant
 			continue
 		}
 		if list, err := odata.ParseList(o.Get(nav)); err == nil {
@@ -339,7 +339,7 @@ func normalise(col *Collection, name, odataType string, o odata.Object) *seed {
 	return sd
 }
 
-// renamed gives a property another name.
+// renamed returns o with one property renamed.
 func renamed(o odata.Object, from, to string) odata.Object {
 	raw := o.Get(from)
 	if raw == nil {
@@ -348,8 +348,8 @@ func renamed(o odata.Object, from, to string) odata.Object {
 	return append(o.Without(func(n string) bool { return n == from }), odata.F(to, raw))
 }
 
-// minimal takes off what only full metadata shows, at every depth: links, contexts,
-// types of plain values and bound actions. The type of an object stays.
+// minimal removes what only full metadata contains, at every depth: links, contexts, types of
+// plain values, and bound actions. It keeps the type of an object.
 func minimal(o odata.Object, top bool) odata.Object {
 	out := make(odata.Object, 0, len(o))
 	for _, f := range o {
@@ -366,8 +366,8 @@ func minimal(o odata.Object, top bool) odata.Object {
 	return out
 }
 
-// polymorphic reports whether a nested object says its type in minimal metadata too:
-// instances of derived types do, plain complex types do not (seen in recorded answers).
+// polymorphic reports whether a nested object has its type in minimal metadata: instances of
+// derived types do, plain complex types do not (recorded).
 func polymorphic(odataType json.RawMessage) bool {
 	for _, plain := range []string{"PolicyTemplateReference", "SettingInstanceTemplateReference", "SettingValueTemplateReference", "SettingGroupDefinition", "deviceManagementConfigurationSetting\""} {
 		if bytes.Contains(odataType, []byte(plain)) {
@@ -395,7 +395,7 @@ func minimalValue(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// fill adds what the service sets on every entity of a collection.
+// fill adds the properties that the service sets on every entity of a collection.
 func fill(col *Collection, o odata.Object, sd *seed) odata.Object {
 	missing := func(name string, v any) {
 		if o.Index(name) < 0 {
@@ -432,7 +432,7 @@ func fill(col *Collection, o odata.Object, sd *seed) odata.Object {
 		if settings, ok := sd.navs["settings"]; ok {
 			o = o.With("settingCount", len(settings))
 		} else if count, ok := o.Value("settingCount").(float64); ok {
-			sd.navs["settings"] = simpleSettings(int(count), 0) // a recorded list has no settings, but says how many
+			sd.navs["settings"] = simpleSettings(int(count), 0) // a recorded list has a count but no settings
 		}
 		missing("settingCount", 0)
 	case "deviceConfiguration", "deviceCompliancePolicy", "managedDeviceMobileAppConfiguration", "deviceEnrollmentConfiguration":

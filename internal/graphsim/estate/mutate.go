@@ -11,42 +11,42 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// GroupChange is a change to one group. Every change appears in the next delta round.
+// GroupChange changes one group. The change appears in the next delta round.
 type GroupChange struct {
 	Op GroupOp `json:"op"`
-	ID string  `json:"id,omitempty"` // of the group; made up for [GroupAdd] when empty
+	ID string  `json:"id,omitempty"` // of the group; empty: generated for [GroupAdd]
 
 	DisplayName string `json:"displayName,omitempty"`
 	Description string `json:"description,omitempty"`
-	Rule        string `json:"rule,omitempty"` // membership rule, makes an added group dynamic
+	Rule        string `json:"rule,omitempty"` // membership rule; makes an added group dynamic
 
 	Members []Member `json:"members,omitempty"`
-	// Count adds or removes so many generated users instead of named members.
+	// Count is a number of generated users to add or remove, in addition to Members.
 	Count int `json:"count,omitempty"`
 }
 
-// Member is a member of a group by its id. Kind is user, device or group; empty means user.
+// Member is a group member by id. Kind is user, device or group; empty means user.
 type Member struct {
 	ID   string `json:"id"`
 	Kind string `json:"kind,omitempty"`
 }
 
-// GroupOp names a change to a group.
+// GroupOp is the kind of a [GroupChange].
 type GroupOp string
 
 // The changes to groups.
 const (
 	GroupAdd           GroupOp = "add"
 	GroupUpdate        GroupOp = "update"
-	GroupDelete        GroupOp = "delete"  // soft: delta says "changed"
-	GroupRestore       GroupOp = "restore" // after a soft delete
-	GroupPurge         GroupOp = "purge"   // for good: delta says "deleted"
+	GroupDelete        GroupOp = "delete"  // soft delete: delta returns the reason "changed"
+	GroupRestore       GroupOp = "restore" // undoes a soft delete
+	GroupPurge         GroupOp = "purge"   // permanent: delta returns the reason "deleted"
 	GroupAddMembers    GroupOp = "addMembers"
 	GroupRemoveMembers GroupOp = "removeMembers"
 )
 
-// ApplyGroups applies changes in order and returns the id of each group. It stops at the
-// first that does not fit; those before it stay.
+// ApplyGroups applies changes in order and returns the id of each group. It stops at the first
+// invalid change; earlier changes remain.
 func (t *Tenant) ApplyGroups(changes []GroupChange, now time.Time) ([]string, error) {
 	t.Touch()
 	t.Lock()
@@ -132,8 +132,8 @@ func (t *Tenant) addGroup(ch GroupChange, existing *Group, now time.Time) (strin
 	return id, nil
 }
 
-// membersFor turns the members of a change into references: named ones, then Count
-// generated users that are not yet in the group, or its last Count members.
+// membersFor returns the members of a change: the named ones, then Count generated users that
+// are not in the group yet, or the last Count members to remove.
 func (t *Tenant) membersFor(ch GroupChange, g *Group, adding bool) []MemberRef {
 	out := []MemberRef{}
 	for _, m := range ch.Members {
@@ -151,7 +151,7 @@ func (t *Tenant) membersFor(ch GroupChange, g *Group, adding bool) []MemberRef {
 	return out
 }
 
-// reference finds a member by id among generated users and devices, or enters it as a foreign one.
+// reference returns the generated user or device with an id, or adds a foreign member.
 func (t *Tenant) reference(m Member) MemberRef {
 	id := strings.ToLower(m.ID)
 	for i, f := range t.World.foreign {
@@ -212,7 +212,7 @@ func (t *Tenant) PutItem(path string, body odata.Object) (string, error) {
 	return id, nil
 }
 
-// DeleteItem takes an entity out of a collection.
+// DeleteItem removes an entity from a collection.
 func (t *Tenant) DeleteItem(path, id string) error {
 	col := Collections[strings.ToLower(path)]
 	if col == nil || col.Union != nil {

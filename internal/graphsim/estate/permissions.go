@@ -4,9 +4,9 @@ import (
 	"slices"
 )
 
-// AppRoleIDs are the application permissions of Microsoft Graph that the simulator
-// can grant, with the id of the app role behind each (source: the permissions reference
-// of Microsoft Graph, permissions-descriptions.json).
+// AppRoleIDs holds the application permissions of Microsoft Graph that the simulator can grant,
+// with their app role ids (source: permissions reference of Microsoft Graph,
+// permissions-descriptions.json).
 var AppRoleIDs = map[string]string{
 	"Application.Read.All":                        "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30",
 	"DeviceManagementApps.Read.All":               "7a6ee1e7-141e-4cec-ae74-d9db155731ff",
@@ -30,7 +30,7 @@ var AppRoleIDs = map[string]string{
 	"Policy.ReadWrite.ConditionalAccess":          "01c0a623-fc9b-48e9-b794-0756f8e8f067",
 }
 
-// KnownRoles are the application permissions that can be granted, sorted.
+// KnownRoles returns the application permissions that can be granted, sorted.
 func KnownRoles() []string {
 	names := make([]string, 0, len(AppRoleIDs))
 	for n := range AppRoleIDs {
@@ -40,7 +40,7 @@ func KnownRoles() []string {
 	return names
 }
 
-// Intune spells out the read and write permission of an area of Intune.
+// Intune returns the read and write permissions of areas of Intune.
 func Intune(areas ...string) []string {
 	var roles []string
 	for _, a := range areas {

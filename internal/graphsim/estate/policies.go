@@ -13,19 +13,19 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// This file makes up policies and apps. Everything follows from the seed.
+// This file generates policies. The seed determines all of it.
 
-// defaultPolicies is how many policies a tenant has when its spec doesn't say.
+// defaultPolicies is the number of policies of a tenant whose spec does not give one.
 const defaultPolicies = 300
 
-// policyKind is one type of policy that the generator knows.
+// policyKind is one generated type of policy.
 type policyKind struct {
 	path   string
 	weight int // of 100
 	make   func(n int, rng *rand.Rand) *seed
 }
 
-// generatePolicy makes the i-th policy of a seed: the same one at every call.
+// generatePolicy returns policy i of a seed: the same at every call.
 func generatePolicy(seedNumber uint64, i int) (path string, sd *seed) {
 	rng := rand.New(rand.NewPCG(seedNumber, uint64(i)))
 	kind := policyKinds[kindAt(i)]
@@ -34,9 +34,9 @@ func generatePolicy(seedNumber uint64, i int) (path string, sd *seed) {
 	return kind.path, sd
 }
 
-// kindAt spreads the kinds evenly: the first few policies are of many types already.
+// kindAt spreads the kinds evenly, so that a few policies have many types.
 func kindAt(i int) int {
-	slot := i * 61 % 100 // 61 is coprime with 100, so every slot comes once in a hundred
+	slot := i * 61 % 100 // 61 and 100 are coprime: every slot comes once in a hundred
 	for k, kind := range policyKinds {
 		if slot -= kind.weight; slot < 0 {
 			return k
@@ -85,12 +85,12 @@ var (
 	}
 )
 
-// upTo is a random part of d.
+// upTo returns a random duration below d.
 func upTo(rng *rand.Rand, d time.Duration) time.Duration {
 	return time.Duration(rng.Int64N(max(1, int64(d))))
 }
 
-// timesOf makes creation and change times with the seven fraction digits of the service.
+// timesOf returns creation and change times with the service's seven fraction digits.
 func timesOf(rng *rand.Rand) (created, modified odata.Field) {
 	const form = "2006-01-02T15:04:05.0000000Z"
 	at := Epoch.Add(-upTo(rng, 800*day))
@@ -103,7 +103,7 @@ func title(n int, area, topic string) string {
 
 func described(text string) odata.Field { return odata.F("description", text) }
 
-// simpleSettings makes n settings of the settings catalogue.
+// simpleSettings returns n settings of the settings catalogue.
 func simpleSettings(n, from int) []odata.Object {
 	out := make([]odata.Object, n)
 	for i := range out {
@@ -417,7 +417,7 @@ func conditionalAccessPolicy(n int, rng *rand.Rand) *seed {
 	}}
 }
 
-// builtInRoles are the roles that Intune has in every tenant (docs: built-in roles; ids from the provider's own list).
+// builtInRoles are Intune's roles in every tenant (docs: built-in roles; ids from the service's list).
 var builtInRoles = []struct{ id, name, description string }{
 	{"c1d9fcbb-cba5-40b0-bf6b-527006585f4b", "Application Manager", "Manages mobile and managed applications and reads device information."},
 	{"c56d53a2-73d0-4502-b6bd-4a9d3dba28d5", "Endpoint Security Manager", "Manages security and compliance features such as security baselines."},
@@ -428,7 +428,7 @@ var builtInRoles = []struct{ id, name, description string }{
 	{"2f9f4f7e-2d13-427b-adf2-361a1eef7ae8", "School Administrator", "Manages apps and settings for its own groups."},
 }
 
-// fixedSeeds are in every tenant, whatever else is loaded or generated.
+// fixedSeeds returns the entities of every tenant, whatever else is loaded or generated.
 func fixedSeeds() map[string][]*seed {
 	out := map[string][]*seed{
 		"devicemanagement/rolescopetags": {{name: "default", Body: odata.Object{

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// seeds are the immutable entities that all tenants share, and the recipe for the
-// rest. Policies loaded from a folder come first; what the folder lacks is generated.
+// seeds holds the immutable entities that all tenants share, and generates the rest. Policies
+// from a folder come first; types that the folder lacks are generated.
 type seeds struct {
 	seed   uint64
 	digest string             // of the folder, "" without one
@@ -21,7 +21,7 @@ type seeds struct {
 	data   *DataSummary       // of the folder; nil without one
 
 	mu     sync.Mutex
-	pools  map[int]map[string][]*seed // policies by asked amount
+	pools  map[int]map[string][]*seed // policies by requested number
 	appSet map[int][]*seed
 }
 
@@ -47,8 +47,8 @@ func newSeeds(seedNumber uint64, dir string) (*seeds, error) {
 
 const mobileAppsKey = "deviceappmanagement/mobileapps"
 
-// policies returns n policies by collection. 0 means all that were loaded, with generated ones
-// of the types that the folder lacks, or the default amount of generated ones without a folder.
+// policies returns n policies by collection. 0 returns all loaded policies with generated ones for
+// the types that the folder lacks, or the default number of generated ones without a folder.
 func (s *seeds) policies(n int) map[string][]*seed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *seeds) policies(n int) map[string][]*seed {
 	for _, col := range CollectionList {
 		key := strings.ToLower(col.Path)
 		list := s.loaded[key]
-		if n != 0 { // a share of each type, so that few policies still are of many types
+		if n != 0 { // a share of each type, so that a few policies have many types
 			share := int(math.Ceil(float64(len(list)*max(n, 0)) / float64(max(s.count, 1))))
 			list = list[:min(len(list), share, left)]
 		}
@@ -102,7 +102,8 @@ func (s *seeds) apps(n int) []*seed {
 	return set
 }
 
-// groups makes the groups of a tenant: the same names in another order for each, and members by formula.
+// groups generates the groups of a tenant: the same names in another order for each tenant, and
+// computed members.
 func (s *seeds) groups(t *Tenant, n int) []*Group {
 	rng := rand.New(rand.NewPCG(s.seed, uint64(t.ns.ID())^uint64(t.ns[15])<<40))
 	out := make([]*Group, 0, n)
@@ -129,8 +130,8 @@ func (s *seeds) groups(t *Tenant, n int) []*Group {
 	return out
 }
 
-// groupSize follows what directories look like: many small groups, few large ones, and now
-// and then one of 1,500 members, which no delta page holds.
+// groupSize returns sizes as in real directories: many small groups, a few large ones, and some
+// with 1,500 members, which no delta page holds.
 func groupSize(i int, rng *rand.Rand) int {
 	switch p := rng.IntN(100); {
 	case i%700 == 41:

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// ErrNotThere marks errors about something that the tenant lacks.
+// ErrNotThere is wrapped by errors about something that the tenant does not have.
 var ErrNotThere = errors.New("not found")
 
-// TenantState is what the control API tells about a tenant.
+// TenantState is the state of a tenant.
 type TenantState struct {
 	ID          string     `json:"id"`
 	DisplayName string     `json:"displayName"`
 	Domain      string     `json:"domain"`
 	Intune      bool       `json:"intune"`
 	Apps        []AppState `json:"apps"`
-	Groups      int        `json:"groups"`  // living ones; -1 until the tenant was first read
+	Groups      int        `json:"groups"`  // existing groups; -1 until the tenant is first read
 	Changes     int        `json:"changes"` // entries of the change log
 }
 
-// AppState is what the control API tells about an app; secrets are not shown.
+// AppState is the state of an app, without its secrets.
 type AppState struct {
 	AppID     string   `json:"appId"`
 	Name      string   `json:"name"`
@@ -34,7 +34,7 @@ type AppState struct {
 	Secrets   int      `json:"secrets"`
 }
 
-// State returns the tenant as it is now.
+// State returns the current state of the tenant.
 func (t *Tenant) State() TenantState {
 	t.RLock()
 	defer t.RUnlock()
@@ -54,12 +54,12 @@ func (t *Tenant) State() TenantState {
 	return st
 }
 
-// TenantPatch changes a tenant; nil fields stay as they are.
+// TenantPatch changes a tenant. Nil fields are not changed.
 type TenantPatch struct {
 	DisplayName *string `json:"displayName,omitempty"`
 	Intune      *bool   `json:"intune,omitempty"`
 	DeltaLagMS  *int    `json:"deltaLagMs,omitempty"`
-	// LoseDelta makes every delta token of the tenant answer 410 from now on.
+	// LoseDelta makes every delta token issued so far return 410.
 	LoseDelta bool `json:"loseDelta,omitempty"`
 }
 
@@ -82,26 +82,26 @@ func (t *Tenant) Patch(p TenantPatch) {
 	}
 }
 
-// AppPatch changes an app and its service principal; nil fields stay as they are.
+// AppPatch changes an app and its service principal. Nil fields are not changed.
 type AppPatch struct {
-	// Secrets replaces all secrets. ExpireSecrets makes those there are expire at once.
+	// Secrets replaces all secrets. ExpireSecrets makes the current ones expire now.
 	Secrets       []Secret `json:"secrets,omitzero"`
 	ExpireSecrets bool     `json:"expireSecrets,omitempty"`
 	// Certificates replaces all certificates (PEM).
 	Certificates []string `json:"certificates,omitzero"`
-	// Consented grants consent with Roles (or what the app requested), or removes the service principal.
-	// DelayMS is how long a consent takes to act.
+	// Consented grants consent with Roles (or the requested permissions), or removes the service
+	// principal. DelayMS is how long a consent takes to act, in milliseconds.
 	Consented *bool `json:"consented,omitempty"`
 	DelayMS   int   `json:"delayMs,omitempty"`
-	// Roles replaces the granted permissions; an empty list revokes them and keeps the principal.
+	// Roles replaces the granted permissions. An empty list revokes them and keeps the principal.
 	Roles    *[]string `json:"roles,omitempty"`
 	Disabled *bool     `json:"disabled,omitempty"`
 	Blocked  *bool     `json:"blocked,omitempty"`
-	// Challenge makes every token issued so far answer a claims challenge.
+	// Challenge makes every token issued so far get a claims challenge.
 	Challenge bool `json:"challenge,omitempty"`
 }
 
-// PatchApp changes an app. Errors name the field; [ErrNotThere] marks an app that the tenant lacks.
+// PatchApp changes an app. An error names the field, or is [ErrNotThere].
 func (t *Tenant) PatchApp(clientID string, p AppPatch, now time.Time) error {
 	t.Lock()
 	defer t.Unlock()

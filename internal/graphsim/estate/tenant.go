@@ -15,26 +15,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// TenantSpec describes a tenant as it is at sequence zero. The same spec, seed and
-// data folder give the same tenant, ids included, in every process.
+// TenantSpec describes a tenant in its initial state. The same spec, seed and data folder
+// give the same tenant, including its ids, in every process.
 type TenantSpec struct {
 	ID          string    `json:"id"`          // directory (tenant) id, a GUID
 	DisplayName string    `json:"displayName"` // of the organization
-	Domain      string    `json:"domain"`      // the verified default domain, unique among tenants; made up when empty
-	Intune      bool      `json:"intune"`      // licensed for Intune; without it every Intune call answers 400
+	Domain      string    `json:"domain"`      // the verified default domain, unique among tenants; empty: generated
+	Intune      bool      `json:"intune"`      // licensed for Intune; without a license every Intune call returns 400
 	Apps        []AppSpec `json:"apps,omitempty"`
 
-	// How much to generate. 0 takes the default, a negative number means none.
+	// How much to generate. 0 is the default, a negative number is none.
 	Groups     int `json:"groups,omitempty"`     // default 2,000
 	Policies   int `json:"policies,omitempty"`   // default 300, or all of the data folder
 	Devices    int `json:"devices,omitempty"`    // default 150
 	MobileApps int `json:"mobileApps,omitempty"` // default 60
 
-	// DeltaPage is the number of groups on a page of groups/delta; 0 means 100.
+	// DeltaPage is the number of groups per page of groups/delta; 0 means 100.
 	DeltaPage int `json:"deltaPage,omitempty"`
-	// DeltaLagMS is how long a change stays invisible to groups/delta, in milliseconds.
+	// DeltaLagMS is how long groups/delta does not show a change, in milliseconds.
 	DeltaLagMS int `json:"deltaLagMs,omitempty"`
-	// ConsentDelayMS is how long a consent given on the page takes to act, in milliseconds.
+	// ConsentDelayMS is how long a consent on the page takes to act, in milliseconds.
 	ConsentDelayMS int `json:"consentDelayMs,omitempty"`
 }
 
@@ -45,19 +45,19 @@ type AppSpec struct {
 	Secrets      []Secret `json:"secrets,omitempty"`
 	Certificates []string `json:"certificates,omitempty"` // PEM
 	RedirectURIs []string `json:"redirectUris,omitempty"`
-	// Requested are the application permissions that an admin consent grants.
+	// Requested holds the application permissions that an admin consent grants.
 	Requested []string `json:"requested,omitempty"`
-	// Consented says that the service principal exists. Without it the token endpoint answers AADSTS700016.
+	// Consented means that the service principal exists. Otherwise the token endpoint returns AADSTS700016.
 	Consented bool `json:"consented,omitempty"`
-	// Roles are the granted application permissions; nil means Requested. An empty list is a
-	// service principal without grants: its tokens carry no roles.
+	// Roles holds the granted application permissions; nil means Requested. An empty list is a
+	// service principal without permissions: its tokens have no roles.
 	Roles []string `json:"roles,omitzero"`
-	// Disabled service principals get AADSTS7000112, Blocked ones AADSTS53003 (conditional access).
+	// A disabled service principal gets AADSTS7000112, a blocked one AADSTS53003 (conditional access).
 	Disabled bool `json:"disabled,omitempty"`
 	Blocked  bool `json:"blocked,omitempty"`
 }
 
-// Secret is a client secret. A zero Expires never expires.
+// Secret is a client secret. With a zero Expires it never expires.
 type Secret struct {
 	Value   string    `json:"value"`
 	Expires time.Time `json:"expires,omitzero"`
@@ -69,30 +69,30 @@ const (
 	defaultMobileApps = 60
 )
 
-// Tenant is the state of one directory. Identity state (apps) exists from the start;
-// the world (groups, collections) is built on first touch.
+// Tenant is one directory. Its apps exist from the start; groups and collections are built by
+// [Tenant.Touch].
 type Tenant struct {
 	estate *Estate
 	ID     string // lower-case GUID
 	Domain string
-	ns     uuid.UUID // namespace of every id in this tenant
+	ns     uuid.UUID // namespace of all ids in this tenant
 
-	First TenantSpec // as it was added; a reset goes back to it
+	First TenantSpec // as added; a reset restores it
 
-	sync.RWMutex // of what follows
+	sync.RWMutex // guards the fields below
 
 	Spec  TenantSpec      // as it is now
 	Apps  map[string]*App // by lower-case client id
 	World *world
 }
 
-// App is a registration and its service principal.
+// App is an app registration and its service principal.
 type App struct {
 	AppSpec
 	Certs      []*x509.Certificate
 	ObjectID   string    // of the service principal
-	visible    time.Time // when a fresh consent starts to act
-	Generation int       // tokens of an older one are challenged (continuous access evaluation)
+	visible    time.Time // when a new consent starts to act
+	Generation int       // older tokens are challenged (continuous access evaluation)
 	Granted    time.Time
 }
 
@@ -125,7 +125,7 @@ func newTenant(e *Estate, spec TenantSpec) (*Tenant, error) {
 	return t, nil
 }
 
-// PutApp adds or replaces an app. The caller holds t, or owns t alone.
+// PutApp adds or replaces an app. The caller holds the lock of t, unless t is not shared yet.
 func (t *Tenant) PutApp(spec AppSpec) error {
 	id, err := uuid.Parse(spec.AppID)
 	if err != nil {
@@ -163,21 +163,22 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// App finds a registration by client id; nil when there is none.
-// The caller holds t and keeps the result no longer than that.
+// App returns an app by client id, or nil. The caller holds the lock of t as long as it uses the
+// app.
 func (t *Tenant) App(clientID string) *App { return t.Apps[strings.ToLower(clientID)] }
 
-// Principal reports whether the service principal exists and already acts.
+// Principal reports whether the service principal exists and is effective.
 func (a *App) Principal(now time.Time) bool {
 	return a != nil && a.Consented && !now.Before(a.visible)
 }
 
-// Consent grants what the app requested. It acts after delay. The caller holds t.
+// Consent grants the requested permissions, effective after delay. The caller holds the tenant's
+// lock.
 func (a *App) Consent(now time.Time, delay time.Duration) {
 	a.Consented, a.Roles, a.Granted, a.visible = true, a.Requested, now, now.Add(delay)
 }
 
-// Derive makes the stable id of a thing in this tenant.
+// Derive returns a stable id for a thing in this tenant.
 func (t *Tenant) Derive(kind, name string) string {
 	return uuid.NewHash(sha256.New(), t.ns, []byte(kind+"\x00"+name), 4).String()
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// world is what a tenant holds besides its identity: groups with their change log, and
-// the shelves of its collections.
+// world holds the groups of a tenant, their change log, and the items of its collections.
 type world struct {
-	origin  string // names the state at sequence zero; the same in every process
-	log     string // names this change log; new in every process and after every reset
+	origin  string // identifies the state at sequence zero; the same in every process
+	log     string // identifies this change log; new in every process and after every reset
 	Groups  []*Group
 	ByID    map[string]*Group
 	foreign []foreign
@@ -23,7 +22,7 @@ type world struct {
 	shelves map[string]*shelf // by lower-case collection path
 }
 
-// Touch builds the world on first use.
+// Touch builds groups and collections on first use.
 func (t *Tenant) Touch() {
 	t.RLock()
 	built := t.World != nil
@@ -38,7 +37,7 @@ func (t *Tenant) Touch() {
 	}
 }
 
-// amount reads a count of a spec: 0 is the default, negative is none.
+// amount returns the number for a count of a spec: 0 is the default, negative is none.
 func amount(n, standard int) int { return max(0, cmp.Or(n, standard)) }
 
 func (t *Tenant) newWorld() *world {
@@ -74,7 +73,7 @@ func (t *Tenant) newWorld() *world {
 	return w
 }
 
-// items gives every seed an id of this tenant, in the shape that the collection uses.
+// items returns the seeds as items with ids of this tenant.
 func (t *Tenant) items(col *Collection, seeds []*seed) []*Item {
 	out := make([]*Item, 0, len(seeds))
 	for _, sd := range seeds {
@@ -83,15 +82,15 @@ func (t *Tenant) items(col *Collection, seeds []*seed) []*Item {
 	return out
 }
 
-// itemID keeps what is not a GUID about an id: T_ and A_ before it, a suffix behind it, and the
-// ids that are the same in every tenant (all recorded).
+// itemID returns the id of a seed in this tenant. It keeps prefixes (T_, A_), suffixes, and the ids
+// that are the same in every tenant (all recorded).
 func (t *Tenant) itemID(col *Collection, sd *seed) string {
 	id := t.Derive(col.Path, sd.name)
 	loaded := sd.Body.Text("id")
 	switch {
 	case loaded != "" && (strings.HasSuffix(col.Path, "roleScopeTags") || string(sd.Body.Get("isBuiltIn")) == "true"):
 		return loaded
-	case strings.HasSuffix(col.Path, "roleScopeTags"): // they are numbered
+	case strings.HasSuffix(col.Path, "roleScopeTags"): // numbers
 		number := uuid.MustParse(id).ID()%1_000_000 + 1
 		return strconv.FormatUint(uint64(number), 10)
 	case strings.Contains(col.Path, "ManagedAppProtections"):

@@ -9,9 +9,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// readRoles are the application permissions of which one is needed to read a resource, by
-// path template (source: permissions of each API call, microsoft-graph-devx-content). The
-// collections name their own.
+// readRoles holds, by path template, the application permissions of which one is needed to read
+// a resource (source: permissions of each API call, microsoft-graph-devx-content). Collections
+// have their own.
 var readRoles = map[string][]string{
 	"organization": append(estate.Intune("ServiceConfig", "Configuration"),
 		"Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All"),
@@ -32,7 +32,7 @@ var readRoles = map[string][]string{
 	"deviceManagement": estate.Intune("Apps", "Configuration", "ManagedDevices", "RBAC", "ServiceConfig"),
 }
 
-// authorize decides from the roles in the token, which were frozen when it was issued.
+// authorize checks the roles in the token. It returns nil, or the 403.
 func authorize(c *wire.Call, need []string) *wire.Reply {
 	for _, role := range c.Token.Roles {
 		if slices.Contains(need, role) {

@@ -14,7 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// batchLimit is the number of requests in a batch (docs: 20).
+// batchLimit is the largest number of requests in a batch (docs: 20).
 const batchLimit = 20
 
 type batchRequest struct {
@@ -26,7 +26,7 @@ type batchRequest struct {
 	DependsOn []string          `json:"dependsOn"`
 }
 
-// batch answers $batch: 200 around the answers of its parts, in any order (docs: JSON batching).
+// batch serves $batch: a 200 with the responses of its parts in any order (docs: JSON batching).
 func (s *Service) batch(c *wire.Call) *wire.Reply {
 	if c.Method != http.MethodPost {
 		return c.GraphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
@@ -46,7 +46,7 @@ func (s *Service) batch(c *wire.Call) *wire.Reply {
 		if id == "" || seen[id] {
 			return c.GraphError(http.StatusBadRequest, "BadRequest", "Request Id has to be unique in a batch and not empty.")
 		}
-		for _, dep := range r.DependsOn { // a dependency stands before what depends on it
+		for _, dep := range r.DependsOn { // a dependency comes before what depends on it
 			if !seen[strings.ToLower(dep)] {
 				return c.GraphError(http.StatusBadRequest, "BadRequest", "Invalid batch request: dependsOn '"+dep+"' names no earlier request.")
 			}
@@ -95,8 +95,8 @@ func failedDependency(r batchRequest, status map[string]int) *wire.Reply {
 	return nil
 }
 
-// answerPart makes a call of one request of a batch. A version in its address is tolerated:
-// Microsoft's JavaScript client leaves it there for custom hosts (observed).
+// answerPart serves one request of a batch. Its URL may have an API version: Microsoft's
+// JavaScript client sends it to custom hosts (observed).
 func (s *Service) answerPart(c *wire.Call, r batchRequest) *wire.Reply {
 	u, err := url.Parse("/" + strings.TrimPrefix(r.URL, "/"))
 	if err != nil || strings.Contains(r.URL, "://") {

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// deltaLife is how long a delta token is good (docs: seven days for directory objects).
+	// deltaLife is how long a delta token is valid (docs: seven days for directory objects).
 	deltaLife = 7 * 24 * time.Hour
-	// defaultDeltaPage is the number of groups on a page, memberSlice the members of one group
-	// on it: a larger group comes again on the next page. Both are ours; the service names no sizes.
+	// defaultDeltaPage is the number of groups per page, memberSlice that of members of one group:
+	// a larger group continues on the next page. Both are assumed; the service documents no sizes.
 	defaultDeltaPage = 100
 	memberSlice      = 1000
-	// memberBudget bounds the members of all groups on a page.
+	// memberBudget is the largest number of members on a page.
 	memberBudget = 2000
 )
 
-// groupsDelta answers /groups/delta: a first round that pages through everything, then rounds of changes.
+// groupsDelta serves /groups/delta: a first round of all groups, then rounds of changes.
 func (s *Service) groupsDelta(c *wire.Call, q *odata.Query) *wire.Reply {
 	if re := deltaOptions(c, q); re != nil {
 		return re
@@ -68,7 +68,7 @@ func (s *Service) groupsDelta(c *wire.Call, q *odata.Query) *wire.Reply {
 	return roundPage(c, cur, page, done)
 }
 
-// deltaOptions refuses what delta does not take.
+// deltaOptions returns the error for options that delta does not support, or nil.
 func deltaOptions(c *wire.Call, q *odata.Query) *wire.Reply {
 	refuse := func(option string) *wire.Reply {
 		return c.GraphError(http.StatusBadRequest, "Request_UnsupportedQuery", "The query option '"+option+"' is not supported for delta queries on resource 'groups'.")
@@ -88,7 +88,7 @@ func deltaOptions(c *wire.Call, q *odata.Query) *wire.Reply {
 	return nil
 }
 
-// openRound reads the token of a round and judges whether it is still good.
+// openRound opens the token of a round, or returns the error if it is no longer valid.
 func openRound(c *wire.Call, token, kind string) (odata.Cursor, *wire.Reply) {
 	cur, err := c.Open(token, kind, "groups/delta")
 	if err != nil || cur.Round == nil {
@@ -98,19 +98,19 @@ func openRound(c *wire.Call, token, kind string) (odata.Cursor, *wire.Reply) {
 		return cur, c.SyncStateNotFound()
 	}
 	if w := c.Tenant.World; cur.Round.To > len(w.Changes) || cur.Round.State != w.State(cur.Round.To) {
-		return cur, c.Resync() // the change log that the token counts in is gone
+		return cur, c.Resync() // the change log of the token is gone
 	}
 	return cur, nil
 }
 
-// cutPage takes the next page of a round and moves cur behind it.
+// cutPage returns the next page of a round and moves cur past it. done means it is the last one.
 func cutPage(t *estate.Tenant, c *wire.Call, cur *odata.Cursor) (page []odata.Object, done bool) {
 	w := t.World
 	var items []*estate.DeltaItem
 	if cur.Round.Initial {
 		items = make([]*estate.DeltaItem, 0, len(w.Groups))
 		for _, g := range w.Groups {
-			// Deleted groups keep their place, or positions would shift between two pages.
+			// Deleted groups keep their position; otherwise positions would shift between pages.
 			it := &estate.DeltaItem{Group: g, Whole: true, Count: g.MemberCount()}
 			if !g.Alive() {
 				it = nil
@@ -144,18 +144,18 @@ func cutPage(t *estate.Tenant, c *wire.Call, cur *odata.Cursor) (page []odata.Ob
 		}
 		page = append(page, deltaObject(t, it, cur, from, to))
 		if withMembers && it.Removed == "" && to < it.MemberCount() {
-			cur.Sub = to // the same object goes on, on the next page
+			cur.Sub = to // the same object continues on the next page
 			break
 		}
 		cur.Pos, cur.Sub = cur.Pos+1, 0
 	}
 	if c.Replayed && len(page) > 0 {
-		page = append(page, page[0]) // docs: replays happen
+		page = append(page, page[0]) // docs: an object may come more than once
 	}
 	return page, cur.Pos >= len(items)
 }
 
-// deltaObject shows a group of a round with its members from..to.
+// deltaObject returns a group of a round with its members from (inclusive) to (exclusive).
 func deltaObject(t *estate.Tenant, it *estate.DeltaItem, cur *odata.Cursor, from, to int) odata.Object {
 	if it.Removed != "" {
 		return odata.Object{odata.F("id", it.Group.ID), odata.F("@removed", odata.Object{odata.F("reason", it.Removed)})}
@@ -184,7 +184,7 @@ func deltaObject(t *estate.Tenant, it *estate.DeltaItem, cur *odata.Cursor, from
 	return o
 }
 
-// roundPage is the envelope of a page of a round.
+// roundPage returns a page of a round with its next link or delta link.
 func roundPage(c *wire.Call, cur odata.Cursor, page []odata.Object, done bool) *wire.Reply {
 	if page == nil {
 		page = []odata.Object{}

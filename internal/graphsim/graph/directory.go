@@ -10,7 +10,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// organization answers /organization and /organization/{id}.
+// organization serves /organization and /organization/{id}.
 func (s *Service) organization(c *wire.Call, rest []string, q *odata.Query) *wire.Reply {
 	t := c.Tenant
 	t.RLock()
@@ -121,7 +121,8 @@ func (s *Service) deviceManagement(c *wire.Call, _ []string, q *odata.Query) *wi
 	return c.Entity(append(odata.Object{odata.F("@odata.context", c.ContextURL("deviceManagement", q)+"/$entity")}, odata.PickFields(o, q.Select)...))
 }
 
-// servicePrincipals answers the principals of the tenant: those of its consented apps and Microsoft Graph's own.
+// servicePrincipals serves the service principals of the tenant: those of its consented apps and
+// that of Microsoft Graph.
 func (s *Service) servicePrincipals(c *wire.Call, rest []string, q *odata.Query) *wire.Reply {
 	t := c.Tenant
 	t.RLock()

@@ -1,5 +1,5 @@
-// Package graph is the simulated Microsoft Graph: it decides whether a call is admitted,
-// and answers it from the tenant.
+// Package graph simulates Microsoft Graph: it authorizes a call and serves it from the
+// tenant.
 package graph
 
 import (
@@ -13,14 +13,14 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// Service answers calls to Microsoft Graph.
+// Service serves calls to Microsoft Graph. It is safe for concurrent use.
 type Service struct {
-	Seed uint64 // fixes the order of batch answers
-	// Part answers a part of a batch: it is a call of its own to the log, the limits and the fault plan.
+	Seed uint64 // determines the order of batch responses
+	// Part serves a request of a batch as a call of its own, subject to log, limits and faults.
 	Part func(c *wire.Call, path []string) *wire.Reply
 }
 
-// Answer answers a call to Microsoft Graph: token, route, licence, permission, resource.
+// Answer serves a call: it checks token, route, license and permission, then reads the resource.
 func (s *Service) Answer(c *wire.Call) *wire.Reply {
 	if re := s.checkToken(c); re != nil {
 		return re
@@ -35,7 +35,7 @@ func (s *Service) Answer(c *wire.Call) *wire.Reply {
 	return s.Resource(c, path)
 }
 
-// checkToken decides between the 401 forms. The token itself was read by identify.
+// checkToken returns the 401 for an unusable token, or nil.
 func (s *Service) checkToken(c *wire.Call) *wire.Reply {
 	if c.TokenErr != nil {
 		return c.Unauthorized("InvalidAuthenticationToken", c.TokenErr.Error(), "")
@@ -59,7 +59,7 @@ func (s *Service) checkToken(c *wire.Call) *wire.Reply {
 	return nil
 }
 
-// Resource answers a call below the version root, alone or as a part of a batch.
+// Resource serves a call below the version, by itself or as a part of a batch.
 func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
 	for n := min(4, len(path)); n >= 2; n-- {
 		if col := estate.Collections[strings.ToLower(strings.Join(path[:n], "/"))]; col != nil {
@@ -101,7 +101,7 @@ func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
 	return re
 }
 
-// unknownSegment names the first segment that leads nowhere.
+// unknownSegment returns the first unknown segment.
 func unknownSegment(path []string) string {
 	prefix := ""
 	for _, seg := range path {
@@ -118,8 +118,8 @@ func unknownSegment(path []string) string {
 	return path[len(path)-1]
 }
 
-// admit checks licence, method and permission, in the order in which the service answers
-// them. GET is always allowed, methods are allowed besides.
+// admit checks license, method and permission, in the order of the service. It returns nil, or the
+// error. GET is always allowed, other methods only if they are listed.
 func (s *Service) admit(c *wire.Call, need []string, methods ...string) *wire.Reply {
 	if odata.IsIntune(c.ResourcePath()) {
 		c.Tenant.RLock()
@@ -161,7 +161,7 @@ func (s *Service) collectionCall(c *wire.Call, col *estate.Collection, rest []st
 	return c.NoSegment(rest[2])
 }
 
-// ResourceUnits is the cost of a directory call (docs: throttling limits, resource units).
+// ResourceUnits returns the cost of a directory call (docs: throttling limits, resource units).
 func ResourceUnits(path []string, q *odata.Query) int {
 	n := 1
 	if len(path) > 0 {

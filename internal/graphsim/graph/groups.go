@@ -16,7 +16,7 @@ const (
 	directoryPageMax = 999
 )
 
-// groups answers /groups and everything below it.
+// groups serves /groups and everything below it.
 func (s *Service) groups(c *wire.Call, rest []string, q *odata.Query) *wire.Reply {
 	switch {
 	case len(rest) == 0:
@@ -57,7 +57,7 @@ func unknownGroupProperty(name string) error {
 	return odata.BadQuery("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.group'.", name)
 }
 
-// directoryPaging reads $top and the $skiptoken of a directory list.
+// directoryPaging returns position and size of the page that $top and $skiptoken ask for.
 func directoryPaging(c *wire.Call, q *odata.Query, path string) (pos, size int, re *wire.Reply) {
 	size = directoryPage
 	if q.Top > directoryPageMax {
@@ -80,7 +80,7 @@ func directoryPaging(c *wire.Call, q *odata.Query, path string) (pos, size int, 
 	return pos, size, nil
 }
 
-// directoryList is a page of a directory collection.
+// directoryList returns a page of a directory collection. show returns item i.
 func directoryList(c *wire.Call, context, path string, q *odata.Query, total, pos, size int, show func(i int) (odata.Object, error)) *wire.Reply {
 	pos = min(pos, total)
 	end := min(pos+size, total)
@@ -145,7 +145,7 @@ func (s *Service) listGroups(c *wire.Call, q *odata.Query) *wire.Reply {
 	})
 }
 
-// expandedMembers is how many members $expand shows at most (docs: 20).
+// expandedMembers is the largest number of members that $expand returns (docs: 20).
 const expandedMembers = 20
 
 func expandMembers(c *wire.Call, o odata.Object, g *estate.Group, q *odata.Query) (odata.Object, error) {

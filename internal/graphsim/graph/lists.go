@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// list answers GET {collection}.
+// list serves GET {collection}.
 func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wire.Reply {
 	if len(q.Expand) > 0 && col.Union != nil {
 		return c.QueryError(odata.BadQuery("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", q.Expand[0].Name, col.Entity))
@@ -59,7 +59,7 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 			next = c.Link(options, "$skiptoken", odata.Escape(odata.CosmosToken(c.Seal(odata.Cursor{Kind: "skip", Path: col.Path, Pos: end}))))
 		default:
 			next = c.Link(options, "$skip", strconv.Itoa(end))
-			if c.Empty { // the page after an empty one starts where the empty one did, at another address
+			if c.Empty { // the next page starts at the same position, with another URL
 				next += "&_=" + c.RequestID
 			}
 		}
@@ -79,7 +79,7 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 	return c.Entity(append(out, odata.F("value", page)))
 }
 
-// get answers GET {collection}/{id}.
+// get serves GET {collection}/{id}.
 func (s *Service) get(c *wire.Call, col *estate.Collection, id string, q *odata.Query) *wire.Reply {
 	t := c.Tenant
 	t.RLock()
@@ -103,14 +103,14 @@ func itemNotFound(c *wire.Call, col *estate.Collection, id string) *wire.Reply {
 		col.Path[strings.LastIndexByte(col.Path, '/')+1:]+" not found: "+id)
 }
 
-// navigation answers GET {collection}/{id}/{nav}.
+// navigation serves GET {collection}/{id}/{nav}.
 func (s *Service) navigation(c *wire.Call, col *estate.Collection, id, nav string, q *odata.Query) *wire.Reply {
 	i := slices.IndexFunc(col.Navs, func(n string) bool { return strings.EqualFold(n, nav) })
 	if i < 0 {
 		return c.NoSegment(nav)
 	}
 	nav = col.Navs[i]
-	if nav == "scheduledActionsForRule" { // observed: only $expand reaches it
+	if nav == "scheduledActionsForRule" { // observed: it can only be read by $expand
 		return c.GraphError(http.StatusBadRequest, "No method match route template",
 			fmt.Sprintf("No OData route exists that match template ~/singleton/navigation/key/navigation with http verb GET for request /DeviceConfiguration_2204/StatelessDeviceConfigurationFEService/%s('%s')/%s.", col.Path, id, nav))
 	}
@@ -149,7 +149,7 @@ func (s *Service) navigation(c *wire.Call, col *estate.Collection, id, nav strin
 	return c.Entity(append(out, odata.F("value", page)))
 }
 
-// render shows an item as a list does (inList) or as a read of the single item does.
+// render returns an item as in a list (inList) or as in a read of the single item.
 func render(c *wire.Call, col *estate.Collection, it *estate.Item, q *odata.Query, inList bool) (odata.Object, error) {
 	o := it.Body.With("id", it.ID)
 	if it.Body.Index("isAssigned") >= 0 && slices.Contains(col.Navs, "assignments") {
@@ -191,7 +191,7 @@ func render(c *wire.Call, col *estate.Collection, it *estate.Item, q *odata.Quer
 	return annotate(c, col, it, o), nil
 }
 
-// annotate adds or takes away what the asked level of metadata says.
+// annotate adds or removes annotations for the requested metadata level.
 func annotate(c *wire.Call, col *estate.Collection, it *estate.Item, o odata.Object) odata.Object {
 	switch wire.MetadataLevel(c.Header.Get("Accept")) {
 	case "none":

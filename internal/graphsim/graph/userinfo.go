@@ -8,7 +8,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// UserInfo answers the OpenID Connect userinfo endpoint, which lives on the Graph host.
+// UserInfo serves the OpenID Connect userinfo endpoint, which is on the Graph host.
 func (s *Service) UserInfo(c *wire.Call) *wire.Reply {
 	if re := s.checkToken(c); re != nil {
 		return re

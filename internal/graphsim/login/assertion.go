@@ -20,10 +20,11 @@ import (
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// assertionSkew is the clock difference that the token service forgives.
+// assertionSkew is the clock skew that the token service accepts.
 const assertionSkew = 5 * time.Minute
 
-// checkAssertion judges a client assertion signed with a certificate of the app.
+// checkAssertion checks a client assertion signed with a certificate of the app. It returns nil,
+// or the error response.
 func (s *Service) checkAssertion(c *wire.Call, a *estate.App) *wire.Reply {
 	fail := func(number int, text string) *wire.Reply {
 		return c.StsError(http.StatusUnauthorized, "invalid_client", number, text)
@@ -69,8 +70,9 @@ func (s *Service) checkAssertion(c *wire.Call, a *estate.App) *wire.Reply {
 	return nil
 }
 
-// certificate finds the certificate that the header names by thumbprint. MSAL for Go 1.10 writes
-// x5t#S256 in standard base64 with padding (observed), the documentation says base64url: both pass.
+// certificate returns the certificate whose thumbprint is in the header, or nil. MSAL for Go 1.10
+// writes x5t#S256 in standard base64 with padding (observed), the documentation says base64url.
+// Both are accepted.
 func certificate(a *estate.App, extra map[jose.HeaderKey]any) *x509.Certificate {
 	match := func(name jose.HeaderKey, sum []byte) bool {
 		s, ok := extra[name].(string)

@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// page is the look of the pages that a person sees: consent, sign-in, errors.
+// page is the template of the pages for people: consent, sign-in, errors.
 var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.Title}}</title>
 <style>body{font:16px system-ui,sans-serif;max-width:36em;margin:4em auto;padding:0 1em}button{font:inherit;padding:.4em 1.2em;margin-right:.6em}code{font-size:.9em}</style>
@@ -43,12 +43,13 @@ func pageReply(status int, d pageData) *wire.Reply {
 	return wire.HTMLReply(status, b.String())
 }
 
-// loginPageError is an error that the login service shows instead of redirecting.
+// loginPageError returns an error page. The login service shows it instead of a redirect.
 func loginPageError(number int, text string) *wire.Reply {
 	return pageReply(http.StatusBadRequest, pageData{Title: "Sign in", Text: fmt.Sprintf("AADSTS%d: %s", number, text)})
 }
 
-// decision is what the person, or _sim=accept / _sim=cancel in the address, decided; "" is not yet.
+// decision returns the decision of the person, or of _sim=accept or _sim=cancel in the URL; "" if
+// there is none yet.
 func decision(c *wire.Call) string {
 	if d := c.URL.Query().Get("_sim"); d != "" {
 		return d
@@ -59,11 +60,11 @@ func decision(c *wire.Call) string {
 	return ""
 }
 
-// registration finds the app that a page is for and checks the address to return to.
+// registration returns the tenant, app and redirect URI of a page, or an error page.
 func (s *Service) registration(c *wire.Call) (t *estate.Tenant, a *estate.App, back *url.URL, re *wire.Reply) {
 	q := c.URL.Query()
 	t = c.Tenant
-	if t == nil { // common and organizations: the person decides by signing in
+	if t == nil { // common and organizations: the person chooses the tenant
 		if t = s.Estate.Find(c.Params.Get("tenant")); t == nil {
 			return nil, nil, nil, s.chooseTenant(c)
 		}
@@ -104,7 +105,7 @@ func backTo(u *url.URL, params url.Values) *wire.Reply {
 	return wire.RedirectReply(to.String())
 }
 
-// adminConsent shows the consent page, and answers what was decided on it.
+// adminConsent serves the consent page and the decision made on it.
 func (s *Service) adminConsent(c *wire.Call, v2 bool) *wire.Reply {
 	q := c.URL.Query()
 	if v2 && graphScope(q.Get("scope")) == "" {
@@ -125,7 +126,7 @@ func (s *Service) adminConsent(c *wire.Call, v2 bool) *wire.Reply {
 			out.Set("scope", q.Get("scope"))
 		}
 		return backTo(back, out)
-	case decision == "cancel" && v2: // docs: the refusal carries admin_consent=True as well
+	case decision == "cancel" && v2: // docs: a refusal has admin_consent=True as well
 		return backTo(back, url.Values{
 			"admin_consent": {"True"}, "error": {"consent_required"}, "state": {state},
 			"error_description": {fmt.Sprintf("AADSTS65004: The resource owner or authorization server denied the request.\r\nTrace ID: %s\r\nCorrelation ID: %s", c.RequestID, c.ClientRequestID)},
@@ -141,7 +142,7 @@ func (s *Service) adminConsent(c *wire.Call, v2 bool) *wire.Reply {
 	})
 }
 
-// chosen carries a choice of directory over to the next page.
+// chosen carries the chosen directory to the next page.
 func chosen(c *wire.Call, t *estate.Tenant) []option {
 	if c.Tenant != nil {
 		return nil

@@ -29,8 +29,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// Keyring holds what must outlive a restart so that clients of a demo go on working:
-// the certificate authority they trust, the key that signs tokens, the key that seals page tokens.
+// Keyring holds the keys that must survive a restart so that clients keep working: the
+// certificate authority, the key that signs tokens, and the key that seals page tokens.
 type Keyring struct {
 	CAPEM  []byte
 	CACert *x509.Certificate
@@ -46,11 +46,12 @@ const (
 	keysFile   = "graphsim-keys.pem"
 )
 
-// memoryKeys are made once for each process: an RSA key costs more to make than all the rest of a
-// simulator, and tests start many. Tokens still name their issuer and tenant.
+// memoryKeys are generated once per process: an RSA key costs more than the rest of a simulator,
+// and tests start many.
 var memoryKeys = sync.OnceValues(newKeyring)
 
-// LoadKeyring reads the keys from dir and makes them on the first run. An empty dir keeps them in memory.
+// LoadKeyring reads the keys from dir, or generates them on the first run. An empty dir keeps
+// them in memory.
 func LoadKeyring(dir string) (*Keyring, error) {
 	if dir == "" {
 		return memoryKeys()
@@ -117,7 +118,7 @@ func assemble(cert *x509.Certificate, caKey *ecdsa.PrivateKey, sign *rsa.Private
 	if err != nil {
 		return nil, err
 	}
-	thumb := sha1.Sum(x509.MarshalPKCS1PublicKey(&sign.PublicKey)) // a name, not a safeguard
+	thumb := sha1.Sum(x509.MarshalPKCS1PublicKey(&sign.PublicKey)) // an identifier, not protection
 	return &Keyring{
 		CAPEM:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}),
 		CACert: cert,
@@ -128,7 +129,7 @@ func assemble(cert *x509.Certificate, caKey *ecdsa.PrivateKey, sign *rsa.Private
 	}, nil
 }
 
-// sealKey derives the page-token key from the signing key, so that the file holds two keys and no third secret.
+// sealKey derives the key for page tokens from the signing key, so that the file needs no third key.
 func sealKey(sign *rsa.PrivateKey) []byte {
 	sum := sha256.Sum256(append([]byte("graphsim page tokens\x00"), x509.MarshalPKCS1PrivateKey(sign)...))
 	return sum[:]
@@ -148,7 +149,8 @@ func (k *Keyring) save(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("graphsim: state folder: %w", err)
 	}
-	// The CA comes first: a crash between the two leaves no keys file, and the next start makes both anew.
+	// The CA is written first: after a crash between the two there is no keys file, and the next start
+	// generates both again.
 	if err := durable.WriteFile(filepath.Join(dir, CACertFile), k.CAPEM, 0o644); err != nil { // a public certificate
 		return fmt.Errorf("graphsim: write CA: %w", err)
 	}
@@ -190,7 +192,8 @@ func parseKeyring(caPEM, keysPEM []byte) (*Keyring, error) {
 	return assemble(cert, caKey, sign)
 }
 
-// ServerTLS issues a fresh leaf for host (a name or an address) and the loopback names.
+// ServerTLS issues a certificate for host (a name or an address) and the loopback names, valid
+// for a year.
 func (k *Keyring) ServerTLS(host string) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

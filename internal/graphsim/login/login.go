@@ -1,5 +1,5 @@
-// Package login is the simulated Entra login service: discovery, signing keys, the token
-// endpoint, admin consent and sign-in. It keeps the keys of the simulator.
+// Package login simulates the Entra login service: discovery, signing keys, the token
+// endpoint, admin consent and sign-in. It also holds the simulator's keys.
 package login
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// Service answers calls to the login service.
+// Service serves calls to the login service. It is safe for concurrent use.
 type Service struct {
 	Keys   *Keyring
 	Estate *estate.Estate
@@ -30,7 +30,7 @@ type Service struct {
 	jtis  replayGuard
 }
 
-// Answer routes a call to the identity endpoints. The first segment is the tenant.
+// Answer serves a call. The first path segment is the tenant.
 func (s *Service) Answer(c *wire.Call) *wire.Reply {
 	name, rest, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, "/"), "/")
 	rest = strings.ToLower(strings.TrimSuffix(rest, "/"))
@@ -45,7 +45,7 @@ func (s *Service) Answer(c *wire.Call) *wire.Reply {
 		return wire.HTMLReply(http.StatusNotFound, "<html><body>404 - File or directory not found.</body></html>")
 	}
 	if strings.HasSuffix(rest, "/keys") || rest == "discovery/keys" {
-		return s.jwks(c) // keys are the same for every tenant, known or not
+		return s.jwks(c) // the keys are the same for every tenant, even an unknown one
 	}
 	shared := name == "common" || name == "organizations" || name == "consumers"
 	if c.Tenant == nil && !shared {
@@ -95,7 +95,7 @@ func (s *Service) instanceDiscovery(c *wire.Call) *wire.Reply {
 
 func (s *Service) openIDConfiguration(c *wire.Call, name string, v2 bool) *wire.Reply {
 	tid := name
-	issuerTenant := "{tenantid}" // common and organizations answer the template, which strict OIDC clients reject
+	issuerTenant := "{tenantid}" // common and organizations return the template, which strict OIDC clients reject
 	if c.Tenant != nil {
 		tid, issuerTenant = c.Tenant.ID, c.Tenant.ID
 	}
@@ -154,7 +154,7 @@ func (s *Service) jwks(c *wire.Call) *wire.Reply {
 	return wire.JSONReplyUTF8(http.StatusOK, odata.Object{odata.F("keys", []odata.Object{key})})
 }
 
-// token answers the token endpoint: client credentials, and the code of a sign-in.
+// token serves the token endpoint: client credentials and authorization codes.
 func (s *Service) token(c *wire.Call, shared bool) *wire.Reply {
 	form := c.Params
 	switch form.Get("grant_type") {
@@ -184,7 +184,7 @@ func (s *Service) token(c *wire.Call, shared bool) *wire.Reply {
 	if re := scopeError(c, form.Get("scope")); re != nil {
 		return re
 	}
-	// The real service names the missing app before it judges the credential.
+	// The real service checks the app before the credential.
 	if a == nil || !a.Principal(c.At) {
 		return c.StsError(http.StatusBadRequest, "unauthorized_client", 700016, fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'. "+
 			"This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. "+
@@ -232,7 +232,8 @@ func principalError(c *wire.Call, a *estate.App) *wire.Reply {
 	return nil
 }
 
-// graphScope picks the resource out of a scope list, past the OpenID scopes that azidentity adds (observed).
+// graphScope returns the resource scope of a list, which may also hold OpenID scopes: azidentity
+// adds them (observed).
 func graphScope(scope string) string {
 	for _, s := range strings.Fields(scope) {
 		if strings.HasSuffix(s, "/.default") {
@@ -246,7 +247,7 @@ var nationalGraph = []string{
 	"https://graph.microsoft.com", "https://graph.microsoft.us", "https://dod-graph.microsoft.us", "https://microsoftgraph.chinacloudapi.cn", wire.GraphAppID,
 }
 
-// GraphAudience reports whether aud names Microsoft Graph, in any cloud or here.
+// GraphAudience reports whether aud is Microsoft Graph, in any cloud or in this simulator.
 func GraphAudience(c *wire.Call, aud string) bool {
 	aud = strings.TrimSuffix(aud, "/")
 	return aud == c.Base || slices.Contains(nationalGraph, aud)
@@ -268,7 +269,8 @@ func scopeError(c *wire.Call, scope string) *wire.Reply {
 	return nil
 }
 
-// clientCredential checks the secret or the assertion; it returns the appidacr claim: "1" secret, "2" certificate.
+// clientCredential checks the secret or the assertion. It returns the appidacr claim, "1" for a
+// secret and "2" for a certificate, or the error response.
 func (s *Service) clientCredential(c *wire.Call, a *estate.App) (string, *wire.Reply) {
 	if c.Params.Get("client_assertion") != "" || c.Params.Get("client_assertion_type") != "" {
 		return "2", s.checkAssertion(c, a)
@@ -296,7 +298,8 @@ func (s *Service) clientCredential(c *wire.Call, a *estate.App) (string, *wire.R
 		"Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'.", a.AppID))
 }
 
-// FormDecode undoes the form encoding that RFC 6749 section 2.3.1 asks of Basic credentials; clients that skip it pass too.
+// FormDecode decodes Basic credentials, which RFC 6749 section 2.3.1 form-encodes. Credentials
+// that are not encoded stay as they are.
 func FormDecode(s string) string {
 	if d, err := url.QueryUnescape(s); err == nil {
 		return d
@@ -306,7 +309,7 @@ func FormDecode(s string) string {
 
 var tokenEndpoint = regexp.MustCompile(`^(https?://[^/]+)/([^/]+)/(?:oauth2/v2\.0/token|oauth2/token|v2\.0/?)$`)
 
-// ownEndpoint reports whether aud is the token endpoint (or issuer) of this tenant, by any of its names.
+// ownEndpoint reports whether aud is the token endpoint or issuer of the call's tenant.
 func (s *Service) ownEndpoint(c *wire.Call, aud string) bool {
 	m := tokenEndpoint.FindStringSubmatch(aud)
 	return m != nil && strings.EqualFold(m[1], c.Base) && s.Estate.Find(m[2]) == c.Tenant

@@ -13,20 +13,20 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// SignInRefusal is how the sign-in service refuses with one of its numbers.
+// SignInRefusal is the response to a refused sign-in.
 type SignInRefusal struct {
-	Number int    `json:"number"` // behind AADSTS
-	Status int    `json:"status"` // HTTP
-	Error  string `json:"error"`  // of RFC 6749
-	Text   string `json:"text"`   // of error_description, behind the number
+	Number int    `json:"number"` // of the AADSTS code
+	Status int    `json:"status"` // HTTP status
+	Error  string `json:"error"`  // error code of RFC 6749
+	Text   string `json:"text"`   // text of error_description, after the number
 }
 
-// signInRefusals are the numbers whose answers are known. Any other number can be
-// asked for, too: it is 400 invalid_request then.
+// signInRefusals holds the numbers whose responses are known. Any other number returns
+// 400 invalid_request.
 //
 // docs: Microsoft Entra authentication and authorization error codes. The status of
-// 7000215, 7000222 and 7000229 was observed (401), that of the others follows RFC
-// 6749: 400, and 401 where the client could not be authenticated.
+// 7000215, 7000222 and 7000229 was observed (401). The others follow RFC 6749: 401 if
+// the client could not be authenticated, else 400.
 var signInRefusals = func() map[int]SignInRefusal {
 	all := make(map[int]SignInRefusal)
 	for _, r := range []SignInRefusal{
@@ -60,7 +60,7 @@ var signInRefusals = func() map[int]SignInRefusal {
 	return all
 }()
 
-// SignInRefusals returns the refusals whose answers are known, by number.
+// SignInRefusals returns the refusals whose responses are known, ordered by number.
 func SignInRefusals() []SignInRefusal {
 	list := make([]SignInRefusal, 0, len(signInRefusals))
 	for _, n := range slices.Sorted(maps.Keys(signInRefusals)) {
@@ -69,9 +69,9 @@ func SignInRefusals() []SignInRefusal {
 	return list
 }
 
-// Refuse answers as the sign-in service refuses with a number. Other fields of as
-// that are not empty go before what is known of the number. Without a number the error
-// has none. The consent page leads back with the refusal, as the real one does.
+// Refuse returns the response to a sign-in refused with a number. Fields of as that are not
+// empty replace the known ones. Without a number the error has none. On the consent page
+// the refusal is a redirect, as with the real service.
 func (s *Service) Refuse(c *wire.Call, as SignInRefusal) *wire.Reply {
 	r, ok := signInRefusals[as.Number]
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// grant is what an authorization code stands for.
+// grant is the sign-in behind an authorization code.
 type grant struct {
 	tenant    *estate.Tenant
 	appID     string
@@ -27,10 +27,10 @@ type grant struct {
 	until     time.Time
 }
 
-// codeLife is how long an authorization code is good.
+// codeLife is how long an authorization code is valid.
 const codeLife = 10 * time.Minute
 
-// codeStore keeps authorization codes until they are redeemed, once.
+// codeStore holds authorization codes. Each can be redeemed once.
 type codeStore struct {
 	mu    sync.Mutex
 	codes map[string]grant
@@ -60,11 +60,11 @@ func (s *codeStore) take(code string, now time.Time) (grant, bool) {
 	return g, ok && now.Before(g.until)
 }
 
-// signInUsers is how many users the sign-in page offers.
+// signInUsers is the number of users on the sign-in page.
 const signInUsers = 12
 
-// authorize signs a generated user in by authorization code with PKCE. login_hint picks
-// the user; with _sim=accept nobody is asked.
+// authorize signs in a generated user by authorization code with PKCE. login_hint selects
+// the user; with _sim=accept there is no page.
 func (s *Service) authorize(c *wire.Call) *wire.Reply {
 	q := c.URL.Query()
 	t, a, back, re := s.registration(c)
@@ -108,7 +108,7 @@ func (s *Service) authorize(c *wire.Call) *wire.Reply {
 	return backTo(back, url.Values{"code": {code}, "state": {state}, "session_state": {c.RequestID}})
 }
 
-// redeemCode turns an authorization code into an ID token and an access token for userinfo.
+// redeemCode exchanges an authorization code for an ID token and an access token for userinfo.
 func (s *Service) redeemCode(c *wire.Call) *wire.Reply {
 	invalidGrant := func(number int, text string) *wire.Reply {
 		return c.StsError(http.StatusBadRequest, "invalid_grant", number, text)
@@ -131,7 +131,7 @@ func (s *Service) redeemCode(c *wire.Call) *wire.Reply {
 	if a == nil {
 		return invalidGrant(700016, "The application is gone.")
 	}
-	if len(a.Secrets)+len(a.Certs) > 0 || g.challenge == "" { // a confidential client authenticates, a public one has PKCE
+	if len(a.Secrets)+len(a.Certs) > 0 || g.challenge == "" { // a confidential client authenticates, a public client has PKCE
 		if _, re := s.clientCredential(c, a); re != nil {
 			return re
 		}

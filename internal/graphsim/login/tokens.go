@@ -11,10 +11,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// tokenLife is what the token endpoint grants; expires_in says one second less, as observed.
+// tokenLife is how long a token is valid. expires_in is one second less (observed).
 const tokenLife = time.Hour
 
-// issue signs cl as a token that is good for tokenLife from now.
+// issue returns a token with the claims, valid for tokenLife from now.
 func (k *Keyring) issue(cl wire.Claims, now time.Time) (string, error) {
 	cl.Issuer = "https://sts.windows.net/" + cl.Tenant + "/"
 	cl.Provider = cl.Issuer
@@ -33,7 +33,8 @@ func (k *Keyring) signJWT(payload any) (string, error) {
 	return jwt.Signed(signer).Claims(payload).Serialize()
 }
 
-// Verify reads an access token. The errors are the messages of the service.
+// Verify verifies an access token. Its errors are the messages of the service. For an expired
+// token it also returns the claims.
 func (k *Keyring) Verify(raw string, now time.Time) (*wire.Claims, error) {
 	tok, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {

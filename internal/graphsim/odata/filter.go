@@ -11,7 +11,7 @@ import (
 type filter struct {
 	match    func(scope) bool
 	Advanced bool     // needs ConsistencyLevel: eventual on directory objects
-	Ids      []string // set when the expression is only id eq '...' [or id eq '...']
+	Ids      []string // set if the expression is only id eq '...', joined by or
 }
 
 // scope resolves names while an expression is evaluated.
@@ -43,10 +43,10 @@ type filterParser struct {
 	at    int
 	depth int
 	f     *filter
-	plain bool // still nothing but id eq '...' joined by or
+	plain bool // so far only id eq '...', joined by or
 }
 
-// maxFilterDepth bounds nesting, so that hostile input can't exhaust the stack.
+// maxFilterDepth limits nesting, so that hostile input can't exhaust the stack.
 const maxFilterDepth = 64
 
 func parseFilter(src string) (*filter, error) {
@@ -101,7 +101,7 @@ func (p *filterParser) lex() error {
 			p.toks = append(p.toks, filterToken{tokString, b.String(), i})
 			i = j + 1
 		default:
-			// A colon ends a lambda's variable, but stands inside a time of day.
+			// A colon ends a lambda's variable, but is part of a time of day.
 			j := i
 			for j < len(s) && strings.IndexByte(" \t(),'", s[j]) < 0 && (s[j] != ':' || s[i] >= '0' && s[i] <= '9') {
 				j++
@@ -258,7 +258,7 @@ func (p *filterParser) comparison() (predicate, error) {
 	return nil, p.fail(op)
 }
 
-// operand resolves a property path, which may start with a range variable.
+// operand resolves a property path, which may begin with a range variable.
 func operand(path string) func(scope) any {
 	path = stripCast(path)
 	head, rest, _ := strings.Cut(path, "/")
@@ -329,7 +329,7 @@ func (p *filterParser) lambda(path string, anyOf bool) (predicate, error) {
 		return nil, err
 	}
 	get := operand(path)
-	if anyOf && p.isPunct(")") { // any() without a condition: not empty
+	if anyOf && p.isPunct(")") { // any() without a condition: the list is not empty
 		p.at++
 		return func(s scope) bool { l, _ := get(s).([]any); return len(l) > 0 }, nil
 	}
@@ -408,8 +408,8 @@ func (p *filterParser) literal() (any, error) {
 	return nil, p.fail(t)
 }
 
-// Compare orders two values: -1, 0 or 1, and 2 where they have no order. Text is
-// compared without case, as the directory does; times as times.
+// Compare returns -1, 0 or 1 for a < b, a = b and a > b, and 2 if the two can't be compared.
+// Text is compared without case, as in the directory; times are compared as times.
 func Compare(a, b any) int {
 	switch a := a.(type) {
 	case nil:

@@ -1,6 +1,6 @@
-// Package odata reads and writes what Microsoft Graph's calls are made of, without a
-// tenant or a connection: objects whose properties keep their order and bytes, query
-// options, $filter, resource paths, and the tokens and links of pages.
+// Package odata parses and writes the parts of Microsoft Graph calls: objects that keep the
+// order and bytes of their properties, query options, $filter, resource paths, and the
+// tokens and links of pages. It knows nothing of tenants.
 package odata
 
 import (
@@ -13,20 +13,20 @@ import (
 )
 
 // Object is one Graph entity: its properties in the order in which they are sent.
-// Values stay raw, so that what was loaded from a real export is answered byte for byte.
-// An object is immutable once it is shared; change it through with and without.
+// Values stay raw, so that data from a real export is returned byte for byte.
+// A shared object must not change; [Object.With] and [Object.Without] return copies.
 type Object []Field
 
-// Field is one property with its value as JSON.
+// Field is a property with its value as JSON.
 type Field struct {
 	Name string
 	Raw  json.RawMessage
 }
 
-// F makes a property. v is encoded as Graph does, see [Raw]; what is encoded already stays as it is.
+// F returns a property. [Raw] encodes v; a json.RawMessage stays as it is.
 func F(name string, v any) Field { return Field{name, Raw(v)} }
 
-// Parse reads one JSON object and keeps the order of its properties.
+// Parse parses a JSON object and keeps the order of its properties.
 func Parse(data []byte) (Object, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if t, err := dec.Token(); err != nil {
@@ -54,7 +54,7 @@ func Parse(data []byte) (Object, error) {
 	return o, err
 }
 
-// Compact returns JSON without white space between its tokens, in memory of its own.
+// Compact returns a copy of raw without white space between tokens.
 func Compact(raw json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
@@ -63,7 +63,7 @@ func Compact(raw json.RawMessage) json.RawMessage {
 	return bytes.Clone(b.Bytes())
 }
 
-// Index is the place of a property, or -1.
+// Index returns the position of a property, or -1.
 func (o Object) Index(name string) int {
 	return slices.IndexFunc(o, func(f Field) bool { return f.Name == name })
 }
@@ -85,7 +85,7 @@ func (o Object) Text(name string) string {
 	return s
 }
 
-// With returns a copy of o in which name has the value v, in its old place if it had one.
+// With returns a copy of o in which name has the value v. An existing property keeps its position.
 func (o Object) With(name string, v any) Object {
 	out := slices.Clone(o)
 	if i := out.Index(name); i >= 0 {
@@ -95,13 +95,13 @@ func (o Object) With(name string, v any) Object {
 	return append(out, Field{name, Raw(v)})
 }
 
-// Without returns a copy of o that lacks the properties for which drop is true.
+// Without returns a copy of o without the properties for which drop returns true.
 func (o Object) Without(drop func(name string) bool) Object {
 	return slices.DeleteFunc(slices.Clone(o), func(f Field) bool { return drop(f.Name) })
 }
 
-// Value decodes the property at path, a slash-separated walk through nested objects. It is
-// nil where the walk ends early, as in OData.
+// Value decodes the property at a slash-separated path through nested objects. It returns nil
+// if a part of the path is missing, as in OData.
 func (o Object) Value(path string) any {
 	name, rest, nested := strings.Cut(path, "/")
 	i := slices.IndexFunc(o, func(f Field) bool { return strings.EqualFold(f.Name, name) })
@@ -139,7 +139,7 @@ func (o Object) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// plain reports whether s stands in JSON as it is.
+// plain reports whether s needs no escapes in JSON.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -152,14 +152,14 @@ func plain(s string) bool {
 // MarshalJSON keeps the order of the properties.
 func (o Object) MarshalJSON() ([]byte, error) { return o.Encode(), nil }
 
-// Raw encodes v as Graph does, which leaves <, > and & alone.
+// Raw encodes v as Graph does: it does not escape <, > and &.
 func Raw(v any) json.RawMessage {
 	switch v := v.(type) {
 	case json.RawMessage:
 		return v
 	case Object:
 		return v.Encode()
-	case []Object: // a page: encoding/json would read all of it again
+	case []Object: // a page: encoding/json would parse all of it again
 		out := []byte{'['}
 		for i, o := range v {
 			if i > 0 {
@@ -177,12 +177,12 @@ func Raw(v any) json.RawMessage {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return json.RawMessage("null") // only reached for values that no caller builds, such as channels
+		return json.RawMessage("null") // only for types that no caller uses, such as channels
 	}
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
-// ParseList reads a JSON array of objects.
+// ParseList parses a JSON array of objects.
 func ParseList(data []byte) ([]Object, error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal(data, &raws); err != nil {

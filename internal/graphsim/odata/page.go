@@ -11,45 +11,45 @@ import (
 	"strings"
 )
 
-// Cursor is what a page link or delta link remembers. Links carry it sealed, so
-// that clients can only follow them, as with the real service.
+// Cursor is the content of a page token or delta token. Tokens are encrypted, so that
+// clients can only follow links, as with the real service.
 type Cursor struct {
 	Kind   string   `json:"k"`           // "skip" or "delta"
-	Tenant string   `json:"t"`           // a link works in its own tenant only
-	Path   string   `json:"p"`           // resource path that it belongs to
+	Tenant string   `json:"t"`           // a token is valid only in its own tenant
+	Path   string   `json:"p"`           // resource path
 	At     int64    `json:"a"`           // Unix seconds of issue
-	Pos    int      `json:"n,omitempty"` // items passed
-	Sub    int      `json:"m,omitempty"` // members passed within the item at Pos
+	Pos    int      `json:"n,omitempty"` // items already returned
+	Sub    int      `json:"m,omitempty"` // members already returned of the item at Pos
 	Select []string `json:"s,omitempty"`
 	IDs    []string `json:"i,omitempty"` // of a filtered delta
 	Min    bool     `json:"r,omitempty"` // Prefer: return=minimal
 	Round  *Round   `json:"d,omitempty"`
 }
 
-// Round is the window of changes that a delta round covers.
+// Round is the range of changes of a delta round.
 type Round struct {
 	Initial bool   `json:"i,omitempty"`
 	From    int    `json:"f"` // changes after this sequence number
-	To      int    `json:"o"` // up to and with this one
-	State   string `json:"s"` // which change log the numbers count in
+	To      int    `json:"o"` // up to and including this one
+	State   string `json:"s"` // identifies the change log
 }
 
-// ErrToken is returned for a token that no sealer with this key made.
+// ErrToken is returned for a token that was not made with this key.
 var ErrToken = errors.New("token is not one of ours")
 
-const tokenMagic = "DSpt" // real directory tokens begin with these bytes (recorded: RFNwd...)
+const tokenMagic = "DSpt" // real directory tokens start with these bytes (recorded: RFNwd...)
 
-// NewSealer makes a sealer that uses aead.
+// NewSealer returns a sealer that uses aead.
 func NewSealer(aead cipher.AEAD) Sealer { return Sealer{aead} }
 
-// Sealer seals cursors into tokens, and opens them.
+// Sealer encrypts cursors into tokens and decrypts them.
 type Sealer struct{ aead cipher.AEAD }
 
-// SealCursor makes a token of a cursor.
+// SealCursor returns the token of a cursor.
 func (s Sealer) SealCursor(c Cursor) string {
 	plain, err := json.Marshal(c)
 	if err != nil {
-		return "" // a cursor holds nothing that can't be encoded
+		return "" // every cursor can be encoded
 	}
 	nonce := make([]byte, s.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
@@ -57,7 +57,7 @@ func (s Sealer) SealCursor(c Cursor) string {
 	return base64.RawURLEncoding.EncodeToString(out)
 }
 
-// OpenCursor reads a token, or returns [ErrToken].
+// OpenCursor returns the cursor of a token, or [ErrToken].
 func (s Sealer) OpenCursor(token string) (Cursor, error) {
 	var c Cursor
 	b, err := base64.RawURLEncoding.DecodeString(token)
@@ -75,17 +75,17 @@ func (s Sealer) OpenCursor(token string) (Cursor, error) {
 	return c, nil
 }
 
-// CosmosToken dresses a sealed cursor up as the continuation token of configurationPolicies
-// (recorded): percent-encoded once more than the link needs, so that a client that
-// decodes and encodes links instead of following them verbatim gets it wrong.
+// CosmosToken formats a sealed cursor as a continuation token of configurationPolicies
+// (recorded). It is percent-encoded twice, so that a client fails if it decodes and encodes
+// links instead of following them verbatim.
 func CosmosToken(sealed string) string {
 	plain := `[cosmosdb][{"compositeToken":{"token":"` + sealed + `","range":{"min":"","max":"FF"}},"skipCount":1}]`
 	return url.QueryEscape(plain)
 }
 
-// OpenCosmosToken takes the sealed cursor out of a token that [CosmosToken] made.
+// OpenCosmosToken returns the sealed cursor of a token made by [CosmosToken].
 func OpenCosmosToken(v string) (string, error) {
-	if !strings.HasPrefix(v, "%5B") { // decoded twice on its way here
+	if !strings.HasPrefix(v, "%5B") { // the client decoded it
 		return "", ErrToken
 	}
 	plain, err := url.QueryUnescape(v)
@@ -100,8 +100,8 @@ func OpenCosmosToken(v string) (string, error) {
 	return sealed, nil
 }
 
-// PageLink builds a page link: an address with some options replaced.
-// Options keep the order $select, $top, $filter, others; the paging option comes last (recorded).
+// PageLink returns a page link: address with the given options. Their order is $select, $top,
+// $filter, others; the paging option comes last (recorded).
 func PageLink(address string, options url.Values, last, value string) string {
 	var b strings.Builder
 	b.WriteString(address)

@@ -4,9 +4,9 @@ import (
 	"strings"
 )
 
-// Segments splits a resource path. Keys may stand behind a slash or in parentheses, as in
-// groups/{id} and groups('{id}') (both recorded); functions lose their empty parentheses
-// and their namespace, so that delta, delta() and microsoft.graph.delta() are one.
+// Segments splits a resource path. A key may follow a slash or stand in parentheses, as in
+// groups/{id} and groups('{id}') (both recorded). Functions lose their empty parentheses and
+// their namespace, so that delta, delta() and microsoft.graph.delta() are the same.
 func Segments(path string) []string {
 	var out []string
 	for _, seg := range strings.Split(path, "/") {
@@ -31,12 +31,12 @@ func Segments(path string) []string {
 	return out
 }
 
-// IsVersion reports whether a path segment names an API version.
+// IsVersion reports whether a path segment is an API version.
 func IsVersion(segment string) bool {
 	return strings.EqualFold(segment, "v1.0") || strings.EqualFold(segment, "beta")
 }
 
-// IsIntune reports whether a path below the version root is one of Intune's.
+// IsIntune reports whether a resource path belongs to Intune.
 func IsIntune(resourcePath string) bool {
 	first, _, _ := strings.Cut(resourcePath, "/")
 	return strings.EqualFold(first, "deviceManagement") || strings.EqualFold(first, "deviceAppManagement")

@@ -9,16 +9,16 @@ import (
 
 // Query holds the OData system query options of a request.
 type Query struct {
-	Raw        url.Values // every option as sent, decoded once
-	Select     []string   // $select, casts stripped: microsoft.graph.x/y selects y
+	Raw        url.Values // all options as sent, percent-decoded
+	Select     []string   // $select without type casts: microsoft.graph.x/y selects y
 	Expand     []expansion
 	Filter     *filter
 	OrderBy    []ordering
-	Top        int // 0: not asked for
+	Top        int // 0: not given
 	Skip       int
 	Count      bool
 	SkipToken  string
-	DeltaToken *string // nil: absent; the empty string asks for a full round
+	DeltaToken *string // nil: absent; an empty string asks for a full round
 }
 
 type expansion struct {
@@ -31,20 +31,20 @@ type ordering struct {
 	Desc bool
 }
 
-// Error is a complaint about query options, in the words of the service.
+// Error is an error in the query options, with the text of the service.
 type Error struct{ Msg string }
 
-// Error is the text of the service.
+// Error returns the text of the service.
 func (e *Error) Error() string { return e.Msg }
 
-// BadQuery makes an error about query options.
+// BadQuery returns an [*Error].
 func BadQuery(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// maxOptionLength bounds what the parsers walk through.
+// maxOptionLength limits the length of an option, in bytes.
 const maxOptionLength = 16 << 10
 
-// ParseQuery reads the options of a raw query string. Options without the $ prefix
-// are not system options and are ignored, as are the portal's cache busters (recorded).
+// ParseQuery parses the options of a raw query string. It ignores options without the $
+// prefix, such as the portal's cache busters (recorded).
 func ParseQuery(rawQuery string) (*Query, error) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -111,7 +111,7 @@ func (q *Query) set(key, asSent, v string) (err error) {
 	return err
 }
 
-// stripCast takes the derived type off a path: microsoft.graph.iosCompliancePolicy/x is x on that type.
+// stripCast removes the type cast from a path: microsoft.graph.iosCompliancePolicy/x becomes x.
 func stripCast(path string) string {
 	for strings.HasPrefix(path, "microsoft.graph.") {
 		_, rest, ok := strings.Cut(path, "/")
@@ -163,7 +163,7 @@ func parseExpand(v string) ([]expansion, error) {
 	return out, nil
 }
 
-// Options parses what stands inside the parentheses of an expansion, separated by semicolons.
+// Options parses the options inside the parentheses of an expansion, separated by semicolons.
 func (e expansion) Options() (*Query, error) {
 	q := &Query{Raw: url.Values{}}
 	if e.nested == "" {
@@ -196,8 +196,8 @@ func parseOrderBy(v string) ([]ordering, error) {
 	return out, nil
 }
 
-// Escape writes an option value as the service writes it into its links: lower-case
-// hex digits, plus for space, and parentheses as they are (recorded).
+// Escape encodes an option value as the service does in its links: lower-case hex digits,
+// a plus for a space, and plain parentheses (recorded).
 func Escape(v string) string {
 	var b strings.Builder
 	for i := range len(v) {

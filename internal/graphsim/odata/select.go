@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// PickFields keeps what $select asks for, always with id, in the order of the entity.
+// PickFields returns the selected properties of o and its id, in the order of o.
 func PickFields(o Object, sel []string) Object {
 	if len(sel) == 0 {
 		return o
@@ -23,7 +23,7 @@ func PickFields(o Object, sel []string) Object {
 	})
 }
 
-// UnknownSelect names the first selected property that the entity lacks, or "".
+// UnknownSelect returns the first selected property that o and extra lack, or "".
 func UnknownSelect(o Object, sel []string, extra ...string) string {
 	for _, s := range sel {
 		known := s == "*"
@@ -40,7 +40,7 @@ func UnknownSelect(o Object, sel []string, extra ...string) string {
 	return ""
 }
 
-// Options copies the system options of a request for its page link.
+// Options returns the system options of a request, for its page link.
 func (q *Query) Options() url.Values {
 	out := url.Values{}
 	for k, v := range q.Raw {

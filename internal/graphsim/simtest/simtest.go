@@ -1,4 +1,4 @@
-// Package simtest runs a simulator for a test and reads from it as a client does.
+// Package simtest starts a simulator for a test and reads from it as a client does.
 package simtest
 
 import (
@@ -22,7 +22,7 @@ const (
 	Secret   = "canary~secret.value"
 )
 
-// ReadRoles are the application permissions that the app has.
+// ReadRoles holds the application permissions of the app.
 var ReadRoles = []string{
 	"Organization.Read.All", "Group.Read.All", "DeviceManagementConfiguration.Read.All", "DeviceManagementApps.Read.All", "DeviceManagementManagedDevices.Read.All",
 	"DeviceManagementServiceConfig.Read.All", "DeviceManagementScripts.Read.All", "DeviceManagementRBAC.Read.All", "Policy.Read.All", "Application.Read.All",
@@ -36,7 +36,7 @@ type Sim struct {
 	API  *graphsim.Control
 }
 
-// Spec is a small tenant with one consented app.
+// Spec returns a small tenant with one consented app.
 func Spec() graphsim.TenantSpec {
 	return graphsim.TenantSpec{
 		ID: TenantID, DisplayName: "Contoso", Domain: "contoso.example", Intune: true, Groups: 120, Policies: 60, Devices: 12, MobileApps: 8,
@@ -47,7 +47,8 @@ func Spec() graphsim.TenantSpec {
 	}
 }
 
-// Start runs a simulator with the given tenants, or with that of [Spec], until the test ends.
+// Start starts a simulator with the given tenants, or with that of [Spec]. It stops when the test
+// ends.
 func Start(t *testing.T, cfg graphsim.Config, specs ...graphsim.TenantSpec) *Sim {
 	t.Helper()
 	srv, err := graphsim.New(cfg)
@@ -74,7 +75,7 @@ func Start(t *testing.T, cfg graphsim.Config, specs ...graphsim.TenantSpec) *Sim
 	return &Sim{Server: srv, T: t, HTTP: &http.Client{Transport: tr, CheckRedirect: noRedirect}, API: srv.Control()}
 }
 
-// Answer is an answer that was read to its end.
+// Answer is a complete response.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -91,7 +92,7 @@ func (a Answer) JSON(t *testing.T) map[string]any {
 	return m
 }
 
-// Do sends a request. It follows no redirect.
+// Do sends a request. It does not follow redirects.
 func (s *Sim) Do(req *http.Request) (Answer, error) {
 	res, err := s.HTTP.Do(req)
 	if err != nil {
@@ -102,7 +103,7 @@ func (s *Sim) Do(req *http.Request) (Answer, error) {
 	return Answer{res.StatusCode, res.Header, body}, err
 }
 
-// Request makes a request to a path or address; header holds names and values in turn.
+// Request returns a request to a path or URL. header holds names and values in turn.
 func (s *Sim) Request(method, path string, body io.Reader, header ...string) *http.Request {
 	s.T.Helper()
 	if strings.HasPrefix(path, "/") {
@@ -118,7 +119,7 @@ func (s *Sim) Request(method, path string, body io.Reader, header ...string) *ht
 	return req
 }
 
-// Get reads a Graph address with a token, or without when it is empty.
+// Get reads a Graph URL, with a token unless it is empty.
 func (s *Sim) Get(token, path string, header ...string) Answer {
 	s.T.Helper()
 	if token != "" {
@@ -131,7 +132,7 @@ func (s *Sim) Get(token, path string, header ...string) Answer {
 	return a
 }
 
-// OK reads a Graph address that must answer 200.
+// OK reads a Graph URL that must return 200.
 func (s *Sim) OK(token, path string, header ...string) map[string]any {
 	s.T.Helper()
 	a := s.Get(token, path, header...)
@@ -141,7 +142,7 @@ func (s *Sim) OK(token, path string, header ...string) map[string]any {
 	return a.JSON(s.T)
 }
 
-// Post sends a form.
+// Post posts a form.
 func (s *Sim) Post(path string, form url.Values, header ...string) Answer {
 	s.T.Helper()
 	header = append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)
@@ -152,7 +153,8 @@ func (s *Sim) Post(path string, form url.Values, header ...string) Answer {
 	return a
 }
 
-// Credentials is a good token request with changes: pairs of name and value, an empty value takes it out.
+// Credentials returns a valid token request with changes: pairs of name and value. An empty value
+// removes the field.
 func Credentials(change ...string) url.Values {
 	v := url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {AppID}, "client_secret": {Secret}, "scope": {"https://graph.microsoft.com/.default"},
@@ -166,7 +168,7 @@ func Credentials(change ...string) url.Values {
 	return v
 }
 
-// TokenAnswer asks for a token with [Credentials].
+// TokenAnswer requests a token with [Credentials].
 func (s *Sim) TokenAnswer(change ...string) Answer {
 	s.T.Helper()
 	return s.Post("/"+TenantID+"/oauth2/v2.0/token", Credentials(change...))
@@ -183,7 +185,7 @@ func (s *Sim) Token() string {
 	return tok
 }
 
-// Values are the items of a list.
+// Values returns the items of a list.
 func Values(m map[string]any) []map[string]any {
 	list, _ := m["value"].([]any)
 	out := make([]map[string]any, len(list))
@@ -213,10 +215,10 @@ func ErrorOf(t *testing.T, a Answer) (code, message string) {
 	return code, message
 }
 
-// DeltaPath is a delta round of groups with their members.
+// DeltaPath is the path of a delta round of groups with their members.
 const DeltaPath = "/v1.0/groups/delta?$select=displayName,description,members"
 
-// ClaimsOf reads the payload of a token without checking it.
+// ClaimsOf returns the payload of a token without verifying it.
 func ClaimsOf(t *testing.T, token string) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -234,10 +236,11 @@ func ClaimsOf(t *testing.T, token string) map[string]any {
 	return m
 }
 
-// SharedData is the folder of reference data beside the repository, seen from a room of the simulator.
+// SharedData is the folder of reference data beside the repository, relative to a package of the
+// simulator.
 const SharedData = "../../../../shared/graph-data"
 
-// Shared returns the path of a file of the reference data, and skips the test where there is none.
+// Shared returns the path of a reference data file. It skips the test if the file is absent.
 func Shared(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(SharedData, filepath.FromSlash(name))

@@ -1,6 +1,6 @@
-// Package wire is one call on its way through the simulator: what was read from the
-// request and found out about it, the answer before it is sent, and the error forms of
-// Microsoft Graph, Intune and the login service.
+// Package wire represents one call to the simulator: the request with what is known about
+// it, the response before it is sent, and the error formats of Microsoft Graph, Intune and
+// the login service.
 package wire
 
 import (
@@ -21,40 +21,40 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// Call is one request on its way: what was read from it and what was found out about it.
+// Call is a request with what is known about it.
 type Call struct {
 	*http.Request
-	sealer          odata.Sealer // of page links and delta links
+	sealer          odata.Sealer // for page links and delta links
 	At              time.Time
-	Base            string // scheme and host that the client used: links must lead back to it
+	Base            string // scheme and host that the client used; links use them too
 	RequestID       string
 	ClientRequestID string
-	Payload         []byte         // the body, decompressed; at most maxBody
-	Params          url.Values     // of a login request: from its address and its form
-	IsGraph         bool           // else the login service
+	Payload         []byte         // the body, decompressed; at most [MaxBody] bytes
+	Params          url.Values     // of a login request: query and form values
+	IsGraph         bool           // false: the login service
 	Tenant          *estate.Tenant // nil while unknown
 	AppID           string         // client id, lower case, "" while unknown
 	Token           *Claims        // of a Graph call; nil when missing or unusable
 	TokenErr        error
-	Empty           bool // a fault asks for an empty page that goes on
-	Replayed        bool // a fault asks for a delta page that repeats itself
+	Empty           bool // a fault makes this page empty, with a next link
+	Replayed        bool // a fault makes this delta page repeat an object
 }
 
-// Reply is an answer before it is sent. Handlers build it without touching the
-// connection, so that no lock is held while an answer is held, delayed or dripped.
+// Reply is a response before it is sent. Handlers build it without using the
+// connection, so that no lock is held while a response is held, delayed or dripped.
 type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// MaxBody is the largest request body that is read, before and after decompression.
+// MaxBody is the largest request body in bytes, before and after decompression.
 const MaxBody = 4 << 20
 
 // ErrBodyTooLarge is returned by [Call.Read] for a body over the limit.
 var ErrBodyTooLarge = errors.New("request body over 4 MiB")
 
-// NewCall begins a call that arrived at a time.
+// NewCall returns the call of a request that arrived at the given time.
 func NewCall(r *http.Request, at time.Time, seal odata.Sealer) *Call {
 	scheme := "https"
 	if r.TLS == nil {
@@ -68,7 +68,7 @@ func NewCall(r *http.Request, at time.Time, seal odata.Sealer) *Call {
 	return c
 }
 
-// Read takes in the body, decompressed: msgraph-sdk-go compresses every body it sends (observed).
+// Read reads and decompresses the body: msgraph-sdk-go compresses every body (observed).
 func (c *Call) Read() error {
 	body, err := readLimited(c.Request.Body)
 	if err != nil {
@@ -98,22 +98,22 @@ func readLimited(r io.Reader) ([]byte, error) {
 	return body, nil
 }
 
-// JSONReply answers with v as JSON.
+// JSONReply returns a response with v as JSON.
 func JSONReply(status int, v any) *Reply {
 	return &Reply{Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: odata.Raw(v)}
 }
 
-// HTMLReply answers with a web page.
+// HTMLReply returns a response with a web page.
 func HTMLReply(status int, body string) *Reply {
 	return &Reply{Status: status, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, Body: []byte(body)}
 }
 
-// RedirectReply sends the client to an address.
+// RedirectReply returns a redirect (302) to a URL.
 func RedirectReply(to string) *Reply {
 	return &Reply{Status: http.StatusFound, Header: http.Header{"Location": {to}}}
 }
 
-// Entity is a successful Graph answer in the content type of the real service.
+// Entity returns a successful Graph response with the content type of the real service.
 func (c *Call) Entity(body odata.Object) *Reply {
 	level := MetadataLevel(c.Header.Get("Accept"))
 	h := http.Header{
@@ -123,7 +123,7 @@ func (c *Call) Entity(body odata.Object) *Reply {
 	return &Reply{Status: http.StatusOK, Header: h, Body: body.Encode()}
 }
 
-// MetadataLevel is the level of OData metadata that an Accept header asks for: minimal, full or none.
+// MetadataLevel returns the OData metadata level of an Accept header: minimal, full or none.
 func MetadataLevel(accept string) string {
 	accept = strings.ToLower(accept)
 	for _, level := range []string{"full", "none"} {
@@ -134,13 +134,13 @@ func MetadataLevel(accept string) string {
 	return "minimal"
 }
 
-// ResourcePath is the path below the version root, without slashes at its ends.
+// ResourcePath returns the path below the version, without leading or trailing slashes.
 func (c *Call) ResourcePath() string {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, "/"), "/")
 	return strings.Trim(rest, "/")
 }
 
-// Finish sets the headers that every answer of the service carries.
+// Finish sets the headers of every response of the service.
 func (c *Call) Finish(re *Reply) {
 	h := re.Header
 	if h == nil {
@@ -171,7 +171,7 @@ func (c *Call) Finish(re *Reply) {
 	set("Content-Length", strconv.Itoa(len(re.Body)))
 }
 
-// Open reads a token that must belong to this call's tenant and path.
+// Open opens a page token. It must belong to the call's tenant and to path.
 func (c *Call) Open(token, kind, path string) (odata.Cursor, error) {
 	cur, err := c.sealer.OpenCursor(token)
 	if err != nil {
@@ -183,24 +183,24 @@ func (c *Call) Open(token, kind, path string) (odata.Cursor, error) {
 	return cur, nil
 }
 
-// Seal makes a token for the same tenant and path.
+// Seal returns a page token for the call's tenant.
 func (c *Call) Seal(cur odata.Cursor) string {
 	cur.Tenant, cur.At = c.Tenant.ID, c.At.Unix()
 	return c.sealer.SealCursor(cur)
 }
 
-// Link builds a page link: the address of this call with some options replaced.
+// Link returns a page link: the URL of the call with other query options.
 func (c *Call) Link(options url.Values, last, value string) string {
 	return odata.PageLink(c.Base+c.URL.EscapedPath(), options, last, value)
 }
 
-// Version is the API version of the call as the service writes it.
+// Version returns the API version of the call, in lower case.
 func (c *Call) Version() string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, "/"), "/")
 	return strings.ToLower(first)
 }
 
-// ContextURL is the @odata.context of a list: it names the fields that were selected (recorded).
+// ContextURL returns the @odata.context of a list. It names the selected properties (recorded).
 func (c *Call) ContextURL(path string, q *odata.Query) string {
 	ctx := c.Base + "/" + c.Version() + "/$metadata#" + path
 	if sel := q.Raw.Get("$select"); sel != "" || len(q.Expand) > 0 {

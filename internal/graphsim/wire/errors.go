@@ -15,7 +15,7 @@ import (
 // GraphAppID is the application id of Microsoft Graph itself, in every cloud.
 const GraphAppID = "00000003-0000-0000-c000-000000000000"
 
-// GraphError is the error envelope of Microsoft Graph.
+// GraphError returns an error in the format of Microsoft Graph.
 func (c *Call) GraphError(status int, code, message string) *Reply {
 	return c.graphErrorInner(status, code, message, nil)
 }
@@ -30,7 +30,7 @@ func (c *Call) graphErrorInner(status int, code, message string, inner odata.Obj
 	})})
 }
 
-// IntuneError wraps the text as Intune's front end does: JSON inside the message string (recorded).
+// IntuneError returns an error in the format of Intune: JSON inside the message string (recorded).
 func (c *Call) IntuneError(status int, code, text string) *Reply {
 	return c.GraphError(status, code, c.intuneMessage(text))
 }
@@ -60,7 +60,7 @@ func (c *Call) intuneMessage(text string) string {
 	return strings.ReplaceAll(b.String(), "\n", "\r\n")
 }
 
-// ServiceError is an error in the form of the service that the call is for.
+// ServiceError returns an error in the format of the called service.
 func (c *Call) ServiceError(status int, code, message string) *Reply {
 	if odata.IsIntune(c.ResourcePath()) {
 		return c.IntuneError(status, code, message)
@@ -68,7 +68,7 @@ func (c *Call) ServiceError(status int, code, message string) *Reply {
 	return c.GraphError(status, code, message)
 }
 
-// StsError is an error of the token service. Its description carries the trace lines of the real one.
+// StsError returns an error of the token service, with trace lines in its description.
 func (c *Call) StsError(status int, code string, number int, text string) *Reply {
 	correlation := c.ClientRequestID
 	at := c.At.Format("2006-01-02 15:04:05Z")
@@ -83,21 +83,22 @@ func (c *Call) StsError(status int, code string, number int, text string) *Reply
 	})
 }
 
-// JSONReplyUTF8 is [JSONReply] in the content type of the login service.
+// JSONReplyUTF8 is [JSONReply] with the content type of the login service.
 func JSONReplyUTF8(status int, v any) *Reply {
 	re := JSONReply(status, v)
 	re.Header.Set("Content-Type", "application/json; charset=utf-8")
 	return re
 }
 
-// Unauthorized is a 401 with the challenge header of the service; extra is appended to it.
+// Unauthorized returns a 401 with the service's WWW-Authenticate header, to which extra is appended.
 func (c *Call) Unauthorized(code, message, extra string) *Reply {
 	re := c.GraphError(http.StatusUnauthorized, code, message)
 	re.Header.Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="", authorization_uri="%s/common/oauth2/authorize", client_id="%s"%s`, c.Base, GraphAppID, extra))
 	return re
 }
 
-// Challenge asks for a newer token (continuous access evaluation); azcore gets one and retries once by itself.
+// Challenge returns a 401 that asks for a newer token (continuous access evaluation). azcore
+// gets one and retries once.
 func (c *Call) Challenge(notBefore int64) *Reply {
 	claims := base64.StdEncoding.EncodeToString([]byte(fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, notBefore)))
 	return c.Unauthorized("InvalidAuthenticationToken",
@@ -105,18 +106,18 @@ func (c *Call) Challenge(notBefore int64) *Reply {
 		`, error="insufficient_claims", claims="`+claims+`"`)
 }
 
-// NoSegment is the 400 for a path that leads nowhere.
+// NoSegment returns the 400 for an unknown path segment.
 func (c *Call) NoSegment(name string) *Reply {
 	return c.GraphError(http.StatusBadRequest, "BadRequest", "Resource not found for the segment '"+name+"'.")
 }
 
-// DirectoryNotFound is the 404 for a directory object.
+// DirectoryNotFound returns the 404 for a directory object.
 func (c *Call) DirectoryNotFound(id string) *Reply {
 	return c.GraphError(http.StatusNotFound, "Request_ResourceNotFound",
 		"Resource '"+id+"' does not exist or one of its queried reference-property objects are not present.")
 }
 
-// QueryError is the 400 for query options that can't be read, in the form of the service.
+// QueryError returns the 400 for invalid query options, in the format of the called service.
 func (c *Call) QueryError(err error) *Reply {
 	var oe *odata.Error
 	if !errors.As(err, &oe) {
@@ -128,12 +129,12 @@ func (c *Call) QueryError(err error) *Reply {
 	return c.GraphError(http.StatusBadRequest, "BadRequest", oe.Msg)
 }
 
-// IdentityNotFound is the 401 of an app without a service principal in the tenant.
+// IdentityNotFound returns the 401 for an app without a service principal in the tenant.
 func (c *Call) IdentityNotFound() *Reply {
 	return c.GraphError(http.StatusUnauthorized, "Authorization_IdentityNotFound", "The identity of the calling application could not be established.")
 }
 
-// Throttled is the 429 of the service that the call is for.
+// Throttled returns the 429 of the called service.
 func (c *Call) Throttled() *Reply {
 	switch {
 	case !c.IsGraph:
@@ -144,12 +145,13 @@ func (c *Call) Throttled() *Reply {
 	return c.GraphError(http.StatusTooManyRequests, "TooManyRequests", "Too many requests.")
 }
 
-// SyncStateNotFound is the 400 for a delta token that is too old.
+// SyncStateNotFound returns the 400 for a delta token that is too old.
 func (c *Call) SyncStateNotFound() *Reply {
 	return c.GraphError(http.StatusBadRequest, "syncStateNotFound", "The sync state generation is not found.")
 }
 
-// Resync sends the client back to a full round (docs: 410 with a Location that has an empty token).
+// Resync returns the 410 that makes a client start a full delta round (docs: Location has an
+// empty token).
 func (c *Call) Resync() *Reply {
 	re := c.GraphError(http.StatusGone, "resyncRequired", "Resync required. Replace any local items with the server's version.")
 	re.Header.Set("Location", c.Base+"/"+c.Version()+"/groups/delta?$deltatoken=")

@@ -1,6 +1,6 @@
 package wire
 
-// Claims are those of an access token for Microsoft Graph, in the form of its version 1.0 tokens.
+// Claims are the claims of an access token for Microsoft Graph, in version 1.0 format.
 type Claims struct {
 	Audience   string   `json:"aud"`
 	Issuer     string   `json:"iss"`
@@ -13,22 +13,22 @@ type Claims struct {
 	Provider   string   `json:"idp"`
 	IDType     string   `json:"idtyp"` // app, or user
 	ObjectID   string   `json:"oid"`
-	Roles      []string `json:"roles,omitempty"` // docs: absent, not empty, when nothing is granted
+	Roles      []string `json:"roles,omitempty"` // docs: absent, not empty, if nothing is granted
 	Scopes     string   `json:"scp,omitempty"`
 	Subject    string   `json:"sub"`
 	Tenant     string   `json:"tid"`
 	UniqueName string   `json:"unique_name,omitempty"`
 	ID         string   `json:"uti"`
 	Version    string   `json:"ver"`
-	Generation int      `json:"sim_generation"` // ours: a token of an older generation is challenged
+	Generation int      `json:"sim_generation"` // not in real tokens: a token of an older generation is challenged
 }
 
-// tokenError is the service's own message about an unusable token.
+// tokenError is the service's message about an unusable token.
 type tokenError string
 
 func (e tokenError) Error() string { return string(e) }
 
-// What is wrong with a token.
+// The reasons why a token is refused.
 const (
 	ErrTokenMissing   tokenError = "Access token is empty."
 	ErrTokenMalformed tokenError = "CompactToken validation failed with reason code: 80049228."
