@@ -10,8 +10,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Budget bounds how often something may be done in a minute, for each key on its
-// own. The whole minute's worth may be spent at once. It is safe for concurrent use.
+// Budget limits how often something may be done per minute, for each key separately. The
+// budget of a minute may be spent at once. It is safe for concurrent use.
 type Budget struct {
 	perMinute int
 
@@ -19,16 +19,16 @@ type Budget struct {
 	keys map[string]*rate.Limiter
 }
 
-// Budgets bound how often a server may be asked, by whichever of its surfaces. A
-// nil one bounds nothing.
+// Budgets are the rate limits of a server, shared by all its surfaces. A nil budget is
+// no limit.
 type Budgets struct {
-	Requests *Budget // of an address
-	Starts   *Budget // of a person
+	Requests *Budget // per client address
+	Starts   *Budget // per person
 	Streams  *Streams
 }
 
-// Start takes one start from those of a person. When none is left it takes nothing, and
-// returns the problem that whoever asked for it is answered with, on every surface.
+// Start spends one start of a person. If none is left it spends nothing and returns the problem
+// to respond with.
 func (b Budgets) Start(person string) error {
 	if b.Starts == nil {
 		return nil
@@ -40,12 +40,10 @@ func (b Budgets) Start(person string) error {
 	return NewProblem(op.ProblemTooManyStarts, op.Args{"limit": strconv.Itoa(b.Starts.PerMinute()), "retry_after": wait.String()}).RetryAfter(wait)
 }
 
-// maxKeys bounds the memory of a budget; keys that have their whole budget again
-// are forgotten first.
+// maxKeys limits the memory of a budget. Keys with a full budget are dropped first.
 const maxKeys = 10_000
 
-// NewBudget returns a budget of perMinute for each key; nil for any number, which
-// is 0.
+// NewBudget returns a budget of perMinute for each key, or nil if perMinute is 0: no limit.
 func NewBudget(perMinute int) *Budget {
 	if perMinute == 0 {
 		return nil
@@ -53,11 +51,11 @@ func NewBudget(perMinute int) *Budget {
 	return &Budget{perMinute: perMinute, keys: make(map[string]*rate.Limiter)}
 }
 
-// PerMinute returns how often each key may spend.
+// PerMinute returns the budget of each key.
 func (b *Budget) PerMinute() int { return b.perMinute }
 
-// Spend takes one from the budget of key. When nothing is left it takes nothing
-// and returns how long to wait.
+// Spend spends one from the budget of key. If nothing is left it spends nothing and returns
+// how long to wait.
 func (b *Budget) Spend(key string) time.Duration {
 	now := time.Now()
 	r := b.of(key, now).ReserveN(now, 1)
@@ -81,7 +79,7 @@ func (b *Budget) of(key string, now time.Time) *rate.Limiter {
 			}
 		}
 	}
-	if len(b.keys) >= maxKeys { // all of them are spending: better no memory than no limit
+	if len(b.keys) >= maxKeys { // all keys are in use: dropping them keeps the memory limit
 		clear(b.keys)
 	}
 	l := rate.NewLimiter(rate.Limit(float64(b.perMinute)/60), b.perMinute)

@@ -10,26 +10,25 @@ import (
 	"time"
 )
 
-// Certificate is a certificate with its key, in two PEM files. Files that were
-// replaced are used from the next connection on; while they can't be used, the
-// certificate before them is.
+// Certificate is a certificate with its key, in two PEM files. Replaced files are used from
+// the next connection on. While they are invalid, the previous certificate stays in use.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
-	stamp   [2]fileStamp // of the files as they were last read
-	refused bool         // they could not be used
+	stamp   [2]fileStamp // of the files when they were last read
+	refused bool         // the files were invalid
 }
 
-// fileStamp changes when a file does.
+// fileStamp changes when the file changes.
 type fileStamp struct {
 	at   time.Time
 	size int64
 }
 
-// LoadCertificate reads the files. A nil log is the default one.
+// LoadCertificate reads the files. A nil log means slog.Default().
 func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	if log == nil {
 		log = slog.Default()
@@ -47,15 +46,14 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	return c, nil
 }
 
-// TLS returns the settings of a server that shows the certificate, and speaks
-// HTTP/2 to those who can.
+// TLS returns the TLS configuration of a server with the certificate and HTTP/2.
 func (c *Certificate) TLS() *tls.Config {
 	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 }
 
 func (c *Certificate) look() (s [2]fileStamp, err error) {
 	for i, name := range []string{c.certFile, c.keyFile} {
-		info, err := os.Stat(name) // follows links, by which renewers exchange files
+		info, err := os.Stat(name) // follows links: renewal tools replace files by links
 		if err != nil {
 			return s, fmt.Errorf("certificate: %w", err)
 		}
@@ -64,7 +62,7 @@ func (c *Certificate) look() (s [2]fileStamp, err error) {
 	return s, nil
 }
 
-// get looks at the files at each handshake, which costs much more than that.
+// get checks the files at each handshake. The handshake costs much more.
 func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

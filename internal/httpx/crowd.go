@@ -12,21 +12,19 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Crowd bounds how many connections a server has. Those that come while it has
-// its most are told so, and closed. There is room for a few of these; beyond it a
-// connection waits to be accepted.
+// Crowd limits the connections of a server. A connection above the limit gets a 503 and is
+// closed. There is room for a few of these; further connections wait to be accepted.
 type Crowd struct {
 	most int64
 	open atomic.Int64
 }
 
-// crowdRetry is after how long one who found the server full may come again.
+// crowdRetry is the Retry-After of a full server.
 const crowdRetry = 5 * time.Second
 
 type crowdedKey struct{}
 
-// Bound makes srv accept most connections; 0 is any number. It returns the
-// listener for it to serve.
+// Bound limits srv to most connections; 0 is no limit. It returns the listener to serve.
 func Bound(srv *http.Server, ln net.Listener, most int) net.Listener {
 	if most == 0 {
 		return ln

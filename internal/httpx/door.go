@@ -11,21 +11,20 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Door is where people come in: it knows who asks, and what they may see. With
-// it the surfaces need no database of their own.
+// Door authenticates callers and authorizes them, so that the surfaces need no database. It
+// is safe for concurrent use.
 type Door struct {
 	db      *db.DB
 	limits  access.Limits
 	factors *access.Factors
 }
 
-// NewDoor returns the door to what is stored in d; limits bound the guessing of
-// passwords.
+// NewDoor returns the door to the accounts in d. limits are the sign-in limits.
 func NewDoor(d *db.DB, limits access.Limits, factors *access.Factors) *Door {
 	return &Door{db: d, limits: limits, factors: factors}
 }
 
-// Bearer returns the bearer secret of a request; empty when there is none.
+// Bearer returns the bearer secret of a request, or "".
 func Bearer(r *http.Request) string {
 	scheme, secret, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
@@ -34,7 +33,7 @@ func Bearer(r *http.Request) string {
 	return strings.TrimSpace(secret)
 }
 
-// Actor returns who a bearer secret proves, or [access.ErrUnauthenticated].
+// Actor returns the person that a bearer secret authenticates, or [access.ErrUnauthenticated].
 func (d *Door) Actor(ctx context.Context, secret string) (access.Actor, error) {
 	if secret == "" {
 		return access.Actor{}, access.ErrUnauthenticated
@@ -42,7 +41,7 @@ func (d *Door) Actor(ctx context.Context, secret string) (access.Actor, error) {
 	return access.Authenticate(ctx, d.db, secret)
 }
 
-// Recognized is Actor for what a program's stream asks by itself; see [access.Recognize].
+// Recognized is Actor for checks that a stream makes by itself; see [access.Recognize].
 func (d *Door) Recognized(ctx context.Context, secret string) (access.Actor, error) {
 	if secret == "" {
 		return access.Actor{}, access.ErrUnauthenticated
@@ -50,12 +49,12 @@ func (d *Door) Recognized(ctx context.Context, secret string) (access.Actor, err
 	return access.Recognize(ctx, d.db, secret)
 }
 
-// Standings tells where the holders of secrets stand; see [access.Standings].
+// Standings returns the current rights of the holders of secrets; see [access.Standings].
 func (d *Door) Standings(ctx context.Context, tokens []string) (map[string]access.Standing, error) {
 	return access.Standings(ctx, d.db, tokens)
 }
 
-// Tenant lets a into a tenant by its id or slug; see [access.Authorize].
+// Tenant authorizes a for a tenant, by its id or slug; see [access.Authorize].
 func (d *Door) Tenant(ctx context.Context, a access.Actor, ref string, need tenancy.Capability) (ta access.TenantAccess, err error) {
 	err = d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		ta, err = access.Authorize(ctx, tx, a, ref, need)
@@ -64,7 +63,7 @@ func (d *Door) Tenant(ctx context.Context, a access.Actor, ref string, need tena
 	return ta, err
 }
 
-// Workspace lets a into the tenants of the workspace that a sees; see
+// Workspace authorizes a for the tenants of the workspace that a sees; see
 // [access.AuthorizeWorkspace].
 func (d *Door) Workspace(ctx context.Context, a access.Actor, need tenancy.Capability) (scope access.Scope, err error) {
 	err = d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -79,17 +78,17 @@ func (d *Door) SignIn(ctx context.Context, c access.Credentials) (secret string,
 	return access.SignIn(ctx, d.db, d.limits, c)
 }
 
-// SignOut ends the session or token that a came with.
+// SignOut ends the session or token that a used.
 func (d *Door) SignOut(ctx context.Context, a access.Actor) error {
 	return access.SignOut(ctx, d.db, a)
 }
 
-// CreateToken makes a token that acts for a; see [access.CreateToken].
+// CreateToken creates a token that acts for a; see [access.CreateToken].
 func (d *Door) CreateToken(ctx context.Context, a access.Actor, name string, ttl time.Duration, only []tenancy.Capability) (string, access.Token, error) {
 	return access.CreateToken(ctx, d.db, a, name, ttl, only)
 }
 
-// Tokens returns the tokens and sessions of a that still work.
+// Tokens returns the valid tokens and sessions of a.
 func (d *Door) Tokens(ctx context.Context, a access.Actor) ([]access.Token, error) {
 	return access.ListTokens(ctx, d.db, a)
 }
@@ -99,8 +98,8 @@ func (d *Door) RevokeToken(ctx context.Context, a access.Actor, id string) error
 	return access.RevokeToken(ctx, d.db, a, id)
 }
 
-// Audit returns up to limit records of the audit trail before the one numbered
-// before, newest first; see [access.AuditTrail].
+// Audit returns up to limit records of the audit trail before number before, newest first;
+// see [access.AuditTrail].
 func (d *Door) Audit(ctx context.Context, a access.Actor, before int64, limit int) (records []access.Record, err error) {
 	err = d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		records, err = access.AuditTrail(ctx, tx, a, before, limit)
@@ -109,7 +108,7 @@ func (d *Door) Audit(ctx context.Context, a access.Actor, before int64, limit in
 	return records, err
 }
 
-// Ready reports whether the database answers.
+// Ready returns an error unless the database responds.
 func (d *Door) Ready(ctx context.Context) error {
 	return d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		var one int64

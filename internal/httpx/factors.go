@@ -11,33 +11,32 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// pendingCookie holds the secret of a sign-in that waits for a second factor or a
-// passkey. It is no session: see [access.SecondFactorError].
+// pendingCookie holds the secret of a sign-in that waits for a second factor or a passkey.
+// It is not a session: see [access.SecondFactorError].
 const pendingCookie = "__Host-interlock-sign-in"
 
-// SetPending gives the browser the secret of a sign-in that waits.
+// SetPending sets the cookie of a pending sign-in.
 func SetPending(w http.ResponseWriter, secret string) {
 	http.SetCookie(w, cookie(pendingCookie, secret, int((10*time.Minute).Seconds())))
 }
 
-// ForgetPending takes it away.
+// ForgetPending deletes the cookie of a pending sign-in.
 func ForgetPending(w http.ResponseWriter) { http.SetCookie(w, cookie(pendingCookie, "", -1)) }
 
-// PendingSecret returns the secret of the sign-in that waits; empty when none does.
+// PendingSecret returns the secret of the pending sign-in, or "".
 func PendingSecret(r *http.Request) string { return cookieValue(r, pendingCookie) }
 
-// Fresh lets a make a change that asks for a fresh sign-in; see
-// [access.RequireFresh].
+// Fresh returns an error unless the sign-in of a is fresh; see [access.RequireFresh].
 func (d *Door) Fresh(ctx context.Context, a access.Actor) error {
 	return d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error { return access.RequireFresh(ctx, tx, a) })
 }
 
-// Confirm makes the session of a fresh; see [access.Factors.Confirm].
+// Confirm makes the sign-in of a fresh; see [access.Factors.Confirm].
 func (d *Door) Confirm(ctx context.Context, a access.Actor, p access.Proof) (secret string, err error) {
 	return d.factors.Confirm(ctx, d.db, d.limits, a, p)
 }
 
-// ConfirmKinds returns which second factors a confirms with; none: the password.
+// ConfirmKinds returns the second factors that a can confirm with; empty: the password.
 func (d *Door) ConfirmKinds(ctx context.Context, a access.Actor) (kinds []access.FactorKind, err error) {
 	err = d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		kinds, err = access.ConfirmKinds(ctx, tx, a)
@@ -46,38 +45,37 @@ func (d *Door) ConfirmKinds(ctx context.Context, a access.Actor) (kinds []access
 	return kinds, err
 }
 
-// AskConfirm asks the browser of a for a passkey; see [access.Factors.AskConfirm].
+// AskConfirm returns the passkey request for the browser of a; see [access.Factors.AskConfirm].
 func (d *Door) AskConfirm(ctx context.Context, a access.Actor) (json.RawMessage, error) {
 	return d.factors.AskConfirm(ctx, d.db, a)
 }
 
-// Keep seals a form while its sender proves who they are; see [access.Factors.Keep].
+// Keep seals a form while its sender confirms their sign-in; see [access.Factors.Keep].
 func (d *Door) Keep(a access.Actor, path string, values url.Values) (string, error) {
 	return d.factors.Keep(a, path, values)
 }
 
-// Kept returns what Keep sealed.
+// Kept returns the form that Keep sealed.
 func (d *Door) Kept(a access.Actor, path, sealed string) (url.Values, error) {
 	return d.factors.Kept(a, path, sealed)
 }
 
-// WaitingSignIn returns the sign-in that waits for a second factor.
+// WaitingSignIn returns the sign-in that is waiting for a second factor.
 func (d *Door) WaitingSignIn(ctx context.Context, pending string) (access.Waiting, error) {
 	return access.WaitingSignIn(ctx, d.db, pending)
 }
 
-// AskPasskey asks whoever's sign-in waits for a passkey.
+// AskPasskey returns the passkey request of a pending sign-in.
 func (d *Door) AskPasskey(ctx context.Context, pending string) (json.RawMessage, error) {
 	return d.factors.AskPasskey(ctx, d.db, pending)
 }
 
-// FinishSignIn opens the session of a sign-in that waits; see
-// [access.Factors.FinishSignIn].
+// FinishSignIn opens the session of a pending sign-in; see [access.Factors.FinishSignIn].
 func (d *Door) FinishSignIn(ctx context.Context, pending string, p access.Proof) (secret string, s access.Session, err error) {
 	return d.factors.FinishSignIn(ctx, d.db, d.limits, pending, p)
 }
 
-// AskAnyPasskey begins a sign-in by a passkey alone.
+// AskAnyPasskey begins a sign-in with only a passkey.
 func (d *Door) AskAnyPasskey(ctx context.Context) (pending string, options json.RawMessage, err error) {
 	return d.factors.AskAnyPasskey(ctx, d.db)
 }
@@ -87,7 +85,7 @@ func (d *Door) SignInByPasskey(ctx context.Context, in access.PasskeySignIn) (se
 	return d.factors.SignInByPasskey(ctx, d.db, in)
 }
 
-// NoPasskeys returns why nobody can have a passkey here; nil: they can.
+// NoPasskeys returns why passkeys are not available here, or nil.
 func (d *Door) NoPasskeys() error { return d.factors.NoPasskeys() }
 
 // Security returns the second factors of a; see [access.OwnSecurity].
@@ -99,27 +97,27 @@ func (d *Door) Security(ctx context.Context, a access.Actor) (s access.Security,
 	return s, err
 }
 
-// BeginTOTP makes a new authenticator app of a; see [access.Factors.BeginTOTP].
+// BeginTOTP creates an authenticator app for a; see [access.Factors.BeginTOTP].
 func (d *Door) BeginTOTP(ctx context.Context, a access.Actor) (access.Enrolment, error) {
 	return d.factors.BeginTOTP(ctx, d.db, a)
 }
 
-// WaitingTOTP returns the authenticator app of a that waits for its first code.
+// WaitingTOTP returns the authenticator app of a that is waiting for its first code.
 func (d *Door) WaitingTOTP(ctx context.Context, a access.Actor) (access.Enrolment, error) {
 	return d.factors.WaitingTOTP(ctx, d.db, a)
 }
 
-// FinishTOTP makes it a second factor.
+// FinishTOTP makes the waiting authenticator app a second factor.
 func (d *Door) FinishTOTP(ctx context.Context, a access.Actor, name, code string) (codes []string, err error) {
 	return d.factors.FinishTOTP(ctx, d.db, a, name, code)
 }
 
-// BeginPasskey asks a's browser for a new passkey.
+// BeginPasskey returns the request for a new passkey of a.
 func (d *Door) BeginPasskey(ctx context.Context, a access.Actor) (json.RawMessage, error) {
 	return d.factors.BeginPasskey(ctx, d.db, a)
 }
 
-// FinishPasskey stores it.
+// FinishPasskey stores the new passkey.
 func (d *Door) FinishPasskey(ctx context.Context, a access.Actor, name, answer string) (codes []string, err error) {
 	return d.factors.FinishPasskey(ctx, d.db, a, name, answer)
 }
@@ -149,7 +147,7 @@ func (d *Door) EndOtherSessions(ctx context.Context, a access.Actor) error {
 	return access.EndOtherSessions(ctx, d.db, a)
 }
 
-// Policy returns what a's workspace asks of its members.
+// Policy returns the sign-in policy of a's workspace.
 func (d *Door) Policy(ctx context.Context, a access.Actor) (p access.Policy, err error) {
 	err = d.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		p, err = access.WorkspacePolicy(ctx, tx, a)
@@ -158,7 +156,7 @@ func (d *Door) Policy(ctx context.Context, a access.Actor) (p access.Policy, err
 	return p, err
 }
 
-// SetPolicy changes it; see [access.SetPolicy].
+// SetPolicy changes the sign-in policy; see [access.SetPolicy].
 func (d *Door) SetPolicy(ctx context.Context, a access.Actor, p access.Policy) error {
 	return access.SetPolicy(ctx, d.db, a, p)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Feed tells the streams of this process what changed: at once what this process
-// changed, and within two seconds what others on the same database did. The zero
-// Feed is ready and knows of no others; it is safe for concurrent use.
+// Feed tells the streams of this process about changes: immediately about its own, and within
+// two seconds about those of other processes on the same database. The zero Feed is ready
+// to use and knows no other processes. It is safe for concurrent use.
 type Feed struct {
 	others Others
 	log    *slog.Logger
@@ -22,28 +22,28 @@ type Feed struct {
 
 	mu       sync.Mutex
 	watchers map[string]map[*watcher]bool // by workspace
-	untold   map[op.Change]bool           // to the others
+	untold   map[op.Change]bool           // changes not yet told to the others
 	telling  bool
 	hearing  bool
 }
 
-// Others are the other processes on the database. Tell and Hear are not called by
-// two goroutines at a time.
+// Others are the other processes on the database. Feed does not call Tell or Hear
+// concurrently.
 type Others interface {
 	Tell(ctx context.Context, changes []op.Change) error
-	// Hear returns what they told since the last call, or a little before it.
+	// Hear returns what the others told since the last call, or slightly before it.
 	Hear(ctx context.Context) ([]op.Change, error)
 }
 
-// How often the others are told and heard, which costs one small statement each,
-// and how long that may take. Nobody is heard while nobody watches.
+// How often Tell and Hear are called, one small statement each, and their timeout. Hear is
+// called only while somebody watches.
 const (
 	exchangeEvery  = time.Second
 	exchangeWithin = 5 * time.Second
 )
 
-// maxUntold is how many changes are told one by one; of more than that only the
-// workspaces are told.
+// maxUntold is the largest number of changes told one by one. Of more, only the workspaces
+// are told.
 const maxUntold = 64
 
 // NewFeed returns a feed that exchanges changes with others.
@@ -51,12 +51,12 @@ func NewFeed(others Others, log *slog.Logger) *Feed { return &Feed{others: other
 
 type watcher struct {
 	of     op.Change
-	around bool // it is woken for the whole workspace
+	around bool // changes of the whole workspace wake it
 	inside atomic.Bool
 	c      chan struct{}
 }
 
-// Changed wakes whoever watches what changed. It comes after the commit.
+// Changed wakes the watchers of a change. Call it after the commit.
 func (f *Feed) Changed(c op.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,7 +74,7 @@ func (f *Feed) Changed(c op.Change) {
 	}
 }
 
-// wake is called with the lock.
+// wake wakes the watchers of a change. The caller holds the lock.
 func (f *Feed) wake(c op.Change) {
 	f.count.Add(1)
 	for workspace, watchers := range f.watchers {
@@ -84,7 +84,7 @@ func (f *Feed) wake(c op.Change) {
 		for w := range watchers {
 			is := overlap(c.Tenant, w.of.Tenant) && overlap(c.Run, w.of.Run)
 			if is {
-				w.inside.Store(true) // before it is woken, which looks
+				w.inside.Store(true) // before the wake-up: the watcher reads it
 			}
 			if is || w.around {
 				w.wake()
@@ -93,7 +93,7 @@ func (f *Feed) wake(c op.Change) {
 	}
 }
 
-// tell tells the others what they were not told, until there is nothing more.
+// tell tells the others about changes until there are none left.
 func (f *Feed) tell() {
 	for {
 		f.mu.Lock()
@@ -113,15 +113,15 @@ func (f *Feed) tell() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), exchangeWithin)
 		if err := f.others.Tell(ctx, slices.Collect(maps.Keys(changes))); err != nil {
-			// Their pages look by themselves now and then, and will see it.
+			// Their pages also look from time to time, and will see it.
 			f.log.WarnContext(ctx, "could not tell other servers of changes", "error", err)
 		}
 		cancel()
-		<-time.After(exchangeEvery) // the loop ends by itself when there is nothing left to do
+		<-time.After(exchangeEvery) // the loop ends when nothing is left to do
 	}
 }
 
-// hear wakes the watchers of what the others changed, as long as there are any.
+// hear wakes watchers about changes of the others, as long as somebody watches.
 func (f *Feed) hear() {
 	for {
 		f.mu.Lock()
@@ -142,35 +142,32 @@ func (f *Feed) hear() {
 			f.wake(c)
 		}
 		f.mu.Unlock()
-		<-time.After(exchangeEvery) // the loop ends by itself when there is nothing left to do
+		<-time.After(exchangeEvery) // the loop ends when nothing is left to do
 	}
 }
 
-// overlap reports whether two ids, of which an empty one stands for any, can be
-// of the same thing.
+// overlap reports whether two ids can be the same thing. An empty id stands for any.
 func overlap(a, b string) bool { return a == "" || b == "" || a == b }
 
 func (w *watcher) wake() {
 	select {
 	case w.c <- struct{}{}:
-	default: // it has not looked since the last change, and will see this one too
+	default: // it has not looked since the last change and will see this one too
 	}
 }
 
-// Count is how many changes there were so far. What is read after Count was is
-// at least as new as these.
+// Count returns the number of changes so far. Data read after the call includes them.
 func (f *Feed) Count() uint64 { return f.count.Load() }
 
-// Watch returns a channel that receives after something changed in of, and a
-// function that ends the watch. of names a workspace, and a tenant or a run of it
-// or neither.
+// Watch returns a channel that receives after a change in of, and a function that ends the
+// watch. of is a workspace, and optionally a tenant or a run of it.
 func (f *Feed) Watch(of op.Change) (changed <-chan struct{}, stop func()) {
 	w := &watcher{of: of, c: make(chan struct{}, 1)}
 	return w.c, f.add(w)
 }
 
-// WatchAround is Watch for who is woken by everything in the workspace. inside
-// reports whether something changed in of since it last did.
+// WatchAround is Watch for every change in the workspace. inside reports whether there was a
+// change in of since its last call.
 func (f *Feed) WatchAround(of op.Change) (changed <-chan struct{}, inside func() bool, stop func()) {
 	w := &watcher{of: of, around: true, c: make(chan struct{}, 1)}
 	return w.c, func() bool { return w.inside.Swap(false) }, f.add(w)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Fragment sends a piece of a page, that takes the place of what it names.
+// Fragment sends a part of a page, which replaces the element that it names.
 func (s *Stream) Fragment(html []byte) error {
 	var b bytes.Buffer
 	for line := range bytes.Lines(html) {

@@ -1,6 +1,5 @@
-// Package httpx holds what the HTTP surfaces of Interlock share: what every
-// request passes before it is looked at, who is let in, how an error becomes an
-// answer, and how a stream of events is written.
+// Package httpx is shared by the HTTP surfaces of Interlock: the middleware of every request,
+// authentication and authorization, error responses, rate limits, and event streams.
 package httpx
 
 import (
@@ -22,25 +21,24 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Front is what every request passes first: it gets an id, the address of who
-// sent it, security headers, a line in the log, and an answer even when the
-// handler panics.
+// Front is the middleware of every request: it sets a request id, the client's address and
+// security headers, writes a log line, and responds even if the handler panics.
 type Front struct {
-	Logger *slog.Logger // nil: the default one
-	// Proxies are whose X-Forwarded-For is believed. None: the address is the one
-	// that the connection came from.
+	Logger *slog.Logger // nil: slog.Default()
+	// Proxies are the trusted proxies, whose X-Forwarded-For is used. Without any, the client's
+	// address is that of the connection.
 	Proxies []netip.Prefix
-	// Requests bounds how often an address, as [access.Network] counts it, may ask. nil: it doesn't.
+	// Requests limits the requests of an address, as [access.Network] counts it. nil: no limit.
 	Requests *Budget
-	// Patience is how long a reader may take for each piece of an answer; 0: 30 s. A
-	// reader that stands still longer is gone.
+	// Patience is how long a client may take to read each part of a response; 0: 30 s. After
+	// that its connection is closed.
 	Patience time.Duration
-	// Piece answers the script of a page with the problem, in the place that the script
-	// has for the answer. nil: with a piece that fits anywhere.
+	// Piece writes a problem for the script of a page, in the place where the script expects the
+	// response. nil: a part that fits anywhere.
 	Piece func(http.ResponseWriter, *http.Request, *Problem)
 }
 
-// refuse answers with a problem that no surface was asked about.
+// refuse writes a problem before a surface is reached.
 func (f Front) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 	if f.Piece != nil && r.Header.Get("HX-Request") != "" {
 		f.Piece(w, r, p)
@@ -49,19 +47,19 @@ func (f Front) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 	p.answer(w, r)
 }
 
-// patience is how long a piece of an answer may take to be read, by default. With
-// pieces of [piece] bytes a reader needs 2 KiB a second at the least.
+// patience is the default of [Front.Patience]. With parts of [piece] bytes a client must read
+// at least 2 KiB/s.
 const (
 	patience = 30 * time.Second
 	piece    = 64 << 10
 )
 
-// Exchange is what is known of one request while it is answered.
+// Exchange holds what is known about a request while it is served.
 type Exchange struct {
-	ID     string // in the header X-Request-Id of the answer
-	Remote string // address of the client, without its port
-	Route  string // pattern of the route; empty: there is none
-	Actor  string // id of who asked; empty: nobody is known
+	ID     string // in the response header X-Request-Id
+	Remote string // client address without port
+	Route  string // pattern of the route; empty: none
+	Actor  string // id of the caller; empty: unknown
 
 	log *slog.Logger
 }
@@ -75,7 +73,7 @@ func (x *Exchange) logger() *slog.Logger {
 
 type exchangeKey struct{}
 
-// Of returns the exchange that ctx belongs to. Outside of one it is empty.
+// Of returns the exchange of ctx, or an empty one.
 func Of(ctx context.Context) *Exchange {
 	if x, ok := ctx.Value(exchangeKey{}).(*Exchange); ok {
 		return x
@@ -83,7 +81,7 @@ func Of(ctx context.Context) *Exchange {
 	return &Exchange{}
 }
 
-// Wrap returns next behind f.
+// Wrap returns next with f in front of it.
 func (f Front) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -97,7 +95,7 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 			if fault := recover(); fault != nil {
 				f.recovered(out, r, x, fault)
 			}
-			out.extend() // what the server still has of the answer
+			out.extend() // for the buffered rest of the response
 			x.logger().LogAttrs(r.Context(), slog.LevelInfo, "request",
 				slog.String("request_id", x.ID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.String("route", x.Route), slog.Int("status", out.status), slog.Int64("bytes", out.bytes),
@@ -105,7 +103,7 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 		}()
 		if f.Requests != nil {
 			if wait := f.Requests.Spend(access.Network(x.Remote)); wait > 0 {
-				wait = (wait + time.Second - 1).Truncate(time.Second) // what is said and Retry-After are the same
+				wait = (wait + time.Second - 1).Truncate(time.Second) // the text and Retry-After say the same
 				f.refuse(out, r, NewProblem(op.ProblemTooManyRequests, op.Args{"retry_after": wait.String()}).RetryAfter(wait))
 				return
 			}
@@ -114,9 +112,8 @@ func (f Front) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// recovered answers a request whose handler panicked, when that is still
-// possible; else the connection is cut, so that a half answer can't pass for a
-// whole one.
+// recovered responds to a request whose handler panicked. If the response has begun, it
+// closes the connection, so that the client does not take a part for the whole.
 func (f Front) recovered(out *response, r *http.Request, x *Exchange, fault any) {
 	if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(fault)
@@ -129,8 +126,8 @@ func (f Front) recovered(out *response, r *http.Request, x *Exchange, fault any)
 	f.refuse(out, r, Explain(errors.New("panic"), x.ID))
 }
 
-// secure sets the headers that every answer has. Nothing of an API is a page:
-// a surface with pages replaces the content policy by its own.
+// secure sets the security headers of every response. A surface with pages replaces the
+// content security policy.
 func secure(h http.Header, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
@@ -145,7 +142,7 @@ func secure(h http.Header, r *http.Request) {
 
 var saneID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
-// requestID takes over the id that a caller gave, when it can do no harm in logs.
+// requestID returns the id that the caller sent, if it is harmless in logs, or a new one.
 func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); saneID.MatchString(id) {
 		return id
@@ -153,8 +150,7 @@ func requestID(r *http.Request) string {
 	return rand.Text()
 }
 
-// remote returns the client's address: the nearest one that no trusted proxy
-// vouches for as its own.
+// remote returns the client's address: the nearest address that is not a trusted proxy's.
 func (f Front) remote(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -179,15 +175,13 @@ func (f Front) trusts(host string) bool {
 	return err == nil && slices.ContainsFunc(f.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }
 
-// Part returns ctx for a part of its exchange that goes on by itself: what becomes
-// known of the part is not written into the exchange.
+// Part returns ctx for an independent part of its exchange, which gets a copy of the exchange.
 func Part(ctx context.Context) context.Context {
 	x := *Of(ctx)
 	return context.WithValue(ctx, exchangeKey{}, &x)
 }
 
-// response remembers what was answered, and gives the reader of each piece of it
-// only so long.
+// response records status and size, and limits the time to read each part.
 type response struct {
 	http.ResponseWriter
 	control  *http.ResponseController
@@ -196,12 +190,12 @@ type response struct {
 	bytes    int64
 }
 
-// extend moves the deadline for the reader.
+// extend moves the write deadline.
 func (w *response) extend() {
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.patience)) // a writer of a test has none
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.patience)) // writers of tests have no deadline
 }
 
-// WriteHeader remembers the first status that is no informational one.
+// WriteHeader records the first status that is not informational.
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
@@ -209,8 +203,8 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts, and writes long answers in pieces: what moves may take as long as
-// it needs.
+// Write writes long responses in parts, each with its own deadline: a slow client that keeps
+// reading is not cut off.
 func (w *response) Write(b []byte) (n int, err error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

@@ -8,10 +8,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 )
 
-// Holders are those who hold a stream of this process. Whether they still may is
-// asked for all of them by one query: every few seconds, since another process may
-// take a right away, and at once after a request to this one. Asking does not count
-// as use of a session.
+// Holders are the people with a stream of this process. One query checks the rights of all
+// of them: every few seconds, because another process may revoke a right, and immediately
+// after a request to this process. The check does not count as use of a session. It is safe
+// for concurrent use.
 type Holders struct {
 	door  *Door
 	feed  *Feed
@@ -25,22 +25,22 @@ type Holders struct {
 	running bool
 }
 
-// recheckEvery is the time in which a right that another process took away, or a
-// session that has ended, ends the streams here.
+// recheckEvery is how long it takes until a right that another process revoked, or an ended
+// session, ends the streams here.
 const recheckEvery = 2500 * time.Millisecond
 
-// soonAgain is the least time between two queries: many requests at once ask for one.
+// soonAgain is the minimum time between two queries: many requests at once cause one.
 const soonAgain = 100 * time.Millisecond
 
-// NewHolders returns the holders of streams that feed wakes.
+// NewHolders returns holders whose streams feed wakes.
 func NewHolders(door *Door, feed *Feed) *Holders {
 	return &Holders{door: door, feed: feed, every: recheckEvery, soon: make(chan struct{}, 1), held: make(map[*Holder]bool)}
 }
 
-// Every sets the time between two looks at everyone, for tests.
+// Every sets the time between two checks, for tests.
 func (h *Holders) Every(d time.Duration) { h.every = d }
 
-// Holder is one of them.
+// Holder is a person with a stream.
 type Holder struct {
 	of      *Holders
 	token   string
@@ -51,7 +51,7 @@ type Holder struct {
 	seen access.Standing
 }
 
-// Hold adds the secret that proved a, until Release.
+// Hold adds the holder of a secret, until Release.
 func (h *Holders) Hold(a access.Actor) *Holder {
 	one := &Holder{of: h, token: a.TokenID(), since: time.Now(), changed: make(chan struct{}, 1)}
 	h.mu.Lock()
@@ -64,27 +64,27 @@ func (h *Holders) Hold(a access.Actor) *Holder {
 	return one
 }
 
-// Release ends what Hold began.
+// Release removes the holder.
 func (o *Holder) Release() {
 	o.of.mu.Lock()
 	defer o.of.mu.Unlock()
 	delete(o.of.held, o)
 	if len(o.of.held) == 0 {
-		o.of.Check() // the watch has nobody left, and ends
+		o.of.Check() // the watch ends if nobody is left
 	}
 }
 
-// Changed receives when the holder's standing is not what Standing last returned.
+// Changed receives when the standing differs from the last result of Standing.
 func (o *Holder) Changed() <-chan struct{} { return o.changed }
 
-// Standing returns the standing of the holder after all changes that the feed has
-// told, or [access.ErrUnauthenticated] when the secret works no more. It may be
-// as old as the time between two looks.
+// Standing returns the rights of the holder after all changes known to the feed, or
+// [access.ErrUnauthenticated] if the secret is no longer valid. The result may be as old as
+// the time between two checks.
 func (o *Holder) Standing(ctx context.Context) (access.Standing, error) {
 	return o.standing(ctx, o.since)
 }
 
-// Now is Standing as of this moment.
+// Now is Standing with a check at this moment.
 func (o *Holder) Now(ctx context.Context) (access.Standing, error) {
 	return o.standing(ctx, time.Now())
 }
@@ -104,7 +104,7 @@ func (o *Holder) standing(ctx context.Context, since time.Time) (access.Standing
 	return s, nil
 }
 
-// Check asks about everyone soon: somebody's secret or rights may have changed.
+// Check triggers a check soon: a secret or a right may have changed.
 func (h *Holders) Check() {
 	select {
 	case h.soon <- struct{}{}:
@@ -128,7 +128,7 @@ func (h *Holders) look(ctx context.Context, since time.Time) (map[string]access.
 	})
 }
 
-// watch looks at everyone until nobody is left.
+// watch checks all holders until none is left.
 func (h *Holders) watch() {
 	tick := time.NewTicker(h.every)
 	defer tick.Stop()
@@ -150,11 +150,11 @@ func (h *Holders) watch() {
 			o.tell(all, err)
 		}
 		h.mu.Unlock()
-		<-time.After(soonAgain) // the loop ends by itself when nobody is held
+		<-time.After(soonAgain) // the loop ends when no holder is left
 	}
 }
 
-// tell wakes the holder when its standing changed or can't be told.
+// tell wakes the holder if its standing changed or is unknown.
 func (o *Holder) tell(all map[string]access.Standing, err error) {
 	o.mu.Lock()
 	same := err == nil && all[o.token] == o.seen

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// answer answers with the problem where no surface is asked: a person in a browser
-// gets a page, the script of such a page what stands in it, and a program the
-// document. docs: browsers put text/html first when they go to an address.
+// answer writes the problem outside of any surface: as a page for a browser, as a part of a page
+// for the script of a page, and as a problem document for a program. docs: browsers put
+// text/html first when they navigate.
 func (p *Problem) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept")
 	if !strings.HasPrefix(r.Header.Get("Accept"), "text/html") {
@@ -22,10 +22,10 @@ func (p *Problem) answer(w http.ResponseWriter, r *http.Request) {
 		page = fmt.Sprintf(plainPage, html.EscapeString(p.Title), page)
 	}
 	p.head(w, "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(page)) // the client is gone
+	_, _ = w.Write([]byte(page)) // the client may have disconnected
 }
 
-// plainPage needs nothing that would have to be loaded, and no policy that lets it.
+// plainPage loads nothing, so that it needs no content policy.
 const plainPage = `<!doctype html>
 <html lang="en">
 <head>

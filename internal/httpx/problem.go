@@ -16,8 +16,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Problem is a refusal, a limit or a fault as a problem document (RFC 9457). Its
-// code is the contract; title, detail and next are for people.
+// Problem is a problem document (RFC 9457) for a refusal, a limit or a fault. The code is
+// stable for programs; title, detail and next are for people.
 type Problem struct {
 	Type      string   `json:"type" format:"uri" doc:"Names the kind of problem. It is stable, and equal for equal codes."`
 	Title     string   `json:"title" doc:"What happened."`
@@ -32,16 +32,16 @@ type Problem struct {
 	header http.Header
 }
 
-// Wrong is a field of a request that can't be used, and why.
+// Wrong is an invalid field of a request, with the reason.
 type Wrong struct {
 	Field  string `json:"field" doc:"JSON path in the body, or the name of the query parameter or header."`
 	Detail string `json:"detail"`
 }
 
-// typeBase begins the type of every problem.
+// typeBase is the prefix of the type of every problem.
 const typeBase = "https://interlock.dev/problems/"
 
-// NewProblem returns the problem in the words of package op.
+// NewProblem returns a problem with the words of package op.
 func NewProblem(p op.Problem, args op.Args) *Problem {
 	title, why, next := p.Words(args)
 	return newProblem(string(p), p.HTTPStatus(), title, why, next)
@@ -53,22 +53,22 @@ func newProblem(code string, status int, title, why, next string) *Problem {
 	}
 }
 
-// NotFound is the answer for what does not exist and for what the caller may not
-// see. It has no request id, so that all of them are equal byte for byte.
+// NotFound is the response for what does not exist and for what the caller may not see. It has
+// no request id, so that the two are equal byte for byte.
 func NotFound() *Problem { return NewProblem(op.ProblemNotFound, nil) }
 
-// Forbidden is the refusal of a member who lacks a capability.
+// Forbidden is the error for a member who lacks a capability.
 type Forbidden struct {
-	Kind       op.Kind // of the operation that was asked for; empty: it was no start
-	Where      string  // name of the tenant or the workspace
+	Kind       op.Kind // of the operation to start; empty: not a start
+	Where      string  // name of the tenant or workspace
 	Role       string
 	Capability string // in words
 }
 
-// Error says what is lacking.
+// Error names the missing capability.
 func (f *Forbidden) Error() string { return "lacks the capability " + f.Capability }
 
-// Unwrap makes it an [op.ErrForbidden].
+// Unwrap returns [op.ErrForbidden].
 func (f *Forbidden) Unwrap() error { return op.ErrForbidden }
 
 func (f *Forbidden) problem() *Problem {
@@ -83,8 +83,8 @@ func (f *Forbidden) problem() *Problem {
 	return p
 }
 
-// SignInError returns err of a sign-in as its answer: there what is wrong is not
-// the request's bearer secret but what was typed.
+// SignInError returns the problem for an error of a sign-in. There an authentication error is
+// about the typed values, not about the bearer secret.
 func SignInError(err error) error {
 	if !errors.Is(err, access.ErrUnauthenticated) {
 		return err
@@ -94,20 +94,19 @@ func SignInError(err error) error {
 		with("WWW-Authenticate", `Bearer realm="interlock"`)
 }
 
-// MethodNotAllowed is the answer for a method that an address does not have.
+// MethodNotAllowed is the response for a method that a path does not have.
 func MethodNotAllowed(allow ...string) *Problem {
 	methods := strings.Join(allow, ", ")
 	return newProblem("method_not_allowed", http.StatusMethodNotAllowed, "This address has no such method",
 		"It can be asked with "+methods+". Nothing was changed.", "Send the request with one of them.").with("Allow", methods)
 }
 
-// retrySoon is after how long a client may ask again when the database gave no
-// answer: the ones that pass by themselves do so within seconds.
+// retrySoon is the Retry-After when the database is unavailable: short outages end within
+// seconds.
 const retrySoon = 5 * time.Second
 
-// Explain returns the problem that err is to who asked, with requestID as the
-// reference where there is something to look up. It is the one place where an
-// error becomes an HTTP answer.
+// Explain returns the problem for err, with requestID as the reference if there is something
+// to look up. It is the only place where an error becomes an HTTP response.
 func Explain(err error, requestID string) *Problem {
 	var (
 		problem   *Problem
@@ -172,13 +171,13 @@ func Explain(err error, requestID string) *Problem {
 // Error returns code and detail.
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
 
-// Naming returns p with the fields that can't be used.
+// Naming returns p with the invalid fields.
 func (p *Problem) Naming(fields ...Wrong) *Problem {
 	p.Errors = append(p.Errors, fields...)
 	return p
 }
 
-// RetryAfter returns p saying after how long the request may be sent again.
+// RetryAfter returns p with the header Retry-After, in whole seconds, at least 1.
 func (p *Problem) RetryAfter(d time.Duration) *Problem {
 	return p.with("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
 }
@@ -196,25 +195,25 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
-// GetStatus returns the HTTP status. With the next two methods a problem is an
-// error that the huma framework writes as it is.
+// GetStatus returns the HTTP status. With the next two methods a problem is an error that the
+// huma framework writes unchanged.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// GetHeaders returns the headers that go with the problem.
+// GetHeaders returns the headers of the problem.
 func (p *Problem) GetHeaders() http.Header { return p.header }
 
 // ContentType returns the media type of problem documents.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// Write answers with the problem.
+// Write writes the problem as the response.
 func (p *Problem) Write(w http.ResponseWriter) {
 	p.head(w, p.ContentType(""))
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(p) // the client is gone
+	_ = enc.Encode(p) // the client may have disconnected
 }
 
-// head begins the answer.
+// head writes the headers of the response.
 func (p *Problem) head(w http.ResponseWriter, contentType string) {
 	for name, values := range p.header {
 		w.Header()[name] = values
@@ -223,7 +222,7 @@ func (p *Problem) head(w http.ResponseWriter, contentType string) {
 	w.WriteHeader(p.Status)
 }
 
-// Handler is an HTTP handler that may fail; [WriteError] answers for it then.
+// Handler is an HTTP handler that may return an error, which [WriteError] writes.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
 // ServeHTTP calls h.
@@ -233,19 +232,19 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// WriteError answers r with the problem that err is, and logs what is our fault.
+// WriteError writes the problem for err, and logs it if it is a server fault.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) { Refuse(r.Context(), err).Write(w) }
 
-// Refuse returns the problem that err is, and logs what is our fault. The problem
-// is to be written as it is: refused again, it would be logged twice.
+// Refuse returns the problem for err, and logs it if it is a server fault. Write the problem
+// unchanged: passed to Refuse again, it would be logged twice.
 func Refuse(ctx context.Context, err error) *Problem {
 	x := Of(ctx)
 	x.Failed(ctx, err)
 	return Explain(err, x.ID)
 }
 
-// Failed logs err when it is a fault of ours or of the database: what the caller
-// did wrong is in the request log by its status.
+// Failed logs err if it is a fault of the server or the database. Errors of the caller are in
+// the request log, by their status.
 func (x *Exchange) Failed(ctx context.Context, err error) {
 	p := Explain(err, x.ID)
 	if p.Status < http.StatusInternalServerError || ctx.Err() != nil {

@@ -9,18 +9,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// sessionCookie holds the secret of a session. Its prefix makes browsers refuse
-// it from another host or path, and without Secure, which they grant to
-// loopback over plain HTTP too (observed: Chromium 156).
+// sessionCookie holds the secret of a session. With this prefix, browsers refuse the cookie
+// from another host or path and without Secure. They accept it from loopback over plain
+// HTTP (observed: Chromium 156).
 const sessionCookie = "__Host-interlock"
 
-// SetSession gives the browser the secret of a session. It ends with the browser,
-// or earlier with the session.
+// SetSession sets the cookie of a session. The browser keeps it until it is closed.
 func SetSession(w http.ResponseWriter, secret string) {
 	http.SetCookie(w, cookie(sessionCookie, secret, 0))
 }
 
-// ForgetSession takes the session's secret away from the browser.
+// ForgetSession deletes the cookie of the session.
 func ForgetSession(w http.ResponseWriter) {
 	http.SetCookie(w, cookie(sessionCookie, "", -1))
 }
@@ -28,12 +27,11 @@ func ForgetSession(w http.ResponseWriter) {
 func cookie(name, secret string, maxAge int) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: secret, Path: "/", MaxAge: maxAge,
-		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, // Lax: links in mails lead in
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, // Lax: links in e-mails work
 	}
 }
 
-// SessionSecret returns the secret of the session that a request carries; empty
-// when it carries none.
+// SessionSecret returns the session secret of a request, or "".
 func SessionSecret(r *http.Request) string { return cookieValue(r, sessionCookie) }
 
 func cookieValue(r *http.Request, name string) string {
@@ -46,14 +44,12 @@ func cookieValue(r *http.Request, name string) string {
 
 var crossOrigin = http.NewCrossOriginProtection()
 
-// ErrCrossSite is returned for a request that changes something and was not made
-// by a page of ours, as far as the browser tells.
+// ErrCrossSite is returned for an unsafe request that did not come from a page of this site.
 var ErrCrossSite = errors.New("the request came from another site")
 
-// CheckOrigin refuses with [ErrCrossSite] an unsafe request that a page of
-// another site may have made. A cookie comes along whoever asks, so the browser
-// has to say who did: a request that says neither Sec-Fetch-Site nor Origin is
-// refused as well, which [http.CrossOriginProtection] would let pass.
+// CheckOrigin returns [ErrCrossSite] for an unsafe request that a page of another site may have
+// sent. The browser adds the cookie to such a request too. A request without Sec-Fetch-Site
+// and Origin is also refused, unlike in [http.CrossOriginProtection].
 func CheckOrigin(r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -65,13 +61,13 @@ func CheckOrigin(r *http.Request) error {
 	return nil
 }
 
-// Session returns who the secret of a session proves, or
-// [access.ErrUnauthenticated]. A token is no session.
+// Session returns the person of a session, or [access.ErrUnauthenticated]. A token is not a
+// session.
 func (d *Door) Session(ctx context.Context, secret string) (access.Actor, error) {
 	return signedIn(access.Authenticate(ctx, d.db, secret))
 }
 
-// Watching is Session for what an open page asks by itself; see [access.Recognize].
+// Watching is Session for requests that an open page makes by itself; see [access.Recognize].
 func (d *Door) Watching(ctx context.Context, secret string) (access.Actor, error) {
 	return signedIn(access.Recognize(ctx, d.db, secret))
 }
@@ -92,8 +88,7 @@ func (d *Door) Workspaces(ctx context.Context, a access.Actor) (places []access.
 	return places, err
 }
 
-// Switch opens a session in another of a's workspaces in place of this one; see
-// [access.Switch].
+// Switch replaces the session with one in another workspace of a; see [access.Switch].
 func (d *Door) Switch(ctx context.Context, a access.Actor, workspace string) (secret string, err error) {
 	return access.Switch(ctx, d.db, a, workspace)
 }

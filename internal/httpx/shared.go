@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Shared is a value that is made once for all who want it equally new. The zero
-// Shared is ready; it is safe for concurrent use.
+// Shared is a value that is built once for all callers that need it equally fresh. The zero
+// Shared is ready to use. It is safe for concurrent use.
 type Shared[T any] struct {
 	mu     sync.Mutex
 	newest *making[T]
 }
 
-// making is a value that is being made, or was.
+// making is a value that is being built or was built.
 type making[T any] struct {
 	count uint64
 	begun time.Time
-	done  chan struct{} // closed when it was made
+	done  chan struct{} // closed when it was built
 	value T
 	err   error
 }
 
 var errPanicked = errors.New("what made the value panicked")
 
-// Get returns a value whose making began after the feed had counted count changes,
-// and not before since. If there is none, build makes it, here and for everyone who
-// asks meanwhile. It is not cut off when the caller leaves.
+// Get returns a value whose build began after the feed counted count changes, and not before
+// since. If there is none, it calls build, for this caller and for all that ask meanwhile. The
+// build continues if the caller's context ends.
 func (s *Shared[T]) Get(ctx context.Context, feed *Feed, count uint64, since time.Time, build func(context.Context) (T, error)) (T, error) {
 	s.mu.Lock()
 	m := s.newest

@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// Stream is an answer that goes on: server-sent events.
+// Stream is a response of server-sent events.
 type Stream struct {
 	w http.ResponseWriter
 	c *http.ResponseController
 }
 
-// OpenStream begins a stream as the answer.
+// OpenStream starts a stream as the response.
 func OpenStream(w http.ResponseWriter) (*Stream, error) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // docs: nginx holds answers back otherwise
+	w.Header().Set("X-Accel-Buffering", "no") // docs: nginx buffers responses otherwise
 	w.WriteHeader(http.StatusOK)
 	s := &Stream{w: w, c: http.NewResponseController(w)}
-	// The server's deadline for reading a request would end the stream, too.
-	_ = s.c.SetReadDeadline(time.Time{}) // not every writer has one
+	// The server's read deadline would end the stream.
+	_ = s.c.SetReadDeadline(time.Time{}) // not every writer has a deadline
 	return s, s.send(nil)
 }
 
-// Event sends v as JSON. id is what a client that comes back sends in
-// Last-Event-ID; name is the kind of event. Neither may have line breaks.
+// Event sends v as JSON. A client that reconnects sends id in Last-Event-ID; name is the kind of
+// event. Neither may contain line breaks.
 func (s *Stream) Event(id, name string, v any) error {
-	data, err := json.Marshal(v) // compact: it never has a line break
+	data, err := json.Marshal(v) // compact JSON has no line breaks
 	if err != nil {
 		return fmt.Errorf("event %s: %w", name, err)
 	}
@@ -37,12 +37,12 @@ func (s *Stream) Event(id, name string, v any) error {
 	return s.send(b.Bytes())
 }
 
-// Named sends an event whose lines are written already, with the empty one at the end.
+// Named sends an event from its lines, including the empty line at the end.
 func (s *Stream) Named(name string, lines []byte) error {
 	return s.send(append([]byte("event: "+name+"\n"), lines...))
 }
 
-// Beat sends a comment, by which both ends learn that the other is there.
+// Beat sends a comment, which shows both sides that the connection is alive.
 func (s *Stream) Beat() error { return s.send([]byte(":\n\n")) }
 
 func (s *Stream) send(b []byte) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Streams bounds how many streams one person may hold at a time, of whichever
-// surface. A nil one bounds nothing. It is safe for concurrent use.
+// Streams limits the open streams of a person, over all surfaces. A nil Streams is no limit. It is
+// safe for concurrent use.
 type Streams struct {
 	most int
 
@@ -17,7 +17,7 @@ type Streams struct {
 	open map[string]int // by person
 }
 
-// NewStreams returns a bound of most streams a person; nil for any number, which is 0.
+// NewStreams returns a limit of most streams per person, or nil if most is 0: no limit.
 func NewStreams(most int) *Streams {
 	if most == 0 {
 		return nil
@@ -25,12 +25,12 @@ func NewStreams(most int) *Streams {
 	return &Streams{most: most, open: make(map[string]int)}
 }
 
-// streamsRetry is after how long a person with too many streams may ask again.
-// Nobody knows when one of them ends.
+// streamsRetry is the Retry-After for a person with too many streams. It is a guess: nobody
+// knows when a stream ends.
 const streamsRetry = 30 * time.Second
 
-// Open counts one more stream of a person, until done is called; a person who
-// holds as many as they may gets a problem.
+// Open counts a stream of a person until done is called. It returns a [*Problem] if the person
+// has reached the limit.
 func (s *Streams) Open(person string) (done func(), err error) {
 	if s == nil {
 		return func() {}, nil
