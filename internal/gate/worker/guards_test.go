@@ -2,6 +2,9 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,5 +84,45 @@ func TestQuarantineOutlastsTheLease(t *testing.T) {
 		dbtest.SetClockOffset(t, d, time.Minute+time.Hour+time.Second)
 		rounds()
 		s.expect(run.ID, "lost")
+	})
+}
+
+// TestLeaseThatCannotBeRenewedStopsTheWork: a worker that can't renew its lease stops
+// by itself when the lease has passed. Another may have the run by then.
+func TestLeaseThatCannotBeRenewedStopsTheWork(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{Lease: 400 * time.Millisecond})
+		s.tenant("kestrel")
+		var away atomic.Bool
+		s.w.db = d.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
+			if away.Load() && strings.Contains(p.SQL, "heartbeat = heartbeat + 1") {
+				return db.Unavailable
+			}
+			return db.NoFault
+		}))
+		run := s.start("kestrel", op.InventorySync)
+		stopped := make(chan error, 1)
+		s.provider.set(nil, func(ctx context.Context) error {
+			away.Store(true)
+			select {
+			case <-ctx.Done():
+				select {
+				case stopped <- context.Cause(ctx):
+				default:
+				}
+				return ctx.Err()
+			case <-time.After(30 * time.Second): // by then the lease has passed many times
+				return nil
+			}
+		})
+		s.deliver(run.ID)
+		select {
+		case cause := <-stopped:
+			if !errors.Is(cause, errLost) {
+				t.Errorf("the work was stopped by %v, want %v", cause, errLost)
+			}
+		default:
+			t.Error("a worker that could not renew its lease went on working")
+		}
 	})
 }
