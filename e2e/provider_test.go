@@ -212,7 +212,7 @@ func TestProviderIsAway(t *testing.T) {
 			if r.Words.Code != want {
 				t.Errorf("%s: the run ended as %s, want %s: %s", names[i], r.Words.Code, want, r.Words.Why)
 			}
-			if want != "succeeded" && (r.Counts.Done != page || !strings.Contains(r.Words.Why, fmt.Sprintf("%d items were done", page))) {
+			if want != "succeeded" && (r.Counts.Done != page || !strings.Contains(r.Words.Why, fmt.Sprintf("%d items completed", page))) {
 				t.Errorf("%s: counts %+v, and says %q; one page of %d came", names[i], r.Counts, r.Words.Why, page)
 			}
 			sameEverywhere(t, n, r)

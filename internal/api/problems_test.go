@@ -376,13 +376,13 @@ func TestHostileText(t *testing.T) {
 func TestWordsOfTheFramework(t *testing.T) {
 	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	for query, want := range map[string]string{
-		"/runs?limit=0":         "The field limit must be at least 1.",
-		"/runs?limit=999":       "The field limit must be at most 200.",
-		"/runs?limit=x":         "The field limit must be a whole number.",
-		"/runs?active=perhaps":  "The field active must be true or false.",
-		"/runs?since=yesterday": "The field since must be a time, such as 2026-11-23T14:02:31Z.",
-		"/runs?state=gone":      "The field state must be one of queued, running, cancelling, finished.",
-		"/runs?colour=red":      "The field colour is not known here.",
+		"/runs?limit=0":         "limit must be at least 1.",
+		"/runs?limit=999":       "limit must be at most 200.",
+		"/runs?limit=x":         "limit must be a whole number.",
+		"/runs?active=perhaps":  "active must be true or false.",
+		"/runs?since=yesterday": "since must be a time, such as 2026-11-23T14:02:31Z.",
+		"/runs?state=gone":      "state must be one of queued, running, cancelling, finished.",
+		"/runs?colour=red":      "colour is not known here.",
 	} {
 		if p := w.get(w.Viewer, query).problem(http.StatusUnprocessableEntity, "field"); !strings.HasPrefix(p.Detail, want) {
 			t.Errorf("%s: %s", query, p.Detail)
@@ -390,11 +390,11 @@ func TestWordsOfTheFramework(t *testing.T) {
 	}
 	w.ready("kestrel")
 	for body, want := range map[string]string{
-		`{"operation":5}`: "The field operation must be text.",
-		`{}`:              "The field operation is missing.",
-		`[]`:              "The field body must be an object.",
-		`{`:               "The field body is cut off: the JSON is not complete.",
-		``:                "The field body is missing.",
+		`{"operation":5}`: "operation must be text.",
+		`{}`:              "operation is missing.",
+		`[]`:              "body must be an object.",
+		`{`:               "body is cut off: the JSON is not complete.",
+		``:                "body is missing.",
 	} {
 		if p := w.start(w.Operator, "kestrel", "k", body).problem(http.StatusUnprocessableEntity, "field"); !strings.HasPrefix(p.Detail, want) {
 			t.Errorf("%s: %s", body, p.Detail)

@@ -230,7 +230,7 @@ func TestCancelAndRelease(t *testing.T) {
 			t.Errorf("cancelled at work: %+v", run)
 		}
 		p := w.post(w.Operator, "/runs/"+working.ID+"/release", map[string]string{"note": "it hangs"}).problem(http.StatusForbidden, "forbidden")
-		if !strings.Contains(p.Detail, tenancy.ReleaseConnections.Words()) || !strings.Contains(p.Detail, "operator") || p.Title != "You cannot do this here" {
+		if !strings.Contains(p.Detail, tenancy.ReleaseConnections.Words()) || !strings.Contains(p.Detail, "operator") || p.Title != "You don't have permission to do this" {
 			t.Errorf("the refusal is %+v", p)
 		}
 		for note, field := range map[string]string{``: "note", `{"note":"x"}`: "note", `{"note":"` + strings.Repeat("x", 301) + `"}`: "note", `{"note":5}`: "note", `{}`: "note"} {

@@ -152,17 +152,17 @@ func TestShownTarget(t *testing.T) {
 			w.ask(w.Bearer(w.Owner), http.MethodPatch, "/tenants/kestrel/connections/"+connection, map[string]string{"name": name}).want(http.StatusOK)
 		}
 		change(first, "Another app")
-		press(first, 1, "Another app was edited after the page was loaded. Nothing was queued.")
-		press(second, 1, "The page showed backup primary. The start would now use Another app. Nothing was queued.")
+		press(first, 1, "Another app was edited after the page loaded.")
+		press(second, 1, "The page showed backup primary, but the start would now use Another app.")
 		change(first, "A third app")
-		press(first, 1, "A third app was edited after the page was loaded. Nothing was queued.")
+		press(first, 1, "A third app was edited after the page loaded.")
 		change(second, "A third app") // names need not differ
-		press(second, 1, "The page showed another connection. The start would now use A third app. Nothing was queued.")
+		press(second, 1, "The page showed another connection, but the start would now use A third app.")
 		w.post(w.Owner, "/tenants/kestrel/connections/"+second+"/default", nil).want(http.StatusOK)
 		change(first, "The old one")
-		press(first, 3, "The page showed The old one. The start would now use A third app. Nothing was queued.")
+		press(first, 3, "The page showed The old one, but the start would now use A third app.")
 		w.ask(w.Bearer(w.Owner), http.MethodDelete, "/tenants/kestrel/connections/"+first, nil).want(http.StatusNoContent)
-		press(first, 3, "The page showed another connection. The start would now use A third app. Nothing was queued.")
+		press(first, 3, "The page showed another connection, but the start would now use A third app.")
 		if n := w.Int(`SELECT COUNT(*) FROM runs`); n != 0 {
 			t.Errorf("%d runs were started", n)
 		}

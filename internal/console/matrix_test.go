@@ -101,7 +101,7 @@ func TestLacking(t *testing.T) {
 				t.Errorf("%s: %d, want 403", r.Pattern(), a.Status)
 				continue
 			}
-			a.Says("main", "(viewer) does not include “"+needs.Words()+"”")
+			a.Says("main", "(viewer) doesn't include “"+needs.Words()+"”")
 			a.Says("main", "Ask a workspace owner")
 		}
 		if checked < 3 {

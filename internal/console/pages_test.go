@@ -90,7 +90,7 @@ func TestEvidence(t *testing.T) {
 			{"key":"area.devices","name":"Devices","result":"not_applicable","reason":"not_licensed","args":{}}]`)
 		for _, at := range []string{kestrel, primary} {
 			page = ana.Get(at).Want(http.StatusOK)
-			page.Says("#verification", "Groups and membersMicrosoft 365 refused access. Microsoft 365 refused access although kestrel primary has Group.Read.All. It said: “No”.")
+			page.Says("#verification", "Groups and membersMicrosoft 365 denied access. Microsoft 365 denied access although kestrel primary has Group.Read.All. It said: “No”.")
 			page.Says("#verification", "Ask an administrator of Kestrel")
 			page.Says("#verification", "DevicesNot applicable. Kestrel has no licence for this service, so there is nothing to read.")
 			page.Says("#verification #found-area\\.groups", "c-1")
@@ -216,7 +216,7 @@ func TestFault(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Site.Handle(web.Route{Method: http.MethodGet, Path: "/fault", Object: web.Self}, func(*web.Visit) error { panic("a fault of ours") })
 	page := w.Browser(w.Owner).Get("/fault").Want(http.StatusInternalServerError)
-	page.Says("h1", "Interlock could not show this page")
+	page.Says("h1", "Interlock couldn't show this page")
 	page.Says("main", "send the reference "+page.Header.Get("X-Request-Id")+" to support")
 	if strings.Contains(string(page.Body), "a fault of ours") {
 		t.Error("the page tells what went wrong inside")

@@ -60,15 +60,15 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%v refers to %q", c.err, p.RequestID)
 		}
 	}
-	if d := Explain(fmt.Errorf("delete connection: %w", op.Conflict("run K7QM2X holds it")), "").Detail; !strings.Contains(d, "run K7QM2X holds it.") {
+	if d := Explain(fmt.Errorf("delete connection: %w", op.Conflict("run K7QM2X holds it")), "").Detail; !strings.Contains(d, "Run K7QM2X holds it.") {
 		t.Errorf("a conflict says %q", d)
 	}
 	start := Explain(&Forbidden{Kind: op.InventorySync, Where: "Kestrel", Role: "viewer", Capability: "Sync inventory"}, "")
-	if start.Title != "You cannot start inventory sync here" || start.Detail != "Your role in Kestrel (viewer) does not include “Sync inventory”. Nothing was queued." {
+	if start.Title != "You can't start inventory sync here" || start.Detail != "Your role in Kestrel (viewer) doesn't include “Sync inventory”. Nothing was queued." {
 		t.Errorf("a start is refused with %q, %q", start.Title, start.Detail)
 	}
 	change := Explain(&Forbidden{Where: "Kestrel. Ltd", Role: "viewer", Capability: "Manage connections"}, "")
-	if change.Title != "You cannot do this here" || change.Detail != "Your role in Kestrel. Ltd (viewer) does not include “Manage connections”. Nothing was changed." {
+	if change.Title != "You don't have permission to do this" || change.Detail != "Your role in Kestrel. Ltd (viewer) doesn't include “Manage connections”. Nothing was changed." {
 		t.Errorf("a change is refused with %q, %q", change.Title, change.Detail)
 	}
 }
@@ -227,8 +227,8 @@ func TestRefusalsAtTheFront(t *testing.T) {
 					status int
 					says   []string
 				}{
-					{limited, http.StatusTooManyRequests, []string{"Too many requests in a short time", "was not looked at", "Try again in 30 seconds."}},
-					{fault, http.StatusInternalServerError, []string{"The fault is on our side", "the reference " + fault.Header().Get("X-Request-Id")}},
+					{limited, http.StatusTooManyRequests, []string{"Too many requests", "reached the limit of requests per minute", "Try again in 30 seconds."}},
+					{fault, http.StatusInternalServerError, []string{"an internal error", "the reference " + fault.Header().Get("X-Request-Id")}},
 				} {
 					body := a.Body.String()
 					if a.Code != a.status || a.Header().Get("Content-Type") != c.contentType || !strings.HasPrefix(body, c.begins) {

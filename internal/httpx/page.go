@@ -16,6 +16,7 @@ func (p *Problem) answer(w http.ResponseWriter, r *http.Request) {
 		p.Write(w)
 		return
 	}
+	p = p.ForPage()
 	page := fmt.Sprintf("<h1>%s</h1>\n<p>%s</p>\n<p>%s</p>\n",
 		html.EscapeString(p.Title), html.EscapeString(p.Detail), html.EscapeString(p.Next))
 	if r.Header.Get("HX-Request") == "" {

@@ -72,15 +72,9 @@ func (f *Forbidden) Error() string { return "lacks the capability " + f.Capabili
 func (f *Forbidden) Unwrap() error { return op.ErrForbidden }
 
 func (f *Forbidden) problem() *Problem {
-	p := NewProblem(op.ProblemForbidden, op.Args{
+	return NewProblem(op.ProblemForbidden, op.Args{
 		"operation": string(f.Kind), "tenant": f.Where, "role": f.Role, "capability": f.Capability,
 	})
-	if f.Kind == "" {
-		p.Title = "You cannot do this here"
-		about := strings.LastIndex(p.Detail, ". ") // what was not queued stands in the last sentence
-		p.Detail = p.Detail[:about+1] + " Nothing was changed."
-	}
-	return p
 }
 
 // SignInError returns the problem for an error of a sign-in. There an authentication error is
@@ -97,8 +91,8 @@ func SignInError(err error) error {
 // MethodNotAllowed is the response for a method that a path does not have.
 func MethodNotAllowed(allow ...string) *Problem {
 	methods := strings.Join(allow, ", ")
-	return newProblem("method_not_allowed", http.StatusMethodNotAllowed, "This address has no such method",
-		"It can be asked with "+methods+". Nothing was changed.", "Send the request with one of them.").with("Allow", methods)
+	return newProblem("method_not_allowed", http.StatusMethodNotAllowed, "Method not allowed",
+		"This address accepts "+methods+". Nothing was changed.", "Send the request with one of these methods.").with("Allow", methods)
 }
 
 // retrySoon is the Retry-After when the database is unavailable: short outages end within
@@ -152,9 +146,9 @@ func Explain(err error, requestID string) *Problem {
 	case errors.As(err, &large):
 		return NewProblem(op.ProblemTooLarge, op.Args{"limit": bytesInWords(large.Limit)})
 	case errors.Is(err, db.ErrOutcomeUnknown):
-		return newProblem("outcome_unknown", http.StatusServiceUnavailable, "The outcome is not known",
-			"The database fell silent while the change was being saved. It may or may not be there.",
-			"Send the same request with the same key again: it is answered once, whatever became of the first.").
+		return newProblem("outcome_unknown", http.StatusServiceUnavailable, "The result is not known",
+			"The database stopped responding while the change was being saved. It may or may not be saved.",
+			"Send the same request with the same key again. It takes effect only once.").
 			referring(requestID).RetryAfter(retrySoon)
 	case db.IsUnavailable(err):
 		return NewProblem(op.ProblemUnavailable, op.Args{"reference": requestID}).referring(requestID).RetryAfter(retrySoon)
@@ -163,9 +157,18 @@ func Explain(err error, requestID string) *Problem {
 	case errors.Is(err, op.ErrConflict):
 		return NewProblem(op.ProblemConflict, op.Args{"detail": op.PublicConflict(err)})
 	}
-	p := NewProblem(op.ProblemFault, op.Args{"reference": requestID}).referring(requestID)
-	p.Title, p.Next = "Interlock could not answer this request", strings.Replace(p.Next, "Reload the page.", "Send it again.", 1)
-	return p
+	return NewProblem(op.ProblemFault, op.Args{"reference": requestID}).referring(requestID)
+}
+
+// ForPage returns p with the words of a page of its own.
+func (p *Problem) ForPage() *Problem {
+	kind := op.Problem(p.Code)
+	if kind != op.ProblemNotFound && kind != op.ProblemFault {
+		return p // its words fit a page, too
+	}
+	page := *p
+	page.Title, page.Detail, page.Next = kind.PageWords(op.Args{"reference": p.RequestID})
+	return &page
 }
 
 // Error returns code and detail.

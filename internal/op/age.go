@@ -2,9 +2,9 @@ package op
 
 import "time"
 
-// Age tells how old what is known of a connection is: "Checked 29 days ago".
-// checked is when a sign-in or a verification last confirmed it, nil when none has;
-// changed says that the connection was changed since.
+// Age says how old the facts about a connection are: "Checked 29 days ago". checked is
+// when a sign-in or a verification last confirmed them, nil for never; changed reports
+// that the connection was changed since.
 func Age(checked *time.Time, changed bool, now time.Time) string {
 	switch {
 	case changed:
@@ -15,11 +15,11 @@ func Age(checked *time.Time, changed bool, now time.Time) string {
 	return filler{args: Args{"checked_ago": stamp(*checked)}, ref: now}.fill(ageWords.checked)
 }
 
-// Found puts what a verification's check or a run's item was refused by into words:
-// why, what to do next, and who can do it. f says where, for the links.
+// Found puts the reason why a verification check or an item failed into words: why,
+// what to do next, and who can do it. f provides the links.
 func Found(f Facts, c Cause) Explained {
 	t := failure(c.Code, c.Args)
-	if b, ok := blockers[c.Code]; ok { // nothing has to be started again: the connection is looked at
+	if b, ok := blockers[c.Code]; ok { // the next step concerns the connection, not the run
 		t.next, t.action = b.next, b.action
 	}
 	fill := filler{args: c.Args, ref: f.At}.with(Args{

@@ -3,7 +3,7 @@ package op
 import "time"
 
 // Answer is an answer of the gate in words: one struct for web, API, CLI and
-// preflight. Codes are the contract, prose is not.
+// preflight. Its codes are stable; its sentences may change.
 type Answer struct {
 	Outcome      Outcome     `json:"outcome"`
 	Operation    Kind        `json:"operation"`
@@ -18,8 +18,8 @@ type Answer struct {
 	HolderHidden bool        `json:"holder_hidden"`
 	Tenant       Tenant      `json:"tenant"`
 	Target       *Target     `json:"target"`
-	Queued       string      `json:"queued"`
-	Code         string      `json:"code"` // outcome, or outcome/reason
+	Queued       string      `json:"queued"` // what the start queued: "Run K7QM2X", "Nothing new" or "Nothing"
+	Code         string      `json:"code"`   // outcome, or outcome/reason
 	CheckedAt    time.Time   `json:"checked_at"`
 	Replayed     bool        `json:"replayed"`
 }
@@ -34,15 +34,15 @@ type Explained struct {
 	Fix    *Fix   `json:"fix"`
 }
 
-// Fix is how a reason can be mended and by whom.
+// Fix says how a reason can be fixed, and by whom.
 type Fix struct {
-	Label string `json:"label"` // empty when the reader may not mend it
-	Href  string `json:"href"`  // empty when the reader may not mend it
+	Label string `json:"label"` // empty when the reader can't fix it
+	Href  string `json:"href"`  // empty when the reader can't fix it
 	Who   string `json:"who"`   // "you", or whom to ask
 }
 
-// RunWords are a run's state in words; the same on the run's page, in the API, in
-// the CLI and in the notification of its end.
+// RunWords are a run's state in words: the same on the run's page, in the API, on the
+// command line and in the notification of its end.
 type RunWords struct {
 	Pill   string `json:"pill"`
 	Title  string `json:"title"`
@@ -53,7 +53,7 @@ type RunWords struct {
 	Code   string `json:"code"` // state, or outcome, or outcome/reason
 }
 
-// Notice is the notification of a run's end, to the person who started it.
+// Notice is the notification that a run has ended, for the person who started it.
 type Notice struct {
 	ID        string     `json:"id"`
 	RunID     string     `json:"run_id"`

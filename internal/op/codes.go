@@ -2,7 +2,7 @@ package op
 
 import "net/http"
 
-// HTTPStatus returns the status that carries the answer: 500 when it is none of the four.
+// HTTPStatus returns the status of the answer: 500 for an unknown outcome.
 func (o Outcome) HTTPStatus() int {
 	switch o {
 	case Accepted:
@@ -17,8 +17,8 @@ func (o Outcome) HTTPStatus() int {
 	return http.StatusInternalServerError
 }
 
-// ExitCode returns what the CLI ends with: 0 when a run is on its way, 3 when the
-// connection is busy, 4 when something has to be mended, 1 when it is none of the four.
+// ExitCode returns the exit code of the CLI: 0 when a run is queued or running, 3 when
+// the connection is busy, 4 when the start is blocked, 1 for an unknown outcome.
 func (o Outcome) ExitCode() int {
 	switch o {
 	case Accepted, Deduped:
@@ -31,7 +31,7 @@ func (o Outcome) ExitCode() int {
 	return 1
 }
 
-// HTTPStatus returns the status that carries the problem: 500 when it is unknown.
+// HTTPStatus returns the status of the problem: 500 for an unknown one.
 func (p Problem) HTTPStatus() int {
 	switch p {
 	case ProblemForbidden, ProblemNotFresh, ProblemSessionOnly, ProblemFactorMissing, ProblemBeyondAccess:
@@ -57,7 +57,7 @@ func (p Problem) HTTPStatus() int {
 	return http.StatusInternalServerError
 }
 
-// ExitCode returns what the CLI ends with: 5 for a key that was used before, else 1.
+// ExitCode returns the exit code of the CLI: 5 for a key that was used before, else 1.
 func (p Problem) ExitCode() int {
 	if p == ProblemKeyReused {
 		return 5

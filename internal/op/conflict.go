@@ -5,24 +5,24 @@ import (
 	"fmt"
 )
 
-// ConflictError says why the state of a thing does not allow a change. It is an
-// [ErrConflict]. People are told Public and nothing else; Cause is for the log.
+// ConflictError says why the current state doesn't allow a change. It is an
+// [ErrConflict]. People see only Public; Cause is for the log.
 type ConflictError struct {
 	Public string // a sentence without its full stop
-	Cause  error  // nil: Public says it all
+	Cause  error  // nil: none
 }
 
-// Conflict returns a [*ConflictError] whose public text has that format.
+// Conflict returns a [*ConflictError] with a formatted public text.
 func Conflict(format string, args ...any) error {
 	return &ConflictError{Public: fmt.Sprintf(format, args...)}
 }
 
-// ConflictBecause is [Conflict] with a cause, which people are not told.
+// ConflictBecause is [Conflict] with a cause, which people don't see.
 func ConflictBecause(cause error, format string, args ...any) error {
 	return &ConflictError{Public: fmt.Sprintf(format, args...), Cause: cause}
 }
 
-// Error is for the log: the public text and the cause.
+// Error returns the public text and the cause, for the log.
 func (e *ConflictError) Error() string {
 	if e.Cause == nil {
 		return e.Public
@@ -30,7 +30,7 @@ func (e *ConflictError) Error() string {
 	return e.Public + ": " + e.Cause.Error()
 }
 
-// Unwrap makes it an [ErrConflict], and what its cause is.
+// Unwrap makes it an [ErrConflict] and an instance of its cause.
 func (e *ConflictError) Unwrap() []error {
 	if e.Cause == nil {
 		return []error{ErrConflict}
@@ -38,8 +38,8 @@ func (e *ConflictError) Unwrap() []error {
 	return []error{ErrConflict, e.Cause}
 }
 
-// PublicConflict returns what people are told about err, an [ErrConflict]. Of an
-// error without a public text they are told that something changed, and no more.
+// PublicConflict returns the text that people see for err, an [ErrConflict]. An error
+// without a public text only says that something changed.
 func PublicConflict(err error) string {
 	var conflict *ConflictError
 	var earlier *EarlierError

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// ConsentAnswer is what someone reads who comes back from the provider's consent page.
+// ConsentAnswer is shown to a person who returns from the provider's consent page.
 type ConsentAnswer struct {
 	Title, Why, Next string
-	Evidence         *Evidence // of a refusal: what the provider said; nil: nothing
+	Evidence         *Evidence // what the provider said when it refused, else nil
 }
 
 // ConsentGiven is the answer when the provider reports an approval.
 func ConsentGiven() ConsentAnswer { return consentAnswers["given"].answer() }
 
-// ConsentElsewhere is the answer when another directory approved than was asked.
+// ConsentElsewhere is the answer when an administrator of another directory approved.
 func ConsentElsewhere() ConsentAnswer { return consentAnswers["elsewhere"].answer() }
 
 var aadsts = regexp.MustCompile(`\bAADSTS\d{1,9}\b`)
 
-// ConsentProblem is the provider's own code of a refusal: its number where it has
-// one, such as "AADSTS50020", else the error of RFC 6749; at most 40 characters.
+// ConsentProblem is the provider's code of a refusal: its number, such as
+// "AADSTS50020", or else the error of RFC 6749, of at most 40 characters.
 func ConsentProblem(problem, description string) string {
 	if number := aadsts.FindString(description); number != "" {
 		return number
@@ -29,9 +29,8 @@ func ConsentProblem(problem, description string) string {
 	return cleaned(problem, 40)
 }
 
-// ConsentRefused is the answer when the provider reports that there is no consent.
-// problem and description are what it said; the words are ours, its own stand in
-// the evidence.
+// ConsentRefused is the answer when the provider reports that consent was not given.
+// problem and description come from the provider, and are kept in the evidence.
 func ConsentRefused(problem, description string, at time.Time) ConsentAnswer {
 	code := ConsentProblem(problem, description)
 	words, ok := consentAnswers[code]

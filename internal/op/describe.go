@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Label returns the tag of the outcome, such as "Connection busy"; empty for
-// none of the four.
+// Label returns the tag of the outcome, such as "Connection busy"; empty for an
+// unknown one.
 func (o Outcome) Label() string { return outcomes[o].label }
 
-// Ask returns whom to ask, as a sentence; empty when the reader may mend it.
+// Ask returns whom to ask, as a sentence; empty when the reader can fix it.
 func (f Fix) Ask() string {
 	if f.Who == "" || f.Who == you {
 		return ""
@@ -18,8 +18,8 @@ func (f Fix) Ask() string {
 	return strings.Replace(ask, "{who}", f.Who, 1)
 }
 
-// Behind returns next, which is what to do, with whom to ask behind it: for lines
-// that have no room of their own for that. What next says already is not said again.
+// Behind returns next, which says what to do, followed by whom to ask, for surfaces that
+// have no separate place for that. It adds nothing that next already says.
 func (f *Fix) Behind(next string) string {
 	if f == nil || strings.HasPrefix(next, strings.TrimSuffix(f.Ask(), ".")) {
 		return next
@@ -27,15 +27,15 @@ func (f *Fix) Behind(next string) string {
 	return strings.TrimSpace(next + " " + f.Ask())
 }
 
-// Describe puts an answer of the gate into words, as its reader may see it. It is
-// the only place where an answer becomes sentences; surfaces show them as they are.
+// Describe puts an answer of the gate into words for its reader. It is the only place
+// where an answer becomes sentences; surfaces show them unchanged.
 func Describe(r Result) Answer {
-	if r.outcome == "" { // nothing was decided, so nothing was queued
+	if r.outcome == "" { // nothing was decided, and nothing was queued
 		r.outcome, r.causes = Blocked, []Cause{{Code: PrecheckUnavailable}}
 	}
 	causes := r.causes
 	if r.hidden && causes[0].Code != ScopeInconsistent { // whose words name no run
-		causes = []Cause{{Code: OtherOperationActive}} // the true reason would tell of a run that the reader may not open
+		causes = []Cause{{Code: OtherOperationActive}} // the real reason would reveal a run that the reader may not see
 	}
 	f := r.filler(nil)
 	words := outcomes[r.outcome].over(r.variant(causes[0].Code))
@@ -71,7 +71,7 @@ func Describe(r Result) Answer {
 	return a
 }
 
-// variant returns what is laid over the outcome's own words for a reason.
+// variant returns the words for a reason that replace those of the outcome.
 func (r Result) variant(code Reason) text {
 	var t text
 	switch r.outcome {
@@ -106,12 +106,12 @@ func (r Result) variant(code Reason) text {
 	return t
 }
 
-// waits reports whether a run waits for its provider.
+// waits reports whether a run is waiting for its provider.
 func (r Result) waits(run *RunRef) bool {
 	return run != nil && run.WaitingUntil != nil && run.WaitingUntil.After(r.facts.At)
 }
 
-// blocker returns the words of a blocker, also of one that this version does not know.
+// blocker returns the words of a blocker, including one that this version doesn't know.
 func blocker(code Reason) text {
 	if t, ok := blockers[code]; ok {
 		return t
@@ -146,8 +146,8 @@ func (r Result) explain(c Cause) Explained {
 	}
 }
 
-// filler returns what fills the sentences of r: what the answer itself knows, and
-// a reason's own facts for the rest.
+// filler returns the facts for the sentences of r: those of the answer, and the rest
+// from the reason.
 func (r Result) filler(args Args) filler {
 	facts := r.facts
 	known := Args{
@@ -168,14 +168,14 @@ func (r Result) filler(args Args) filler {
 	if r.holder != nil {
 		known["other_run"] = r.holder.Code
 		known["other_operation"] = r.holder.Operation.Name()
-		known["started_ago"] = stamp(r.holder.StartedAt)
+		known["started_for"] = stamp(r.holder.StartedAt)
 		known["until"] = stampOf(r.holder.WaitingUntil)
 		if args["release_at"] == "" {
 			known["release_at"] = stampOf(r.holder.ReleaseAt)
 		}
 	}
 	f := filler{args, facts.At}
-	if r.replayed { // the first answer may be a day old: a time without its day would mislead
+	if r.replayed { // the first answer may be a day old, so the time needs its date
 		known["checked_at"] = stamp(facts.At)
 		f.ref = time.Time{}
 	}
@@ -185,7 +185,7 @@ func (r Result) filler(args Args) filler {
 // fix returns the action that t offers, or whom to ask for it; nil when there is
 // nothing to open.
 func (f filler) fix(t text, where place, mayMend bool) *Fix {
-	if t.who != "" && t.who != anOperator && !mayMend { // who pressed start is an operator
+	if t.who != "" && t.who != anOperator && !mayMend { // the reader is an operator
 		return &Fix{Who: f.phrase(t.who)}
 	}
 	href := where.to(t.action.to)

@@ -3,31 +3,19 @@ package op
 import (
 	"cmp"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// Sentences that end a why: at the start, before the run, and in the middle of it.
-const (
-	nothingQueued  = "othing was queued." // also "To be safe, nothing was queued."
-	nothingChanged = "Nothing was changed in the tenant."
-	doneByThen     = "{done} of {total} items were done by then."
-)
-
-// DescribeRun puts the state of a run into words, for a reader at now. It never
-// fails: a state, outcome or reason that this version does not know is told so.
+// DescribeRun puts the state of a run into words, as of now. It never fails: a
+// state, outcome or reason that this version doesn't know gets words that say so.
 func DescribeRun(r Run, now time.Time) RunWords {
 	t, code := r.text(now)
 	f := r.filler(now)
-	why := f.pick(t.why, t.oneWhy)
-	if r.Counts.Total == 0 && r.Outcome != RunSucceeded {
-		why = withoutTotal(why, r.Counts)
-	}
 	return RunWords{
 		Pill:   t.label,
 		Title:  f.fill(t.title),
 		Reason: f.fill(f.pick(t.reason, t.one)),
-		Why:    f.fill(why),
+		Why:    f.fill(f.pick(t.why, t.oneWhy)),
 		Next:   f.fill(t.next),
 		Fix:    f.fix(t, r.place(), r.MayMend),
 		Code:   code,
@@ -63,9 +51,9 @@ func (r Run) text(now time.Time) (t text, code string) {
 					t = t.over(refusedSilently)
 				}
 			}
-			return t, string(r.Outcome) + slash(cause)
+			return t.ending(doneByThen), string(r.Outcome) + slash(cause)
 		case RunBlocked:
-			return t.over(stop(cause, r.args())), string(r.Outcome) + slash(cause)
+			return t.over(stop(cause, r.args())).ending(nothingChanged), string(r.Outcome) + slash(cause)
 		case RunCancelled:
 			if !r.begun() {
 				t = t.over(cancelledInLine)
@@ -90,26 +78,20 @@ func stop(code Reason, args Args) text {
 	if t, ok := stopped[code]; ok {
 		return t
 	}
-	t := blocker(code).over(variant(code, args))
-	t.why = ending(t.why, nothingChanged)
-	t.oneWhy = ending(t.oneWhy, nothingChanged)
-	return t
+	return blocker(code).over(variant(code, args))
 }
 
-// failure returns the words of a failed run. A blocker that was met in the middle
-// of the run keeps its words.
+// failure returns the words of a failed run. A blocker found during the run has
+// the same words as at the start.
 func failure(code Reason, args Args) text {
 	if t, ok := failures[code]; ok {
 		if t.who == "" {
-			t.who = blockers[code].who // the same people mend it as at the start
+			t.who = blockers[code].who // the same people can fix it as at the start
 		}
 		return t.over(variant(code, args))
 	}
 	if t, ok := blockers[code]; ok {
-		t = t.over(variant(code, args))
-		t.why = ending(t.why, doneByThen)
-		t.oneWhy = ending(t.oneWhy, doneByThen)
-		return t
+		return t.over(variant(code, args))
 	}
 	if t, ok := discontinued[code]; ok {
 		return t
@@ -117,7 +99,8 @@ func failure(code Reason, args Args) text {
 	return unknownFailure
 }
 
-// explained returns the words of a reason wherever it was met; none for an unknown one.
+// explained returns the words of a reason, wherever it was found; the zero text for
+// an unknown one.
 func explained(code Reason) text {
 	if t, ok := failures[code]; ok {
 		return t
@@ -125,31 +108,7 @@ func explained(code Reason) text {
 	return blockers[code]
 }
 
-// ending returns why with its last sentence, that nothing was queued, replaced.
-func ending(why, last string) string {
-	if !strings.HasSuffix(why, nothingQueued) {
-		return why
-	}
-	kept := sentences(why)
-	kept[len(kept)-1] = last
-	return strings.Join(kept, " ")
-}
-
-// sentences cuts a text of the vocabulary into its sentences.
-func sentences(s string) []string {
-	return strings.Split(strings.ReplaceAll(s, ". ", ".\n"), "\n")
-}
-
-// withoutTotal tells how many items are done while nobody knows of how many.
-func withoutTotal(why string, c Counts) string {
-	if c.Done == 1 {
-		why = strings.ReplaceAll(why, "{done} of {total} items are", "1 item is")
-		why = strings.ReplaceAll(why, "{done} of {total} items were", "1 item was")
-	}
-	return strings.ReplaceAll(why, " of {total} items", " items")
-}
-
-// slash returns the part of a code that names its reason.
+// slash returns the suffix of a code that names its reason.
 func slash(r Reason) string {
 	if r == "" {
 		return ""
@@ -157,8 +116,8 @@ func slash(r Reason) string {
 	return "/" + string(r)
 }
 
-// reason returns why r is as it is; empty when nothing has to be explained. A
-// refusal or a failure without a cause is our own fault, and says so.
+// reason returns the reason for r's state; empty when there is nothing to explain. A
+// blocked or failed run without a cause counts as a fault of Interlock.
 func (r Run) reason() Reason {
 	switch {
 	case r.Cause != nil && r.Cause.Code != "":
@@ -187,8 +146,8 @@ func (r Run) place() place {
 	return place{"workspace": r.Workspace, "tenant": r.Tenant.Slug, "connection": r.Target.Slug, "run": r.Code}
 }
 
-// filler returns what fills the sentences of r: what the run itself knows, and
-// its cause's own facts for the rest.
+// filler returns the facts for the sentences of r: those of the run, and the rest
+// from its cause.
 func (r Run) filler(now time.Time) filler {
 	f := filler{ref: now}
 	if r.Cause != nil {
@@ -196,7 +155,7 @@ func (r Run) filler(now time.Time) filler {
 	}
 	total := r.Counts.Total
 	if r.Outcome == RunSucceeded {
-		total = max(total, r.Counts.Done) // of an operation that never knew its total
+		total = max(total, r.Counts.Done) // the operation may never have known its total
 	}
 	f = f.with(Args{
 		"operation":  r.Operation.Name(),
@@ -213,6 +172,9 @@ func (r Run) filler(now time.Time) filler {
 	})
 	if r.Ended != nil {
 		f = f.with(Args{"actor": r.Ended.By, "note": r.Ended.Note})
+	}
+	if r.BeganAt != nil && r.EndedAt != nil {
+		f = f.with(Args{"took": r.EndedAt.Sub(*r.BeganAt).String()})
 	}
 	if r.State != Finished {
 		return f.with(Args{
@@ -263,11 +225,15 @@ func DescribeItem(i Item) Item {
 		"failed": number(i.Counts.Failed),
 		"total":  number(max(i.Counts.Total, i.Counts.Done)),
 	})
-	switch t, ok := items[i.Reason]; {
+	reason := i.Reason
+	if reason == ProviderRejected { // the words of a run, which has items
+		reason = ItemRefused
+	}
+	switch t, ok := items[reason]; {
 	case ok:
-		i.Detail = f.fill(t.over(variant(i.Reason, i.Args)).why)
-	case i.Reason != "":
-		i.Detail = f.item(i.Reason)
+		i.Detail = f.fill(t.over(variant(reason, i.Args)).why)
+	case reason != "":
+		i.Detail = f.item(reason)
 	case i.Counts == Counts{} && i.Args["objects"] == "0":
 		i.Detail = f.fill(cameNone.label)
 	case i.Counts == Counts{}:
@@ -280,8 +246,7 @@ func DescribeItem(i Item) Item {
 	return i
 }
 
-// Unreadable tells how many objects of what is shown could not be kept; nothing
-// for none.
+// Unreadable says how many objects of a list could not be stored; empty for none.
 func Unreadable(n int64) string {
 	if n == 0 {
 		return ""
@@ -290,23 +255,16 @@ func Unreadable(n int64) string {
 	return f.fill(f.pick(unreadable.label, unreadable.one))
 }
 
-// item tells the reason of a run about one of its items: the same words, without
-// the sentence on what became of the run.
+// item describes one item by the reason of a run.
 func (f filler) item(code Reason) string {
 	t := explained(code).over(variant(code, f.args))
 	if t.reason == "" {
 		return f.fill(unknownItem.why)
 	}
-	told := []string{f.fill(f.pick(t.reason, t.one)) + "."}
-	for _, s := range sentences(t.why) {
-		if !strings.Contains(s, "{total}") && !strings.HasSuffix(s, nothingQueued) {
-			told = append(told, f.fill(s))
-		}
-	}
-	return strings.Join(told, " ")
+	return f.fill(f.pick(t.reason, t.one)) + ". " + f.fill(f.pick(t.why, t.oneWhy))
 }
 
-// DescribeNotice returns the notification of the end of r to the person who
+// DescribeNotice returns the notification that r has ended, for the person who
 // started it, in the words of the run's page. created is in UTC.
 func DescribeNotice(id string, r Run, created time.Time, read *time.Time) Notice {
 	w := DescribeRun(r, created)

@@ -8,13 +8,13 @@ import (
 )
 
 // TestBlockersBeforeTheRun: at execution a blocker says the same as at the start,
-// but that nothing was changed instead of that nothing was queued.
+// and that nothing was changed.
 func TestBlockersBeforeTheRun(t *testing.T) {
 	for code := range blockers {
 		start := Describe(BlockedResult(press(), []Cause{{Code: code, Args: facts()}}, nil)).Reasons[0]
 		run := DescribeRun(aRun(Finished, RunBlocked, &Cause{Code: code, Args: facts()}), at)
 		why, ok := strings.CutSuffix(run.Why, " Nothing was changed in the tenant.")
-		if !ok || !strings.HasPrefix(start.Detail, why) || strings.Contains(run.Why, "queued") {
+		if !ok || start.Detail != why || strings.Contains(run.Why, "queued") {
 			t.Errorf("%s: at the start %q, before the run %q", code, start.Detail, run.Why)
 		}
 		if run.Reason != start.Title || run.Next != start.Next || !reflect.DeepEqual(run.Fix, start.Fix) {
@@ -23,7 +23,7 @@ func TestBlockersBeforeTheRun(t *testing.T) {
 	}
 }
 
-// TestSameReasonWords holds V3: one problem has one name, at the start and in a failure.
+// TestSameReasonWords holds V3: a problem has the same name at the start and in a failure.
 func TestSameReasonWords(t *testing.T) {
 	for code, words := range failures {
 		if b, ok := blockers[code]; ok && (b.reason != words.reason || b.one != words.one) {
@@ -33,7 +33,7 @@ func TestSameReasonWords(t *testing.T) {
 	for code := range blockers {
 		run := DescribeRun(aRun(Finished, RunFailed, &Cause{Code: code, Args: facts()}), at)
 		start := Describe(BlockedResult(press(), []Cause{{Code: code, Args: facts()}}, nil)).Reasons[0]
-		if run.Reason != start.Title || !strings.HasSuffix(run.Why, "212 of 1,530 items were done by then.") || run.Code != "failed/"+string(code) {
+		if run.Reason != start.Title || !strings.HasSuffix(run.Why, "212 of 1,530 items completed before it failed.") || run.Code != "failed/"+string(code) {
 			t.Errorf("%s: the run failed with %+v", code, run)
 		}
 	}
@@ -44,38 +44,38 @@ func TestDescribeRun(t *testing.T) {
 		name, code, why string
 		run             func(*Run)
 	}{
-		{"total not known", "running", "212 items are done.", func(r *Run) { r.Counts = Counts{Done: 212} }},
-		{"one done of nobody knows how many", "running", "1 item is done.", func(r *Run) { r.Counts = Counts{Done: 1} }},
-		{"a total that was never told", "succeeded", "7 of 7 items.", func(r *Run) {
-			r.State, r.Outcome, r.Counts = Finished, RunSucceeded, Counts{Done: 7}
+		{"total not known", "running", "212 items completed.", func(r *Run) { r.Counts = Counts{Done: 212} }},
+		{"one item, total not known", "running", "1 item completed.", func(r *Run) { r.Counts = Counts{Done: 1} }},
+		{"all items done, total not known", "succeeded", "It took 29 minutes.", func(r *Run) {
+			r.State, r.Outcome, r.Counts, r.EndedAt = Finished, RunSucceeded, Counts{Done: 7}, before(0)
 		}},
-		{"nothing to do", "succeeded", "Kestrel Logistics has nothing of what was asked for.", func(r *Run) { r.State, r.Outcome, r.Counts = Finished, RunSucceeded, Counts{} }},
-		{"waiting is over", "running", "212 of 1,530 items are done.", func(r *Run) { r.WaitingUntil = before(time.Second) }},
-		{"waiting is not stalled", "waiting/provider_throttled", "It continues by itself at 14:03 UTC. 212 of 1,530 items are done.", func(r *Run) {
+		{"nothing to do", "succeeded", "Kestrel Logistics has none of the requested items.", func(r *Run) { r.State, r.Outcome, r.Counts = Finished, RunSucceeded, Counts{} }},
+		{"waiting is over", "running", "212 of 1,530 items completed.", func(r *Run) { r.WaitingUntil = before(time.Second) }},
+		{"waiting is not stalled", "waiting/provider_throttled", "It continues automatically at 14:03 UTC. 212 of 1,530 items completed.", func(r *Run) {
 			r.Stalled, r.WaitingUntil, r.WaitingFor = true, before(-time.Minute), ProviderThrottled
 		}},
-		{"waiting in line", "waiting", "It continues by itself at 24 Nov 2026, 14:02 UTC. 212 of 1,530 items are done.", func(r *Run) {
+		{"waiting in line", "waiting", "It continues automatically at 24 Nov 2026, 14:02 UTC. 212 of 1,530 items completed.", func(r *Run) {
 			r.State, r.WaitingUntil = Queued, before(-24*time.Hour)
 		}},
 		{"cancelling waits for nothing", "cancelling", "The current item finishes first.", func(r *Run) { r.State, r.WaitingUntil = Cancelling, before(-time.Minute) }},
-		{"a wedged run that is being cancelled", "stalled", "The run still answers. 212 of 1,530 items are done. It holds Kestrel primary.", func(r *Run) {
+		{"a wedged run that is being cancelled", "stalled", "The run still responds. 212 of 1,530 items completed. It is holding Kestrel primary.", func(r *Run) {
 			r.State, r.Stalled = Cancelling, true
 		}},
-		{"stalled after it waited", "stalled", "The run still answers. 212 of 1,530 items are done. It holds Kestrel primary.", func(r *Run) {
+		{"stalled after it waited", "stalled", "The run still responds. 212 of 1,530 items completed. It is holding Kestrel primary.", func(r *Run) {
 			r.Stalled, r.WaitingUntil = true, before(time.Minute)
 		}},
-		{"refused before any item", "failed/provider_rejected", "Microsoft 365 refused a request that the run needs, with no explanation. 212 of 1,530 items were done by then.", func(r *Run) {
+		{"refused before any item", "failed/provider_rejected", "Microsoft 365 refused a request that the run needs, with no explanation. 212 of 1,530 items completed before it failed.", func(r *Run) {
 			r.State, r.Outcome, r.Counts.Failed = Finished, RunFailed, 0
 			r.Cause = &Cause{Code: ProviderRejected}
 		}},
-		{"lost before its first heartbeat", "lost", "212 of 1,530 items were done by then. Interlock released the connection.", func(r *Run) {
+		{"lost before its first heartbeat", "lost", "212 of 1,530 items completed. Interlock released the connection.", func(r *Run) {
 			r.State, r.Outcome, r.LastSeenAt = Finished, RunLost, nil
 		}},
-		{"failed without a cause", "failed/internal_fault", "Interlock stopped the run because of its own fault. 212 of 1,530 items were done by then.", func(r *Run) {
+		{"failed without a cause", "failed/internal_fault", "Interlock stopped the run because of an internal error. 212 of 1,530 items completed before it failed.", func(r *Run) {
 			r.State, r.Outcome = Finished, RunFailed
 		}},
-		{"a state of a later version", "resting", "The run is in a state that this version has no words for: resting. 212 of 1,530 items are done.", func(r *Run) { r.State = "resting" }},
-		{"an outcome of a later version", "skipped", "The run is in a state that this version has no words for: skipped. 212 of 1,530 items are done.", func(r *Run) {
+		{"a state of a later version", "resting", "The state is resting, which this version can't explain. 212 of 1,530 items completed.", func(r *Run) { r.State = "resting" }},
+		{"an outcome of a later version", "skipped", "The state is skipped, which this version can't explain. 212 of 1,530 items completed.", func(r *Run) {
 			r.State, r.Outcome = Finished, "skipped"
 		}},
 	} {
@@ -89,7 +89,7 @@ func TestDescribeRun(t *testing.T) {
 	}
 }
 
-// TestLastSeen: a stalled run was last seen to move, a lost one to answer.
+// TestLastSeen: a stalled run counts from its last progress, a lost one from its last heartbeat.
 func TestLastSeen(t *testing.T) {
 	stalled := aRun(Running, "", nil)
 	stalled.Stalled, stalled.WaitingUntil = true, before(time.Minute)
@@ -124,7 +124,7 @@ func TestDescribeNotice(t *testing.T) {
 	want := Notice{
 		ID: "n1", RunID: "r1", RunCode: "9D41TB", Href: "/w/lattice/operations/9D41TB", CreatedAt: at,
 		Title: "Inventory sync failed",
-		Text:  "Admin consent was withdrawn. Microsoft 365 reports that consent for Kestrel primary was withdrawn. 212 of 1,530 items were done by then.",
+		Text:  "Admin consent was withdrawn. Microsoft 365 reports that consent for Kestrel primary was withdrawn. 212 of 1,530 items completed before it failed.",
 		Next:  "Ask an administrator of Kestrel Logistics to grant consent again.",
 		Where: "Kestrel Logistics · run 9D41TB · 14:02 UTC",
 	}
@@ -148,15 +148,15 @@ func TestDescribeItem(t *testing.T) {
 		{Item{Result: ItemFailed, Reason: ItemRefused, Args: Args{"provider": "Microsoft 365", "provider_message": "Too\nmany"}}, "Microsoft 365 said: “Too many”."},
 		{
 			Item{Result: ItemFailed, Reason: PermissionMissing, Args: Args{"provider": "Microsoft 365", "count": "1", "permissions": "Group.Read.All"}},
-			"1 permission is missing. The connection does not have Group.Read.All.",
+			"1 permission is missing. The connection doesn't have Group.Read.All.",
 		},
-		{Item{Result: ItemSkipped, Reason: "lunar_eclipse"}, "It ended for a reason this version has no words for: lunar_eclipse."},
+		{Item{Result: ItemSkipped, Reason: "lunar_eclipse"}, "The reason code is lunar_eclipse, which this version can't explain."},
 	} {
 		if got := DescribeItem(c.item); got.Detail != c.want {
 			t.Errorf("item %+v is told as %q, want %q", c.item, got.Detail, c.want)
 		}
 	}
-	if got := ItemResult("eaten").Label(); got != "Not known" {
+	if got := ItemResult("eaten").Label(); got != "Unknown" {
 		t.Errorf("an unknown result is called %q", got)
 	}
 }

@@ -22,7 +22,7 @@ func TestDescribeBlocked(t *testing.T) {
 		{"tag", a.Tag, "Blocked"},
 		{"title", a.Title, "Inventory sync did not start"},
 		{"reason", a.Reasons[0].Title, "Admin consent was withdrawn"},
-		{"why", a.Reasons[0].Detail, "Microsoft 365 reports that consent for Kestrel primary was withdrawn on 22 Nov 2026. Nothing was queued."},
+		{"why", a.Reasons[0].Detail, "Consent for Kestrel primary was withdrawn on 22 Nov 2026."},
 		{"next", strings.Join(a.Next, "|"), "Ask an administrator of Kestrel Logistics to grant consent again."},
 		{"also", a.Also, "Credential has expired. 2 permissions are missing."},
 		{"queued", a.Queued, "Nothing"},
@@ -42,7 +42,7 @@ func TestDescribeBlocked(t *testing.T) {
 	}
 }
 
-// TestWhoMends holds P4: a link for whom it helps, else whom to ask.
+// TestWhoMends holds P4: a link for readers who can fix it, else whom to ask.
 func TestWhoMends(t *testing.T) {
 	for code, words := range blockers {
 		for _, mayMend := range []bool{true, false} {
@@ -62,7 +62,8 @@ func TestWhoMends(t *testing.T) {
 	}
 }
 
-// TestHiddenHolder: nothing of a run is told to whom may not open it, not even why it is in the way.
+// TestHiddenHolder: a reader who may not see the holder learns nothing about it, not even
+// its state.
 func TestHiddenHolder(t *testing.T) {
 	var want Answer
 	for code := range busy {
@@ -89,7 +90,7 @@ func TestHiddenHolder(t *testing.T) {
 // TestUnknownReason holds V5.
 func TestUnknownReason(t *testing.T) {
 	a := Describe(BlockedResult(press(), []Cause{{Code: "lunar_eclipse"}}, nil))
-	if want := "Interlock did not start it for a reason this version has no words for: lunar_eclipse. Nothing was queued."; a.Reasons[0].Detail != want {
+	if want := "The reason code is lunar_eclipse, which this version can't explain."; a.Reasons[0].Detail != want {
 		t.Errorf("why is %q, want %q", a.Reasons[0].Detail, want)
 	}
 	other := holder()
@@ -111,8 +112,8 @@ func TestZeroResultQueuesNothing(t *testing.T) {
 	}
 }
 
-// TestConstructorsDoNotMix: an answer has exactly what its outcome allows, and
-// nobody outside can put one together otherwise.
+// TestConstructorsDoNotMix: an answer has only what its outcome allows, and other packages
+// can't build it in another way.
 func TestConstructorsDoNotMix(t *testing.T) {
 	for i := range reflect.TypeFor[Result]().NumField() {
 		if f := reflect.TypeFor[Result]().Field(i); f.IsExported() {
@@ -139,7 +140,7 @@ func TestConstructorsDoNotMix(t *testing.T) {
 	}
 }
 
-// TestPreflight: what nobody pressed for did not start, did not join and is not in line.
+// TestPreflight: a preflight starts, joins and queues nothing, and says so.
 func TestPreflight(t *testing.T) {
 	nobody := press()
 	nobody.Attempt = ""
@@ -155,13 +156,13 @@ func TestPreflight(t *testing.T) {
 	} {
 		a := Describe(r)
 		told := a.Title + ". " + a.Reasons[0].Detail
-		if a.Queued != "Nothing" || strings.Contains(told, "did not start") || strings.Contains(told, "Your start") || !strings.HasSuffix(told, "Nothing was queued.") {
+		if a.Queued != "Nothing" || strings.Contains(told, "did not start") || strings.Contains(told, "Your start") || strings.Contains(told, "queued") {
 			t.Errorf("%s: %q, queued: %s", a.Code, told, a.Queued)
 		}
 	}
 }
 
-// TestYours: only somebody who is known to have started the run is told so.
+// TestYours: only the person who started the run reads "You started it".
 func TestYours(t *testing.T) {
 	for _, c := range []struct {
 		reader, initiator string
@@ -189,8 +190,8 @@ func TestDescribeChangesNothing(t *testing.T) {
 	}
 }
 
-// FuzzDescribe: whatever people, providers and later versions write, an answer
-// stays an answer.
+// FuzzDescribe: whatever people, providers and later versions write, every slot is filled
+// with plain text.
 func FuzzDescribe(f *testing.F) {
 	for n := range byte(8) {
 		f.Add(n, "credential_expired", "inventory.sync", "Kestrel", "expired_on", "2026-11-01T00:00:00Z", at.Unix())
@@ -264,7 +265,7 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-// TestWork: what came of a run, in what its operation counts.
+// TestWork: the completed items of a run, in the words of its operation.
 func TestWork(t *testing.T) {
 	for _, tt := range []struct {
 		kind Kind
@@ -279,6 +280,7 @@ func TestWork(t *testing.T) {
 		{DirectoryGroupsSync, Counts{Done: 803, Total: 1284}, "803 of 1,284 groups"},
 		{DirectoryGroupsSync, Counts{Done: 1, Total: 1}, "1 group"},
 		{DirectoryGroupsSync, Counts{Done: 1}, "1 group"},
+		{DirectoryGroupsSync, Counts{Total: 1}, "0 of 1 group"},
 		{DirectoryGroupsSync, Counts{Done: 2000}, "2,000 groups"},
 		{"of.a.later.version", Counts{Done: 1, Total: 2}, "1 of 2 items"},
 	} {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// EarlierError tells the second of two people who was first, and when. It is an
+// EarlierError tells the second of two people who came first, and when. It is an
 // [ErrConflict].
 type EarlierError struct {
 	Released bool   // else cancelled
@@ -13,7 +13,7 @@ type EarlierError struct {
 	At       time.Time
 }
 
-// Error is the sentence without its full stop.
+// Error returns the sentence without its full stop.
 func (e *EarlierError) Error() string {
 	did := "cancelled"
 	if e.Released {

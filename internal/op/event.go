@@ -2,35 +2,35 @@ package op
 
 import "time"
 
-// EventKind is what a line of a run's timeline tells of.
+// EventKind is the kind of a line in a run's timeline.
 type EventKind string
 
-// The kinds of lines. What a line's text holds is behind each.
+// The kinds of lines, each with the content of its text.
 const (
-	EventAccepted EventKind = "accepted" // nothing
-	EventBegan    EventKind = "began"    // nothing
+	EventAccepted EventKind = "accepted" // empty
+	EventBegan    EventKind = "began"    // empty
 	EventStep     EventKind = "step"     // what the operation is doing, in its own words
-	EventWaiting  EventKind = "waiting"  // a Reason, or nothing: it went back in line, to go on later
-	EventResent   EventKind = "resent"   // nothing: its place in line was lost and has been given back
-	EventCancel   EventKind = "cancel"   // who asked to stop it
-	EventReleased EventKind = "released" // who released its connection
+	EventWaiting  EventKind = "waiting"  // a Reason or empty: the run was queued again, to continue later
+	EventResent   EventKind = "resent"   // empty: the job was lost and has been queued again
+	EventCancel   EventKind = "cancel"   // who requested it
+	EventReleased EventKind = "released" // who released the connection
 	EventEnded    EventKind = "ended"    // a RunOutcome
-	EventLate     EventKind = "late"     // a Reason, or nothing: reported after the run was taken away
+	EventLate     EventKind = "late"     // a Reason or empty: reported after the run was taken from its worker
 )
 
 // events are the words of the timeline.
 var events = map[EventKind]string{
 	EventAccepted: "Accepted: all checks passed",
-	EventBegan:    "Began: access was checked again",
-	EventWaiting:  "Back in line",
-	EventResent:   "Sent again, because its place in line was lost",
-	EventCancel:   "{actor} asked to cancel",
+	EventBegan:    "Started: access rechecked",
+	EventWaiting:  "Back in the queue",
+	EventResent:   "Requeued after its place in the queue was lost",
+	EventCancel:   "{actor} requested cancellation",
 	EventReleased: "{actor} released the connection",
-	EventLate:     "A late report came and was not used",
+	EventLate:     "Late report ignored",
 }
 
-// DescribeEvent puts a line of a timeline into words. A kind that this version
-// does not know is told by its text.
+// DescribeEvent puts a line of a timeline into words. For a kind that this version
+// doesn't know, it returns the text.
 func DescribeEvent(kind EventKind, text string) string {
 	switch kind {
 	case EventStep:

@@ -11,16 +11,16 @@ func TestDescribeEvent(t *testing.T) {
 		text, want string
 	}{
 		{EventAccepted, "", "Accepted: all checks passed"},
-		{EventBegan, "", "Began: access was checked again"},
+		{EventBegan, "", "Started: access rechecked"},
 		{EventStep, "Reading apps", "Reading apps"},
-		{EventWaiting, "", "Back in line"},
-		{EventWaiting, string(ProviderThrottled), "Back in line: the provider asks to slow down"},
-		{EventWaiting, "no_such_reason", "Back in line"},
-		{EventResent, "", "Sent again, because its place in line was lost"},
-		{EventCancel, "Mei Tan", "Mei Tan asked to cancel"},
+		{EventWaiting, "", "Back in the queue"},
+		{EventWaiting, string(ProviderThrottled), "Back in the queue: the provider limits the request rate"},
+		{EventWaiting, "no_such_reason", "Back in the queue"},
+		{EventResent, "", "Requeued after its place in the queue was lost"},
+		{EventCancel, "Mei Tan", "Mei Tan requested cancellation"},
 		{EventReleased, "Mei Tan", "Mei Tan released the connection"},
 		{EventEnded, string(RunPartial), "Partly succeeded"},
-		{EventLate, "", "A late report came and was not used"},
+		{EventLate, "", "Late report ignored"},
 		{"no_such_kind", "as it is", "as it is"},
 	} {
 		if got := DescribeEvent(tc.kind, tc.text); got != tc.want {

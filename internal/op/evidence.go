@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Evidence is what a provider answered to one call that failed, as it said it:
-// what an operator searches for, and sends to the provider's support. It is stored
-// with the run, the item or the check, and shown to whoever may see that. It holds
-// no secret, no query and no body; each text has a few hundred characters at most.
+// Evidence is the provider's answer to one failed call, unchanged: what an operator
+// searches for and sends to the provider's support. It is stored with the run, the item
+// or the check, and shown to everyone who may see that. It holds no secret, no query
+// and no body; each text has a few hundred characters at most.
 type Evidence struct {
 	Call            string    `json:"call,omitempty"`              // method and path, such as "GET /v1.0/organization"
-	Status          int       `json:"status,omitempty"`            // HTTP status; 0: there was no answer
+	Status          int       `json:"status,omitempty"`            // HTTP status; 0: no response
 	Code            string    `json:"code,omitempty"`              // the provider's own, such as "AADSTS7000222"
 	Text            string    `json:"text,omitempty"`              // the provider's own words
 	Note            string    `json:"note,omitempty"`              // what Interlock found wrong with the answer
@@ -29,7 +29,7 @@ type EvidenceLine struct {
 	Code  bool // an id or a code, to be copied
 }
 
-// Lines returns what is known, in the order in which people read it.
+// Lines returns the known facts in reading order.
 func (e *Evidence) Lines() []EvidenceLine {
 	if e == nil {
 		return nil
@@ -65,10 +65,10 @@ func (e *Evidence) Lines() []EvidenceLine {
 	return lines
 }
 
-// EvidenceTitle is the label of the fold that evidence stands behind.
+// EvidenceTitle is the heading of evidence.
 func EvidenceTitle() string { return evidenceWords.title }
 
-// AnswerForm is what an answer was that is not in the provider's own form.
+// AnswerForm is the form of an answer that is not in the provider's own form.
 type AnswerForm string
 
 // The forms. The empty one is the provider's own: JSON with an error in it.
@@ -79,7 +79,7 @@ const (
 	AnswerUnusable AnswerForm = "unusable" // JSON of another shape than asked for
 )
 
-// answered completes "answered with ...": the status, and what came with it.
+// answered completes "answered with ...": the status and the form of the body.
 func (f filler) answered() string {
 	status := clean(f.args["status"])
 	if status == "" {
@@ -92,8 +92,7 @@ func (f filler) answered() string {
 	return s
 }
 
-// variant returns what is laid over the words of a reason for the facts that are
-// known.
+// variant returns the words that replace those of a reason, by the facts that are known.
 func variant(code Reason, args Args) text {
 	has := func(name string) bool { return clean(args[name]) != "" }
 	switch code { //nolint:exhaustive // the others have one wording
@@ -117,7 +116,7 @@ func variant(code Reason, args Args) text {
 			return signInRefusedUnnumbered
 		}
 	case ProviderFault:
-		if has("fault") && !has("answer") { // a form that is not the provider's own says it better
+		if has("fault") && !has("answer") { // the form of the answer says more
 			return faultNoted
 		}
 	case ClockSkew:

@@ -22,7 +22,7 @@ func before(d time.Duration) *time.Time {
 	return &t
 }
 
-// press returns the facts of one press, as somebody who may mend connections sees them.
+// press returns the facts of one start request, for a reader who may change connections.
 func press() Facts {
 	target := target()
 	return Facts{
@@ -39,7 +39,7 @@ func target() Target {
 	}
 }
 
-// holder is Tom's run, which began two minutes ago.
+// holder is Tom's run, which started two minutes ago.
 func holder() RunRef {
 	return RunRef{
 		ID: "r2", Code: "K7QM2X", Operation: DirectoryGroupsSync, State: Running,
@@ -73,8 +73,8 @@ func facts() Args {
 	}
 }
 
-// TestGolden shows every text as people read it, with everything known and with
-// nothing known. Read the difference before running it with -update.
+// TestGolden shows every text as people read it, with all facts and with none. Read the
+// difference before you run it with -update.
 func TestGolden(t *testing.T) {
 	var b strings.Builder
 	answer := func(name string, r Result) {
@@ -155,7 +155,7 @@ func TestGolden(t *testing.T) {
 	run("run, cancelling because of", aRun(Cancelling, "", cause("connection_disabled")))
 	for _, o := range constants(t, "RunOutcome") {
 		r := aRun(Finished, RunOutcome(o), nil)
-		r.Ended = &Ending{By: "Mei Tan", Begun: true}
+		r.Ended, r.EndedAt = &Ending{By: "Mei Tan", Begun: true}, before(time.Minute)
 		if RunOutcome(o) == RunLost {
 			r.Ended = nil
 		}
@@ -227,13 +227,20 @@ func TestGolden(t *testing.T) {
 		fmt.Fprintf(&b, "%s: %s\n", l.Label, l.Value)
 	}
 	for _, p := range constants(t, "Problem") {
-		for _, args := range []Args{nil, {
+		all := []Args{nil, {
 			"operation": string(InventorySync), "tenant": "Kestrel Logistics", "role": "Viewer", "capability": "Run syncs", "idle": "1h0m0s",
 			"limit": "1000", "retry_after": "12s", "fields": "operation,parameters.types", "reference": "req-71c0", "minutes": "5",
 			"last_seen": stamp(at), "field": "parameters.types", "detail": "must be a list",
-		}} {
+		}}
+		if Problem(p) == ProblemForbidden {
+			all = append(all, Args{"tenant": "Kestrel Logistics", "role": "Viewer", "capability": "Run syncs"})
+		}
+		for _, args := range all {
 			title, why, next := Problem(p).Words(args)
 			fmt.Fprintf(&b, "== problem %s [%d]\n%s\n%s\n%s\n\n", p, Problem(p).HTTPStatus(), title, why, next)
+			if t, w, n := Problem(p).PageWords(args); t != title || w != why || n != next {
+				fmt.Fprintf(&b, "== problem %s [%d], as a page\n%s\n%s\n%s\n\n", p, Problem(p).HTTPStatus(), t, w, n)
+			}
 		}
 	}
 

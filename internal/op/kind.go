@@ -9,7 +9,7 @@ import (
 type Kind string
 
 // The kinds that code outside the catalogue names. An operation needs no constant
-// here: package catalogue declares what there is.
+// here: package catalogue declares the operations.
 const (
 	ConnectionVerify    Kind = "connection.verify"
 	InventorySync       Kind = "inventory.sync"
@@ -58,7 +58,7 @@ func (w KindWords) Check(k Kind) error {
 	return nil
 }
 
-// Name returns the operation's name as it starts a sentence, such as "Inventory
+// Name returns the operation's name for the start of a sentence, such as "Inventory
 // sync"; "The operation" for a kind that is not registered.
 func (k Kind) Name() string {
 	if w, ok := kinds[k]; ok {
@@ -67,7 +67,7 @@ func (k Kind) Name() string {
 	return upperFirst(neutral("operation"))
 }
 
-// Does returns one sentence on what the operation does; empty for a kind that is
+// Does returns one sentence that says what the operation does; empty for a kind that is
 // not registered.
 func (k Kind) Does() string { return kinds[k].Does }
 
@@ -80,8 +80,8 @@ func (k Kind) Start() string {
 	return "Start"
 }
 
-// Work returns how much is done, such as "803 of 1,284 groups"; "None" when
-// nothing is.
+// Work returns the completed items of c, such as "803 of 1,284 groups"; "None" for no
+// items.
 func (k Kind) Work(c Counts) string {
 	one, more := "item", "items"
 	if w, ok := kinds[k]; ok {
@@ -94,6 +94,8 @@ func (k Kind) Work(c Counts) string {
 		return "1 " + one
 	case c.Total <= c.Done:
 		return Number(c.Done) + " " + more
+	case c.Total == 1:
+		return Number(c.Done) + " of 1 " + one
 	}
 	return Number(c.Done) + " of " + Number(c.Total) + " " + more
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// page is where an action leads.
+// page is the target of an action.
 type page string
 
 // The pages that actions lead to.
@@ -28,8 +28,8 @@ const (
 	toVerification         page = "verification"
 )
 
-// Addresses of the console, as patterns of [net/http.ServeMux]. No other code
-// builds one: the functions below fill them.
+// Addresses of the console, as patterns of [net/http.ServeMux]. Only the functions below
+// build addresses from them.
 const (
 	WorkspacesRoute        = "/workspaces"
 	workspaceRoute         = "/w/{workspace}"
@@ -45,8 +45,8 @@ const (
 	ConnectionRoute        = ConnectionsRoute + "/{connection}"
 	ConnectionNewRoute     = ConnectionsRoute + "/" + ConnectionNew
 	AllConnectionsRoute    = workspaceRoute + "/connections"
-	LiveRoute              = "/live"    // the stream of a browser's pages
-	ConsentRoute           = "/consent" // where the provider sends an administrator back to
+	LiveRoute              = "/live"    // the stream for the open pages of a browser
+	ConsentRoute           = "/consent" // where the provider returns an administrator to
 	OperationsRoute        = workspaceRoute + "/operations"
 	RunRoute               = OperationsRoute + "/{run}"
 	RunCancelRoute         = RunRoute + "/cancel"
@@ -62,18 +62,17 @@ const (
 	MemberRoute            = MembersRoute + "/{member}"
 	InvitationsRoute       = MembersRoute + "/invitations"
 	InvitationRevokeRoute  = InvitationsRoute + "/{invitation}/revoke"
-	InvitationRoute        = "/invitation"   // where the link of an invitation leads
-	ResetRoute             = "/new-password" // where a reset link leads
+	InvitationRoute        = "/invitation"   // the target of an invitation link
+	ResetRoute             = "/new-password" // the target of a password reset link
 	AccountRoute           = "/account"
 	AccountPasswordRoute   = AccountRoute + "/password"
-	AccountJoinRoute       = AccountRoute + "/invitations" // where one joins a workspace with one's own account
+	AccountJoinRoute       = AccountRoute + "/invitations" // joins a workspace with the account that is signed in
 )
 
-// Addresses of signing in, and of what a person proves beside a password. None of
-// them lies in a workspace.
+// Addresses for signing in and for second factors. They are outside of any workspace.
 const (
 	SignInRoute               = "/sign-in"
-	SignInSecondRoute         = SignInRoute + "/second" // where a sign-in goes on after the password
+	SignInSecondRoute         = SignInRoute + "/second" // the step after the password
 	SignInPasskeyRoute        = SignInRoute + "/passkey"
 	SignInPasskeyFinishRoute  = SignInPasskeyRoute + "/finish"
 	SecurityRoute             = "/account/security"
@@ -87,16 +86,15 @@ const (
 	SessionsEndRoute          = SecurityRoute + "/end-other-sessions"
 )
 
-// TenantNew stands in the place of a tenant in the address of the page that adds
-// one, so that no tenant can have it for its slug.
+// TenantNew replaces the tenant in the address of the page that adds one. No tenant can
+// have this slug.
 const TenantNew = "new"
 
-// ConnectionNew stands in the place of a connection in the address of the page
-// that adds one, so that no connection can have it for its slug.
+// ConnectionNew replaces the connection in the address of the page that adds one. No
+// connection can have this slug.
 const ConnectionNew = "new"
 
-// ConnectionChange is the last segment of the address at which a connection is
-// changed.
+// ConnectionChange is the last segment of an address that changes a connection.
 type ConnectionChange string
 
 // The changes of a connection.
@@ -119,10 +117,10 @@ func (c ConnectionChange) Path(workspace, tenant, connection string) string {
 	return place{"workspace": workspace, "tenant": tenant, "connection": connection}.path(c.Route())
 }
 
-// MemberChange is the last segment of the address at which a member is changed.
+// MemberChange is the last segment of an address that changes a member.
 type MemberChange string
 
-// The changes of a member besides those on the member's own page.
+// The changes of a member that are not made on the member's page itself.
 const (
 	RemoveMember  MemberChange = "remove"
 	DisableMember MemberChange = "disable"
@@ -146,7 +144,7 @@ var routes = map[page]string{
 	toRetry:                ConnectionRoute + "#start",
 	toReload:               TenantRoute,
 	toMembers:              MembersRoute,
-	toOnboarding:           ConnectionsRoute, // its steps are done there
+	toOnboarding:           ConnectionsRoute,
 	toTenantSettings:       TenantSettingsRoute,
 	toConnections:          ConnectionsRoute,
 	toConnectionNew:        ConnectionNewRoute,
@@ -158,7 +156,7 @@ var routes = map[page]string{
 	toVerification:         ConnectionRoute + "#verification",
 }
 
-// instead says where to go when the answer knows no connection.
+// instead replaces pages when the answer has no connection.
 var instead = map[page]page{
 	toRetry:                toReload,
 	toConnection:           toConnections,
@@ -169,21 +167,20 @@ var instead = map[page]page{
 	toVerification:         toConnections,
 }
 
-// place is what the links of an answer or a run are about: slugs and codes by
-// the name that the routes have for them.
+// place holds the slugs and codes that fill a route, by their name in the route.
 type place map[string]string
 
-// RunPath is the one address of a run, by its code.
+// RunPath is the address of a run, by its code.
 func RunPath(workspace, run string) string {
 	return place{"workspace": workspace, "run": run}.path(RunRoute)
 }
 
-// RunCancelPath is where a run is asked to stop, by its code.
+// RunCancelPath is the address that cancels a run, by its code.
 func RunCancelPath(workspace, run string) string {
 	return place{"workspace": workspace, "run": run}.path(RunCancelRoute)
 }
 
-// RunReleasePath is where the connection of a run is taken away from it.
+// RunReleasePath is the address that releases the connection of a run.
 func RunReleasePath(workspace, run string) string {
 	return place{"workspace": workspace, "run": run}.path(RunReleaseRoute)
 }
@@ -193,12 +190,12 @@ func OperationsPath(workspace string) string {
 	return place{"workspace": workspace}.path(OperationsRoute)
 }
 
-// AttemptsPath is the address of the record of all presses.
+// AttemptsPath is the address of the start requests of a workspace.
 func AttemptsPath(workspace string) string {
 	return place{"workspace": workspace}.path(AttemptsRoute)
 }
 
-// AttemptPath is the address of the record of one press, by its id.
+// AttemptPath is the address of one start request, by its id.
 func AttemptPath(workspace, attempt string) string {
 	return place{"workspace": workspace, "attempt": attempt}.path(AttemptRoute)
 }
@@ -213,38 +210,37 @@ func MemberPath(workspace, member string) string {
 	return place{"workspace": workspace, "member": member}.path(MemberRoute)
 }
 
-// InvitationsPath is where somebody is invited to a workspace.
+// InvitationsPath is the address for inviting people to a workspace.
 func InvitationsPath(workspace string) string {
 	return place{"workspace": workspace}.path(InvitationsRoute)
 }
 
-// InvitationRevokePath is where an invitation ends, by its id.
+// InvitationRevokePath is the address that revokes an invitation, by its id.
 func InvitationRevokePath(workspace, invitation string) string {
 	return place{"workspace": workspace, "invitation": invitation}.path(InvitationRevokeRoute)
 }
 
-// InvitationPath is the address of an invitation, by the secret of its link.
+// InvitationPath is the address of an invitation link. link is its secret.
 func InvitationPath(link string) string {
 	return InvitationRoute + "?" + url.Values{"link": {link}}.Encode()
 }
 
-// ResetPath is the address at which a new password is chosen, by the secret of the
-// link.
+// ResetPath is the address of a password reset link. link is its secret.
 func ResetPath(link string) string {
 	return ResetRoute + "?" + url.Values{"link": {link}}.Encode()
 }
 
-// PolicyPath is the address of what a workspace requires of its members.
+// PolicyPath is the address of the sign-in policy of a workspace.
 func PolicyPath(workspace string) string {
 	return place{"workspace": workspace}.path(PolicyRoute)
 }
 
-// FactorRenamePath is where a second factor is renamed, by its id.
+// FactorRenamePath is the address that renames a second factor, by its id.
 func FactorRenamePath(factor string) string {
 	return place{"factor": factor}.path(FactorRenameRoute)
 }
 
-// FactorRemovePath is where a second factor is removed, by its id.
+// FactorRemovePath is the address that removes a second factor, by its id.
 func FactorRemovePath(factor string) string {
 	return place{"factor": factor}.path(FactorRemoveRoute)
 }
@@ -254,7 +250,7 @@ func NotificationsPath(workspace string) string {
 	return place{"workspace": workspace}.path(NotificationsRoute)
 }
 
-// NotificationsReadPath is where all of them are marked as read.
+// NotificationsReadPath is the address that marks all notifications as read.
 func NotificationsReadPath(workspace string) string {
 	return place{"workspace": workspace}.path(NotificationsReadRoute)
 }
@@ -264,7 +260,7 @@ func TokensPath(workspace string) string {
 	return place{"workspace": workspace}.path(TokensRoute)
 }
 
-// TokenRevokePath is where a token or session is ended, by its id.
+// TokenRevokePath is the address that revokes a token or session, by its id.
 func TokenRevokePath(workspace, token string) string {
 	return place{"workspace": workspace, "token": token}.path(TokenRevokeRoute)
 }
@@ -274,7 +270,7 @@ func TenantsPath(workspace string) string {
 	return place{"workspace": workspace}.path(TenantsRoute)
 }
 
-// TenantChoicesPath is where a field asks which tenants its text may mean.
+// TenantChoicesPath is the address that suggests tenants for the text of a field.
 func TenantChoicesPath(workspace string) string {
 	return place{"workspace": workspace}.path(TenantChoicesRoute)
 }
@@ -284,22 +280,22 @@ func TenantPath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(TenantRoute)
 }
 
-// StartPath is where a start on a tenant is asked.
+// StartPath is the address that starts an operation on a tenant.
 func StartPath(workspace, tenant string, kind Kind) string {
 	return place{"workspace": workspace, "tenant": tenant, "operation": string(kind)}.path(StartRoute)
 }
 
-// TenantSettingsPath is the address of what a tenant is.
+// TenantSettingsPath is the address of a tenant's settings.
 func TenantSettingsPath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(TenantSettingsRoute)
 }
 
-// TenantArchivePath is where a tenant is made read-only.
+// TenantArchivePath is the address that archives a tenant.
 func TenantArchivePath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(TenantArchiveRoute)
 }
 
-// TenantRestorePath is where a tenant is brought back from the archive.
+// TenantRestorePath is the address that restores a tenant from the archive.
 func TenantRestorePath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(TenantRestoreRoute)
 }
@@ -315,13 +311,12 @@ func DatasetPath(workspace, tenant, dataset string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(DatasetRoute(dataset))
 }
 
-// ObjectPath is the address of the page of an object, by the id that the provider has
-// for it.
+// ObjectPath is the address of the page of an object, by the provider's id of it.
 func ObjectPath(workspace, tenant, dataset, object string) string {
 	return place{"workspace": workspace, "tenant": tenant, "object": object}.path(ObjectRoute(dataset))
 }
 
-// TenantNewPath is the address at which a workspace gets a tenant.
+// TenantNewPath is the address of the page that adds a tenant.
 func TenantNewPath(workspace string) string {
 	return place{"workspace": workspace}.path(TenantNewRoute)
 }
@@ -336,7 +331,7 @@ func AllConnectionsPath(workspace string) string {
 	return place{"workspace": workspace}.path(AllConnectionsRoute)
 }
 
-// ConnectionNewPath is the address at which a tenant gets a connection.
+// ConnectionNewPath is the address of the page that adds a connection.
 func ConnectionNewPath(workspace, tenant string) string {
 	return place{"workspace": workspace, "tenant": tenant}.path(ConnectionNewRoute)
 }
@@ -346,7 +341,7 @@ func ConnectionPath(workspace, tenant, connection string) string {
 	return place{"workspace": workspace, "tenant": tenant, "connection": connection}.path(ConnectionRoute)
 }
 
-// to returns the address of a page, or "" when the place has none.
+// to returns the address of a page; "" when p lacks a part of it.
 func (p place) to(to page) string {
 	if p["connection"] == "" {
 		if other, ok := instead[to]; ok {
@@ -356,8 +351,7 @@ func (p place) to(to page) string {
 	return p.path(routes[to])
 }
 
-// path fills a route. It is "" when a segment is missing: a link to the wrong
-// page is worse than none.
+// path fills a route. It returns "" when a segment is missing.
 func (p place) path(route string) string {
 	missing := false
 	filled := expand(route, func(_, name string) string {
@@ -370,8 +364,7 @@ func (p place) path(route string) string {
 	return filled
 }
 
-// expand replaces every {name} of s by what value returns for it. before is the
-// text so far.
+// expand replaces every {name} in s with the result of value. before is the text so far.
 func expand(s string, value func(before, name string) string) string {
 	var b strings.Builder
 	for {

@@ -1,8 +1,7 @@
-// Package op holds the words of Interlock: the kinds of provider-backed
-// operations, the answers of the start gate, the states a run goes through, the
-// reasons for all of them, and the one presenter that turns them into the
-// sentences every surface shows. It imports the standard library only, so that
-// the gate, the API, the CLI and the console can all speak through it.
+// Package op holds the vocabulary of Interlock: the kinds of operations, the answers of
+// the start gate, the states of a run and the reasons for all of them, and the one
+// presenter that turns them into the sentences of every surface. It imports only the
+// standard library, so that the gate, the API, the CLI and the console can all use it.
 package op
 
 import (
@@ -11,35 +10,35 @@ import (
 	"time"
 )
 
-// Errors that every room understands. The HTTP surfaces turn them into 404,
-// 403 and 409; everything else is a 500, or a 503 when the store says so.
+// Errors that all packages share. The HTTP surfaces turn them into 404, 403 and 409.
+// Other errors are a 500, or a 503 when the database is unavailable.
 var (
-	// ErrNotFound is returned for what does not exist and for what the caller may
-	// not see. The two cannot be told apart by anyone who receives it.
+	// ErrNotFound is returned for what doesn't exist and for what the caller may not
+	// see. Callers can't tell the two apart.
 	ErrNotFound = errors.New("not found")
 	// ErrForbidden is returned to a member who lacks the capability.
 	ErrForbidden = errors.New("forbidden")
-	// ErrConflict is returned when the state of a thing does not allow the change.
+	// ErrConflict is returned when the current state doesn't allow the change.
 	ErrConflict = errors.New("conflict")
-	// ErrBadCursor is returned for a cursor that the list did not give out. It is 400
-	// on HTTP surfaces.
+	// ErrBadCursor is returned for a cursor that is not from this list. It is a 400 on
+	// HTTP surfaces.
 	ErrBadCursor = errors.New("the cursor does not belong to this list")
-	// ErrNoAddress is returned by a server that would have to name the address that
-	// browsers reach it at, and was not told it.
+	// ErrNoAddress is returned when a link needs the server's public address, which is
+	// not configured.
 	ErrNoAddress = errors.New("the address that browsers reach this server at is not set")
 )
 
-// FieldError names the field of a request that can't be used, and why. It is
-// 422 on HTTP surfaces.
+// FieldError says which field of a request can't be used, and why. It is a 422 on HTTP
+// surfaces.
 type FieldError struct {
 	Field  string // JSON path, such as "parameters.types[2]"
-	Detail string // a sentence without the field's name
+	Detail string // what follows the field's name in a sentence, such as "must be a list"
 }
 
 // Error returns the field and the detail.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
 
-// Surface is where a start was asked.
+// Surface is where a start was requested.
 type Surface string
 
 // The surfaces.
@@ -49,10 +48,10 @@ const (
 	SurfaceCLI Surface = "cli"
 )
 
-// Outcome is what the gate answered.
+// Outcome is the answer of the gate to a start.
 type Outcome string
 
-// The four answers of the gate; there is no fifth.
+// The four answers of the gate.
 const (
 	Accepted  Outcome = "accepted"
 	Deduped   Outcome = "deduped"
@@ -60,10 +59,10 @@ const (
 	Blocked   Outcome = "blocked"
 )
 
-// State is where a run is on its way.
+// State is the state of a run.
 type State string
 
-// The states of a run. A run holds its connection exactly while it is not finished.
+// The states of a run. A run holds its connection until it is finished.
 const (
 	Queued     State = "queued"
 	Running    State = "running"
@@ -71,7 +70,7 @@ const (
 	Finished   State = "finished"
 )
 
-// RunOutcome is how a finished run ended. It is empty while the run lives.
+// RunOutcome is how a finished run ended. It is empty until then.
 type RunOutcome string
 
 // How runs end.
@@ -93,8 +92,8 @@ const (
 	Execution Phase = "execution"
 )
 
-// Reason is why something did not start, or ended as it did. It is one type at
-// the click, in the run, in the notification, in API and CLI.
+// Reason is why something did not start, or ended as it did. Starts, runs and
+// notifications share the type, on every surface.
 type Reason string
 
 // Reasons, in the order in which the gate reports blockers.
@@ -126,7 +125,7 @@ const (
 	PrecheckUnavailable      Reason = "precheck_unavailable"
 )
 
-// Reasons of the answers that point at another run.
+// Reasons of the answers that refer to another run.
 const (
 	SameOperationActive              Reason = "same_operation_active"
 	OtherOperationActive             Reason = "other_operation_active"
@@ -135,7 +134,7 @@ const (
 	HolderStalled                    Reason = "holder_stalled"
 	ScopeQuarantined                 Reason = "scope_quarantined"
 	ScopeInconsistent                Reason = "scope_inconsistent"
-	Replayed                         Reason = "replayed" // the press had arrived before
+	Replayed                         Reason = "replayed" // the request was already answered
 )
 
 // Reasons that only a run can have.
@@ -146,12 +145,12 @@ const (
 	ExpiredInQueue      Reason = "expired_in_queue"
 	ProviderUnreachable Reason = "provider_unreachable"
 	ProviderThrottled   Reason = "provider_throttled"
-	ProviderFault       Reason = "provider_fault"    // it answered, with a fault of its own or with nothing that can be used
+	ProviderFault       Reason = "provider_fault"    // its answer was an error of its own, or can't be used
 	ProviderRejected    Reason = "provider_rejected" // it refused a request for a reason of its own
-	AccessRefused       Reason = "access_refused"    // it refused access that the permissions of the token allow
-	SignInRefused       Reason = "sign_in_refused"   // with a number that this version does not know
-	ConsentSettling     Reason = "consent_settling"  // consent was given and has not taken effect yet
-	ClockSkew           Reason = "clock_skew"        // the provider's clock and ours differ too much to sign in
+	AccessRefused       Reason = "access_refused"    // it denied access that the permissions of the token allow
+	SignInRefused       Reason = "sign_in_refused"   // with an error number that this version doesn't know
+	ConsentSettling     Reason = "consent_settling"  // consent was granted but is not active yet
+	ClockSkew           Reason = "clock_skew"        // the clocks of provider and server differ too much to sign in
 	TimeLimit           Reason = "time_limit"
 	InternalFault       Reason = "internal_fault"
 )
@@ -159,27 +158,27 @@ const (
 // Reasons of one item of a run.
 const (
 	ItemRefused    Reason = "item_refused"
-	NotLicensed    Reason = "not_licensed" // the tenant does not have the service: nothing failed
+	NotLicensed    Reason = "not_licensed" // the tenant doesn't have the service; not a failure
 	ItemNotReached Reason = "item_not_reached"
 	WriteInDoubt   Reason = "write_in_doubt" // it was sent, and nobody knows whether it was made
 
-	// Of one object that is not as the provider documents it. The first two could
-	// not be kept.
+	// Of one object that differs from the provider's documentation. The first two are
+	// not stored.
 	ObjectMalformed   Reason = "object_malformed"
 	ObjectWithoutID   Reason = "object_without_id"
 	ObjectWithoutName Reason = "object_without_name"
 	ObjectTwice       Reason = "object_twice"
-	// Of a list of which some objects could not be kept.
+	// Of a list with objects that could not be stored.
 	ListIncomplete Reason = "list_incomplete"
 )
 
-// Args are the facts that a reason's sentence is filled with, by placeholder
-// name. Times are RFC 3339 in UTC; the presenter renders them by the suffix of
-// the placeholder (_at, _on, _ago, last_seen). Args are stored with the run or
-// the attempt and shown to people: they never hold a secret.
+// Args are the facts for a reason's sentences, by placeholder name. Times are RFC 3339
+// in UTC; the presenter renders them by the suffix of the placeholder (_at, _on, _ago,
+// last_seen). Args are stored with the run or the attempt and shown to people, so they
+// must never hold a secret.
 type Args map[string]string
 
-// Cause is one reason with its facts, before it is put into words.
+// Cause is one reason with its facts, before [Describe] puts it into words.
 type Cause struct {
 	Code     Reason    `json:"code"`
 	Phase    Phase     `json:"phase"`
@@ -187,21 +186,21 @@ type Cause struct {
 	Evidence *Evidence `json:"evidence,omitempty"` // of a failed run: the call that ended it
 }
 
-// Person is someone as others see them.
+// Person is a person as others see them.
 type Person struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-// Tenant is a tenant as runs and answers name it.
+// Tenant identifies a tenant in runs and answers.
 type Tenant struct {
 	ID   string `json:"id"`
 	Slug string `json:"slug"`
 	Name string `json:"name"`
 }
 
-// Target is the connection that was chosen at the click, frozen: later changes
-// of the connection do not change it.
+// Target is the connection of a start as it was at that time. Later changes of the
+// connection don't change it.
 type Target struct {
 	ConnectionID string `json:"connection_id"`
 	Slug         string `json:"connection"` // unique in the tenant
@@ -212,7 +211,7 @@ type Target struct {
 	Directory    string `json:"directory"`  // the directory's GUID
 }
 
-// RunRef names a run to someone who may open it.
+// RunRef refers to a run that the reader may see.
 type RunRef struct {
 	ID            string     `json:"id"`
 	Code          string     `json:"code"` // six characters of Crockford base32, unique in the workspace
@@ -222,23 +221,23 @@ type RunRef struct {
 	Initiator     Person     `json:"initiator"`
 	StartedAt     time.Time  `json:"started_at"` // when it was accepted
 	LastHeartbeat *time.Time `json:"last_heartbeat,omitempty"`
-	ReleaseAt     *time.Time `json:"expected_release,omitempty"` // set when the holder's lease has run out
-	WaitingUntil  *time.Time `json:"waiting_until,omitempty"`    // the provider asked it to come back then
+	ReleaseAt     *time.Time `json:"expected_release,omitempty"` // set once the holder's lease has expired
+	WaitingUntil  *time.Time `json:"waiting_until,omitempty"`    // when it may call the provider again
 	Href          string     `json:"href"`
 }
 
-// Change says where something changed: in a run, in a tenant beyond its runs, or
-// in a workspace beyond its tenants. What is empty may be any.
+// Change says where something changed: in a run, in a tenant outside its runs, or in a
+// workspace outside its tenants. An empty field stands for any.
 type Change struct{ Workspace, Tenant, Run string } // ids
 
 // Counts are the items of a run.
 type Counts struct {
 	Done   int64 `json:"done"`
 	Failed int64 `json:"failed"`
-	Total  int64 `json:"total"` // 0 while it is not known
+	Total  int64 `json:"total"` // 0 while unknown
 }
 
-// Run is one run as its readers see it, before it is put into words.
+// Run is one run as its readers see it, before [DescribeRun] adds its words.
 type Run struct {
 	ID           string          `json:"id"`
 	Code         string          `json:"code"`
@@ -248,20 +247,20 @@ type Run struct {
 	Surface      Surface         `json:"surface"`
 	State        State           `json:"state"`
 	Outcome      RunOutcome      `json:"outcome,omitempty"`
-	Stalled      bool            `json:"stalled"` // it still answers, but makes no progress
+	Stalled      bool            `json:"stalled"` // it responds, but makes no progress
 	Cause        *Cause          `json:"-"`
 	Target       Target          `json:"target"`
 	Initiator    Person          `json:"initiator"`
 	Parameters   json.RawMessage `json:"parameters"` // canonical, without secrets
 	Counts       Counts          `json:"counts"`
-	Dispatch     int64           `json:"dispatch"` // how often it was handed to a worker, from 1
+	Dispatch     int64           `json:"dispatch"` // how often it was given to a worker, from 1
 	Fence        int64           `json:"fence"`
 	AcceptedAt   time.Time       `json:"accepted_at"`
 	BeganAt      *time.Time      `json:"began_at"`
 	EndedAt      *time.Time      `json:"ended_at"`
 	LastSeenAt   *time.Time      `json:"last_seen_at"`     // last heartbeat
 	ProgressAt   *time.Time      `json:"last_progress_at"` // last change of the counts
-	WaitingUntil *time.Time      `json:"waiting_until"`    // the provider asked to come back then
+	WaitingUntil *time.Time      `json:"waiting_until"`    // when it may call the provider again
 	WaitingFor   Reason          `json:"waiting_for,omitempty"`
 	Evidence     *Evidence       `json:"evidence,omitempty"` // of a failed run: the call that ended it
 	Ended        *Ending         `json:"-"`
@@ -269,11 +268,11 @@ type Run struct {
 	Words        RunWords        `json:"words"`
 }
 
-// Ending tells the variants of how a run was cancelled or lost.
+// Ending says how a run was cancelled or lost.
 type Ending struct {
 	By    string // the person who cancelled or released it; empty: nobody
-	Note  string // what they wrote
-	Begun bool   // whether it had begun
+	Note  string // that person's note
+	Begun bool   // whether the run had started
 }
 
 // Item is one line of a run's results.
@@ -285,10 +284,10 @@ type Item struct {
 	Counts Counts     `json:"counts"`
 	Reason Reason     `json:"reason,omitempty"`
 	Args   Args       `json:"-"`
-	Detail string     `json:"detail"` // the reason in words, or what came
+	Detail string     `json:"detail"` // the reason in words, or what it brought
 	At     time.Time  `json:"at"`
 
-	Evidence *Evidence `json:"evidence,omitempty"` // the call that failed, when one did
+	Evidence *Evidence `json:"evidence,omitempty"` // the call that failed; nil when none did
 }
 
 // ItemResult is how one item ended.
@@ -303,22 +302,22 @@ const (
 	ItemUnknown   ItemResult = "unknown"
 	ItemPending   ItemResult = "pending"
 
-	// ItemNotApplicable: the tenant does not have what the item is about. Nothing
-	// failed, and the item is not counted.
+	// ItemNotApplicable: the tenant doesn't have the service. The item did not fail and
+	// is not counted.
 	ItemNotApplicable ItemResult = "not_applicable"
 )
 
-// Request is one press: what someone asks the gate to start.
+// Request is a request to start an operation.
 type Request struct {
 	Tenant     string          // id or slug
 	Connection string          // id or slug; empty: the tenant's default
 	Kind       Kind            //
 	Parameters json.RawMessage // nil: the operation's defaults
-	Key        string          // idempotency key; empty: none was sent
+	Key        string          // idempotency key; empty: none
 	Surface    Surface         //
-	RequestID  string          // of the HTTP request, for the record
-	// ShownConnection and ShownVersion are what the page showed when it was
-	// rendered. Zero: nothing was shown.
+	RequestID  string          // of the HTTP request
+	// ShownConnection and ShownVersion are the connection that the page showed. Zero:
+	// none.
 	ShownConnection string
 	ShownVersion    int64
 }

@@ -1,17 +1,12 @@
 package op
 
-import (
-	"strings"
-	"time"
-)
-
-// Problem is a refusal or a limit that is no answer of the gate: the words of an
-// error page, and of a problem document (RFC 9457).
+// Problem is a refusal or a limit that is not an answer of the gate. It has the words
+// of an error page and of a problem document (RFC 9457).
 type Problem string
 
 // The problems.
 const (
-	ProblemForbidden       Problem = "forbidden"              // args: operation, tenant, role, capability
+	ProblemForbidden       Problem = "forbidden"              // args: operation (of a start only), tenant, role, capability
 	ProblemNotFound        Problem = "not_found"              // also for what the reader may not see
 	ProblemSessionEnded    Problem = "session_ended"          // args: idle
 	ProblemFormStale       Problem = "form_stale"             //
@@ -45,18 +40,32 @@ const (
 	ProblemUnreachable     Problem = "unreachable"            // told by a page while its server gives no answer
 )
 
-// Words returns what happened, why, and what to do next. args are the facts by
-// placeholder; "operation" is a [Kind]. An unknown problem is told as a fault.
-func (p Problem) Words(args Args) (title, why, next string) {
+// Words returns what happened, why, and what to do next, for programs and for parts of
+// a page. args are the facts by placeholder; "operation" is a [Kind]. An unknown
+// problem has the words of [ProblemFault].
+func (p Problem) Words(args Args) (title, why, next string) { return p.text(args).problem(args) }
+
+// PageWords is [Problem.Words] for a problem that is shown as a page of its own.
+func (p Problem) PageWords(args Args) (title, why, next string) {
+	return p.text(args).over(pageProblems[p]).problem(args)
+}
+
+func (p Problem) text(args Args) text {
 	t, ok := problems[p]
-	if !ok {
-		t = problems[ProblemFault]
+	switch {
+	case !ok:
+		return problems[ProblemFault]
+	case p == ProblemForbidden && args["capability"] == "":
+		return t.over(forbiddenUnnamed)
+	case p == ProblemForbidden && args["operation"] == "":
+		return t.over(forbiddenChange)
 	}
-	f := filler{args: args}.with(Args{"operation_in": lowerFirst(Kind(args["operation"]).Name())})
-	if p == ProblemLiveLost || p == ProblemReconnecting { // its time is told as the line tells it whose place it takes
-		if heard := f.time(args["last_seen"], func(t time.Time) string { return Moment(t, time.Time{}) }); heard != "" {
-			t.why = strings.Replace(t.why, "{last_seen}", heard, 1)
-		}
-	}
+	return t
+}
+
+func (t text) problem(args Args) (title, why, next string) {
+	f := filler{args: args}.with(Args{
+		"operation_in": lowerFirst(Kind(args["operation"]).Name()), "heard": args["last_seen"], "conflict": args["detail"],
+	})
 	return f.fill(t.title), f.fill(t.why), f.fill(t.next)
 }

@@ -10,30 +10,35 @@ import (
 )
 
 const (
-	// longest is how many characters of a value are shown that a person or a provider wrote.
+	// longest limits a value that a person or a provider wrote, in characters.
 	longest = 120
-	// most is how many members of a list are shown.
+	// most limits the members of a list.
 	most = 20
 )
 
 // filler fills the placeholders of sentences. The name of a placeholder decides
 // how its value is shown:
 //
-//   - _on is a day, _at, last_seen and until are a time, _ago is a distance; the values are RFC 3339
-//   - clock_difference, duration, idle, limit, max_age, retry_after and waited may be Go durations ("2h0m0s")
-//   - changed, count, done, failed, limit, minutes, removed, total and tries get a thousands separator
-//   - permissions and fields are comma separated lists
-//   - answered is an HTTP status and what came with it
+//   - _on is a day, _at, last_seen and until are a time, heard is a time with its seconds,
+//     _ago and _for are the time since; the values are RFC 3339
+//   - clock_difference, duration, idle, limit, max_age, retry_after, took and waited may be
+//     Go durations ("2h0m0s")
+//   - changed, count, done, failed, limit, minutes, removed, total and tries get a
+//     thousands separator
+//   - items is "3 of 35 items", from done and total; failed_items and failed_objects are
+//     the same from failed and total
+//   - permissions and fields are comma-separated lists
+//   - answered is an HTTP status and the form of the body
 //   - verification_reason is a [Reason], shown as its reason words
 //
-// Everything else is shown as it is, as plain text on one line. Surfaces escape.
+// Everything else is shown as plain text on one line. Surfaces escape it.
 type filler struct {
 	args Args
-	ref  time.Time // what "ago" counts from, and the day that times need not name
+	ref  time.Time // now: "ago" counts from it, and times of its day omit the date
 }
 
-// with returns f with more facts, which go before those it has. An empty value
-// is no fact.
+// with returns f with more facts, which replace those of the same name. An empty
+// value is ignored.
 func (f filler) with(more Args) filler {
 	args := maps.Clone(f.args)
 	if args == nil {
@@ -47,35 +52,43 @@ func (f filler) with(more Args) filler {
 	return filler{args, f.ref}
 }
 
-// fill returns the sentences s with their placeholders filled. A fact that is not
-// known is told so in neutral words.
+// fill returns the sentences s with their placeholders filled, with neutral words
+// for facts that are not known.
 func (f filler) fill(s string) string {
 	return f.render(s, func(before string) bool { return before == "" || strings.HasSuffix(before, ". ") })
 }
 
-// phrase fills words that stand inside a sentence.
+// phrase fills words from the middle of a sentence.
 func (f filler) phrase(s string) string {
 	return f.render(s, func(string) bool { return false })
 }
 
-// render fills s. A neutral word has a capital where a sentence starts.
+// render fills s. Neutral words and counts get a capital at the start of a sentence.
 func (f filler) render(s string, starts func(before string) bool) string {
 	return expand(s, func(before, name string) string {
 		v := f.value(before, name)
-		if v != "" {
-			return v
+		own := v == "" || isCount(name)
+		if v == "" {
+			v = neutral(name)
 		}
-		if v = neutral(name); starts(before) {
+		if own && starts(before) {
 			return upperFirst(v)
 		}
 		return v
 	})
 }
 
-// value returns what is shown for a placeholder, or "" when it is not known.
+// value returns the text for a placeholder, or "" when it is not known.
 func (f filler) value(before, name string) string {
-	if name == "answered" {
+	switch name {
+	case "answered":
 		return f.answered()
+	case "items":
+		return f.count("done", "item", "items")
+	case "failed_items":
+		return f.count("failed", "item", "items")
+	case "failed_objects":
+		return f.count("failed", "object", "objects")
 	}
 	v := clean(f.args[name])
 	if v == "" {
@@ -86,6 +99,12 @@ func (f filler) value(before, name string) string {
 		return f.time(v, func(t time.Time) string { return t.Format(day) })
 	case strings.HasSuffix(name, "_ago"):
 		return f.time(v, func(t time.Time) string { return ago(f.ref.Sub(t)) })
+	case strings.HasSuffix(name, "_for"):
+		return f.time(v, func(t time.Time) string { return lasting(f.ref.Sub(t)) })
+	case name == "heard": // the page may have been open for days
+		return f.time(v, func(t time.Time) string { return Moment(t, time.Time{}) })
+	case name == "conflict":
+		return upperFirst(v)
 	case strings.HasSuffix(name, "_at"), name == "last_seen", name == "until":
 		return f.time(v, func(t time.Time) string {
 			if t.Format(day) == f.ref.UTC().Format(day) && !strings.HasSuffix(before, " on ") {
@@ -93,7 +112,7 @@ func (f filler) value(before, name string) string {
 			}
 			return t.Format(day + ", " + clock)
 		})
-	case name == "provider_message": // it stands in quotes, before our full stop
+	case name == "provider_message": // quoted, before a full stop of the sentence
 		return strings.TrimRight(v, ". ")
 	case name == "permissions", name == "fields":
 		return list(f.args[name])
@@ -101,6 +120,9 @@ func (f filler) value(before, name string) string {
 		return f.reason(Reason(v))
 	case isNumber(name), isSpan(name):
 		if d, err := time.ParseDuration(v); err == nil && isSpan(name) && v != "0" {
+			if name == "took" && d < time.Second {
+				return "less than a second"
+			}
 			return span(d, 2)
 		}
 		return thousands(v)
@@ -108,12 +130,31 @@ func (f filler) value(before, name string) string {
 	return v
 }
 
+// count returns part of the total, such as "3 of 35 items", or "3 items" while the
+// total is not known.
+func (f filler) count(part, one, many string) string {
+	n, total := clean(f.args[part]), clean(f.args["total"])
+	switch unknown := total == "" || total == "0"; {
+	case n == "", unknown && n == "0" && part == "failed":
+		return ""
+	case unknown && n == "0":
+		return "no " + many
+	case unknown && n == "1":
+		return "1 " + one
+	case unknown:
+		return thousands(n) + " " + many
+	case total == "1":
+		return thousands(n) + " of 1 " + one
+	}
+	return thousands(n) + " of " + thousands(total) + " " + many
+}
+
 const (
 	day   = "2 Jan 2006"
 	clock = "15:04 UTC"
 )
 
-// time renders an RFC 3339 time in UTC, or "" when v is none.
+// time renders an RFC 3339 time in UTC; "" when v is not one.
 func (f filler) time(v string, render func(time.Time) string) string {
 	t, err := time.Parse(time.RFC3339, v)
 	if err != nil || t.IsZero() {
@@ -122,7 +163,7 @@ func (f filler) time(v string, render func(time.Time) string) string {
 	return render(t.UTC())
 }
 
-// reason returns the reason words of r as they stand inside a sentence.
+// reason returns the reason words of r for the middle of a sentence.
 func (f filler) reason(r Reason) string {
 	t := explained(r)
 	words := f.pick(t.reason, t.one)
@@ -134,7 +175,7 @@ func (f filler) reason(r Reason) string {
 
 // pick returns one instead of words when the number in words is 1.
 func (f filler) pick(words, one string) string {
-	for _, number := range []string{"count", "failed"} {
+	for _, number := range []string{"count", "failed", "total"} {
 		if one != "" && f.args[number] == "1" && strings.Contains(words, "{"+number+"}") {
 			return one
 		}
@@ -142,7 +183,7 @@ func (f filler) pick(words, one string) string {
 	return words
 }
 
-// neutral stands in for a fact that is not known.
+// neutral replaces a fact that is not known.
 func neutral(name string) string {
 	switch name {
 	case "actor", "starter":
@@ -159,11 +200,21 @@ func neutral(name string) string {
 		return "another operation"
 	case "shown_connection":
 		return "another connection"
-	case "count", "failed":
+	case "count", "failed", "total":
 		return "several"
+	case "items", "failed_items":
+		return "some items"
+	case "failed_objects":
+		return "some objects"
+	case "field":
+		return "a field"
 	case "detail":
-		return "cannot be used"
-	case "duration", "idle", "waited":
+		return "can't be used"
+	case "conflict":
+		return "its state doesn't allow it"
+	case "step":
+		return "current"
+	case "duration", "idle", "took", "waited":
 		return "some time"
 	case "limit":
 		return "a set amount"
@@ -177,12 +228,12 @@ func neutral(name string) string {
 		return "shown here"
 	case "note":
 		return "no note"
-	case "last_seen", "until":
+	case "last_seen", "until", "heard":
 		return "an unknown time"
 	case "expected_directory":
-		return "of this ID"
+		return "with this ID"
 	case "actual_directory":
-		return "of another ID"
+		return "another directory"
 	case "answered":
 		return "no explanation"
 	case "provider_code":
@@ -190,7 +241,7 @@ func neutral(name string) string {
 	case "clock_difference":
 		return "an unknown time"
 	case "fault":
-		return "it is not what was asked for"
+		return "it is not what was requested"
 	case "tries":
 		return "several"
 	}
@@ -199,10 +250,16 @@ func neutral(name string) string {
 		return "an unknown date"
 	case strings.HasSuffix(name, "_ago"):
 		return "at an unknown time"
+	case strings.HasSuffix(name, "_for"):
+		return "some time"
 	case strings.HasSuffix(name, "_at"):
 		return "an unknown time"
 	}
 	return "not known"
+}
+
+func isCount(name string) bool {
+	return name == "items" || name == "failed_items" || name == "failed_objects"
 }
 
 func isNumber(name string) bool {
@@ -215,7 +272,7 @@ func isNumber(name string) bool {
 
 func isSpan(name string) bool {
 	switch name {
-	case "clock_difference", "duration", "idle", "limit", "max_age", "retry_after", "waited":
+	case "clock_difference", "duration", "idle", "limit", "max_age", "retry_after", "took", "waited":
 		return true
 	}
 	return false
@@ -229,7 +286,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// stampOf is the stamp of the first time that is known.
+// stampOf is the stamp of the first known time.
 func stampOf(times ...*time.Time) string {
 	for _, t := range times {
 		if t != nil && !t.IsZero() {
@@ -239,12 +296,12 @@ func stampOf(times ...*time.Time) string {
 	return ""
 }
 
-// clean returns v as plain text on one line, of at most longest characters.
-// Control characters and marks that turn the direction of the text are taken out:
-// they could make a name read as a sentence of ours.
+// clean returns v as plain text on one line, of at most longest characters. It
+// removes control characters and bidirectional controls, which could make a name
+// look like a sentence of Interlock's.
 func clean(v string) string { return cleaned(v, longest) }
 
-// cleaned is clean for at most so many characters.
+// cleaned is clean with another limit, in characters.
 func cleaned(v string, most int) string {
 	v = strings.Map(func(r rune) rune {
 		switch {
@@ -262,7 +319,7 @@ func cleaned(v string, most int) string {
 	return strings.TrimRight(string([]rune(v)[:most-1]), " ") + "…"
 }
 
-// short shows the ends of a GUID.
+// short shortens a GUID to its two ends.
 func short(guid string) string {
 	if len(guid) != 36 {
 		return guid
@@ -270,7 +327,7 @@ func short(guid string) string {
 	return guid[:4] + "…" + guid[32:]
 }
 
-// list renders comma separated values as "A, B and C".
+// list renders comma-separated values as "A, B and C".
 func list(v string) string {
 	var values []string
 	for s := range strings.SplitSeq(v, ",") {
@@ -288,7 +345,7 @@ func list(v string) string {
 	return strings.Join(values[:last], ", ") + " and " + values[last]
 }
 
-// thousands puts separators into a whole number; other text stays as it is.
+// thousands adds separators to a whole number; other text is returned unchanged.
 func thousands(v string) string {
 	if _, err := strconv.ParseUint(v, 10, 64); err != nil {
 		return v
@@ -299,7 +356,8 @@ func thousands(v string) string {
 	return v
 }
 
-// ago tells how long since, by the largest unit. A time ahead of ours is now.
+// ago returns the time since in its largest unit, such as "2 minutes ago". A time in
+// the future counts as now.
 func ago(d time.Duration) string {
 	if d < time.Second {
 		return "just now"
@@ -307,7 +365,15 @@ func ago(d time.Duration) string {
 	return span(d, 1) + " ago"
 }
 
-// span tells a duration by its largest units, whole seconds at the least.
+// lasting is how long something has lasted, in its largest unit, such as "2 minutes".
+func lasting(d time.Duration) string {
+	if d < time.Second {
+		return "a moment"
+	}
+	return span(d, 1)
+}
+
+// span returns a duration in its largest units, in whole seconds.
 func span(d time.Duration, units int) string {
 	var told []string
 	for _, u := range []struct {

@@ -1,14 +1,14 @@
 package op
 
-// Tidied is something that was done to a pasted value before it was saved.
+// Tidied is a correction made to a pasted value before it was saved.
 type Tidied string
 
-// What is done to pasted values.
+// The corrections.
 const (
 	TidiedSpace  Tidied = "space"
 	TidiedQuotes Tidied = "quotes"
 	TidiedOrder  Tidied = "order" // of certificates
 )
 
-// Words tell whoever pasted it; empty for a code that there is none of.
+// Words describe the correction; empty for an unknown one.
 func (t Tidied) Words() string { return tidied[t] }

@@ -2,28 +2,28 @@ package op
 
 import "cmp"
 
-// text is one entry of the vocabulary, slot by slot. Braces are placeholders,
-// which filler fills.
+// text is one entry of the vocabulary, slot by slot. Names in braces are
+// placeholders; see filler.
 type text struct {
 	label  string // tag of an answer, pill of a run
-	title  string // did it start, or how did it end: 60 characters at most
+	title  string // whether it started or how it ended: 60 characters at most
 	reason string // the cause, in two to five words
 	one    string // reason, when its number is 1
 	why    string
-	oneWhy string // why, when the number of the reason is 1
+	oneWhy string // why, when its number is 1
 	next   string
-	queued string // of an answer: what is in line because of it
+	queued string // of an answer: what it queued
 	action action
-	who    string // whom to ask when the reader may not mend it; empty: any reader may
+	who    string // whom to ask when the reader can't fix it; empty: every reader can
 }
 
-// action is the one thing that an entry offers to do.
+// action is the link that an entry offers.
 type action struct {
 	label string
 	to    page
 }
 
-// over returns t with every slot that o fills.
+// over returns t with the slots that o fills replaced.
 func (t text) over(o text) text {
 	return text{
 		label:  cmp.Or(o.label, t.label),
@@ -39,15 +39,24 @@ func (t text) over(o text) text {
 	}
 }
 
-// Simulated stands on every page of a server whose provider is simulated.
+// ending returns t with a sentence added to its why.
+func (t text) ending(sentence string) text {
+	t.why += " " + sentence
+	if t.oneWhy != "" {
+		t.oneWhy += " " + sentence
+	}
+	return t
+}
+
+// Simulated is shown on every page of a server whose provider is simulated.
 const Simulated = "Simulated Microsoft 365. Nothing here reaches a real tenant."
 
 const (
-	// ask stands in for an action that the reader may not take.
+	// ask replaces an action that the reader may not take.
 	ask = "Ask {who}."
-	// you is who mends what the reader may mend.
+	// you is the value of [Fix].Who when the reader can fix it.
 	you = "you"
-	// anOperator mends what anybody may mend who can start operations.
+	// anOperator can fix what everybody can who may start operations.
 	anOperator = "an operator"
 )
 
@@ -58,8 +67,8 @@ var outcomes = map[Outcome]text{
 		label:  "Accepted",
 		title:  "{operation} is queued",
 		reason: "All checks passed",
-		why:    "Run {run} is in line on {connection} and starts by itself.",
-		next:   "Follow run {run}. We notify you when it ends.",
+		why:    "Run {run} is queued on {connection} and starts automatically.",
+		next:   "Follow run {run}. You'll be notified when it ends.",
 		queued: "Run {run}",
 		action: action{"Open run {run}", toRun},
 	},
@@ -67,7 +76,7 @@ var outcomes = map[Outcome]text{
 		label:  "Already running",
 		title:  "{operation} is already running",
 		reason: "Same operation is active",
-		why:    "{starter} started it on {connection} {started_ago}. Your start joined run {run}. Nothing new was queued.",
+		why:    "{starter} started it on {connection} {started_ago}. Your start joined run {run}.",
 		next:   "Follow run {run}. Start again after it ends if you still need to.",
 		queued: "Nothing new",
 		action: action{"Open run {run}", toRun},
@@ -76,7 +85,7 @@ var outcomes = map[Outcome]text{
 		label:  "Connection busy",
 		title:  "{operation} did not start",
 		reason: "Connection is in use",
-		why:    "{other_operation} is using {connection} (run {other_run}, {started_ago}). Only one operation can use a connection at a time. Nothing was queued.",
+		why:    "{other_operation} (run {other_run}) has been using {connection} for {started_for}. Only one operation can use a connection at a time.",
 		next:   "Start again when run {other_run} ends.",
 		queued: "Nothing",
 		action: action{"Open run {other_run}", toOtherRun},
@@ -90,40 +99,39 @@ var outcomes = map[Outcome]text{
 
 // Variants of the answers, laid over the outcome's own words.
 var (
-	// dedupedQueued: the active run has not begun yet.
+	// dedupedQueued: the active run has not started yet.
 	dedupedQueued = text{
 		title: "{operation} is already queued",
 		next:  "Follow run {run}.",
 	}
 	// dedupedYours: the reader started the active run.
 	dedupedYours = text{
-		why:  "You started it on {connection} {started_ago}. Your start joined run {run}. Nothing new was queued.",
+		why:  "You started it on {connection} {started_ago}. Your start joined run {run}.",
 		next: "Follow run {run}.",
 	}
-	// replayed: the same press arrived twice.
+	// replayed: the same request arrived twice.
 	replayed = text{
-		reason: "Start was already received",
-		why:    "This answers your first press at {checked_at}. Run {run} is now {run_state}. Nothing new was queued.",
+		reason: "Request was already answered",
+		why:    "You already sent this request on {checked_at}. Run {run} is now {run_state}.",
 		next:   "Follow run {run}.",
-		queued: "Nothing new", // because of this press
+		queued: "Nothing new", // by the repeated request
 	}
-	// targetEdited: it is the connection that the page showed, but no longer the
-	// same version of it.
+	// targetEdited: the page showed the same connection in an earlier version.
 	targetEdited = text{
-		why: "{connection} was edited after the page was loaded. Nothing was queued.",
+		why: "{connection} was edited after the page loaded.",
 	}
-	// busyWaiting: the run that holds the connection waits for the provider.
+	// busyWaiting: the holder is waiting for the provider.
 	busyWaiting = text{
-		why:  "{other_operation} (run {other_run}) holds {connection} and waits for {provider} until {until}. Only one operation can use a connection at a time. Nothing was queued.",
-		next: "Start again when run {other_run} ends, which is after {until}.",
+		why:  "{other_operation} (run {other_run}) is holding {connection} while it waits for {provider} until {until}. Only one operation can use a connection at a time.",
+		next: "Start again when run {other_run} ends, after {until} at the earliest.",
 	}
-	// dedupedWaiting: the active run waits for the provider.
+	// dedupedWaiting: the active run is waiting for the provider.
 	dedupedWaiting = text{
-		why: "Run {run} on {connection} waits for {provider} until {until}, then continues. Your start joined it. Nothing new was queued.",
+		why: "Run {run} on {connection} is waiting for {provider} until {until}, then continues. Your start joined it.",
 	}
-	// busyHidden: the reader may not open the run that holds the connection.
+	// busyHidden: the reader may not see the holder.
 	busyHidden = text{
-		why:  "Another operation is using {connection}. Only one operation can use a connection at a time. Nothing was queued.",
+		why:  "Another operation is using {connection}. Only one operation can use a connection at a time.",
 		next: "Start again in a few minutes.",
 	}
 )
@@ -132,29 +140,29 @@ var (
 var busy = map[Reason]text{
 	OtherOperationActive: {},
 	SameOperationDifferentParameters: {
-		reason: "Running with other choices",
-		why:    "Run {other_run} does the same on {connection}, but with other choices: {differences}. Nothing was queued.",
+		reason: "Running with different parameters",
+		why:    "Run {other_run} is the same operation on {connection} with different parameters: {differences}.",
 		next:   "Start again when run {other_run} ends.",
 	},
 	HolderCancelling: {
 		reason: "Run is stopping",
-		why:    "{other_operation} on {connection} is being cancelled (run {other_run}). Nothing was queued.",
+		why:    "{other_operation} (run {other_run}) on {connection} is being cancelled.",
 		next:   "Start again in a moment.",
 	},
 	HolderStalled: {
-		reason: "Run makes no progress",
-		why:    "{other_operation} holds {connection}, but run {other_run} made no progress since {last_seen}. Nothing was queued.",
-		next:   "Open run {other_run}. Someone with the capability can release the connection.",
+		reason: "Run is making no progress",
+		why:    "{other_operation} (run {other_run}) is holding {connection}, but has made no progress since {last_seen}.",
+		next:   "Open run {other_run}. Someone with permission can release the connection.",
 	},
 	ScopeQuarantined: {
 		reason: "Connection is being released",
-		why:    "Run {other_run} stopped responding. {connection} is free again at {release_at}. Nothing was queued.",
+		why:    "Run {other_run} stopped responding. {connection} is free again at {release_at}.",
 		next:   "Start again after {release_at}.",
 	},
 	ScopeInconsistent: {
-		reason: "State is unclear",
-		why:    "Interlock cannot tell whether {connection} is free. To be safe, nothing was queued. It is being repaired.",
-		next:   "Start again in a few minutes. If it happens twice, send the reference {reference} to support.",
+		reason: "Connection state is unclear",
+		why:    "Interlock can't tell whether {connection} is free. It is repairing its records.",
+		next:   "Start again in a few minutes. If it happens again, send the reference {reference} to support.",
 	},
 }
 
@@ -162,140 +170,140 @@ var busy = map[Reason]text{
 var blockers = map[Reason]text{
 	ConnectionMissing: {
 		reason: "No connection yet",
-		why:    "{tenant} has no provider connection. Nothing was queued.",
+		why:    "{tenant} has no connection.",
 		next:   "Add a connection, verify it, then start again.",
 		action: action{"Add connection", toConnectionNew},
 		who:    "a workspace owner",
 	},
 	ConnectionDefaultMissing: {
 		reason: "No default connection",
-		why:    "{tenant} has {count} connections, and none is the default. Interlock does not guess. Nothing was queued.",
-		oneWhy: "{tenant} has 1 connection, and it is not the default. Interlock does not guess. Nothing was queued.",
+		why:    "{tenant} has {count} connections, but none is the default.",
+		oneWhy: "{tenant} has 1 connection, but it isn't the default.",
 		next:   "Set a default connection, or start from the connection you want.",
 		action: action{"Choose default", toConnections},
 		who:    "a workspace owner",
 	},
 	ConnectionDisabled: {
 		reason: "Connection is disabled",
-		why:    "{actor} disabled {connection} on {disabled_on}. Nothing was queued.",
+		why:    "{actor} disabled {connection} on {disabled_on}.",
 		next:   "Enable the connection, then start again.",
 		action: action{"Open connection", toConnection},
 		who:    "a workspace owner",
 	},
 	TargetChanged: {
-		reason: "Connection changed meanwhile",
-		why:    "The page showed {shown_connection}. The start would now use {connection}. Nothing was queued.",
+		reason: "Connection has changed",
+		why:    "The page showed {shown_connection}, but the start would now use {connection}.",
 		next:   "Check the connection, then start again.",
 		action: action{"Reload page", toReload},
 	},
 	TenantArchived: {
 		reason: "Tenant is archived",
-		why:    "{tenant} was archived on {archived_on}. Archived tenants are read-only. Nothing was queued.",
+		why:    "{tenant} was archived on {archived_on}. Archived tenants are read-only.",
 		next:   "Restore the tenant from the archive, then start again.",
 		action: action{"Open tenant settings", toTenantSettings},
 		who:    "a workspace owner",
 	},
 	TenantNotActive: {
 		reason: "Onboarding is not finished",
-		why:    "{tenant} is at step {step} of onboarding. Nothing was queued.",
+		why:    "Onboarding of {tenant} has reached the {step} step.",
 		next:   "Finish onboarding, then start again.",
 		action: action{"Continue onboarding", toOnboarding},
 		who:    "{owner}",
 	},
 	TenantMismatch: {
-		reason: "Connection points elsewhere",
-		why:    "{connection} signs in to directory {actual_directory}, but {tenant} is directory {expected_directory}. Nothing was queued.",
-		next:   "Reconnect with an account of {tenant}.",
-		action: action{"Reconnect", toConnectionReconnect},
+		reason: "Wrong directory",
+		why:    "{connection} signs in to {actual_directory} instead of directory {expected_directory} of {tenant}.",
+		next:   "Correct the directory ID of the connection, then verify it.",
+		action: action{"Edit connection", toConnectionReconnect},
 		who:    "a workspace owner",
 	},
 	CredentialMissing: {
 		reason: "No credential saved",
-		why:    "{connection} has no certificate or secret. Nothing was queued.",
-		next:   "Add a credential to the connection, then start again.",
+		why:    "{connection} has no certificate or secret.",
+		next:   "Add a credential, then start again.",
 		action: action{"Add credential", toConnectionCredential},
 		who:    "a workspace owner",
 	},
 	CredentialExpired: {
 		reason: "Credential has expired",
-		why:    "The {credential_kind} of {connection} expired on {expired_on}. Nothing was queued.",
+		why:    "The {credential_kind} of {connection} expired on {expired_on}.",
 		next:   "Add a new credential, then start again.",
 		action: action{"Renew credential", toConnectionCredential},
 		who:    "a workspace owner",
 	},
 	CredentialUnreadable: {
-		reason: "Credential cannot be read",
-		why:    "Interlock cannot decrypt the {credential_kind} of {connection}. Nothing was queued.",
-		next:   "Add the credential again, then start.",
+		reason: "Credential can't be read",
+		why:    "Interlock can't decrypt the {credential_kind} of {connection}.",
+		next:   "Add the credential again, then start again.",
 		action: action{"Renew credential", toConnectionCredential},
 		who:    "a workspace owner",
 	},
 	CredentialInvalid: {
 		reason: "Credential was refused",
-		why:    "{provider} refused the {credential_kind} of {connection} at {checked_at}. It may have been replaced or deleted. Nothing was queued.",
+		why:    "{provider} refused the {credential_kind} of {connection} at {checked_at}. It may have been replaced or deleted.",
 		next:   "Add a new credential, then start again.",
 		action: action{"Renew credential", toConnectionCredential},
 		who:    "a workspace owner",
 	},
 	CertificateNotRegistered: {
 		reason: "Certificate is not registered",
-		why:    "The application of {connection} does not have this certificate in Microsoft Entra. Nothing was queued.",
-		next:   "Upload the certificate to the application, or save another credential. Then verify the connection.",
+		why:    "The app registration of {connection} in Microsoft Entra doesn't have this certificate.",
+		next:   "Upload the certificate to the app registration or save another credential, then verify the connection.",
 		action: action{"Renew credential", toConnectionCredential},
 		who:    "a workspace owner",
 	},
 	ApplicationDisabled: {
 		reason: "Application is disabled",
-		why:    "The application of {connection} is disabled in the directory of {tenant}. Nothing was queued.",
+		why:    "The application of {connection} is disabled in the directory of {tenant}.",
 		next:   "Ask an administrator of {tenant} to enable it, then verify the connection.",
 		action: action{"Verify connection", toConnectionVerify},
 		who:    "an administrator of {tenant}",
 	},
 	SignInBlocked: {
 		reason: "Sign-in is blocked by policy",
-		why:    "A conditional access policy of {tenant} blocks the sign-in of {connection}. Nothing was queued.",
+		why:    "A Conditional Access policy of {tenant} blocks the sign-in of {connection}.",
 		next:   "Ask an administrator of {tenant} to exclude the application from the policy, then verify the connection.",
 		action: action{"Verify connection", toConnectionVerify},
 		who:    "an administrator of {tenant}",
 	},
 	ResourceNotFound: {
 		reason: "Service not found in directory",
-		why:    "The directory of {connection} does not have {provider} as it exists in the chosen cloud. Nothing was queued.",
-		next:   "Check the cloud and the directory of the connection, then verify it.",
+		why:    "{provider} is not available in the directory of {connection} in the selected cloud.",
+		next:   "Check the cloud and the directory ID of the connection, then verify it.",
 		action: action{"Edit connection", toConnectionReconnect},
 		who:    "a workspace owner",
 	},
 	DirectoryNotFound: {
-		reason: "Directory was not found",
-		why:    "{provider} has no directory {expected_directory} in the chosen cloud. Nothing was queued.",
+		reason: "Directory not found",
+		why:    "{provider} has no directory {expected_directory} in the selected cloud.",
 		next:   "Check the directory ID and the cloud of the connection, then verify it.",
 		action: action{"Edit connection", toConnectionReconnect},
 		who:    "a workspace owner",
 	},
 	DirectoryUnavailable: {
 		reason: "Directory is blocked or deleted",
-		why:    "{provider} reports that directory {expected_directory} is blocked or deleted. Nothing was queued.",
+		why:    "{provider} reports that directory {expected_directory} is blocked or deleted.",
 		next:   "Ask an administrator of {tenant} to restore it, then verify the connection.",
 		action: action{"Verify connection", toConnectionVerify},
 		who:    "an administrator of {tenant}",
 	},
 	ConsentMissing: {
 		reason: "Admin consent is missing",
-		why:    "No administrator of {tenant} has approved Interlock for {connection} yet. Nothing was queued.",
+		why:    "No administrator of {tenant} has granted consent for {connection} yet.",
 		next:   "Ask an administrator of {tenant} to grant consent, then verify the connection.",
 		action: action{"Grant admin consent", toConnectionConsent},
 		who:    "an administrator of {tenant}",
 	},
 	ConsentPending: {
 		reason: "Consent is not finished",
-		why:    "The consent link for {connection} was opened on {opened_on} but not completed. Nothing was queued.",
+		why:    "Consent for {connection} was requested on {opened_on}, but not completed.",
 		next:   "Finish the consent, then verify the connection.",
 		action: action{"Continue consent", toConnectionConsent},
 		who:    "an administrator of {tenant}",
 	},
 	ConsentRevoked: {
 		reason: "Admin consent was withdrawn",
-		why:    "{provider} reports that consent for {connection} was withdrawn on {revoked_on}. Nothing was queued.",
+		why:    "Consent for {connection} was withdrawn on {revoked_on}.",
 		next:   "Ask an administrator of {tenant} to grant consent again.",
 		action: action{"Grant admin consent", toConnectionConsent},
 		who:    "an administrator of {tenant}",
@@ -303,36 +311,36 @@ var blockers = map[Reason]text{
 	PermissionMissing: {
 		reason: "{count} permissions are missing",
 		one:    "1 permission is missing",
-		why:    "{operation} needs permissions that {connection} does not have: {permissions}. Nothing was queued.",
+		why:    "{operation} needs permissions that {connection} doesn't have: {permissions}.",
 		next:   "Ask an administrator of {tenant} to grant them, then verify the connection.",
 		action: action{"Grant permissions", toConnectionConsent},
 		who:    "an administrator of {tenant}",
 	},
 	VerificationMissing: {
-		reason: "Connection was never verified",
-		why:    "{connection} has not been verified yet. Nothing was queued.",
+		reason: "Connection is not verified",
+		why:    "{connection} has not been verified yet.",
 		next:   "Verify the connection, then start again.",
 		action: action{"Verify connection", toConnectionVerify},
 		who:    anOperator,
 	},
 	VerificationFailed: {
 		reason: "Last verification failed",
-		why:    "Verification of {connection} failed {verified_ago}: {verification_reason}. Nothing was queued.",
-		next:   "Fix the cause, verify again, then start.",
+		why:    "Verification of {connection} failed {verified_ago}: {verification_reason}.",
+		next:   "Fix the cause, verify the connection, then start again.",
 		action: action{"Open verification", toVerification},
 		who:    anOperator,
 	},
 	VerificationStale: {
 		reason: "Verification is too old",
-		why:    "{connection} was last verified on {verified_on}. {operation} needs a verification from the last {max_age}. Nothing was queued.",
+		why:    "{connection} was last verified on {verified_on}. {operation} needs a verification from the last {max_age}.",
 		next:   "Verify the connection, then start again.",
 		action: action{"Verify connection", toConnectionVerify},
 		who:    anOperator,
 	},
 	PrecheckUnavailable: {
-		reason: "Checks could not finish",
-		why:    "Interlock could not finish the checks for this start. To be safe, nothing was queued.",
-		next:   "Start again. If it happens twice, send the reference {reference} to support.",
+		reason: "Checks didn't finish",
+		why:    "Interlock couldn't finish the checks for this start.",
+		next:   "Start again. If it happens again, send the reference {reference} to support.",
 		action: action{"Start again", toRetry},
 	},
 }
@@ -340,34 +348,34 @@ var blockers = map[Reason]text{
 // unknownBlocker stands in for a blocker that this version has no words for.
 var unknownBlocker = text{
 	reason: "Start is not possible now",
-	why:    "Interlock did not start it for a reason this version has no words for: {code}. Nothing was queued.",
-	next:   "Open the connection. If nothing is marked there, send the reference {reference} to support.",
+	why:    "The reason code is {code}, which this version can't explain.",
+	next:   "Open the connection. If it shows no problem, send the reference {reference} to support.",
 	action: action{"Open connection", toConnection},
 	who:    "a workspace owner",
 }
 
-// states are the runs on their way.
+// states are the runs that have not finished.
 var states = map[State]text{
 	Queued: {
 		label:  "Queued",
 		title:  "{operation} is queued",
-		reason: "In line",
-		why:    "It starts by itself when a place is free.",
-		next:   "Nothing is needed.",
+		reason: "Waiting to start",
+		why:    "It starts automatically when its turn comes.",
+		next:   "No action needed.",
 	},
 	Running: {
 		label:  "Running",
 		title:  "{operation} is running",
 		reason: "In progress",
-		why:    "{done} of {total} items are done.",
-		next:   "Nothing is needed.",
+		why:    "{items} completed.",
+		next:   "No action needed.",
 	},
 	Cancelling: {
 		label:  "Stopping",
 		title:  "{operation} is stopping",
-		reason: "{actor} asked to cancel",
+		reason: "{actor} requested cancellation",
 		why:    "The current item finishes first.",
-		next:   "Nothing is needed.",
+		next:   "No action needed.",
 	},
 }
 
@@ -377,17 +385,18 @@ var endings = map[RunOutcome]text{
 	RunSucceeded: {
 		label:  "Succeeded",
 		title:  "{operation} succeeded",
-		reason: "Everything is done",
-		why:    "{total} of {total} items.",
-		next:   "Nothing is needed.",
+		reason: "All {total} items completed",
+		one:    "1 item completed",
+		why:    "It took {took}.",
+		next:   "No action needed.",
 	},
 	RunPartial: {
 		label:  "Partly succeeded",
 		title:  "{operation} partly succeeded",
 		reason: "{failed} items failed",
 		one:    "1 item failed",
-		why:    "{done} of {total} items are done. Each failed item shows its own reason.",
-		next:   "Review the failed items, then start again for those.",
+		why:    "{items} completed. Each failed item shows its reason.",
+		next:   "Review the failed items, then start again.",
 	},
 	RunFailed: {
 		label: "Failed",
@@ -401,68 +410,74 @@ var endings = map[RunOutcome]text{
 		label:  "Cancelled",
 		title:  "{operation} was cancelled",
 		reason: "Cancelled by {actor}",
-		why:    "{done} of {total} items were done by then. Finished items stay as they are.",
+		why:    "{items} completed. Completed items are kept.",
 		next:   "Start again when you are ready.",
 	},
 	RunLost: {
 		label:  "Stopped responding",
 		title:  "{operation} stopped responding",
 		reason: "No update since {last_seen}",
-		why:    "{done} of {total} items were done by then. Interlock released the connection.",
-		next:   "Check the finished items, then start again.",
+		why:    "{items} completed. Interlock released the connection.",
+		next:   "Check the completed items, then start again.",
 	},
 }
 
 // Variants of the states of a run.
 var (
-	// stalled: it holds its connection and answers, but makes no progress.
+	// stalled: the run responds but makes no progress.
 	stalled = text{
 		label:  "No progress",
-		title:  "{operation} makes no progress",
+		title:  "{operation} is making no progress",
 		reason: "No progress since {last_seen}",
-		why:    "The run still answers. {done} of {total} items are done. It holds {connection}.",
-		next:   "Wait, or release the connection if you have the capability.",
+		why:    "The run still responds. {items} completed. It is holding {connection}.",
+		next:   "Wait, or release the connection if you have permission.",
 	}
-	// succeededEmpty: the tenant has nothing of what was asked for.
+	// succeededEmpty: the tenant has none of the requested items.
 	succeededEmpty = text{
 		reason: "Nothing to read",
-		why:    "{tenant} has nothing of what was asked for.",
+		why:    "{tenant} has none of the requested items.",
 	}
-	// cancelledInLine: it had not begun.
+	// cancelledInLine: the run had not started.
 	cancelledInLine = text{
-		why: "It had not begun. Nothing was changed in the tenant.",
+		why: "It had not started. " + nothingChanged,
 	}
-	// released: a person took the connection away from it.
+	// released: a person released the run's connection.
 	released = text{
 		reason: "Released by {actor}",
-		why:    "{actor} released the connection: “{note}”. {done} of {total} items were done by then.",
+		why:    "{actor} released the connection: “{note}”. {items} completed.",
 	}
 )
 
-// stopped are the reasons that only the check before the run can find. It can
+// Sentences that end the why of a run that did not succeed.
+const (
+	nothingChanged = "Nothing was changed in the tenant."  // blocked before it ran
+	doneByThen     = "{items} completed before it failed." // failed
+)
+
+// stopped are the reasons that only the recheck before the run can find. It can
 // also find every blocker.
 var stopped = map[Reason]text{
 	AuthorizationLost: {
 		reason: "Starter lost access",
-		why:    "{starter} no longer had access to run this in {tenant} when its turn came. Nothing was changed in the tenant.",
-		next:   "Ask someone with the capability to start it again.",
+		why:    "{starter} no longer had permission to run this in {tenant} when the run was due to start.",
+		next:   "Ask someone with permission to start it again.",
 		action: action{"Open members", toMembers},
 	},
 	ConnectionChanged: {
-		reason: "Connection changed",
-		why:    "The run was accepted for {connection}. That connection was changed on {changed_at}, before the run began. Nothing was changed in the tenant.",
+		reason: "Connection has changed",
+		why:    "{connection} was changed on {changed_at}, after the run was accepted.",
 		next:   "Check the connection, then start again.",
 		action: action{"Open connection", toConnection},
 	},
 	ConnectionRemoved: {
 		reason: "Connection was removed",
-		why:    "{actor} removed {connection} before the run began. Nothing was changed in the tenant.",
+		why:    "{actor} removed {connection} before the run started.",
 		next:   "Choose another connection, then start again.",
 		action: action{"Open connections", toConnections},
 	},
 	ExpiredInQueue: {
 		reason: "Waited too long",
-		why:    "The run was in line for {waited}. This operation may wait {limit} at most. Nothing was changed in the tenant.",
+		why:    "The run was queued for {waited}. The limit for this operation is {limit}.",
 		next:   "Start again.",
 		action: action{"Start again", toRetry},
 	},
@@ -473,25 +488,25 @@ var stopped = map[Reason]text{
 var discontinued = map[Reason]text{
 	AuthorizationLost: {
 		reason: "Starter lost access",
-		why:    "{starter} no longer has access to run this in {tenant}, so the run did not continue. {done} of {total} items were done by then.",
-		next:   "Ask someone with the capability to start it again.",
+		why:    "{starter} no longer has access to run this in {tenant}, so the run did not continue.",
+		next:   "Ask someone with permission to start it again.",
 		action: action{"Open members", toMembers},
 	},
 	ConnectionChanged: {
 		reason: "Connection changed",
-		why:    "{connection} was changed on {changed_at}, so the run did not continue. {done} of {total} items were done by then.",
+		why:    "{connection} was changed on {changed_at}, so the run did not continue.",
 		next:   "Check the connection, then start again.",
 		action: action{"Open connection", toConnection},
 	},
 	ConnectionRemoved: {
 		reason: "Connection was removed",
-		why:    "{actor} removed {connection}, so the run did not continue. {done} of {total} items were done by then.",
+		why:    "{actor} removed {connection}, so the run did not continue.",
 		next:   "Choose another connection, then start again.",
 		action: action{"Open connections", toConnections},
 	},
 	ExpiredInQueue: {
 		reason: "Waited too long",
-		why:    "The run waited longer than {limit} to continue. {done} of {total} items were done by then.",
+		why:    "The run waited longer than {limit} to continue.",
 		next:   "Start again.",
 		action: action{"Start again", toRetry},
 	},
@@ -500,164 +515,164 @@ var discontinued = map[Reason]text{
 // failures are why a run failed.
 var failures = map[Reason]text{
 	ProviderUnreachable: {
-		reason: "{provider} cannot be reached",
-		why:    "{provider} gave no answer for {duration}. {done} of {total} items were done by then.",
+		reason: "{provider} can't be reached",
+		why:    "{provider} didn't respond for {duration}.",
 		next:   "Start again when {provider} is reachable.",
 		action: action{"Start again", toRetry},
 	},
 	ProviderFault: {
-		reason: "{provider} answered with a fault",
-		why:    "{provider} answered a request with {answered}. {done} of {total} items were done by then.",
+		reason: "{provider} returned an error",
+		why:    "{provider} answered a request with {answered}.",
 		next:   "Start again in a few minutes. If it continues, check the {provider} status page.",
 		action: action{"Start again", toRetry},
 	},
 	AccessRefused: {
-		reason: "{provider} refused access",
-		why:    "{provider} refused access although {connection} has {permissions}. It said: “{provider_message}”. {done} of {total} items were done by then.",
+		reason: "{provider} denied access",
+		why:    "{provider} denied access although {connection} has {permissions}. It said: “{provider_message}”.",
 		next:   "Ask an administrator of {tenant} whether a policy limits the application, then start again.",
 		action: action{"Open connection", toConnection},
 		who:    "an administrator of {tenant}",
 	},
 	SignInRefused: {
 		reason: "Sign-in was refused",
-		why:    "{provider} refused the sign-in of {connection} with {provider_code} and said: “{provider_message}”. {done} of {total} items were done by then.",
-		next:   "Look up the code, mend what it names, then verify the connection.",
+		why:    "{provider} refused the sign-in of {connection} with {provider_code} and said: “{provider_message}”.",
+		next:   "Look up the code, fix the cause, then verify the connection.",
 		action: action{"Open connection", toConnection},
 		who:    "a workspace owner",
 	},
 	ConsentSettling: {
 		reason: "Consent is not active yet",
-		why:    "{provider} is still setting up the consent for {connection}. {done} of {total} items were done by then.",
+		why:    "{provider} is still activating the consent for {connection}.",
 		next:   "Start again in a minute.",
 		action: action{"Start again", toRetry},
 	},
 	ClockSkew: {
-		reason: "Clocks differ",
-		why:    "The clock of this server differs from the clock of {provider} by {clock_difference}. A certificate cannot sign in until both agree. {done} of {total} items were done by then.",
-		next:   "Ask whoever runs this server to set its clock, then start again.",
+		reason: "Clocks differ too much",
+		why:    "The clock of this server and the clock of {provider} differ by {clock_difference}. Sign-in with a certificate fails until they agree.",
+		next:   "Ask the server's administrator to correct its clock, then start again.",
 		action: action{"Start again", toRetry},
 	},
 	ProviderThrottled: {
-		reason: "{provider} asks to slow down",
-		why:    "{provider} limited requests until {retry_at}, which is longer than the run may wait. {done} of {total} items were done by then.",
+		reason: "{provider} limits the request rate",
+		why:    "{provider} limited requests until {retry_at}, which is longer than the run can wait.",
 		next:   "Start again after {retry_at}.",
 		action: action{"Start again", toRetry},
 	},
 	ConsentRevoked: {
 		reason: "Admin consent was withdrawn",
-		why:    "{provider} reports that consent for {connection} was withdrawn. {done} of {total} items were done by then.",
+		why:    "{provider} reports that consent for {connection} was withdrawn.",
 		next:   "Ask an administrator of {tenant} to grant consent again.",
 		action: action{"Grant admin consent", toConnectionConsent},
 	},
 	CredentialInvalid: {
 		reason: "Credential was refused",
-		why:    "{provider} refused the {credential_kind} of {connection}. It may have been replaced, deleted or mistyped. {done} of {total} items were done by then.",
+		why:    "{provider} refused the {credential_kind} of {connection}. It may have been replaced, deleted or mistyped.",
 		next:   "Add a new credential, then start again.",
 		action: action{"Renew credential", toConnectionCredential},
 	},
 	PermissionMissing: {
 		reason: "{count} permissions are missing",
 		one:    "1 permission is missing",
-		why:    "{connection} does not have {permissions}. {done} of {total} items were done by then.",
+		why:    "{connection} doesn't have {permissions}.",
 		next:   "Ask an administrator of {tenant} to grant them, then start again.",
 		action: action{"Grant permissions", toConnectionConsent},
 	},
 	ProviderRejected: {
 		reason: "{provider} refused the requests",
-		why:    "{provider} refused {failed} of {total} items. Each item shows its own reason.",
+		why:    "{provider} refused {failed_items}. Each item shows its reason.",
 		next:   "Review the failed items.",
 		action: action{"Review items", toItems},
 	},
 	TimeLimit: {
 		reason: "Time limit reached",
-		why:    "The run reached its limit of {limit}. {done} of {total} items were done.",
-		next:   "Start again to continue with the rest.",
+		why:    "The run reached its limit of {limit}.",
+		next:   "Start again.",
 		action: action{"Start again", toRetry},
 	},
 	ConnectionDisabled: {
 		reason: "Connection is disabled",
-		why:    "{actor} disabled {connection} while the run was working. {done} of {total} items were done by then.",
+		why:    "{actor} disabled {connection} during the run.",
 		next:   "Enable the connection, then start again.",
 		action: action{"Open connection", toConnection},
 	},
 	InternalFault: {
-		reason: "Fault in Interlock",
-		why:    "Interlock stopped the run because of its own fault. {done} of {total} items were done by then.",
-		next:   "Start again. If it happens twice, send the reference {reference} to support.",
+		reason: "Internal error",
+		why:    "Interlock stopped the run because of an internal error.",
+		next:   "Start again. If it happens again, send the reference {reference} to support.",
 		action: action{"Start again", toRetry},
 	},
 }
 
-// refusedWhole: the provider refused what comes before any item.
+// refusedWhole: the provider refused a request that comes before any item.
 var refusedWhole = text{
 	reason: "{provider} refused a request",
-	why:    "{provider} refused a request that the run needs, and said: “{provider_message}”. {done} of {total} items were done by then.",
-	next:   "Start again. If it happens twice, send the reference {reference} to support.",
+	why:    "{provider} refused a request that the run needs, and said: “{provider_message}”.",
+	next:   "Start again. If it happens again, send the reference {reference} to support.",
 	action: action{"Start again", toRetry},
 }
 
-// Variants of the reasons, for the facts that are known or not.
+// Variants of the reasons, by the facts that are known.
 var (
-	// expiredSaid: the provider said it; when it expired is not stored.
+	// expiredSaid: the provider reported it; the date is not stored.
 	expiredSaid = text{
-		why: "{provider} reports that the {credential_kind} of {connection} has expired. Nothing was queued.",
+		why: "{provider} reports that the {credential_kind} of {connection} has expired.",
 	}
-	// refusedSilently: with a status, and without words.
+	// refusedSilently: with a status, but without a message.
 	refusedSilently = text{
-		why: "{provider} refused a request that the run needs, with {answered}. {done} of {total} items were done by then.",
+		why: "{provider} refused a request that the run needs, with {answered}.",
 	}
-	// accessRefusedSilently: the same of a refused access.
+	// accessRefusedSilently: access was denied without a message.
 	accessRefusedSilently = text{
-		why: "{provider} refused access although {connection} has {permissions}. {done} of {total} items were done by then.",
+		why: "{provider} denied access although {connection} has {permissions}.",
 	}
-	// signInRefusedSilently: the same of a sign-in.
+	// signInRefusedSilently: a sign-in was refused without a message.
 	signInRefusedSilently = text{
-		why:  "{provider} refused the sign-in of {connection} with {answered}. {done} of {total} items were done by then.",
-		next: "Start again. If it happens twice, send the reference {reference} to support.",
+		why:  "{provider} refused the sign-in of {connection} with {answered}.",
+		next: "Start again. If it happens again, send the reference {reference} to support.",
 	}
-	// signInRefusedUnnumbered: with words, and without a code to look up.
+	// signInRefusedUnnumbered: with a message, but without a code to look up.
 	signInRefusedUnnumbered = text{
-		why:  "{provider} refused the sign-in of {connection} and said: “{provider_message}”. {done} of {total} items were done by then.",
-		next: "Mend what it names, then verify the connection.",
+		why:  "{provider} refused the sign-in of {connection} and said: “{provider_message}”.",
+		next: "Fix the cause, then verify the connection.",
 	}
-	// faultNoted: the status tells less than what was found in the answer.
+	// faultNoted: what was wrong with the answer tells more than its status.
 	faultNoted = text{
-		why: "{provider} gave an answer that makes no sense: {fault}. {done} of {total} items were done by then.",
+		why: "{provider} returned an answer that can't be used: {fault}.",
 	}
-	// skewUnmeasured: the provider said so; its answer had no time to compare.
+	// skewUnmeasured: the provider reported it; its answer had no time to compare.
 	skewUnmeasured = text{
-		why: "{provider} refused the sign-in of {connection} because of its time. The clock of this server may be wrong. {done} of {total} items were done by then.",
+		why: "{provider} refused the sign-in of {connection} because of its timestamp. The clock of this server may be wrong.",
 	}
-	// throttledTries: it asked to wait again and again.
+	// throttledTries: it limited requests several times.
 	throttledTries = text{
-		why: "{provider} limited requests in each of {tries} tries, the last time until {retry_at}. {done} of {total} items were done by then.",
+		why: "{provider} limited requests in each of {tries} tries, the last time until {retry_at}.",
 	}
-	// throttledTriesUnsaid: and never said for how long.
+	// throttledTriesUnsaid: the same, without a time.
 	throttledTriesUnsaid = text{
-		why:  "{provider} limited requests in each of {tries} tries and did not say until when. {done} of {total} items were done by then.",
+		why:  "{provider} limited requests in each of {tries} tries and did not say until when.",
 		next: "Start again in a few minutes.",
 	}
-	// throttledUnsaid: without a time; a first try may be all there is.
+	// throttledUnsaid: without a time, perhaps at the first try.
 	throttledUnsaid = text{
-		why:  "{provider} limited requests and did not say until when. {done} of {total} items were done by then.",
+		why:  "{provider} limited requests and did not say until when.",
 		next: "Start again in a few minutes.",
 	}
-	// itemRefusedSilently: with a status, and without words.
+	// itemRefusedSilently: with a status, but without a message.
 	itemRefusedSilently = text{
 		why: "{provider} refused the request with {answered}.",
 	}
 )
 
-// answers complete "HTTP 403 and ...": what came instead of an answer in the
-// provider's own form.
+// answers complete "HTTP 403 and ...": the body when it is not in the provider's
+// own form.
 var answers = map[AnswerForm]string{
 	AnswerPage:     "a web page",
-	AnswerEmpty:    "nothing in it",
+	AnswerEmpty:    "an empty body",
 	AnswerText:     "text that is not JSON",
-	AnswerUnusable: "JSON that Interlock cannot use",
+	AnswerUnusable: "JSON that Interlock can't use",
 }
 
-// consentText is what becomes of a consent that was asked for.
+// consentText is one outcome of a consent request.
 type consentText struct{ title, why, next string }
 
 func (t consentText) answer() ConsentAnswer {
@@ -666,31 +681,31 @@ func (t consentText) answer() ConsentAnswer {
 
 var (
 	consentDeclined = consentText{
-		title: "Consent was declined", why: "The person at the consent page declined the request. No consent was noted.",
-		next: "Create a new consent link if that was not intended.",
+		title: "Consent was declined", why: "The person at the consent page declined the request. No consent was recorded.",
+		next: "If that was a mistake, create a new consent link.",
 	}
 	consentWrongAccount = consentText{
-		title: "Wrong account", why: "The account that signed in belongs to another directory, so it cannot approve for this one. No consent was noted.",
-		next: "Create a new consent link and open it in a private window, with an administrator of the connection’s own directory.",
+		title: "Wrong account", why: "The account that signed in belongs to another directory, so it can't approve for this one. No consent was recorded.",
+		next: "Create a new consent link and open it in a private window, as an administrator of the connection's own directory.",
 	}
 	consentNoAdmin = consentText{
-		title: "An administrator has to approve", why: "The account that signed in may not approve applications for its directory. No consent was noted.",
-		next: "Create a new consent link and send it to an administrator who may, such as a Cloud Application Administrator.",
+		title: "Administrator approval required", why: "The account that signed in can't approve applications for its directory. No consent was recorded.",
+		next: "Create a new consent link and send it to an administrator who can approve, such as a Cloud Application Administrator.",
 	}
 	consentNoApplication = consentText{
-		title: "Application was not found", why: "The provider does not know the application of this connection in that directory or cloud. No consent was noted.",
+		title: "Application not found", why: "The provider doesn't know this connection's application in that directory or cloud. No consent was recorded.",
 		next: "Check the application ID and the cloud of the connection, then create a new consent link.",
 	}
 	consentMisconfigured = consentText{
-		title: "Application asks for nothing that exists", why: "The permissions in the application registration are missing, or belong to a service that the directory does not have. No consent was noted.",
-		next: "Check the permissions of the application registration, then create a new consent link.",
+		title: "Requested permissions not found", why: "The permissions in the app registration are missing, or belong to a service that the directory doesn't have. No consent was recorded.",
+		next: "Check the permissions of the app registration, then create a new consent link.",
 	}
 	consentBlocked = consentText{
-		title: "Sign-in was blocked", why: "A conditional access policy blocked the person who signed in. No consent was noted.",
-		next: "Ask an administrator of the directory which policy it was, then create a new consent link.",
+		title: "Sign-in was blocked", why: "A Conditional Access policy blocked the person who signed in. No consent was recorded.",
+		next: "Ask an administrator of the directory to check the policy, then create a new consent link.",
 	}
 	consentFault = consentText{
-		title: "Consent page failed", why: "The provider reports a fault of its own. No consent was noted.",
+		title: "Consent page failed", why: "The provider reported an error of its own. No consent was recorded.",
 		next: "Create a new consent link in a few minutes.",
 	}
 )
@@ -699,16 +714,16 @@ var (
 // error. docs: Microsoft Entra error codes, and the admin consent endpoint.
 var consentAnswers = map[string]consentText{
 	"given": {
-		title: "Consent was answered", why: "The provider reports that the application was approved.",
-		next: "The connection has to be verified now: only a sign-in shows what was granted.",
+		title: "Consent received", why: "The provider reports that the application was approved.",
+		next: "The connection's owner should now verify it.",
 	},
 	"elsewhere": {
-		title: "Consent came from another directory", why: "The administrator who approved belongs to another directory than the connection. No consent was noted.",
-		next: "It takes an administrator of the connection’s own directory.",
+		title: "Consent came from another directory", why: "The administrator who approved belongs to another directory than the connection. No consent was recorded.",
+		next: "Ask an administrator of the connection's own directory.",
 	},
 	"unknown": {
-		title: "Consent was not given", why: "The provider refused with {provider_code}. No consent was noted.",
-		next: "Look up the code, mend what it names, then create a new consent link.",
+		title: "Consent was not given", why: "The provider refused with {provider_code}. No consent was recorded.",
+		next: "Look up the code, fix the cause, then create a new consent link.",
 	},
 	"AADSTS65004": consentDeclined, "access_denied": consentDeclined, "consent_required": consentDeclined, "permission_denied": consentDeclined,
 	"AADSTS50020": consentWrongAccount, "AADSTS50177": consentWrongAccount, "AADSTS90072": consentWrongAccount, "AADSTS500208": consentWrongAccount,
@@ -719,7 +734,7 @@ var consentAnswers = map[string]consentText{
 	"server_error": consentFault, "temporarily_unavailable": consentFault, "AADSTS90033": consentFault,
 }
 
-// ageWords tell how old what is known of a connection is.
+// ageWords say how old the facts about a connection are.
 var ageWords = struct{ checked, never, changed string }{
 	checked: "Checked {checked_ago}", never: "Never verified", changed: "Not verified since the change",
 }
@@ -728,20 +743,20 @@ var ageWords = struct{ checked, never, changed string }{
 var evidenceWords = struct {
 	title, call, status, none, code, text, note, request, client, correlation, at string
 }{
-	title: "What the provider answered", call: "Call", status: "Status", none: "No answer", code: "Provider’s code", text: "Provider’s text",
-	note: "Interlock found", request: "Request ID", client: "Client request ID", correlation: "Correlation ID", at: "At",
+	title: "Provider response", call: "Call", status: "Status", none: "No response", code: "Provider code", text: "Provider message",
+	note: "Interlock found", request: "Request ID", client: "Client request ID", correlation: "Correlation ID", at: "Time",
 }
 
 // unknownFailure stands in for a failure that this version has no words for.
 var unknownFailure = text{
 	reason: "Run ended early",
-	why:    "The run ended for a reason this version has no words for: {code}. {done} of {total} items were done by then.",
-	next:   "Review the items. If nothing is marked there, send the reference {reference} to support.",
+	why:    "The reason code is {code}, which this version can't explain.",
+	next:   "Review the items. If they show no problem, send the reference {reference} to support.",
 	action: action{"Review items", toItems},
 }
 
-// unreadable tells how many objects of what is shown could not be kept.
-var unreadable = text{label: "{count} objects that the provider sent could not be read.", one: "1 object that the provider sent could not be read."}
+// unreadable counts the objects of a list that could not be stored.
+var unreadable = text{label: "{count} objects from the provider could not be read.", one: "1 object from the provider could not be read."}
 
 // items are the reasons of one item of a run.
 var items = map[Reason]text{
@@ -758,67 +773,67 @@ var items = map[Reason]text{
 		why:    "The run ended before this item.",
 	},
 	WriteInDoubt: {
-		reason: "Result not known",
-		why:    "{provider} did not confirm this change. It may or may not have been made. Check {look} in {provider} before you start again.",
+		reason: "Result is unknown",
+		why:    "{provider} did not confirm this change, so it may or may not have been made. Check {look} in {provider} before you start again.",
 	},
 	ObjectMalformed: {
 		reason: "Unreadable object",
-		why:    "{provider} sent something that is not an object. It could not be kept.",
+		why:    "{provider} returned something that is not an object. It was not stored.",
 	},
 	ObjectWithoutID: {
 		reason: "Object without an ID",
-		why:    "{provider} sent this object without a usable ID. It could not be kept.",
+		why:    "{provider} returned this object without a usable ID. It was not stored.",
 	},
 	ObjectWithoutName: {
 		reason: "Object without a name",
-		why:    "{provider} sent this object without a usable name. It is kept and listed by its ID.",
+		why:    "{provider} returned this object without a usable name. It is stored and listed by its ID.",
 	},
 	ObjectTwice: {
-		reason: "Object sent twice",
-		why:    "{provider} sent this object more than once. The last copy is kept.",
+		reason: "Duplicate object",
+		why:    "{provider} returned this object more than once. The last copy is stored.",
 	},
 	ListIncomplete: {
 		reason: "Incomplete",
-		why:    "{failed} of {total} objects could not be read. The others are up to date.",
+		why:    "{failed_objects} could not be read. The others are up to date.",
 	},
 }
 
-// problems are the refusals and limits that are no answer of the gate.
+// problems are the refusals and limits that are not answers of the gate.
 var problems = map[Problem]text{
 	ProblemForbidden: {
-		title: "You cannot start {operation_in} here",
-		why:   "Your role in {tenant} ({role}) does not include “{capability}”. Nothing was queued.",
-		next:  "Ask a workspace owner for the capability.",
+		title: "You can't start {operation_in} here",
+		why:   "Your role in {tenant} ({role}) doesn't include “{capability}”. Nothing was queued.",
+		next:  "Ask a workspace owner for access.",
 	},
 	ProblemNotFound: {
-		title: "This page is not here",
-		why:   "The address is not in use, or it is not part of your workspaces.",
-		next:  "Check the address, or go to your tenants.",
+		title: "Not found",
+		why:   "It doesn't exist, or you don't have access.",
+		next:  "Check the name or the ID, then try again.",
 	},
 	ProblemSessionEnded: {
 		title: "Your session has ended",
-		why:   "You were signed out after {idle} without activity. Nothing was sent.",
-		next:  "Sign in to continue where you were.",
+		why:   "You were inactive for {idle}, or the session was ended. Nothing was changed.",
+		next:  "Sign in to continue.",
 	},
 	ProblemFormStale: {
-		title: "This form is out of date",
-		why:   "The page was open for a long time, so Interlock did not accept it. Nothing was queued.",
-		next:  "Reload the page and start again.",
+		title: "This form has expired",
+		why:   "The page was open for too long, or your sign-in changed since. Nothing was changed.",
+		next:  "Reload the page, then try again.",
 	},
 	ProblemTooManyStarts: {
-		title: "Too many starts in a short time",
-		why:   "You reached the limit of {limit} starts a minute. Nothing was queued.",
+		title: "Too many starts",
+		why:   "You reached the limit of {limit} starts per minute. Nothing was queued.",
 		next:  "Try again in {retry_after}.",
 	},
 	ProblemKeyReused: {
-		title: "This start was not accepted",
-		why:   "The same key came before with other values: {fields}. Nothing was queued.",
-		next:  "Send a new key for a new start.",
+		title: "Idempotency key was already used",
+		why:   "The same key was used before with other values: {fields}. Nothing was queued.",
+		next:  "Use a new key for a new start.",
 	},
 	ProblemFault: {
-		title: "Interlock could not show this page",
-		why:   "The fault is on our side and has been recorded. Running operations are not affected.",
-		next:  "Reload the page. If it happens twice, send the reference {reference} to support.",
+		title: "Interlock couldn't answer this request",
+		why:   "Interlock had an internal error and logged it. Running operations are not affected.",
+		next:  "Try again. If it happens again, send the reference {reference} to support.",
 	},
 	ProblemUpdating: {
 		title: "Interlock is being updated",
@@ -827,64 +842,64 @@ var problems = map[Problem]text{
 	},
 	ProblemLiveLost: {
 		title: "Live updates are paused",
-		why:   "This page last heard from the server at {last_seen}.",
+		why:   "This page last heard from the server at {heard}.",
 		next:  "Reload to see the current state.",
 	},
 
-	// The rest are words of ours: what the API refuses beside the pages.
+	// The design has no words for the rest.
 	ProblemSignedOut: {
 		title: "Sign in first",
-		why:   "The request carries no sign-in that is in force. Nothing was queued.",
-		next:  "Sign in, or make a new token, then send the request again.",
+		why:   "The request has no session or token that is still in force.",
+		next:  "Sign in or create a new token, then send the request again.",
 	},
 	ProblemField: {
-		title: "This request was not accepted",
-		why:   "The field {field} {detail}. Nothing was queued.",
-		next:  "Change the field, then send the request again.",
+		title: "Check the request",
+		why:   "{field} {detail}.",
+		next:  "Correct it, then try again.",
 	},
 	ProblemTooLarge: {
-		title: "This request is too large",
-		why:   "A request may have {limit} at most. Nothing was queued.",
+		title: "Request is too large",
+		why:   "The limit is {limit}.",
 		next:  "Send less, then try again.",
 	},
 	ProblemCursor: {
-		title: "This page of the list is not there",
-		why:   "The cursor is not one that this list gave out, or the filters changed since.",
-		next:  "Read the list again from its beginning.",
+		title: "This page of the list is not available",
+		why:   "The cursor is not from this list, or the filters have changed.",
+		next:  "Read the list again from its first page.",
 	},
 	ProblemConflict: {
-		title: "This change is not possible now",
-		why:   "The state of it does not allow the change: {detail}. Nothing was changed.",
-		next:  "Read it again, then decide anew.",
+		title: "Can't make this change now",
+		why:   "{conflict}. Nothing was changed.",
+		next:  "Check the current state, then try again.",
 	},
 	ProblemUnavailable: {
-		title: "Interlock cannot save right now",
-		why:   "The database gave no answer in time. Nothing was queued.",
-		next:  "Try again in a minute. If it happens twice, send the reference {reference} to support.",
+		title: "Interlock is temporarily unavailable",
+		why:   "The database didn't respond in time. Nothing was changed.",
+		next:  "Try again in a minute. If it happens again, send the reference {reference} to support.",
 	},
 	ProblemNoAddress: {
-		title: "Consent cannot be asked for here",
-		why:   "Consent leads back to this server, and the server does not know the address that browsers reach it at. Nothing was changed.",
-		next:  "Ask whoever runs the server to set --public-url (INTERLOCK_PUBLIC_URL), then try again.",
+		title: "Consent can't be requested here",
+		why:   "Consent leads back to this server, and its public address is not configured. Nothing was changed.",
+		next:  "Ask the server's administrator to set --public-url (INTERLOCK_PUBLIC_URL), then try again.",
 	},
 	ProblemTooManyRequests: {
-		title: "Too many requests in a short time",
-		why:   "Your address reached the limit of requests a minute. This one was not looked at.",
+		title: "Too many requests",
+		why:   "Your network address reached the limit of requests per minute.",
 		next:  "Try again in {retry_after}.",
 	},
 	ProblemTooManyTries: {
-		title: "Too many tries in a short time",
-		why:   "The limit of wrong passwords was reached. This one was not looked at.",
+		title: "Too many tries",
+		why:   "Too many wrong passwords or codes were entered. This one was not checked.",
 		next:  "Try again in {retry_after}.",
 	},
 	ProblemNotFresh: {
 		title: "Confirm that it's you",
 		why:   "This change needs a sign-in from the last 15 minutes. Nothing was changed.",
-		next:  "Prove who you are, then send the request again.",
+		next:  "Confirm your identity, then send the request again.",
 	},
 	ProblemSecondFactor: {
 		title: "Enter your second factor",
-		why:   "The password is right. This account also needs a code.",
+		why:   "The password is correct. This account also needs a code.",
 		next:  "Send the sign-in again with a code from your authenticator app, or with a recovery code.",
 	},
 	ProblemFactorMissing: {
@@ -899,13 +914,13 @@ var problems = map[Problem]text{
 	},
 	ProblemPasskeyRefused: {
 		title: "Couldn't sign in with this passkey",
-		why:   "It doesn't belong to an account here, or it was asked for too long ago.",
+		why:   "It doesn't belong to an account here, or the request has expired.",
 		next:  "Try again, or use your password.",
 	},
 	ProblemNoPasskeys: {
 		title: "Passkeys aren't available here",
 		why:   "Passkeys need the server's public address: a name that starts with https://, or localhost.",
-		next:  "Use an authenticator app, or ask whoever runs the server to set --public-url (INTERLOCK_PUBLIC_URL).",
+		next:  "Use an authenticator app, or ask the server's administrator to set --public-url (INTERLOCK_PUBLIC_URL).",
 	},
 	ProblemSessionOnly: {
 		title: "API tokens can't make this change",
@@ -919,7 +934,7 @@ var problems = map[Problem]text{
 	},
 	ProblemJoinRefused: {
 		title: "Couldn't join",
-		why:   "No account matches this address and password. Nothing was changed.",
+		why:   "No account matches this email and password. Nothing was changed.",
 		next:  "Check the password. If you have no account yet, create one.",
 	},
 	ProblemBeyondAccess: {
@@ -933,62 +948,87 @@ var problems = map[Problem]text{
 		next:  "Close one of them, then try again in {retry_after}.",
 	},
 	ProblemCrowded: {
-		title: "The server has too many connections",
-		why:   "All connections of the server are in use. Nothing was queued.",
+		title: "Server is busy",
+		why:   "All network connections of the server are in use.",
 		next:  "Try again in {retry_after}.",
 	},
 	ProblemReconnecting: {
 		title: "Reconnecting",
-		why:   "The connection to the server was lost. This page shows the state at {last_seen}.",
-		next:  "It catches up by itself.",
+		why:   "The connection to the server was lost. This page shows the state at {heard}.",
+		next:  "It updates automatically once it has reconnected.",
 	},
 	ProblemUnreachable: {
 		title: "The server can't be reached",
-		why:   "Interlock gave no answer.",
-		next:  "Check your network, then try again. A start that arrived after all is not repeated.",
+		why:   "Interlock didn't respond.",
+		next:  "Check your network, then try again. A start that has already arrived is not repeated.",
 	},
 }
 
-// preflight are the words of an answer that nobody pressed for: it tells what a
-// start would be answered now. They are ours, laid over everything else.
+// Variants of the problems.
+var (
+	// forbiddenChange: what was refused is not a start.
+	forbiddenChange = text{
+		title: "You don't have permission to do this",
+		why:   "Your role in {tenant} ({role}) doesn't include “{capability}”. Nothing was changed.",
+	}
+	// forbiddenUnnamed: the missing capability is not known.
+	forbiddenUnnamed = text{
+		title: "You don't have permission to do this",
+		why:   "Your role doesn't include it. Nothing was changed.",
+	}
+	// pageProblems are laid over the words of problems that are shown as a page.
+	pageProblems = map[Problem]text{
+		ProblemNotFound: {
+			title: "Page not found",
+			next:  "Check the address, or go to your tenants.",
+		},
+		ProblemFault: {
+			title: "Interlock couldn't show this page",
+			next:  "Reload the page. If it happens again, send the reference {reference} to support.",
+		},
+	}
+)
+
+// preflight are laid over the words of an answer that nobody requested: it says how
+// a start would be answered now.
 var preflight = map[Outcome]text{
 	Accepted: {
 		label:  "Ready",
 		title:  "{operation} can start",
-		why:    "{connection} is free. Nothing was queued.",
+		why:    "{connection} is free.",
 		next:   "Start it when you are ready.",
 		queued: "Nothing",
 	},
 	Deduped: {
-		why:    "A start would join run {run} on {connection}, which was started {started_ago}. Nothing was queued.",
+		why:    "A start would join run {run} on {connection}, which was started {started_ago}.",
 		next:   "Follow run {run}.",
 		queued: "Nothing",
 	},
-	ScopeBusy: {title: "{operation} cannot start now"},
-	Blocked:   {title: "{operation} cannot start now"},
+	ScopeBusy: {title: "{operation} can't start now"},
+	Blocked:   {title: "{operation} can't start now"},
 }
 
-// Words of ours, in the voice of the vocabulary, for what it does not tell.
+// Words for states and items that the design does not describe.
 var (
 	// waiting: the provider asked the run to come back later. Its reason is what the run waits for.
 	waiting = text{
 		label:  "Waiting",
-		title:  "{operation} waits for the provider",
+		title:  "{operation} is waiting for the provider",
 		reason: "Waiting for {provider}",
-		why:    "It continues by itself at {retry_at}. {done} of {total} items are done.",
-		next:   "Nothing is needed.",
+		why:    "It continues automatically at {retry_at}. {items} completed.",
+		next:   "No action needed.",
 	}
 	// unclear: a state or an outcome that this version does not know.
 	unclear = text{
 		label:  "State unclear",
 		title:  "{operation} is in an unclear state",
 		reason: "State is unclear",
-		why:    "The run is in a state that this version has no words for: {code}. {done} of {total} items are done.",
-		next:   "Reload the page. If it happens twice, send the reference {reference} to support.",
+		why:    "The state is {code}, which this version can't explain. {items} completed.",
+		next:   "Reload the page. If it happens again, send the reference {reference} to support.",
 	}
 	// unknownItem stands in for the reason of an item that this version has no words for.
-	unknownItem = text{why: "It ended for a reason this version has no words for: {code}."}
-	// came is what an item brought, cameChanged what it brought that was not there before.
+	unknownItem = text{why: "The reason code is {code}, which this version can't explain."}
+	// came is how many objects an item brought; cameChanged also how many differ from before.
 	came        = text{label: "{done} of {total}"}
 	cameNone    = text{label: "None in the tenant"}
 	cameChanged = text{label: "{done} of {total}, {changed} changed, {removed} removed"}
@@ -1006,15 +1046,15 @@ var itemResults = map[ItemResult]string{
 	ItemUnchanged: "Unchanged",
 	ItemFailed:    "Failed",
 	ItemSkipped:   "Skipped",
-	ItemUnknown:   "Not known",
-	ItemPending:   "Not done yet",
+	ItemUnknown:   "Unknown",
+	ItemPending:   "Pending",
 
 	ItemNotApplicable: "Not applicable",
 }
 
-// tidied is what was done to a pasted value.
+// tidied say how a pasted value was corrected.
 var tidied = map[Tidied]string{
 	TidiedSpace:  "Spaces or line breaks around the pasted value were removed.",
 	TidiedQuotes: "Quotation marks around the pasted value were removed.",
-	TidiedOrder:  "The certificates were put in order: the one that belongs to the private key comes first.",
+	TidiedOrder:  "The certificates were reordered: the one that matches the private key comes first.",
 }

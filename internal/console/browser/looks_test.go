@@ -478,7 +478,7 @@ func (g *gallery) scenes() []scene {
 			b.expect(refused(http.StatusInternalServerError))
 			g.breaks(b.t, "ALTER TABLE datasets RENAME TO gone")
 			b.open(op.DatasetPath(ws, "alder-street", "groups"))
-			b.says("h1", "Interlock could not show this page")
+			b.says("h1", "Interlock couldn't show this page")
 			g.breaks(b.t, "ALTER TABLE gone RENAME TO datasets")
 		}},
 		{"run-blocked", "operator", func(b *tab) {

@@ -28,7 +28,7 @@ func (b *tab) result(selector string) shown {
 	return eval[shown](b, `(() => {
 		const result = document.querySelector(`+quoted(selector)+`);
 		// Ages are those of the moment at which one asked.
-		const text = (e) => e ? e.textContent.replace(/\s+/g, " ").replace(/\d+ seconds? ago/g, "a while ago").trim() : "";
+		const text = (e) => e ? e.textContent.replace(/\s+/g, " ").replace(/\d+ seconds? ago|for \d+ seconds?|for a moment/g, "a while ago").trim() : "";
 		const slots = {};
 		result.querySelectorAll("dt").forEach((e) => { slots[e.textContent.trim()] = text(e.nextElementSibling); });
 		return {
@@ -49,7 +49,7 @@ func said(a op.Answer) shown {
 	return s
 }
 
-var whenever = regexp.MustCompile(`\d+ seconds? ago`)
+var whenever = regexp.MustCompile(`\d+ seconds? ago|for \d+ seconds?|for a moment`)
 
 func dashed(kind op.Kind) string { return strings.ReplaceAll(string(kind), ".", "-") }
 
@@ -232,7 +232,7 @@ func leftOpen(t *testing.T, s *show) {
 		in("the connection was edited", func(t *testing.T, p place, b *tab) {
 			s.send(t, http.MethodPatch, "/tenants/"+p.Slug+"/connections/"+p.Default.Slug, map[string]string{"name": "Another app"})
 			b.click("#start-inventory-sync button")
-			b.says(slot, "Connection changed meanwhile")
+			b.says(slot, "Connection has changed")
 			if got := b.result(slot); got.Code != "blocked/target_changed" {
 				t.Errorf("answered %+v", got)
 			}
@@ -245,7 +245,7 @@ func leftOpen(t *testing.T, s *show) {
 				return key.value = (parseInt(at, 36) - 60 * 24 * 60 * 60).toString(36) + "-" + chance;
 			})()`)
 			b.click("#start-inventory-sync button")
-			b.says("main", "This form is out of date")
+			b.says("main", "This form has expired")
 			if len(p.attempts()) > 0 {
 				t.Error("the press is on record")
 			}
@@ -259,7 +259,7 @@ func leftOpen(t *testing.T, s *show) {
 			other.follow(`form[action="/sign-out"] button`)
 			b.click("#start-inventory-sync button")
 			b.says("main", "Your session has ended")
-			b.says("main", "Nothing was sent")
+			b.says("main", "Nothing was changed")
 			b.follow(`main a[href^="/sign-in"]`)
 			u := s.user(t, "operator")
 			b.fillIn(u.Email, u.Password)

@@ -189,7 +189,7 @@ func TestDirectoryHasOneConnection(t *testing.T) {
 		w.Ready("kestrel", nil)
 		mei := w.Browser(w.Owner)
 		page := mei.Press(mei.Get(kestrels+"/new"), "main form", "name", "Second", "client_id", clientID).Want(http.StatusConflict)
-		page.Says(".errors", "another connection to directory")
+		page.Says(".errors", "Another connection to directory")
 		if got := page.Page.Find("#name").AttrOr("value", ""); got != "Second" {
 			t.Errorf("the form shows %q", got)
 		}
@@ -310,9 +310,9 @@ func TestConsent(t *testing.T) {
 			{"access_denied", "", "Consent was declined", "access_denied"},
 			{"consent_required", "AADSTS65004: The resource owner denied the request.\r\nTrace ID: 1", "Consent was declined", "AADSTS65004"},
 			{"invalid_grant", "AADSTS50020: User account does not exist in tenant.\r\nTrace ID: 1", "Wrong account", "AADSTS50020"},
-			{"access_denied", "AADSTS90094: An administrator has set a policy.\r\nTrace ID: 1", "An administrator has to approve", "AADSTS90094"},
-			{"unauthorized_client", "AADSTS700016: Application was not found.", "Application was not found", "AADSTS700016"},
-			{"invalid_client", "AADSTS650056: Misconfigured application.", "Application asks for nothing that exists", "AADSTS650056"},
+			{"access_denied", "AADSTS90094: An administrator has set a policy.\r\nTrace ID: 1", "Administrator approval required", "AADSTS90094"},
+			{"unauthorized_client", "AADSTS700016: Application was not found.", "Application not found", "AADSTS700016"},
+			{"invalid_client", "AADSTS650056: Misconfigured application.", "Requested permissions not found", "AADSTS650056"},
 			{"invalid_grant", "AADSTS53003: Access has been blocked.", "Sign-in was blocked", "AADSTS53003"},
 			{"server_error", "", "Consent page failed", "server_error"},
 			{"invalid_request", "AADSTS7654321: <script>alert(1)</script>", "Consent was not given", "AADSTS7654321"},
@@ -322,7 +322,7 @@ func TestConsent(t *testing.T) {
 			refused.Set("error_description", c.said)
 			page := administrator.Get("/consent?" + refused.Encode()).Want(http.StatusOK)
 			page.Says("h1", c.title)
-			page.Says("main", "No consent was noted.")
+			page.Says("main", "No consent was recorded.")
 			page.Says("details#evidence", c.code)
 			if _, said, ok := strings.Cut(strings.Split(c.said, "\r\n")[0], ": "); ok {
 				page.Says("details#evidence", said)
@@ -343,7 +343,7 @@ func TestConsent(t *testing.T) {
 		granted.Set("tenant", w.Text(`SELECT directory_id FROM connections`))
 		granted.Set("admin_consent", "True")
 		page := administrator.Get("/consent?" + granted.Encode()).Want(http.StatusOK)
-		page.Says("h1", "Consent was answered")
+		page.Says("h1", "Consent received")
 		if href := page.Page.Find("main a.btn--go").AttrOr("href", ""); href != primary {
 			t.Errorf("it leads on to %q", href)
 		}

@@ -134,7 +134,7 @@ func TestSecurityPage(t *testing.T) {
 		page.Says("main", "You have 10 left")
 		page.Says("main", "Passkeys need the server's public address")
 		id := w.Text(`SELECT id FROM factors`)
-		ola.Press(page, "form[action='"+op.FactorRenamePath(id)+"']", "name", "").Want(http.StatusUnprocessableEntity).Says("[role=alert]", "This request was not accepted")
+		ola.Press(page, "form[action='"+op.FactorRenamePath(id)+"']", "name", "").Want(http.StatusUnprocessableEntity).Says("[role=alert]", "Check the request")
 		ola.Get(ola.Press(page, "form[action='"+op.FactorRenamePath(id)+"']", "name", "Old phone").Leads(op.SecurityRoute)).Says("#factors", "Old phone")
 
 		w.Exec(`UPDATE recovery_codes SET used_at = 1 WHERE hash > (SELECT MIN(hash) FROM recovery_codes)`)
@@ -162,7 +162,7 @@ func TestPolicyLeadsToEnrol(t *testing.T) {
 		m := consoletest.NewMatrix(w)
 		ola, jonas := w.NewOwner("ola@lattice.example"), w.NewOwner("jonas@lattice.example")
 		page := ola.Get("/w/lattice/policy").Want(http.StatusOK)
-		ola.Press(page, "form[action='/w/lattice/policy']").Want(http.StatusConflict).Says("[role=alert]", "you have no second factor yourself")
+		ola.Press(page, "form[action='/w/lattice/policy']").Want(http.StatusConflict).Says("[role=alert]", "You have no second factor yourself")
 		enrol(t, ola)
 		ola.Press(page, "form[action='/w/lattice/policy']").Leads("/w/lattice/policy?done=")
 		for _, r := range w.Site.Routes() {
@@ -187,7 +187,7 @@ func TestPolicyLeadsToEnrol(t *testing.T) {
 		enrol(t, jonas)
 		jonas.Get(kestrel).Want(http.StatusOK)
 		id := w.Text(`SELECT f.id FROM factors f JOIN users u ON u.id = f.user_id WHERE u.email = 'jonas@lattice.example'`)
-		jonas.Send(http.MethodPost, op.FactorRemovePath(id), url.Values{"sure": {"yes"}}).Want(http.StatusConflict).Says("[role=alert]", "it is your last one")
+		jonas.Send(http.MethodPost, op.FactorRemovePath(id), url.Values{"sure": {"yes"}}).Want(http.StatusConflict).Says("[role=alert]", "It is your last one")
 		ola.Press(ola.Get("/w/lattice/policy"), "form[action='/w/lattice/policy']").Leads("/w/lattice/policy?done=")
 		w.Browser(w.Viewer).Get(kestrel).Want(http.StatusOK)
 	})
@@ -216,7 +216,7 @@ func TestPasskeyPages(t *testing.T) {
 		page := ola.Send(http.MethodPost, op.PasskeysRoute, url.Values{}).Want(http.StatusOK)
 		form := "form[action='" + op.PasskeysAddRoute + "']"
 		bad := ola.Press(page, form, "passkey", "{}").Want(http.StatusUnprocessableEntity)
-		bad.Says("[role=alert]", "This request was not accepted")
+		bad.Says("[role=alert]", "Check the request")
 		o, err := virtualwebauthn.ParseAttestationOptions(bad.Page.Find(form).AttrOr("data-options", ""))
 		if err != nil {
 			t.Fatal(err)

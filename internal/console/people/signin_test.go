@@ -125,7 +125,7 @@ func TestWorkspaces(t *testing.T) {
 
 		// A form of the workspace that was left starts nothing.
 		stale := ana.Send(http.MethodPost, kestrel+"/start/inventory.sync", url.Values{"key": {web.NewKey(time.Now())}}).Want(http.StatusBadRequest)
-		stale.Says("h1", "This form is out of date")
+		stale.Says("h1", "This form has expired")
 		if n := w.Int(`SELECT COUNT(*) FROM runs`); n != 0 {
 			t.Errorf("%d runs", n)
 		}

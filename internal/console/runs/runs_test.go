@@ -25,7 +25,7 @@ func TestRunPage(t *testing.T) {
 
 		page := ana.Get(path).Want(http.StatusOK)
 		page.Says("h1", "Inventory sync Queued")
-		page.Says("#run-top", "In line.")
+		page.Says("#run-top", "Waiting to start.")
 		page.Says("#run-facts", "Microsoft 365 · kestrel primary")
 		page.Says("#run-facts", "Ana Ruiz Console")
 		page.Says("#run-facts", "BeganNot yet")
@@ -51,7 +51,7 @@ func TestRunPage(t *testing.T) {
 		page = ana.Get(path)
 		page.Says("#run-top h2", "3 of 12 types")
 		page.Says("#run-top", "25%")
-		page.Says("#item-rows", "AppsFailed1 permission is missing. The connection does not have DeviceManagementApps.Read.All.")
+		page.Says("#item-rows", "AppsFailed1 permission is missing. The connection doesn't have DeviceManagementApps.Read.All.")
 
 		w.Exec(`INSERT INTO run_items (run_id, seq, key, name, result, done, failed, total, reason, args, at)
 			VALUES ($1, 2, 'devices', 'Devices', 'done', 4, 0, 4, '', '{}', interlock_now())`, id)
@@ -89,7 +89,7 @@ func TestRunPage(t *testing.T) {
 
 		// It stands still: an owner may take the connection away, an operator not.
 		w.Exec(`UPDATE runs SET progress_at = progress_at - 3600000000 WHERE id = $1`, id)
-		ana.Get(path).Says("#run-top", "Inventory sync makes no progress")
+		ana.Get(path).Says("#run-top", "Inventory sync is making no progress")
 		if ana.Get(path).Page.Find("form[action$=release]").Length() != 0 {
 			t.Error("an operator can release a connection")
 		}
@@ -121,7 +121,7 @@ func TestCancel(t *testing.T) {
 		ana := w.Browser(w.Operator)
 		page := ana.Get(path)
 		ana.Press(page, "#run-actions form").Leads(path)
-		if got := ana.Get(path).Result("#outcome"); got.Tag != "Cancelled" || !strings.Contains(got.Why, "It had not begun.") {
+		if got := ana.Get(path).Result("#outcome"); got.Tag != "Cancelled" || !strings.Contains(got.Why, "It had not started.") {
 			t.Errorf("shows %+v", got)
 		}
 		late := ana.Press(page, "#run-actions form").Want(http.StatusConflict)

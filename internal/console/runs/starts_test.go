@@ -35,7 +35,7 @@ func TestFourOutcomes(t *testing.T) {
 			}},
 			{"kestrel", op.InventorySync, http.StatusAccepted, consoletest.Result{
 				Tag: "Accepted", Title: "Inventory sync is queued",
-				Why: "All checks passed. Run ", Next: "We notify you when it ends.", Facts: "QueuedRun ",
+				Why: "All checks passed. Run ", Next: "You'll be notified when it ends.", Facts: "QueuedRun ",
 			}},
 			{"kestrel", op.InventorySync, http.StatusOK, consoletest.Result{
 				Tag: "Already running", Title: "Inventory sync is already queued",
@@ -43,7 +43,7 @@ func TestFourOutcomes(t *testing.T) {
 			}},
 			{"kestrel", op.DirectoryGroupsSync, http.StatusConflict, consoletest.Result{
 				Tag: "Connection busy", Title: "Directory groups sync did not start",
-				Why: "Connection is in use. Inventory sync is using kestrel primary", Next: "Start again when run ", Facts: "scope_busy/other_operation_active",
+				Why: "Connection is in use. Inventory sync (run ", Next: "Start again when run ", Facts: "scope_busy/other_operation_active",
 			}},
 		} {
 			t.Run(tt.tenant+" "+string(tt.kind)+" "+tt.shown.Tag, func(t *testing.T) {
@@ -93,11 +93,11 @@ func TestSameFormTwice(t *testing.T) {
 			t.Errorf("the same form leads to %s, then to %s", first, again)
 		}
 		answer := ana.WithScript().Press(page, "#start-inventory-sync").Want(http.StatusAccepted).Result("#answer-inventory-sync")
-		if !strings.HasPrefix(answer.Why, "Start was already received.") {
+		if !strings.HasPrefix(answer.Why, "Request was already answered.") {
 			t.Errorf("shows %+v", answer)
 		}
 		other := ana.WithScript().Press(page, "#start-inventory-sync", "parameters", `{"types":["mobileApps"]}`).Want(http.StatusUnprocessableEntity)
-		other.Says(".result", "The same key came before with other values")
+		other.Says(".result", "The same key was used before with other values")
 		if n := w.Int(`SELECT COUNT(*) FROM runs`) + w.Int(`SELECT COUNT(*) FROM start_attempts`); n != 2 {
 			t.Errorf("%d runs and attempts, want one of each", n)
 		}
@@ -119,8 +119,8 @@ func TestStaleForms(t *testing.T) {
 		}
 
 		old := web.NewKey(time.Now().Add(-access.SessionIdle - time.Minute))
-		ana.Press(page, "#start-inventory-sync", "key", old).Want(http.StatusBadRequest).Says("h1", "This form is out of date")
-		ana.WithScript().Press(page, "#start-inventory-sync", "key", old).Want(http.StatusBadRequest).Says(".result__title", "This form is out of date")
+		ana.Press(page, "#start-inventory-sync", "key", old).Want(http.StatusBadRequest).Says("h1", "This form has expired")
+		ana.WithScript().Press(page, "#start-inventory-sync", "key", old).Want(http.StatusBadRequest).Says(".result__title", "This form has expired")
 		for _, key := range []string{"", "x", "zz-short", strings.Repeat("a", 300)} {
 			ana.Press(page, "#start-inventory-sync", "key", key).Want(http.StatusUnprocessableEntity)
 		}
@@ -132,14 +132,14 @@ func TestStaleForms(t *testing.T) {
 		// The connection was edited since the page showed it.
 		w.Exec(`UPDATE connections SET version = 2, rev = rev + 1 WHERE id = $1`, connection)
 		ana.WithScript().Press(page, "#start-inventory-sync").Want(http.StatusUnprocessableEntity).
-			Says("#answer-inventory-sync", "Connection changed meanwhile. kestrel primary was edited after the page was loaded.")
+			Says("#answer-inventory-sync", "Connection has changed. kestrel primary was edited after the page loaded.")
 		nothing()
 
 		// The session is over: nothing was sent, and the way back is kept.
 		w.Exec(`UPDATE tokens SET revoked_at = interlock_now() WHERE kind = 'session'`)
 		ended := ana.Press(page, "#start-inventory-sync").Want(http.StatusUnauthorized)
 		ended.Says("h1", "Your session has ended")
-		ended.Says("main", "Nothing was sent.")
+		ended.Says("main", "Nothing was changed.")
 		if to := ended.Page.Find("main a").AttrOr("href", ""); to != "/sign-in?next="+url.QueryEscape(kestrel) {
 			t.Errorf("leads to %q", to)
 		}
@@ -159,7 +159,7 @@ func TestTooManyStarts(t *testing.T) {
 	page := ana.Get(kestrel)
 	ana.Press(page, "#start-inventory-sync").Leads(kestrel)
 	over := ana.Press(ana.Get(kestrel), "#start-directory-groups-sync").Want(http.StatusTooManyRequests)
-	over.Says("h1", "Too many starts in a short time")
+	over.Says("h1", "Too many starts")
 	if over.Header.Get("Retry-After") == "" {
 		t.Error("it does not say when to come back")
 	}
@@ -173,8 +173,8 @@ func TestTooManyByScript(t *testing.T) {
 		budgets     func() httpx.Budgets
 		presses     int
 	}{
-		{"starts", "Too many starts in a short time", func() httpx.Budgets { return httpx.Budgets{Starts: httpx.NewBudget(1)} }, 1},
-		{"requests", "Too many requests in a short time", func() httpx.Budgets { return httpx.Budgets{Requests: httpx.NewBudget(2)} }, 1},
+		{"starts", "Too many starts", func() httpx.Budgets { return httpx.Budgets{Starts: httpx.NewBudget(1)} }, 1},
+		{"requests", "Too many requests", func() httpx.Budgets { return httpx.Budgets{Requests: httpx.NewBudget(2)} }, 1},
 	} {
 		t.Run(limit.name, func(t *testing.T) {
 			w := consoletest.OnOne(t, console.Deps{Budgets: limit.budgets()})

@@ -107,7 +107,7 @@ func TestTenantPage(t *testing.T) {
 		page.Says("h1", "Blocked")
 		page.Says("#verification", "Credential has expired. Add a new credential, then start again.")
 		page.Says("#verification", "Groups and members")
-		page.Says("#verification", "1 permission is missing. kestrel primary does not have Group.Read.All.")
+		page.Says("#verification", "1 permission is missing. kestrel primary doesn't have Group.Read.All.")
 		page.Says("#verification", "Ask an administrator of Kestrel to grant them")
 		page.Says("#verification", "It works.")
 		page.Says("#recent", "No runs yet.")

@@ -111,7 +111,9 @@ func ofAnswer(a op.Answer, s Start) result {
 		r.kick += " · " + a.Target.Short
 	}
 	r.fix(first.Fix, a.Outcome == op.Accepted || a.Outcome == op.Blocked)
+	queued := fact{name: "Queued", text: a.Queued}
 	if s.Notice {
+		r.facts = []fact{queued}
 		return r
 	}
 	if a.Outcome == op.ScopeBusy {
@@ -123,7 +125,7 @@ func ofAnswer(a op.Answer, s Start) result {
 			r.actions = append(r.actions, action{text: "Open connection", href: connection})
 		}
 	}
-	r.facts = append(r.facts, fact{name: "Queued", text: a.Queued})
+	r.facts = append(r.facts, queued)
 	if a.Holder != nil && a.Outcome == op.Blocked {
 		r.facts = append(r.facts, fact{name: "In use by", text: a.Holder.Operation.Name() + ", run " + a.Holder.Code})
 	}

@@ -106,7 +106,7 @@ func TestConfirm(t *testing.T) {
 		// Elsewhere, or by somebody else, the kept form is worth nothing.
 		_, kept := wrong.Form("form")
 		kept.Set("password", consoletest.Password)
-		ola.Send(http.MethodPost, "/w/lattice/members/invitations?confirm=1", kept).Want(http.StatusBadRequest).Says("h1", "This form is out of date")
+		ola.Send(http.MethodPost, "/w/lattice/members/invitations?confirm=1", kept).Want(http.StatusBadRequest).Says("h1", "This form has expired")
 		pia := w.NewOwner("pia@lattice.example")
 		w.Stale()
 		pia.Send(http.MethodPost, path+"?confirm=1", kept).Want(http.StatusBadRequest)

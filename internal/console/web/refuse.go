@@ -79,11 +79,7 @@ func (v *Visit) Problem(err error) *httpx.Problem {
 		p.Next = "Open the page in Interlock and submit the form again."
 		return p
 	}
-	p := httpx.Explain(err, httpx.Of(v.R.Context()).ID)
-	if p.Code == string(op.ProblemFault) { // what Explain says for programs, in the words for pages
-		p.Title, p.Detail, p.Next = op.ProblemFault.Words(op.Args{"reference": p.RequestID})
-	}
-	return p
+	return httpx.Explain(err, httpx.Of(v.R.Context()).ID).ForPage()
 }
 
 // refusal is the page of a problem, or the piece of one.

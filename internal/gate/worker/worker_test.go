@@ -361,8 +361,8 @@ func TestRefusedItemsAreARefusedRun(t *testing.T) {
 // how long it had worked.
 func TestSilenceIsTold(t *testing.T) {
 	for silence, want := range map[time.Duration]string{
-		62*time.Second + time.Millisecond: "Microsoft 365 gave no answer for 1 minute 2 seconds.",
-		0:                                 "Microsoft 365 gave no answer for some time.",
+		62*time.Second + time.Millisecond: "Microsoft 365 didn't respond for 1 minute 2 seconds.",
+		0:                                 "Microsoft 365 didn't respond for some time.",
 	} {
 		dbtest.Each(t, func(t *testing.T, d *db.DB) {
 			s := newShop(t, d, Config{})
