@@ -146,6 +146,9 @@ func TestPlanPromises(t *testing.T) {
 				if n := created[need]; n == 0 {
 					t.Fatalf("step %d needs %v, which no step before it creates", s.N, need)
 				}
+				if !slices.ContainsFunc(s.Calls, func(c restore.Call) bool { return slices.Contains(referred(string(c.Body)), need) }) {
+					t.Fatalf("step %d needs %v, which no call of it refers to", s.N, need)
+				}
 			}
 			for _, warning := range s.Warnings {
 				acknowledge[warning.Code] = true
