@@ -220,6 +220,13 @@ func TestBuild(t *testing.T) {
 		{"which would wipe what the backup does not know", func(t *testing.T) *world {
 			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"newProperty":1,"unset":null}`)
 		}, `conflict p1 would_wipe`},
+		{"also when nothing else differs", func(t *testing.T) *world {
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"A","settings":[],"newProperty":1}`)
+		}, `conflict p1 would_wipe`},
+		{"null is nothing to wipe", func(t *testing.T) *world {
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"unset":null}`)
+		}, `update p1 
+  PUT /beta/deviceManagement/configurationPolicies/p1 {"@odata.type":"#microsoft.graph.deviceManagementConfigurationPolicy","name":"A","roleScopeTagIds":[],"settings":[]}`},
 		{"unless a person says so", func(t *testing.T) *world {
 			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"newProperty":1}`).choose(catalog, "p1", restore.Choice{Overwrite: true})
 		}, `update p1 
@@ -236,6 +243,10 @@ func TestBuild(t *testing.T) {
 				now(t, "deviceShellScripts", "p1", `{"displayName":"A","scriptContent":"eA==","assignments":[`+exclude("g1")+`]}`)
 		}, `update p1 warning:widens_audience 
   POST /beta/deviceManagement/deviceShellScripts/p1/assign {"deviceManagementScriptAssignments":[` + include("g1") + `]}`},
+		{"alone also when the target has properties that the backup does not know", func(t *testing.T) *world {
+			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[]`)).now(t, profiles, "p1", profile("A", `,"newProperty":1,"assignments":[`+include("g1")+`]`))
+		}, `update p1 
+  POST /beta/deviceManagement/deviceConfigurations/p1/assign {"assignments":[]}`},
 		{"a removal only is written too", func(t *testing.T) *world {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[]`)).now(t, profiles, "p1", profile("A", `,"assignments":[`+include("g1")+`]`))
 		}, `update p1 
@@ -254,6 +265,11 @@ func TestBuild(t *testing.T) {
 			return newWorld(here).backup(t, "deviceCompliancePolicies", "p1", fmt.Sprintf(body, 1, 24)).now(t, "deviceCompliancePolicies", "p1", fmt.Sprintf(body, 1, 0))
 		}, `update p1 
   POST /beta/deviceManagement/deviceCompliancePolicies/p1/scheduleActionsForRules {"deviceComplianceScheduledActionForRules":[{"scheduledActionConfigurations":[{"actionType":"block","gracePeriodHours":24}]}]}`},
+		{"and not when they are the same", func(t *testing.T) *world {
+			body := `{"@odata.type":"#microsoft.graph.iosCompliancePolicy","displayName":"%s","scheduledActionsForRule":[{"scheduledActionConfigurations":[{"actionType":"block"}]}]}`
+			return newWorld(here).backup(t, "deviceCompliancePolicies", "p1", fmt.Sprintf(body, "A")).now(t, "deviceCompliancePolicies", "p1", fmt.Sprintf(body, "B"))
+		}, `update p1 
+  PATCH /beta/deviceManagement/deviceCompliancePolicies/p1 {"@odata.type":"#microsoft.graph.iosCompliancePolicy","displayName":"A"}`},
 		{"and with the object in a create", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "deviceCompliancePolicies", "p1", `{"@odata.type":"#microsoft.graph.iosCompliancePolicy","displayName":"A","scheduledActionsForRule":[{"scheduledActionConfigurations":[{"actionType":"block"}]}]}`)
 		}, `create 
