@@ -13,22 +13,24 @@ import (
 	_ "github.com/interlock-dev/interlock/internal/catalogue" // the operations bring capabilities
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-const password = "correct horse battery"
+const password = gatetest.Password
 
 // house is a workspace Lattice with the tenants Kestrel and Marlow, and a
 // workspace Quayside with the tenant Harbour.
 type house struct {
-	t *testing.T
-	d *db.DB
+	t    *testing.T
+	d    *db.DB
+	seed *gatetest.World
 }
 
 func newHouse(t *testing.T, d *db.DB) house {
 	t.Helper()
-	h := house{t, d}
 	err := access.Bootstrap(t.Context(), d,
 		access.NewWorkspace{Slug: "lattice", Name: "Lattice", Keyset: "k"},
 		access.NewUser{Email: "mei@lattice.example", Name: "Mei Tan", Password: password})
@@ -39,6 +41,11 @@ func newHouse(t *testing.T, d *db.DB) house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root, err := vault.GenerateRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := house{t, d, gatetest.Attach(t, d, root)}
 	h.write(func(ctx context.Context, tx db.Tx) error {
 		if err := access.CreateUser(ctx, tx, other); err != nil {
 			return err
@@ -69,35 +76,14 @@ func (h house) exec(sql string, args ...any) {
 
 func (h house) tenant(workspace, slug string) {
 	h.t.Helper()
-	h.exec(`INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, created_at)
-		SELECT $1, id, $2, $2, $2, '', '', 'active', interlock_now() FROM workspaces WHERE slug = $3`, access.NewID(), slug, workspace)
+	h.seed.Tenant(h.seed.Text(`SELECT id FROM workspaces WHERE slug = $1`, workspace), slug, slug)
 }
 
 // member adds a person to Lattice. No tenants means all of them.
-func (h house) member(name string, role tenancy.Role, denied string, tenants ...string) {
+func (h house) member(name string, role tenancy.Role, denied []tenancy.Capability, tenants ...string) {
 	h.t.Helper()
-	u, err := access.NewUser{Email: name + "@lattice.example", Name: name, Password: password}.Prepare(h.t.Context())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.write(func(ctx context.Context, tx db.Tx) error {
-		if err := access.CreateUser(ctx, tx, u); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO members (workspace_id, user_id, role, denied, all_tenants, created_at)
-			SELECT id, $1, $2, $3, $4, 0 FROM workspaces WHERE slug = 'lattice'`, u.ID(), role, denied, len(tenants) == 0)
-		if err != nil {
-			return err
-		}
-		for _, slug := range tenants {
-			_, err := tx.Exec(ctx, `INSERT INTO member_tenants (workspace_id, user_id, tenant_id)
-				SELECT workspace_id, $1, id FROM tenants WHERE slug = $2`, u.ID(), slug)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	h.seed.AddAccount(h.seed.Text(`SELECT id FROM workspaces WHERE slug = 'lattice'`),
+		gatetest.Person{Name: name, Email: name + "@lattice.example", Role: role, Denied: denied, Tenants: tenants})
 }
 
 func (h house) signIn(email string) (string, access.Actor) {
@@ -157,7 +143,7 @@ func TestBootstrapOnlyWhereNobodyIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		house{t, d}.write(func(ctx context.Context, tx db.Tx) error { return access.CreateUser(ctx, tx, u) })
+		house{t: t, d: d}.write(func(ctx context.Context, tx db.Tx) error { return access.CreateUser(ctx, tx, u) })
 		err = access.Bootstrap(t.Context(), d,
 			access.NewWorkspace{Slug: "lattice", Name: "Lattice", Keyset: "k"}, access.NewUser{Email: "c@d.example", Name: "C", Password: password})
 		if !errors.Is(err, op.ErrConflict) {
@@ -206,7 +192,7 @@ func TestSecretsThatNoLongerWorkLookAlike(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		ctx := t.Context()
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		secret, a := h.signIn("ana@lattice.example")
 		token, made, err := access.CreateToken(ctx, d, a, "ci", time.Hour, nil)
 		if err != nil {
@@ -322,7 +308,7 @@ func TestTokensNeverReachFurtherThanTheirMaker(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		ctx := t.Context()
-		h.member("ana", tenancy.Operator, `["inventory.sync"]`)
+		h.member("ana", tenancy.Operator, []tenancy.Capability{"inventory.sync"})
 		_, ana := h.signIn("ana@lattice.example")
 		_, mei := h.signIn("mei@lattice.example")
 
@@ -388,8 +374,8 @@ func TestTokensNeverReachFurtherThanTheirMaker(t *testing.T) {
 func TestAuthorize(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, `["runs.cancel"]`, "kestrel")
-		h.member("vic", tenancy.Viewer, "[]")
+		h.member("ana", tenancy.Operator, []tenancy.Capability{"runs.cancel"}, "kestrel")
+		h.member("vic", tenancy.Viewer, nil)
 		_, mei := h.signIn("mei@lattice.example")
 		_, ana := h.signIn("ana@lattice.example")
 		_, vic := h.signIn("vic@lattice.example")
@@ -503,7 +489,7 @@ func TestForeignAndMissingRunTheSameStatements(t *testing.T) {
 func TestStillMay(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]", "kestrel")
+		h.member("ana", tenancy.Operator, nil, "kestrel")
 		_, ana := h.signIn("ana@lattice.example")
 		may := func(tenant string, need tenancy.Capability, want bool) {
 			t.Helper()
@@ -532,9 +518,9 @@ func TestStillMay(t *testing.T) {
 func TestScope(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Viewer, "[]", "kestrel")
-		h.member("vic", tenancy.Viewer, "[]")           // what others see
-		h.member("tom", tenancy.Viewer, "[]", "marlow") // is not what one sees oneself
+		h.member("ana", tenancy.Viewer, nil, "kestrel")
+		h.member("vic", tenancy.Viewer, nil)           // what others see
+		h.member("tom", tenancy.Viewer, nil, "marlow") // is not what one sees oneself
 		_, mei := h.signIn("mei@lattice.example")
 		_, ana := h.signIn("ana@lattice.example")
 		scopeOf := func(a access.Actor) (s access.Scope) {
@@ -599,7 +585,7 @@ func TestScope(t *testing.T) {
 func TestSignIn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		try := func(email, password, workspace string) error {
 			_, _, err := access.SignIn(t.Context(), d, access.Limits{}, access.Credentials{Email: email, Password: password, Workspace: workspace})
 			return err
@@ -636,7 +622,7 @@ func TestSignIn(t *testing.T) {
 func TestSessionsHaveNames(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		for device, want := range map[string]string{
 			"Firefox on Windows":    "Firefox on Windows",
 			"<b>":                   "<b>",
@@ -666,7 +652,7 @@ func TestSessionsHaveNames(t *testing.T) {
 func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		limits := access.Limits{PerAccount: 3, PerAddress: 5, Window: 15 * time.Minute}
 		try := func(email, pass, remote string) error {
 			_, _, err := access.SignIn(t.Context(), d, limits, access.Credentials{Email: email, Password: pass, Remote: remote})

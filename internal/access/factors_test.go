@@ -604,7 +604,7 @@ func TestRemoveFactor(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, f, ctx := newHouse(t, d), newFactors(t, ""), t.Context()
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		_, mei := h.signIn("mei@lattice.example")
 		_, ana := h.signIn("ana@lattice.example")
 		secret, _, err := access.CreateToken(ctx, d, ana, "program", time.Hour, nil)
@@ -669,8 +669,8 @@ func TestPolicy(t *testing.T) {
 func TestResetFactors(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, f, ctx := newHouse(t, d), newFactors(t, ""), t.Context()
-		h.member("ana", tenancy.Operator, "[]")
-		h.member("tom", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
+		h.member("tom", tenancy.Operator, nil)
 		_, mei := h.signIn("mei@lattice.example")
 		_, tom := h.signIn("tom@lattice.example")
 		secret, ana := h.signIn("ana@lattice.example")

@@ -15,7 +15,7 @@ import (
 func TestAnyEndIsEnough(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		_, ana := h.signIn("ana@lattice.example")
 		for what, change := range map[string]struct{ end, undo string }{
 			"a disabled account":            {`UPDATE users SET disabled_at = 1 WHERE id = $1`, `UPDATE users SET disabled_at = NULL WHERE id = $1`},

@@ -113,9 +113,9 @@ func TestDeadLinks(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := newHouse(t, d), t.Context()
 		_, mei := h.signIn("mei@lattice.example")
-		h.member("tom", tenancy.Owner, "[]")
+		h.member("tom", tenancy.Owner, nil)
 		_, tom := h.signIn("tom@lattice.example")
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		owner := access.Membership{Role: tenancy.Owner, AllTenants: true}
 		for what, kill := range map[string]func(link string) string{
 			"made up":  func(string) string { return "ili_AAAAAAAAAAAAAAAAAAAAAAAAAA" },
@@ -209,7 +209,7 @@ func TestRemovedMembersComeBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		_, mei := h.signIn("mei@lattice.example")
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		_, ana := h.signIn("ana@lattice.example")
 		h.exec(`DELETE FROM members WHERE user_id = $1`, ana.ID())
 		link := h.invite(mei, "ana@lattice.example", viewer)
@@ -241,8 +241,8 @@ func TestRemovedMembersComeBack(t *testing.T) {
 func TestNobodyLearnsAddresses(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]")
-		h.member("closed", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
+		h.member("closed", tenancy.Operator, nil)
 		h.exec(`UPDATE users SET disabled_at = 1 WHERE name = 'closed'`)
 		_, olga := h.signIn("olga@quayside.example")
 		asked := func(do func(email string) error, email string) (seen []string) {
@@ -290,7 +290,7 @@ func TestNobodyLearnsAddresses(t *testing.T) {
 func TestClosedAccountsJoinNothing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		h.exec(`UPDATE users SET disabled_at = 1 WHERE name = 'ana'`)
 		_, olga := h.signIn("olga@quayside.example")
 		if err := h.accept(h.invite(olga, "ana@lattice.example", viewer), "", password); !bare(err) {
@@ -305,7 +305,7 @@ func TestGuessesAtLinksCount(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		_, mei := h.signIn("mei@lattice.example")
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("ana", tenancy.Operator, nil)
 		h.exec(`DELETE FROM members WHERE user_id = $1`, h.userID("ana"))
 		link := h.invite(mei, "ana@lattice.example", viewer)
 		limits := access.Limits{PerAccount: 3, PerAddress: 5, Window: 15 * time.Minute}
@@ -401,8 +401,8 @@ func TestReset(t *testing.T) {
 		h, ctx := newHouse(t, d), t.Context()
 		_, mei := h.signIn("mei@lattice.example")
 		_, olga := h.signIn("olga@quayside.example")
-		h.member("tom", tenancy.Owner, "[]")
-		h.member("ana", tenancy.Operator, "[]")
+		h.member("tom", tenancy.Owner, nil)
+		h.member("ana", tenancy.Operator, nil)
 		session, ana := h.signIn("ana@lattice.example")
 		_, tom := h.signIn("tom@lattice.example")
 		make1 := func() string {

@@ -72,8 +72,8 @@ func TestLinksAtOnce(t *testing.T) {
 	h, ctx := newHouse(t, first), t.Context()
 	_, mei := h.signIn("mei@lattice.example")
 	_, olga := h.signIn("olga@quayside.example")
-	h.member("tom", tenancy.Owner, "[]")
-	h.member("ana", tenancy.Operator, "[]")
+	h.member("tom", tenancy.Owner, nil)
+	h.member("ana", tenancy.Operator, nil)
 	_, tom := h.signIn("tom@lattice.example")
 	_, ana := h.signIn("ana@lattice.example")
 	var link string
@@ -90,7 +90,7 @@ func TestLinksAtOnce(t *testing.T) {
 		}
 	}
 	joined := func(email string) int64 { // the first handle may be held up
-		return house{t, second}.number(`SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id WHERE u.email = $1`, email)
+		return house{t: t, d: second}.number(`SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id WHERE u.email = $1`, email)
 	}
 	accept := func(d *db.DB, name string) func() error {
 		return func() error {

@@ -17,7 +17,7 @@ func TestSwitch(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		ctx := t.Context()
-		h.member("ana", tenancy.Operator, "[]", "kestrel")
+		h.member("ana", tenancy.Operator, nil, "kestrel")
 		h.exec(`INSERT INTO members (workspace_id, user_id, role, created_at)
 			SELECT w.id, u.id, 'viewer', 0 FROM workspaces w, users u WHERE w.slug = 'quayside' AND u.email = 'ana@lattice.example'`)
 		first, a := h.signIn("ana@lattice.example")

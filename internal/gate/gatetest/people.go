@@ -32,7 +32,7 @@ type Person struct {
 // [World.Bearer] returns.
 func (w *World) Add(workspace string, p Person) access.Actor {
 	w.t.Helper()
-	secret := w.Token(workspace, w.join(workspace, p), nil)
+	secret := w.Token(workspace, w.AddAccount(workspace, p), nil)
 	a := w.Authenticate(secret)
 	w.tokens[a.ID()] = secret
 	return a
@@ -47,11 +47,12 @@ func (w *World) Member(name, email string, role tenancy.Role) access.Actor {
 // Join adds someone to lattice who has a password of their own, and returns their id.
 func (w *World) Join(name, email, password string, role tenancy.Role) string {
 	w.t.Helper()
-	return w.join(w.Workspace, Person{Name: name, Email: email, Role: role, Password: password})
+	return w.AddAccount(w.Workspace, Person{Name: name, Email: email, Role: role, Password: password})
 }
 
-// join stores a person and what they may do, and returns their id.
-func (w *World) join(workspace string, p Person) (id string) {
+// AddAccount adds someone to a workspace who has no session and no token, and returns
+// their id.
+func (w *World) AddAccount(workspace string, p Person) (id string) {
 	w.t.Helper()
 	var account access.Account // of a password that has to be hashed
 	if p.Password != "" && p.Password != Password {
