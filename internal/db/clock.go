@@ -10,7 +10,7 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// interlock_now() is the database's clock in SQL: Unix microseconds, going on
+// interlock_now() is the database's clock in SQL, in Unix microseconds. It advances
 // within a transaction. Leases compare this clock only, never a node's own.
 
 func registerClock(drv *sqlitedriver.Driver, now func() time.Time) error {
@@ -20,8 +20,8 @@ func registerClock(drv *sqlitedriver.Driver, now func() time.Time) error {
 		})
 }
 
-// createClock runs before the migrations, which may use the function. It leaves
-// an existing one alone, because replacing it would make every node plan anew.
+// createClock runs before the migrations, which may use the function. It keeps an
+// existing one: replacing it would invalidate every node's plans.
 func createClock(ctx context.Context, conn *pgx.Conn) error {
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT to_regprocedure('interlock_now()') IS NOT NULL").Scan(&exists); err != nil {

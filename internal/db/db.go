@@ -1,21 +1,21 @@
-// Package db is the one door to the database: an embedded SQLite file for a
-// single node, PostgreSQL for several. Callers write one SQL text for both
-// engines and run it inside [DB.Read] or [DB.Write].
+// Package db opens the database: an embedded SQLite file for a single node, or
+// PostgreSQL for several. Callers write one SQL text for both engines and run it in
+// [DB.Read] or [DB.Write].
 //
 // # The common subset of SQL
 //
-// Placeholders are $1, $2, ... Ids are TEXT, times BIGINT Unix microseconds
-// ([Micros], [Time]), flags BOOLEAN, JSON is TEXT decoded in Go, bytes are
-// BYTEA. Optional values are pointers, both as arguments and in Scan.
-// SQL asks the database's clock with interlock_now(). Text is ordered by bytes:
-// columns that are sorted or compared are declared COLLATE "C", or say so where
-// they are used: SQLite, which has no other order, never hears the words. LIKE
-// tells upper case from lower and always names its ESCAPE. The predicate of
-// ON CONFLICT ... WHERE is literal SQL. Bare parameters in CASE are CAST.
+// Placeholders are $1, $2, ... Ids are TEXT, times BIGINT Unix microseconds ([Micros],
+// [Time]), flags BOOLEAN, JSON is TEXT decoded in Go, bytes are BYTEA. Optional values
+// are pointers, both as arguments and in Scan. SQL reads the database's clock with
+// interlock_now(). Text is ordered by bytes: declare columns that are sorted or
+// compared COLLATE "C", or write it where they are used. On SQLite, where this is the
+// only order, the clause is removed. LIKE is case-sensitive and always names its
+// ESCAPE. The predicate of ON CONFLICT ... WHERE is literal SQL. CAST bare parameters
+// in CASE.
 //
-// A statement that failed ends its transaction on both engines: whatever the
-// function given to Write does next, nothing of it is committed. Uniqueness is
-// therefore asked with ON CONFLICT DO NOTHING, never by catching a violation.
+// On both engines a failed statement ends its transaction: nothing is committed,
+// whatever the function given to Write does next. So test uniqueness with ON CONFLICT
+// DO NOTHING, never by catching a violation.
 package db
 
 import (
@@ -42,37 +42,35 @@ const (
 	Postgres Engine = "postgres"
 )
 
-// Config says which database to open and how patient to be with it.
+// Config names the database to open and sets its limits.
 type Config struct {
 	// URL is "sqlite:" and the path of a file, which is created when missing,
 	// or a "postgres://" URL (for a Unix socket: postgres:///name?host=/dir).
 	URL string
 
-	// MaxConns limits the connections to PostgreSQL, or the readers of SQLite,
-	// which has exactly one writer besides. 0 means 12 for PostgreSQL (8 for
-	// callers and a few for the job queue: measured, more than 16 on 2 cores
-	// trebles the p99) and 4 for SQLite; at least 4 for PostgreSQL.
+	// MaxConns limits the connections to PostgreSQL, or the readers of SQLite, which
+	// has one writer besides. 0 means 4 for SQLite, and 12 for PostgreSQL: 8 for
+	// callers and the rest for the job queue (measured: more than 16 on 2 cores triples
+	// the p99). PostgreSQL needs at least 4.
 	MaxConns int
 
-	// Patience is how long one Read or Write waits for a connection, and again
-	// for a lock that another program holds, before it gives up as unavailable.
-	// 0 means 5 s.
+	// Patience is how long one Read or Write waits for a connection, and again for a
+	// lock that another program holds, before it fails as unavailable. 0 means 5 s.
 	Patience time.Duration
 
-	// Idle is how long a transaction on PostgreSQL may wait for its next statement.
-	// A node that is frozen in the middle of one keeps its row locks for that long,
-	// and with them everybody else from changing what it has locked. 0 means 15 s.
+	// Idle is how long a transaction on PostgreSQL may wait for its next statement. A
+	// node that freezes in a transaction keeps its row locks, and blocks everybody who
+	// needs them, for this long. 0 means 15 s.
 	Idle time.Duration
 
 	// Now is the clock behind interlock_now() on SQLite; nil means time.Now.
 	// PostgreSQL has a clock of its own.
 	Now func() time.Time
 
-	// Logger hears of migrations and retries; nil means slog.Default().
+	// Logger logs migrations and retries; nil means slog.Default().
 	Logger *slog.Logger
 
-	// Faults makes transactions fail on purpose; nil, as always outside tests,
-	// makes none fail.
+	// Faults makes transactions fail on purpose, in tests; nil means none.
 	Faults *Faults
 }
 
@@ -97,12 +95,12 @@ type engine interface {
 	close() error
 }
 
-// Open opens the database and returns an error that says what is wrong with it
-// unless it can be read, written, and trusted to keep what it has acknowledged
-// through a power cut. It creates no tables: see [DB.Migrate].
+// Open opens the database. It returns an error that names the problem when the database
+// can't be read, can't be written, or would lose acknowledged commits in a power cut.
+// It creates no tables: see [DB.Migrate].
 //
-// An SQLite file belongs to one process, and to one DB in it: the second is
-// refused with a [HeldError].
+// An SQLite file belongs to one process, and to one DB in it: a second one gets a
+// [HeldError].
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = defaultPatience
@@ -148,8 +146,8 @@ func (d *DB) Close() error { return d.engine.close() }
 // Engine names the engine.
 func (d *DB) Engine() Engine { return d.engine.name() }
 
-// BootID is a new random name for each Open. Rows marked with another one were
-// written by a process that has ended, where the database is embedded.
+// BootID is a new random name for each Open. On SQLite, rows marked with another one
+// were written by a process that has ended.
 func (d *DB) BootID() string { return d.boot }
 
 // Pool is the connection pool of PostgreSQL, for the job queue only; nil on SQLite.
@@ -169,9 +167,9 @@ func (d *DB) Writer() *sql.DB {
 	return nil
 }
 
-// Migrate brings the schema, ours and the job queue's, to what this program
-// needs. Nodes that start together take turns. A schema newer than the program
-// is refused with [ErrNewerSchema].
+// Migrate brings the schema, ours and the job queue's, to the version that this program
+// needs. Nodes that start together take turns. A schema newer than the program returns
+// [ErrNewerSchema].
 func (d *DB) Migrate(ctx context.Context) error {
 	if err := d.engine.migrate(ctx, d.cfg.Logger); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
@@ -179,29 +177,29 @@ func (d *DB) Migrate(ctx context.Context) error {
 	return d.Analyze(ctx)
 }
 
-// Read runs fn on one consistent snapshot that can't be written to, so that a
-// list and its count agree. fn may be run again and must be repeatable.
+// Read runs fn on one consistent, read-only snapshot, so that a list and its count
+// agree. fn may be run again and must be repeatable.
 func (d *DB) Read(ctx context.Context, fn func(context.Context, Tx) error) error {
 	return d.run(ctx, false, fn)
 }
 
-// Write runs fn in a transaction and commits when fn returns nil. After a nil
-// error the changes are on disk; after any other, save [ErrOutcomeUnknown],
-// none of them is. Write runs fn again when the database asks for it (deadlock,
-// serialization, busy), so fn must be repeatable: no effects besides the
-// transaction and variables that it sets anew each time.
+// Write runs fn in a transaction and commits when fn returns nil. After a nil error the
+// changes are on disk. After any other error, except [ErrOutcomeUnknown], none of them
+// is. Write runs fn again when the database asks for it (deadlock, serialization,
+// busy), so fn must be repeatable: it has no effects besides the transaction and
+// variables that it sets anew each time.
 //
-// On PostgreSQL each statement sees what others have committed before it (READ
-// COMMITTED): what a decision rests on is locked or guarded by the writing
-// statement. On SQLite writers take turns.
+// On PostgreSQL each statement sees what others committed before it (READ COMMITTED):
+// lock what a decision rests on, or guard it in the writing statement. On SQLite
+// writers take turns.
 //
-// fn must use the context it is given: a Read or Write with it inside fn is
-// [ErrNested] instead of a wait for oneself.
+// fn must use the context it is given: a Read or Write with that context inside fn
+// returns [ErrNested] instead of waiting for itself.
 func (d *DB) Write(ctx context.Context, fn func(context.Context, Tx) error) error {
 	return d.run(ctx, true, fn)
 }
 
-// inTx marks the contexts inside a transaction of one database.
+// inTx marks contexts inside a transaction of a database.
 type inTx struct{ d *DB }
 
 const maxTries = 8
@@ -226,8 +224,8 @@ func (d *DB) run(ctx context.Context, write bool, fn func(context.Context, Tx) e
 	}
 }
 
-// try runs fn once. again says that the database, not fn, was the obstacle and
-// that nothing was committed.
+// try runs fn once. again reports that the database, not fn, was the obstacle and that
+// nothing was committed.
 func (d *DB) try(ctx context.Context, write bool, fn func(context.Context, Tx) error) (again bool, err error) {
 	h := d.hooks()
 	inner, err := begin(ctx, d.engine, write, h)
@@ -248,14 +246,14 @@ func (d *DB) try(ctx context.Context, write bool, fn func(context.Context, Tx) e
 		return retryable(err), err
 	}
 	if err := ctx.Err(); err != nil {
-		return false, err // nobody waits for it: rather nothing than perhaps
+		return false, err // nobody waits for it: roll back rather than commit unseen
 	}
 	err = commit(ctx, inner, write, h)
 	return retryable(err), err
 }
 
-// Micros is t as the schema keeps it: Unix microseconds.
+// Micros returns t as the schema stores it: Unix microseconds.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
-// Time is the time, in UTC, that the schema keeps as Unix microseconds.
+// Time returns the UTC time of stored Unix microseconds.
 func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

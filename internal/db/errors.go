@@ -21,22 +21,22 @@ var (
 	// would wait for a connection that the outer holds.
 	ErrNested = errors.New("db: a transaction inside a transaction")
 
-	// ErrOutcomeUnknown is returned when the database fell silent during the
-	// commit: the changes may or may not be there. Only reading them can tell.
+	// ErrOutcomeUnknown is returned when the database stopped answering during the
+	// commit. The changes may or may not be stored; only reading them tells.
 	ErrOutcomeUnknown = errors.New("db: the outcome of the commit is unknown")
 
 	// ErrNewerSchema is returned when the database was migrated by a newer program.
 	ErrNewerSchema = errors.New("the database schema is newer than this program")
 )
 
-// unavailable is an obstacle that we found ourselves.
+// unavailable is an obstacle that this package found itself.
 type unavailable string
 
 func (u unavailable) Error() string { return string(u) }
 
-// IsUnavailable reports whether err means that the database can't serve at the
-// moment: locked, read-only, full, failing, unreachable, or too slow. The same
-// request may succeed later; over HTTP it is a 503.
+// IsUnavailable reports whether err means that the database can't serve now: locked,
+// read-only, full, failing, unreachable or too slow. The same request may succeed
+// later; over HTTP it is a 503.
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
@@ -59,7 +59,7 @@ func IsUnavailable(err error) bool {
 		return false
 	}
 	var dial *pgconn.ConnectError
-	if errors.As(err, &dial) { // with the server's refusal inside, when it was there to refuse
+	if errors.As(err, &dial) { // wraps the server's refusal, if a server answered
 		return true
 	}
 	var pg *pgconn.PgError
@@ -78,8 +78,8 @@ func IsUnavailable(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// retryable reports whether the database rolled back for the sake of another
-// transaction, so that running this one again may succeed at once.
+// retryable reports whether the database rolled back in favour of another transaction,
+// so that this one may succeed at once when it is run again.
 func retryable(err error) bool {
 	if err == nil {
 		return false

@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// Fault is a way in which a database lets its caller down.
+// Fault is a way in which a database fails its caller.
 type Fault int
 
-// The faults. At a statement the transaction is lost with each of them; they
-// differ in what Write makes of it, and at the commit in what is in the database.
+// The faults. At a statement each of them loses the transaction; they differ in how
+// Write reacts. At the commit they differ in what is stored.
 const (
 	NoFault           Fault = iota
 	Unavailable             // the connection is lost before the statement or commit
@@ -61,9 +61,9 @@ func (e *FaultError) Error() string {
 	return fmt.Sprintf("injected fault: %s at point %d (%s %s)", e.Fault, e.Point.N, e.Point.Op, brief(e.Point.SQL))
 }
 
-// Faults decides which transactions fail. It exists for tests: what callers do
-// when a database fails at the worst moment can't be seen otherwise. Statements
-// that go through [Tx.Native] are not among the points.
+// Faults decides which transactions fail. It is for tests, which could not otherwise
+// see what callers do when a database fails at the worst moment. Statements that go
+// through [Tx.Native] are not among the points.
 type Faults struct {
 	decide func(Point) Fault
 
@@ -95,8 +95,8 @@ func SeededFaults(seed uint64, chance map[Fault]float64) *Faults {
 	})
 }
 
-// FaultAt fails the n-th point, counted from 1, and no other. A test that goes
-// through n = 1, 2, ... until [Faults.Hits] stays empty has tried them all.
+// FaultAt fails the n-th point, counted from 1, and no other. To try all points, run a
+// test with n = 1, 2, ... until [Faults.Hits] stays empty.
 func FaultAt(n int, f Fault) *Faults {
 	return NewFaults(func(p Point) Fault {
 		if p.N == n {
@@ -120,8 +120,8 @@ func (d *DB) WithFaults(f *Faults) *DB {
 	return d
 }
 
-// before returns the error to fail with instead of doing p, or the one to fail
-// with after having done it. A nil f costs nothing.
+// before returns the error that replaces p (instead), or the one that follows it
+// (after). A nil f costs nothing.
 func (f *Faults) before(p Point) (after, instead error) {
 	if f == nil {
 		return nil, nil

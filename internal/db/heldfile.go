@@ -10,7 +10,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// HeldError says who has the database file open.
+// HeldError names the process that has the database file open.
 type HeldError struct {
 	Path  string    `json:"-"` // the database file
 	PID   int       `json:"pid"`
@@ -26,9 +26,9 @@ func (e *HeldError) Error() string {
 		e.Path, e.PID, e.Host, e.Since.Format(time.RFC3339))
 }
 
-// heldFile is the lock beside a database file. The kernel lets go of it when
-// the process ends, however it ends, and a copy of the folder is not locked;
-// what the lock file says is only for people.
+// heldFile is the lock beside a database file. The kernel releases it when the process
+// ends, however it ends, and a copy of the folder is not locked. The content of the
+// lock file is for people only.
 type heldFile struct{ lock *flock.Flock }
 
 // holdFile locks the database file at path, or returns a [HeldError].
@@ -42,7 +42,7 @@ func holdFile(path string) (*heldFile, error) {
 	if !ok {
 		holder := &HeldError{Path: path}
 		if data, err := os.ReadFile(name); err == nil {
-			_ = json.Unmarshal(data, holder) // half-written: refused all the same, without a name
+			_ = json.Unmarshal(data, holder) // half-written: still refused, without a name
 		}
 		return nil, holder
 	}

@@ -23,8 +23,8 @@ import (
 //go:embed migrations
 var embedded embed.FS
 
-// migrationsOf returns the migrations in dir as engine is to run them. NNNN_name.sql
-// is for both engines, NNNN_name.sqlite.sql and NNNN_name.postgres.sql for one.
+// migrationsOf returns the migrations in dir for engine. NNNN_name.sql is for both
+// engines, NNNN_name.sqlite.sql and NNNN_name.postgres.sql for one.
 func migrationsOf(dir fs.FS, engine Engine) (fs.FS, error) {
 	files, err := fs.Glob(dir, "*.sql")
 	if err != nil {
@@ -48,7 +48,7 @@ func migrationsOf(dir fs.FS, engine Engine) (fs.FS, error) {
 	return own, nil
 }
 
-// migrateSchema applies our migrations, each in a transaction of its own.
+// migrateSchema applies our migrations, each in its own transaction.
 func migrateSchema(ctx context.Context, conns *sql.DB, engine Engine, dir fs.FS, log *slog.Logger) error {
 	files, err := migrationsOf(dir, engine)
 	if err != nil {
@@ -106,12 +106,12 @@ func (s *sqlite) migrate(ctx context.Context, log *slog.Logger) error {
 	return migrateQueue(ctx, riversqlite.New(s.writer))
 }
 
-// migrationLock is the advisory lock under which nodes migrate one after another.
+// migrationLock is the advisory lock under which nodes migrate one at a time.
 const migrationLock = 4_846_573_201
 
 func (p *postgres) migrate(ctx context.Context, log *slog.Logger) error {
-	// A connection of its own: with one from the pool, nodes that wait for the
-	// lock could use up what its holder needs.
+	// Not from the pool: nodes that wait for the lock could take the connections that
+	// its holder needs.
 	cfg := p.pool.Config().ConnConfig.Copy()
 	delete(cfg.RuntimeParams, "lock_timeout") // the others may take long; ctx is the limit
 	lock, err := pgx.ConnectConfig(ctx, cfg)

@@ -21,13 +21,13 @@ type postgres struct {
 const (
 	defaultPostgresConns = 12
 	minPostgresConns     = 4      // the job queue's listener keeps one
-	oldestPostgres       = 150000 // the oldest that the tests run on
+	oldestPostgres       = 150000 // the oldest that is tested
 	closeTimeout         = 10 * time.Second
 
 	defaultIdle = 15 * time.Second
 
-	// In one round trip. Pools in between may have been told otherwise, so
-	// durability is said in each transaction.
+	// In one round trip. A connection pool in between may have changed the session, so
+	// each transaction sets its own durability.
 	beginWrite = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on"
 	// REPEATABLE READ gives one snapshot to all statements, as SQLite does. It
 	// can't fail with a serialization error as long as nothing is written.
@@ -72,7 +72,7 @@ func openPostgres(ctx context.Context, cfg Config) (*postgres, error) {
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// server is what decides whether a server is fit.
+// server holds what decides whether a server can be used.
 type server struct {
 	version                              int // 150018 is 15.18
 	fsync, fullPages, encoding, readOnly string
@@ -85,8 +85,8 @@ func askServer(ctx context.Context, pool *pgxpool.Pool) (s server, err error) {
 	return s, err
 }
 
-// fit refuses a server that can't be written, is too old, would lose what it has
-// acknowledged, or keeps text in another encoding than Go does.
+// fit refuses a server that is read-only, too old, would lose acknowledged commits, or
+// stores text in another encoding than UTF-8.
 func (s server) fit() error {
 	switch {
 	case s.version < oldestPostgres:
@@ -144,7 +144,7 @@ func (t *postgresTx) Exec(ctx context.Context, sql string, args ...any) (int64, 
 
 func (t *postgresTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
 	if len(args) > 0 && args[0] == PlanAnew {
-		// Described once, and planned when the arguments are bound.
+		// Described once, and planned each time the arguments are bound.
 		args = append([]any{pgx.QueryExecModeCacheDescribe}, args[1:]...)
 	}
 	rows, err := t.tx.Query(ctx, sql, args...)
@@ -158,8 +158,8 @@ func (t *postgresTx) QueryRow(ctx context.Context, sql string, args ...any) Row 
 	return t.tx.QueryRow(ctx, sql, args...)
 }
 
-// commit is not ended by the caller's context: whoever asked may have gone, but
-// the answer decides what is true.
+// commit ignores the end of the caller's context: the caller may be gone, but the
+// outcome decides what is true.
 func (t *postgresTx) commit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()

@@ -17,8 +17,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// sqlite is one file with one writing connection, which the job queue shares,
-// and a few reading ones.
+// sqlite is one file with one writing connection, which the job queue shares, and a few
+// reading ones.
 type sqlite struct {
 	writer   *sql.DB
 	readers  *sql.DB
@@ -43,7 +43,7 @@ func openSQLite(ctx context.Context, path string, cfg Config) (_ *sqlite, err er
 		return nil, err
 	}
 
-	// A driver of our own for each file: its interlock_now() is this file's clock.
+	// Each file has its own driver: interlock_now() is this file's clock.
 	drv := &sqlitedriver.Driver{}
 	if err := registerClock(drv, cfg.Now); err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func openSQLite(ctx context.Context, path string, cfg Config) (_ *sqlite, err er
 	return s, nil
 }
 
-// sqliteFile returns the one true path of a database file, which it creates,
-// for its owner only, when it is missing.
+// sqliteFile returns the resolved path of a database file. It creates a missing file,
+// readable by its owner only.
 func sqliteFile(path string) (string, error) {
 	if path == "" || strings.Contains(path, ":memory:") || strings.HasPrefix(path, "file:") {
 		return "", fmt.Errorf("database URL: %q is not the path of a file", path)
@@ -86,7 +86,7 @@ func sqliteFile(path string) (string, error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return "", fmt.Errorf("database file: %w", err)
 	}
-	// Two names of one file must meet at one lock.
+	// Two names of one file must lead to one lock.
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return "", fmt.Errorf("database file: %w", err)
 	}
@@ -101,8 +101,8 @@ func sqliteDSN(path string, patience time.Duration, pragmas []string) string {
 		"_pragma": append([]string{
 			"busy_timeout(" + strconv.FormatInt(patience.Milliseconds(), 10) + ")",
 			"journal_mode(WAL)",
-			// NORMAL keeps its word through a kill, but not through a power cut:
-			// measured, 18 of 20 simulated cuts lost acknowledged commits.
+			// NORMAL survives a kill, but not a power cut: measured, 18 of 20 simulated
+			// cuts lost acknowledged commits.
 			"synchronous(FULL)",
 			"fullfsync(1)", // docs: on macOS fsync alone does not reach the platter
 			"foreign_keys(1)",
@@ -113,8 +113,8 @@ func sqliteDSN(path string, patience time.Duration, pragmas []string) string {
 	return u.String()
 }
 
-// checkWriter refuses a file that can't be written, and a connection that could
-// lose what it has acknowledged.
+// checkWriter refuses a file that can't be written, and a connection that could lose
+// acknowledged commits.
 func checkWriter(ctx context.Context, writer *sql.DB) error {
 	var journal string
 	if err := writer.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {
@@ -172,7 +172,7 @@ func explain(err error) error {
 	return err
 }
 
-// connector opens connections with one driver, without the global registry.
+// connector opens connections with one driver, outside the global registry.
 type connector struct {
 	drv *sqlitedriver.Driver
 	dsn string
@@ -215,8 +215,8 @@ func (s *sqlite) begin(ctx context.Context, write bool) (txn, error) {
 	if err != nil {
 		return nil, tooLong(ctx, wait, s.patience, err)
 	}
-	// The transaction outlives ctx, so that only try decides how it ends: a
-	// commit under way is not interrupted. Statements get the caller's context.
+	// The transaction outlives ctx, so that only try decides how it ends and a commit
+	// is never interrupted. Statements get the caller's context.
 	tx, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{ReadOnly: !write})
 	if err != nil {
 		_ = conn.Close() // back to the pool; the error to tell is BeginTx's
@@ -225,11 +225,11 @@ func (s *sqlite) begin(ctx context.Context, write bool) (txn, error) {
 	return &sqliteTx{conn: conn, tx: tx}, nil
 }
 
-// withoutCollation drops the words by which PostgreSQL orders text as SQLite's
-// default collation, BINARY, does anyway.
+// withoutCollation removes the COLLATE "C" that PostgreSQL needs; SQLite's default
+// collation, BINARY, orders the same way.
 func withoutCollation(sql string) string { return strings.ReplaceAll(sql, ` COLLATE "C"`, "") }
 
-// tooLong tells a wait that we ended from one that the caller ended.
+// tooLong distinguishes a wait that this package ended from one that the caller ended.
 func tooLong(ctx, wait context.Context, patience time.Duration, err error) error {
 	if wait.Err() != nil && ctx.Err() == nil {
 		return unavailable(fmt.Sprintf("no free database connection within %v", patience))
@@ -255,7 +255,7 @@ func (t *sqliteTx) Exec(ctx context.Context, query string, args ...any) (int64, 
 
 func (t *sqliteTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
 	if len(args) > 0 && args[0] == PlanAnew {
-		args = args[1:] // it never plans for arguments
+		args = args[1:] // SQLite does not plan for arguments
 	}
 	rows, err := t.tx.QueryContext(ctx, withoutCollation(query), args...) //nolint:sqlclosecheck // the caller closes
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"fmt"
 )
 
-// maxStatements bounds what one connection keeps prepared: those that were used
-// last. The texts come from the program, not from its users, and lists in them
-// have few lengths, so that a connection meets about as many.
+// maxStatements bounds the prepared statements that one connection keeps, by last use.
+// Texts come from the program, not from its users, and their lists have few lengths, so
+// a connection meets about this many.
 const maxStatements = 256
 
 // sqliteConn is what database/sql uses of the driver's connections.
@@ -25,16 +25,16 @@ type sqliteConn interface {
 	driver.Validator
 }
 
-// preparing is a connection that keeps the statements it has prepared, those of
-// the job queue, too: parsing them anew takes a third of the time of a start.
-// database/sql lets one goroutine at a time use a connection.
+// preparing is a connection that keeps its prepared statements, including the job
+// queue's: parsing them again takes a third of the time of a start. database/sql lets
+// one goroutine at a time use a connection.
 type preparing struct {
 	sqliteConn
-	idle map[string]*list.Element // by text; one that is in use is not among them
-	used *list.List               // of those, as kept; the one that was used last in front
+	idle map[string]*list.Element // by text; those in use are not in it
+	used *list.List               // the same, as kept; the last used in front
 }
 
-// kept is a prepared statement that nobody uses.
+// kept is a prepared statement that is not in use.
 type kept struct {
 	text string
 	stmt driver.Stmt
@@ -48,17 +48,17 @@ func newPreparing(c driver.Conn) (driver.Conn, error) {
 	return &preparing{sqliteConn: full, idle: make(map[string]*list.Element), used: list.New()}, nil
 }
 
-// take returns the statement of a text for its next use.
+// take returns the statement of a text, for one use.
 func (c *preparing) take(ctx context.Context, text string) (driver.Stmt, error) {
 	if e, ok := c.idle[text]; ok {
 		delete(c.idle, text)
-		return c.used.Remove(e).(kept).stmt, nil //nolint:forcetypeassert // there is nothing else in it
+		return c.used.Remove(e).(kept).stmt, nil //nolint:forcetypeassert // it holds nothing else
 	}
 	return c.PrepareContext(ctx, text)
 }
 
-// give takes a statement back after a use that went well. Of a text that was used
-// twice at once, inside its own rows, one is kept.
+// give takes a statement back after a successful use. Of a text that was in use twice
+// at once, inside its own rows, it keeps one.
 func (c *preparing) give(text string, s driver.Stmt) error {
 	if _, ok := c.idle[text]; ok {
 		return s.Close()
@@ -67,7 +67,7 @@ func (c *preparing) give(text string, s driver.Stmt) error {
 	if len(c.idle) <= maxStatements {
 		return nil
 	}
-	oldest := c.used.Remove(c.used.Back()).(kept) //nolint:forcetypeassert // there is nothing else in it
+	oldest := c.used.Remove(c.used.Back()).(kept) //nolint:forcetypeassert // it holds nothing else
 	delete(c.idle, oldest.text)
 	return oldest.stmt.Close()
 }
@@ -85,7 +85,8 @@ func (c *preparing) ExecContext(ctx context.Context, text string, args []driver.
 	return res, c.give(text, s)
 }
 
-// QueryContext runs a statement that returns rows; it is free again when they are closed.
+// QueryContext runs a statement that returns rows. The statement is free again when the
+// rows are closed.
 func (c *preparing) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
 	s, err := c.take(ctx, text)
 	if err != nil {
@@ -98,18 +99,18 @@ func (c *preparing) QueryContext(ctx context.Context, text string, args []driver
 	return &keptRows{rows, c, text, s}, nil
 }
 
-// Close frees what the connection has kept, and the connection.
+// Close closes the kept statements and the connection.
 func (c *preparing) Close() error {
 	var errs []error
 	for e := c.used.Front(); e != nil; e = e.Next() {
-		errs = append(errs, e.Value.(kept).stmt.Close()) //nolint:forcetypeassert // there is nothing else in it
+		errs = append(errs, e.Value.(kept).stmt.Close()) //nolint:forcetypeassert // it holds nothing else
 	}
 	clear(c.idle)
 	c.used.Init()
 	return errors.Join(append(errs, c.sqliteConn.Close())...)
 }
 
-// keptRows are the rows of a statement that is used again.
+// keptRows are the rows of a statement that will be used again.
 type keptRows struct {
 	driver.Rows
 	conn *preparing

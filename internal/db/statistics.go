@@ -7,13 +7,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Analyze makes the planner's statistics where there are none, or where a table
-// has grown or shrunk tenfold since they were made; everywhere else it does
-// nothing. It is cheap: each table is one short statement of its own that looks at
-// a sample, and nobody waits for more than one of them. Migrate ends with it, and
-// it is for an hourly task.
+// Analyze updates the planner's statistics of tables that have none, or that have grown
+// or shrunk tenfold since theirs were made. Each table is one short statement that
+// looks at a sample, so nobody waits long. Migrate ends with it; call it hourly.
 //
-// Autovacuum does the rest on PostgreSQL.
+// On PostgreSQL, autovacuum does the rest.
 func (d *DB) Analyze(ctx context.Context) error {
 	if err := d.engine.analyze(ctx); err != nil {
 		return fmt.Errorf("database statistics: %w", err)
@@ -26,9 +24,9 @@ func (d *DB) Analyze(ctx context.Context) error {
 const analysisLimit = "analysis_limit(200)"
 
 func (s *sqlite) analyze(ctx context.Context) error {
-	// docs: bit 0 of PRAGMA optimize tells what it would run and does not run it, bit
-	// 1 is ANALYZE, and bit 16 looks at all tables, not only those that this
-	// connection has read. Run by itself it would hold the writer for all of them.
+	// docs: bit 0 of PRAGMA optimize lists the statements instead of running them, bit
+	// 1 is ANALYZE, bit 16 looks at all tables, not only at those that this connection
+	// has read. Running it directly would hold the writer for all of them.
 	const plan = `PRAGMA optimize(0x10003)`
 	rows, err := s.writer.QueryContext(ctx, plan)
 	if err != nil {

@@ -2,10 +2,10 @@ package db
 
 import "context"
 
-// Steps is told of each begin, statement and commit before it is done, with the
-// context of the transaction, and holds it up until it returns. It exists for
-// tests that interleave transactions on purpose. As with [Faults], statements
-// that go through [Tx.Native] are not among the points.
+// Steps is called before each begin, statement and commit, with the context of the
+// transaction, which waits until it returns. It is for tests that interleave
+// transactions. As with [Faults], statements that go through [Tx.Native] are not among
+// the points.
 type Steps func(ctx context.Context, p Point)
 
 // WithSteps installs s for the transactions that begin from now on and returns
@@ -15,7 +15,7 @@ func (d *DB) WithSteps(s Steps) *DB {
 	return d
 }
 
-// hooks are what a test has put in front of a transaction.
+// hooks are what a test has installed for a transaction.
 type hooks struct {
 	faults *Faults
 	steps  Steps
@@ -29,8 +29,8 @@ func (d *DB) hooks() hooks {
 	return h
 }
 
-// before returns the error to fail with instead of doing p, or the one to fail
-// with after having done it.
+// before returns the error that replaces p (instead), or the one that follows it
+// (after).
 func (h hooks) before(ctx context.Context, p Point) (after, instead error) {
 	if h.steps != nil {
 		h.steps(ctx, p)

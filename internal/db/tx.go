@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// Tx is a transaction. It is used by one goroutine at a time, and by nobody
-// after the function that received it has returned.
+// Tx is a transaction. One goroutine at a time may use it, and only until the function
+// that received it returns.
 type Tx interface {
 	// Exec runs a statement and returns how many rows it inserted, updated or deleted.
 	Exec(ctx context.Context, sql string, args ...any) (rows int64, err error)
 
-	// Query runs a statement that returns rows. They are closed before the next
-	// statement. The first argument may be [PlanAnew].
+	// Query runs a statement that returns rows. Close them before the next statement.
+	// The first argument may be [PlanAnew].
 	Query(ctx context.Context, sql string, args ...any) (Rows, error)
 
 	// QueryRow runs a statement that returns at most one row; Scan reports its error.
@@ -31,18 +31,18 @@ type Tx interface {
 	Native() any
 }
 
-// PlanAnew is a first argument of [Tx.Query]. It makes PostgreSQL plan the
-// statement for the arguments that it has, each time, and counts as no argument.
-// Without it PostgreSQL keeps one plan for all arguments from the sixth run of a
-// statement on. A list that is long for one tenant and short for another needs
-// two. Planning is dear: starts take twice as long with it.
+// PlanAnew is a first argument of [Tx.Query], which does not count as a parameter. It
+// makes PostgreSQL plan the statement each time for its arguments. Without it
+// PostgreSQL may use one plan for all arguments from the sixth run on, which is wrong
+// for a list that is long for one tenant and short for another. Planning is expensive:
+// starts take twice as long with it.
 var PlanAnew any = planAnew{}
 
 type planAnew struct{}
 
 // Row is one row.
 type Row interface {
-	// Scan copies the columns into dest. It returns [ErrNoRows] where there is no row.
+	// Scan copies the columns into dest. Without a row it returns [ErrNoRows].
 	Scan(dest ...any) error
 }
 
@@ -53,20 +53,19 @@ type Rows interface {
 	Next() bool
 	// Err is the error that ended Next early.
 	Err() error
-	// Close gives up the rest. Closing twice is allowed.
+	// Close skips the remaining rows. Closing twice is allowed.
 	Close()
 }
 
-// txn is a transaction as an engine has it.
+// txn is a transaction of one engine.
 type txn interface {
 	Tx
 	commit(ctx context.Context) error
 	rollback()
 }
 
-// guarded gives the engines the same manners. It refuses arguments that they
-// take differently, and after a failed statement it refuses every further one,
-// as PostgreSQL does.
+// guarded makes the engines behave alike. It refuses arguments that they treat
+// differently, and after a failed statement it refuses all others, as PostgreSQL does.
 type guarded struct {
 	txn
 	write  bool
@@ -129,7 +128,8 @@ func (t *guarded) fail(err error) error {
 	return err
 }
 
-// prepare checks the arguments and makes them mean the same on both engines.
+// prepare checks the arguments and converts them to what means the same on both
+// engines.
 func (t *guarded) prepare(sql string, args []any) ([]any, error) {
 	if t.failed != nil {
 		return nil, fmt.Errorf("%s: the transaction has failed before: %w", brief(sql), t.failed)
@@ -145,8 +145,8 @@ func (t *guarded) prepare(sql string, args []any) ([]any, error) {
 		case string:
 			err = checkText(v)
 		case json.RawMessage:
-			// database/sql takes it for bytes, and SQLite would keep a BLOB
-			// that compares unequal to the same TEXT.
+			// database/sql takes it for bytes, and SQLite would store a BLOB, which is
+			// not equal to the same TEXT.
 			text := string(v)
 			if err = checkText(text); err == nil {
 				args = append(append(append(make([]any, 0, len(args)), args[:i]...), text), args[i+1:]...)
@@ -168,7 +168,7 @@ func (t *guarded) prepare(sql string, args []any) ([]any, error) {
 	return args, nil
 }
 
-// checkText refuses what PostgreSQL can't keep in TEXT and SQLite can.
+// checkText refuses text that SQLite can store and PostgreSQL can't.
 func checkText(s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("text is not valid UTF-8")
@@ -179,8 +179,8 @@ func checkText(s string) error {
 	return nil
 }
 
-// brief is the beginning of a statement, for error texts. Statements hold no
-// values, so that nothing secret can stand in it.
+// brief is the beginning of a statement, for errors. Statements hold no values, so it
+// holds no secret.
 func brief(sql string) string {
 	s := strings.Join(strings.Fields(sql), " ")
 	if len(s) > 60 {
@@ -199,7 +199,7 @@ func (r *guardedRows) Next() bool {
 	if r.Rows.Next() {
 		return true
 	}
-	_ = r.Err() // a caller that forgets to ask must not commit
+	_ = r.Err() // a caller that does not check it must not commit
 	return false
 }
 

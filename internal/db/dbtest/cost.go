@@ -27,13 +27,13 @@ type Statement struct {
 	Anew  bool // planned for its arguments each time
 }
 
-// Recording keeps the statements that run through a database.
+// Recording holds the statements that ran on a database.
 type Recording struct {
 	mu   sync.Mutex
 	list []Statement
 }
 
-// Record keeps the statements of the transactions that begin on d from now on.
+// Record records the statements of transactions that begin on d from now on.
 func Record(d *db.DB) *Recording {
 	r := new(Recording)
 	d.WithSteps(func(_ context.Context, p db.Point) {
@@ -55,22 +55,22 @@ func (r *Recording) Take() []Statement {
 	return list
 }
 
-// Cost is how much of a database a statement touched. It is counted, not timed:
-// it is the same on every machine.
+// Cost is how much of a database a statement read. It is counted, not timed, so it is
+// the same on every machine.
 type Cost struct {
-	// Rows is how many rows PostgreSQL looked at, those that were dropped too.
-	// On SQLite it is a tenth of the steps of its virtual machine, of which a row
-	// that is looked at takes about that many.
+	// Rows is how many rows PostgreSQL read, including those that it filtered out. On
+	// SQLite it is a tenth of the steps of its virtual machine, which takes about ten
+	// steps for a row.
 	Rows int64
-	// Steps are those of SQLite's virtual machine; 0 on PostgreSQL.
+	// Steps is the number of steps of SQLite's virtual machine; 0 on PostgreSQL.
 	Steps int64
-	// Pages is how many pages PostgreSQL looked at; 0 on SQLite.
+	// Pages is how many pages PostgreSQL read; 0 on SQLite.
 	Pages int64
-	// Plan is how the engine went about it.
+	// Plan is the engine's query plan.
 	Plan string
 }
 
-// CostOf runs s again and counts. Whatever it does is undone.
+// CostOf runs s again, counts, and rolls back.
 func CostOf(ctx context.Context, d *db.DB, s Statement) (Cost, error) {
 	if d.Engine() == db.SQLite {
 		s.SQL = strings.ReplaceAll(s.SQL, ` COLLATE "C"`, "") // as the engine does
@@ -271,8 +271,8 @@ func costOnSQLite(ctx context.Context, d *db.DB, s Statement) (cost Cost, err er
 	return cost, err
 }
 
-// stepsOf runs s on a connection of the driver's and returns the steps of
-// SQLite's virtual machine, which the driver does not tell by itself.
+// stepsOf runs s on a connection of the driver and returns the steps of SQLite's
+// virtual machine, which the driver does not expose.
 func stepsOf(ctx context.Context, raw any, s Statement) (steps int64, err error) {
 	stmt, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, s.SQL) //nolint:forcetypeassert // the driver's are
 	if err != nil {

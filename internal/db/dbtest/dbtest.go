@@ -1,12 +1,11 @@
 // Package dbtest gives every test a fresh, migrated database on each engine.
 //
-// A test binary migrates one database of each engine, at the first need, and each
-// test gets a copy of it: a file on SQLite, a clone on PostgreSQL.
+// A test binary migrates one database of each engine when it first needs one, and each
+// test gets a copy: a file on SQLite, a clone on PostgreSQL.
 //
-// PostgreSQL is one private server for the test binary, started from the
-// installed binaries and gone with the process. With INTERLOCK_TEST_POSTGRES set
-// to a URL that server is used instead, so that many test binaries can share one:
-// see the command pgserver.
+// The test binary starts one private PostgreSQL server from the installed binaries,
+// which ends with the process. If INTERLOCK_TEST_POSTGRES is set to a URL, that server
+// is used instead, so that many test binaries can share one: see the command pgserver.
 package dbtest
 
 import (
@@ -30,11 +29,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/dbtest/cluster"
 )
 
-// Engines are the engines that every test of stored things runs on.
+// Engines returns the engines that every test of stored data runs on.
 func Engines() []db.Engine { return []db.Engine{db.SQLite, db.Postgres} }
 
-// Each runs fn as a subtest per engine, named after it, each time with a fresh
-// migrated database that is closed and dropped at the end.
+// Each runs fn as a subtest for each engine, named after it, with a fresh migrated
+// database that is closed and dropped at the end.
 func Each(t *testing.T, fn func(t *testing.T, d *db.DB)) {
 	t.Helper()
 	for _, engine := range Engines() {
@@ -48,9 +47,9 @@ func New(t testing.TB, engine db.Engine) *db.DB {
 	return Open(t, db.Config{URL: URL(t, engine)})
 }
 
-// Open opens the database of cfg for the length of t, with a clock that
-// [SetClockOffset] can shift. It migrates a database that is not a copy of the
-// template: whatever [URL] and [Server] did not return.
+// Open opens the database of cfg until t ends, with a clock that [SetClockOffset] can
+// shift. It migrates the database unless [URL] or [Server] returned it, which hand out
+// migrated ones.
 func Open(t testing.TB, cfg db.Config) *db.DB {
 	t.Helper()
 	offset := new(atomic.Int64)
@@ -79,17 +78,17 @@ func Open(t testing.TB, cfg db.Config) *db.DB {
 	return d
 }
 
-// copies are the addresses of the databases that were copied from a template.
+// copies holds the addresses of the databases that were copied from a template.
 var copies sync.Map
 
-// plain is a URL without its parameters.
+// plain returns a URL without its parameters.
 func plain(address string) string {
 	address, _, _ = strings.Cut(address, "?")
 	return address
 }
 
-// URL returns the address of a fresh migrated database for processes under test.
-// It is gone after t.
+// URL returns the address of a fresh migrated database, for processes under test. It is
+// removed when t ends.
 func URL(t testing.TB, engine db.Engine) string {
 	t.Helper()
 	if engine == db.Postgres {
@@ -107,7 +106,7 @@ func URL(t testing.TB, engine db.Engine) string {
 	return "sqlite:" + file
 }
 
-// sqliteTemplate is the file of a migrated database.
+// sqliteTemplate returns the bytes of a migrated database file.
 var sqliteTemplate = sync.OnceValues(func() (_ []byte, err error) {
 	dir, err := os.MkdirTemp("", "interlock-template-")
 	if err != nil {
@@ -121,7 +120,7 @@ var sqliteTemplate = sync.OnceValues(func() (_ []byte, err error) {
 	return os.ReadFile(file) // closing moved the write-ahead log into it
 })
 
-// migrate migrates a database and leaves it closed.
+// migrate migrates a database and closes it.
 func migrate(address string) error {
 	ctx := context.Background()
 	d, err := db.Open(ctx, db.Config{URL: address, Logger: slog.New(slog.DiscardHandler)})
@@ -131,8 +130,8 @@ func migrate(address string) error {
 	return errors.Join(d.Migrate(ctx), d.Close())
 }
 
-// Server returns the URL of a fresh migrated PostgreSQL database, dropped at
-// the end of t whoever is still connected.
+// Server returns the URL of a fresh migrated PostgreSQL database. It is dropped when t
+// ends, even if someone is still connected.
 func Server(t testing.TB) string {
 	t.Helper()
 	s, err := startServer()
@@ -156,10 +155,10 @@ func Server(t testing.TB) string {
 // offsets holds the clock offset of each open SQLite database: *db.DB -> *atomic.Int64.
 var offsets sync.Map
 
-// SetClockOffset moves what interlock_now() says on d by offset from the real
-// time, for all its transactions and, on PostgreSQL, for all processes. The
-// product has no such switch: on PostgreSQL the function is replaced, on SQLite
-// the clock given to db.Open.
+// SetClockOffset sets how far interlock_now() on d is ahead of the real time, for all
+// its transactions and, on PostgreSQL, for all processes. The product has no such
+// switch: on PostgreSQL this replaces the function, on SQLite the clock given to
+// db.Open.
 func SetClockOffset(t testing.TB, d *db.DB, offset time.Duration) {
 	t.Helper()
 	if d.Engine() == db.SQLite {
@@ -186,8 +185,8 @@ type server struct {
 	template string // a migrated database
 }
 
-// startServer starts or finds the server, once. Nobody stops a private one: it
-// ends with the process.
+// startServer starts or finds the server, once. A private one is not stopped: it ends
+// with the process.
 var startServer = sync.OnceValues(func() (*server, error) {
 	ctx := context.Background()
 	address := os.Getenv(cluster.Env)
@@ -209,7 +208,7 @@ var startServer = sync.OnceValues(func() (*server, error) {
 	return s, migrate(s.database(s.template)) // a clone fails while a connection is open
 })
 
-// database is the URL of the server's database of that name.
+// database returns the URL of the server's database of that name.
 func (s *server) database(name string) string {
 	u := *s.url
 	u.Path = "/" + name

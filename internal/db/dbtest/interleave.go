@@ -14,9 +14,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// Pair interleaves two functions statement by statement, each on a handle of its
-// own of one PostgreSQL database, as two nodes would have them. One side moves at
-// a time, so that a [Plan] gives the same schedule each time.
+// Pair interleaves two functions statement by statement on one PostgreSQL database.
+// Each has its own handle, as two nodes would. One side moves at a time, so a [Plan]
+// always gives the same schedule.
 type Pair struct {
 	Handles [2]*db.DB
 
@@ -25,25 +25,25 @@ type Pair struct {
 	counts func(db.Point) bool
 }
 
-// Plan is a schedule: First passes Turns[0] points, then the other side Turns[1],
-// and so on. After the last turn each side goes on to its end. A side that waits
-// for a lock of the other hands its turn over early.
+// Plan is a schedule: First passes Turns[0] points, then the other side Turns[1], and
+// so on. After the last turn each side runs to its end. A side that waits for a lock of
+// the other ends its turn early.
 type Plan struct {
 	First int // 0 or 1
 	Turns []int
 }
 
-// Ran is how a schedule went.
+// Ran is the result of a schedule.
 type Ran struct {
-	Points   [2]int   // that each side came to
+	Points   [2]int   // that each side reached
 	Deadlock bool     // the two waited for each other
 	Trace    []string // the points in order, for people
 }
 
 func (r Ran) String() string { return strings.Join(r.Trace, "\n") }
 
-// NewPair opens two handles on a fresh database. counts tells at which points a
-// side may be held up; the others are passed without a stop.
+// NewPair opens two handles on a fresh database. counts selects the points at which a
+// side may be stopped; the others are passed.
 func NewPair(t testing.TB, counts func(db.Point) bool) *Pair {
 	t.Helper()
 	p := &Pair{t: t, counts: counts}
@@ -67,7 +67,8 @@ func NewPair(t testing.TB, counts func(db.Point) bool) *Pair {
 	return p
 }
 
-// Script runs statements in one round trip, on a connection that belongs to no side.
+// Script runs statements in one round trip, on a connection that belongs to neither
+// side.
 func (p *Pair) Script(sql string) {
 	p.t.Helper()
 	if _, err := p.look.Exec(p.t.Context(), sql); err != nil {
@@ -77,13 +78,13 @@ func (p *Pair) Script(sql string) {
 
 func sideName(i int) string { return fmt.Sprint("side-", i) }
 
-// side is one of the two functions on its way.
+// side is one of the two functions while it runs.
 type side struct {
 	index   int
-	at      chan string   // it has come to a point
+	at      chan string   // it has reached a point
 	pass    chan struct{} // it may pass it
 	done    chan struct{}
-	here    string // the point that it stands at
+	here    string // the point that it has reached
 	stands  bool
 	ended   bool
 	blocked bool // it waits for a lock of the other side
@@ -105,7 +106,7 @@ func (p *Pair) hold(ctx context.Context, pt db.Point) {
 	Pause(ctx, what)
 }
 
-// Pause is a point outside the database, such as a call under way. Outside a
+// Pause is a point outside the database, such as a call in progress. Outside a
 // [Pair.Run] it does nothing.
 func Pause(ctx context.Context, what string) {
 	if s, ok := ctx.Value(sideKey{}).(*side); ok {
@@ -114,7 +115,7 @@ func Pause(ctx context.Context, what string) {
 	}
 }
 
-// Run goes through one schedule.
+// Run runs one schedule.
 func (p *Pair) Run(ctx context.Context, plan Plan, do [2]func(context.Context)) Ran {
 	p.t.Helper()
 	var sides [2]*side
@@ -172,7 +173,7 @@ func (p *Pair) Run(ctx context.Context, plan Plan, do [2]func(context.Context)) 
 	return ran
 }
 
-// settle waits until s stands at a point, has ended, or waits for a lock.
+// settle waits until s is at a point, has ended, or waits for a lock.
 func (p *Pair) settle(ctx context.Context, s *side) {
 	for s.blocked = false; !p.moved(ctx, s); {
 		if p.waits(ctx, s) {
@@ -182,7 +183,7 @@ func (p *Pair) settle(ctx context.Context, s *side) {
 	}
 }
 
-// moved waits for a moment, and reports whether s is at a point or at its end.
+// moved waits briefly, and reports whether s is at a point or has ended.
 func (p *Pair) moved(ctx context.Context, s *side) bool {
 	if s.stands || s.ended {
 		return true
@@ -196,13 +197,13 @@ func (p *Pair) moved(ctx context.Context, s *side) bool {
 		s.ended = true
 	case <-ctx.Done():
 		p.t.Fatal("an interleaving was not over in time")
-	case <-pause.C: // nothing is concluded from it: the lock table is asked
+	case <-pause.C: // this decides nothing: the lock table does
 		return false
 	}
 	return true
 }
 
-// waits reports whether the server says that s waits for a lock of the other side.
+// waits reports whether s waits for a lock of the other side, as the server sees it.
 func (p *Pair) waits(ctx context.Context, s *side) (blocked bool) {
 	err := p.look.QueryRow(ctx, `SELECT EXISTS (
 		SELECT 1 FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) b(pid) JOIN pg_stat_activity o ON o.pid = b.pid

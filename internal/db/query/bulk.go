@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// bulkSizes are how many rows one statement writes, the largest first. They are
-// few, because each is a text of its own that a connection keeps prepared. They are
-// small, because SQLite's driver looks up the name of each argument among all of
-// them: 500 rows in one statement cost half as much again as in five.
+// bulkSizes are the numbers of rows that one statement writes, the largest first. They
+// are few, since a connection keeps each text prepared, and small, since SQLite's
+// driver looks up the name of each argument among all of them: 500 rows in one
+// statement cost half as much again as in five.
 var bulkSizes = []int{100, 20, 4, 1}
 
 // Sizes cuts n rows into statements of the available sizes.

@@ -23,25 +23,24 @@ type Query struct {
 	anew bool
 }
 
-// PlanAnew makes [All] run q with [db.PlanAnew], and returns q. It is for a query
-// some of whose arguments match many rows, and some few.
+// PlanAnew makes [All] run q with [db.PlanAnew], and returns q. Use it for a query
+// whose arguments match many rows for some values and few for others.
 func (q *Query) PlanAnew() *Query {
 	q.anew = true
 	return q
 }
 
-// Of returns a query with a text that already names its parameters, $1 for the
-// first of args.
+// Of returns a query whose text already names its parameters, $1 for the first of args.
 func Of(text string, args ...any) *Query {
 	q := &Query{args: args}
 	q.text.WriteString(text)
 	return q
 }
 
-// Text is the statement so far.
+// Text returns the statement so far.
 func (q *Query) Text() string { return q.text.String() }
 
-// Args are the arguments so far.
+// Args returns the arguments so far.
 func (q *Query) Args() []any { return q.args }
 
 // Add appends text, with each %s of it replaced by a placeholder for the next value.
@@ -63,9 +62,9 @@ func (q *Query) Bind(v any) string {
 	return "$" + strconv.Itoa(len(q.args))
 }
 
-// In appends a list of values in brackets; there must be at least one. The last
-// value is repeated until the length is a power of two: a text for each length
-// would fill the caches of prepared statements.
+// In appends a list of values in brackets; there must be at least one. The last value
+// is repeated until the length is a power of two: a text for each length would fill the
+// caches of prepared statements.
 func (q *Query) In(values []string) *Query {
 	for i := range RoundUp(len(values)) {
 		sep := ", "

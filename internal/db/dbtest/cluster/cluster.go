@@ -1,7 +1,7 @@
-// Package cluster starts a private PostgreSQL server from the installed
-// binaries, for tests only. The server listens on a Unix socket in a temporary
-// folder and on nothing else, keeps the durable default settings, and never
-// outlives the process that started it, however that ends.
+// Package cluster starts a private PostgreSQL server from the installed binaries, for
+// tests. The server listens on a Unix socket in a temporary folder only, keeps the
+// durable default settings, and ends with the process that started it, however that
+// ends.
 package cluster
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Env names the environment variable with the URL of a server to use instead of
-// starting one.
+// Env is the environment variable with the URL of a server to use instead of starting
+// one.
 const Env = "INTERLOCK_TEST_POSTGRES"
 
 // Cluster is a running server.
@@ -32,10 +32,10 @@ type Cluster struct {
 	ended chan struct{}
 }
 
-// supervise runs initdb and then the server until the server ends or standard
-// input does, which happens when the parent closes it or dies, and removes all
-// traces. It stops the server at once: there is nothing to save, and a polite stop
-// in the middle of a recovery never ends (observed on PostgreSQL 15).
+// supervise runs initdb and then the server. When the server or standard input ends
+// (the parent has closed it or died), it stops the server and removes the folder. It
+// stops it immediately: there is nothing to save, and a clean shutdown in the middle of
+// a recovery never ends (observed on PostgreSQL 15).
 const supervise = `
 exec 3<&0
 PATH="$2:$PATH"
@@ -52,8 +52,8 @@ rm -rf "$1"
 
 const startTimeout = 60 * time.Second
 
-// Start starts a server. Its error names the Debian package when PostgreSQL is
-// not installed.
+// Start starts a server. If PostgreSQL is not installed, the error names the Debian
+// package.
 func Start(ctx context.Context) (*Cluster, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -100,7 +100,7 @@ func Start(ctx context.Context) (*Cluster, error) {
 	return c, nil
 }
 
-// URL is the address of the server's maintenance database.
+// URL returns the address of the server's maintenance database.
 func (c *Cluster) URL() string { return c.url }
 
 // Stop stops the server and waits until its folder is gone.
@@ -130,9 +130,9 @@ func (c *Cluster) ready(ctx context.Context) error {
 	}
 }
 
-// parent is where the server's folder goes: in memory where there is room, since
-// making and dropping a database there takes a tenth of the time. It is never
-// TMPDIR: the path of a socket must fit into 107 bytes.
+// parent returns the folder for the server's files: in memory if there is room, where
+// creating and dropping a database takes a tenth of the time. It is never TMPDIR, since
+// the path of a socket must fit into 107 bytes.
 func parent() string {
 	const enough = 2 << 30 // 1 GiB of log and some dozens of databases of 10 MiB
 	if free("/dev/shm") >= enough {
@@ -158,7 +158,8 @@ func binaries() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-// unprivileged returns whom to run the server as, which refuses to run as root.
+// unprivileged returns the user to run the server as; PostgreSQL refuses to run as
+// root.
 func unprivileged() (uid, gid uint32, err error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// detach keeps the keyboard's signals from the server, so that it ends after
-// the tests and not beside them, and gives up root's rights for it.
+// detach keeps the terminal's signals from the server, so that it outlives the tests,
+// and drops root's rights for it.
 func detach(cmd *exec.Cmd, dir string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() != 0 {
@@ -27,7 +27,7 @@ func detach(cmd *exec.Cmd, dir string) error {
 	return nil
 }
 
-// free is the room in bytes on the file system of dir, 0 where there is no dir.
+// free returns the free bytes on the file system of dir, or 0 if dir is missing.
 func free(dir string) uint64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {

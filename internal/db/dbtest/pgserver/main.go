@@ -34,7 +34,7 @@ func run(args []string) (code int, err error) {
 	if len(args) == 0 {
 		return 2, errors.New("usage: pgserver -- COMMAND [ARGUMENT...]")
 	}
-	// The command receives the keyboard's signals too: let it end by itself.
+	// The command also receives the terminal's signals and ends by itself.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	server, err := cluster.Start(ctx)
