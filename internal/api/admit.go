@@ -19,11 +19,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// visit is who asks, and the object they were let in to.
+// visit is one request: who sends it, and the object that they may see.
 type visit struct {
-	secret     string // what they proved themselves with; never written anywhere
+	secret     string // their bearer secret; never written anywhere
 	actor      access.Actor
-	scope      access.Scope         // of Workspace, Run and Attempt routes: all that they see
+	scope      access.Scope         // of Workspace, Run and Attempt routes: all that they may see
 	tenant     access.TenantAccess  // of Tenant and Connection routes
 	connection store.ConnectionView // of Connection routes
 	run        op.Run               // of Run routes
@@ -32,18 +32,18 @@ type visit struct {
 
 type visitKey struct{}
 
-// at returns the visit that a handler was called for.
+// at returns the visit of a handler's context.
 func at(ctx context.Context) *visit {
 	v, _ := ctx.Value(visitKey{}).(*visit)
 	return v
 }
 
-// mayMend reports whether who asks may change connections.
+// mayMend reports whether the actor may change connections.
 func (v *visit) mayMend() bool { return v.actor.Grants().Has(tenancy.ManageConnections) }
 
-// admit lets a request in to the object of its route, before anything of its
-// input is looked at: the order is sign-in (401), object (404), capability (403),
-// fresh sign-in (403), and only then the shape of the request (422).
+// admit authorizes a request for the object of its route, before any input is read:
+// first sign-in (401), then object (404), capability (403), fresh sign-in (403), and
+// last the shape of the request (422).
 func (s *server) admit(route Route) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(hc)
@@ -60,8 +60,8 @@ func (s *server) admit(route Route) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// tell wakes the streams that show what the request may have changed. Somebody's
-// secret or rights may be among it.
+// tell wakes the streams that show what the request may have changed, including those
+// whose reader may have lost a right.
 func (s *server) tell(r *http.Request, v *visit) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
@@ -132,8 +132,8 @@ func (s *server) enter(r *http.Request, route Route) (*visit, error) {
 	return v, err
 }
 
-// enterTenant lets v in to the tenant of the path. Where the operation in the
-// request decides the capability, one that does not exist is a 404 too.
+// enterTenant authorizes v for the tenant in the path. Where the operation in the
+// request decides the capability, an unknown operation is a 404 as well.
 func (s *server) enterTenant(r *http.Request, v *visit, needs tenancy.Capability) error {
 	var kind op.Kind
 	if needs == ByOperation {
@@ -153,13 +153,13 @@ func (s *server) enterTenant(r *http.Request, v *visit, needs tenancy.Capability
 	var err error
 	v.tenant, err = s.door.Tenant(r.Context(), v.actor, r.PathValue("tenant"), cmp.Or(needs, tenancy.View))
 	if needs == "" && kind == "" && errors.Is(err, op.ErrForbidden) && r.Method == http.MethodPost {
-		return nil // visible; what the request lacks is told by its shape
+		return nil // visible; the shape check reports what the request lacks
 	}
 	return s.lacking(r.Context(), v, r.PathValue("tenant"), cmp.Or(needs, tenancy.View), kind, err)
 }
 
-// askedFor reads which operation a request names, in the query or the body, and
-// leaves the body as it was. A request whose shape does not tell names none.
+// askedFor returns the operation that a request names in its query or body, and leaves
+// the body readable. It returns none if the request is malformed.
 func askedFor(r *http.Request) (op.Kind, error) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return op.Kind(r.URL.Query().Get("operation")), nil
@@ -168,7 +168,7 @@ func askedFor(r *http.Request) (op.Kind, error) {
 	if err != nil {
 		return "", err
 	}
-	var named map[string]json.RawMessage // its names are compared case by case, unlike those of a struct
+	var named map[string]json.RawMessage // names are case-sensitive, unlike those of a struct
 	var kind op.Kind
 	if strictjson.Check("body", body) != nil || json.Unmarshal(body, &named) != nil || json.Unmarshal(named["operation"], &kind) != nil {
 		return "", nil
@@ -176,7 +176,7 @@ func askedFor(r *http.Request) (op.Kind, error) {
 	return kind, nil
 }
 
-// workspace lets v in to all that they see in their workspace.
+// workspace authorizes v for everything that they see in their workspace.
 func (s *server) workspace(ctx context.Context, v *visit, needs tenancy.Capability) (access.Scope, error) {
 	scope, err := s.door.Workspace(ctx, v.actor, needs)
 	if errors.Is(err, op.ErrForbidden) {
@@ -185,7 +185,7 @@ func (s *server) workspace(ctx context.Context, v *visit, needs tenancy.Capabili
 	return scope, err
 }
 
-// lacking gives a refusal at a tenant the tenant's name, for those who see it.
+// lacking adds the tenant's name to a refusal, for those who may see the tenant.
 func (s *server) lacking(ctx context.Context, v *visit, ref string, needs tenancy.Capability, kind op.Kind, err error) error {
 	if !errors.Is(err, op.ErrForbidden) {
 		return err

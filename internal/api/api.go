@@ -1,6 +1,6 @@
-// Package api is the JSON API of Interlock: the routes below /api/v1, and the
-// document in OpenAPI 3.1 that is made from them. People and programs prove
-// themselves with a bearer secret only; cookies are never looked at.
+// Package api is the JSON API of Interlock: the routes below /api/v1, and the OpenAPI
+// 3.1 document that is generated from them. Callers authenticate with a bearer secret
+// only; cookies are ignored.
 package api
 
 import (
@@ -19,21 +19,22 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// Deps are what the API stands on.
+// Deps are the dependencies of the API.
 type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
 	Mirror  *mirror.Mirror
 	Gate    *gate.Gate
 	Flow    *flow.Flow
-	Feed    *httpx.Feed    // nil: streams look for changes by themselves only
+	Feed    *httpx.Feed    // nil: streams only poll for changes
 	Holders *httpx.Holders // of streams; nil: the API's own
 	Budgets httpx.Budgets
-	Proxies []netip.Prefix // whose X-Forwarded-For is believed
+	Proxies []netip.Prefix // whose X-Forwarded-For is trusted
 	Logger  *slog.Logger   // nil: the default one
 }
 
-// Limits of a request's body: in bytes, and from its header to the end of the answer.
+// Limits of a request: the body in bytes, and the time from its header to the end of
+// the answer.
 const (
 	maxBody    = 1 << 20
 	bodyWithin = time.Minute
@@ -66,9 +67,9 @@ type server struct {
 	routes Routes
 
 	// Intervals of event streams.
-	beat   time.Duration // between comments that show that the stream lives
-	poll   time.Duration // between looks without a change
-	settle time.Duration // between two looks at most
+	beat   time.Duration // between keep-alive comments
+	poll   time.Duration // between checks when nothing tells of a change
+	settle time.Duration // between two checks, at least
 }
 
 // New returns the API.
@@ -147,11 +148,11 @@ type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 
-// one is the answer of a route with one thing in it.
+// one is the answer of a route that returns one thing.
 type one[T any] struct{ Body T }
 
-// none is the input of a route that takes nothing, and the answer of one that
-// has nothing to say.
+// none is the input of a route that takes nothing, and the answer of one that returns
+// nothing.
 type none struct{}
 
 // each applies f to all of list.

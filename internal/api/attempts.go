@@ -22,8 +22,8 @@ func (s *server) serveAttempts() {
 	}, s.attempt)
 }
 
-// Attempted is the record of one press, or of several identical ones that were
-// refused within a few seconds, with the answer that it got.
+// Attempted is the record of one start request, or of several identical ones that were
+// refused within a few seconds, with its answer.
 type Attempted struct {
 	ID         string          `json:"id"`
 	Actor      op.Person       `json:"actor"`
@@ -36,7 +36,7 @@ type Attempted struct {
 	Answer     op.Answer       `json:"answer"`
 }
 
-// attempted returns the record as who asks may see it.
+// attempted returns the record with what the actor may see of it.
 func (v *visit) attempted(a store.Attempt) Attempted {
 	return Attempted{
 		ID: a.ID, Actor: a.Actor, Surface: a.Surface, At: a.At, LastAt: a.LastAt, Presses: a.Presses,

@@ -18,7 +18,7 @@ func (s *server) serveAudit() {
 	}, s.audit)
 }
 
-// AuditRecord is one change that someone made.
+// AuditRecord is one recorded change.
 type AuditRecord access.Record
 
 func (s *server) audit(ctx context.Context, in *Paging) (*list[AuditRecord], error) {
@@ -38,14 +38,14 @@ func (s *server) audit(ctx context.Context, in *Paging) (*list[AuditRecord], err
 	return page(each(records, func(r access.Record) AuditRecord { return AuditRecord(r) }), next), nil
 }
 
-// auditFormat is what a cursor of the audit trail says.
+// auditFormat is the content of a cursor of the audit trail.
 const auditFormat = "audit %d"
 
 func auditCursor(seq int64) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, auditFormat, seq))
 }
 
-// auditBefore returns the record that a page begins behind; 0: at the newest.
+// auditBefore returns the record after which a page begins; 0 means at the newest.
 func auditBefore(cursor string) (seq int64, err error) {
 	if cursor == "" {
 		return 0, nil

@@ -26,9 +26,9 @@ func takesBody[I any]() bool {
 	return ok
 }
 
-// strict refuses a body that can be read in two ways, or that a route without
-// one would not look at. The schema, with which the framework comes after it,
-// refuses the names that are not known.
+// strict refuses a body that two readers could understand differently, and any body of
+// a route that takes none. The framework's schema check, which follows, refuses unknown
+// names.
 func strict(takes bool) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(hc)
@@ -52,7 +52,7 @@ func checkBody(r *http.Request, takes bool) error {
 	case len(body) > maxBody:
 		return &http.MaxBytesError{Limit: maxBody}
 	case takes && (!isJSON(r) || len(body) == 0):
-		return nil // the framework says so
+		return nil // the framework refuses it
 	case takes:
 		return strictjson.Check("body", body)
 	case len(bytes.TrimSpace(body)) == 0:
@@ -72,12 +72,12 @@ func checkBody(r *http.Request, takes bool) error {
 }
 
 func isJSON(r *http.Request) bool {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // empty when it is none
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // empty if it is not a media type
 	return kind == "" || kind == "application/json" || strings.HasSuffix(kind, "+json")
 }
 
-// whole reads the body of a request, up to one byte more than it may have, and
-// leaves it to be read again.
+// whole reads the body of a request, up to one byte more than allowed, and leaves it
+// readable.
 func whole(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {

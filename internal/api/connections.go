@@ -49,7 +49,8 @@ func (s *server) serveConnections() {
 	serve(s, remove, s.deleteConnection)
 }
 
-// manages is the row of a change of a connection. None of them is a start.
+// manages returns the row of a route that changes a connection. None of them starts
+// anything.
 func manages(id, method, path, summary string) Route {
 	return Route{
 		ID: id, Method: method, Path: "/tenants/{tenant}/connections/{connection}" + path, Object: Connection,
@@ -57,13 +58,13 @@ func manages(id, method, path, summary string) Route {
 	}
 }
 
-// ConnectionID is the connection that a route is about.
+// ConnectionID names the connection of a route.
 type ConnectionID struct {
 	TenantID
 	Connection string `path:"connection" doc:"Id or name."`
 }
 
-// ConnectionDetail is a connection with what is in the way of work on it.
+// ConnectionDetail is a connection with what blocks work on it.
 type ConnectionDetail struct {
 	store.ConnectionView
 	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
@@ -71,7 +72,7 @@ type ConnectionDetail struct {
 	Age
 }
 
-// noting adds to an answer what was done to what was pasted.
+// noting adds to an answer how pasted values were tidied.
 func noting(what []op.Tidied) func(*one[ConnectionDetail], error) (*one[ConnectionDetail], error) {
 	return func(out *one[ConnectionDetail], err error) (*one[ConnectionDetail], error) {
 		if err == nil {
@@ -81,7 +82,8 @@ func noting(what []op.Tidied) func(*one[ConnectionDetail], error) (*one[Connecti
 	}
 }
 
-// pasted is what is done to pasted ids; nil ones were left out.
+// pasted tidies pasted ids and returns what it did; nil ids were left out of the
+// request.
 func pasted(ids ...*string) (what []op.Tidied) {
 	for _, id := range ids {
 		if id == nil {
@@ -97,7 +99,7 @@ func pasted(ids ...*string) (what []op.Tidied) {
 	return what
 }
 
-// Age is how old what is known of a connection is.
+// Age is the age of what is known about a connection.
 type Age struct {
 	CheckedAt    *time.Time `json:"checked_at" doc:"When a sign-in or a verification last confirmed what is known; null: never."`
 	ChangedSince bool       `json:"not_verified_since_change" doc:"The credential, the application, the directory or the cloud were changed since."`
@@ -132,7 +134,7 @@ func (s *server) connection(ctx context.Context, _ *ConnectionID) (*one[Connecti
 	return &one[ConnectionDetail]{Body: v.connectionDetail(v.connection)}, nil
 }
 
-// changed answers a change with the connection as it is then.
+// changed answers a change with the connection as it is now.
 func (s *server) changed(ctx context.Context) func(tenancy.Connection, error) (*one[ConnectionDetail], error) {
 	return func(c tenancy.Connection, err error) (*one[ConnectionDetail], error) {
 		if err != nil {
@@ -210,7 +212,7 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 	return noting(credential.Tidied())(s.changed(ctx)(s.store.RotateCredential(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, credential)))
 }
 
-// Consent is where an administrator consents.
+// Consent is the page where an administrator consents.
 type Consent struct {
 	URL string `json:"url" format:"uri" doc:"For an administrator of the directory, good for an hour. Verify the connection afterwards."`
 }

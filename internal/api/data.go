@@ -40,13 +40,13 @@ func (s *server) serveData() {
 	}, s.verification)
 }
 
-// Through is which connection data came through.
+// Through is the connection that data was read through.
 type Through struct {
 	TenantID
 	Connection string `query:"connection" doc:"Id or name; left out: the tenant's default."`
 }
 
-// DataRequest narrows what was read from a directory.
+// DataRequest filters the data that was read from a directory.
 type DataRequest struct {
 	Through
 	Query string `query:"q" maxLength:"200" doc:"Part of the name."`
@@ -71,7 +71,7 @@ func (s *server) groups(ctx context.Context, in *struct {
 	return page(groups, next), nil
 }
 
-// GroupID is the group that a route is about.
+// GroupID names the group of a route.
 type GroupID struct {
 	Group string `path:"group" doc:"Id, as the directory has it."`
 }
@@ -114,7 +114,7 @@ func (s *server) inventory(ctx context.Context, in *struct {
 	return page(records, next), nil
 }
 
-// InventoryType is how far one type of the inventory is.
+// InventoryType is the state of one type of the inventory.
 type InventoryType struct {
 	Type  string     `json:"type"`
 	AsOf  *time.Time `json:"as_of" doc:"When it was read completely the last time; null: never."`

@@ -18,7 +18,7 @@ import (
 // Version is the version of the API's contract.
 const Version = "1.0.0"
 
-// bearer is the name of the way to sign in, in the document.
+// bearer is the name of the security scheme in the document.
 const bearer = "bearer"
 
 const about = `Starts of provider-backed operations go through one gate, which answers exactly one of
@@ -28,9 +28,9 @@ Codes are the contract; sentences are for people and may be reworded.
 Refusals and faults are problem documents (RFC 9457). What does not exist and what you may not see
 are the same 404. Lists answer ` + "`{\"items\": [...], \"next\": cursor or null}`" + `.`
 
-// document is the configuration of the framework: JSON and the document, without
-// its documentation pages, which load scripts from elsewhere, and without links
-// to schemas in every answer.
+// document returns the framework's configuration: JSON and the document, without
+// documentation pages, which load scripts from elsewhere, and without links to schemas
+// in every answer.
 func document() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	for t, alias := range closed {
@@ -54,7 +54,7 @@ func document() huma.Config {
 		},
 		Formats:       huma.DefaultFormats,
 		DefaultFormat: "application/json",
-		// A misspelt filter must not show everything.
+		// A misspelt filter must not return everything.
 		RejectUnknownQueryParameters: true,
 	}
 }
@@ -65,8 +65,7 @@ func schemaName(t reflect.Type, hint string) string {
 	return strings.TrimSuffix(name, "Struct")
 }
 
-// document serves the document. It is made once, from the very operations that
-// are served.
+// document serves the document. It is generated once, from the registered operations.
 func (s *server) document() http.Handler {
 	text := sync.OnceValues(func() ([]byte, error) {
 		nullable(s.huma.OpenAPI().Components.Schemas)
@@ -84,8 +83,8 @@ func (s *server) document() http.Handler {
 	})
 }
 
-// nullable says of every property that is a pointer to a struct that it may be
-// null, which the framework says of scalars only.
+// nullable marks every property that is a pointer to a struct as nullable, as the
+// framework does for scalars.
 func nullable(registry huma.Registry) {
 	for name, schema := range registry.Map() {
 		t := registry.TypeFromRef("#/components/schemas/" + name)
@@ -103,8 +102,8 @@ func nullable(registry huma.Registry) {
 	}
 }
 
-// closed are the types with a fixed set of values, and what stands for them in
-// the document. Reasons are not among them: new ones may come at any time.
+// closed maps types with a fixed set of values to their schema types. Reasons are not
+// among them: new ones may be added at any time.
 var closed = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[op.Kind]():              reflect.TypeFor[enum[op.Kind]](),
 	reflect.TypeFor[op.Outcome]():           reflect.TypeFor[enum[op.Outcome]](),
@@ -122,8 +121,8 @@ var closed = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[tenancy.GroupType]():    reflect.TypeFor[enum[tenancy.GroupType]](),
 }
 
-// values returns the members of the closed types. Operations bring some of them
-// when the program initialises, so they are looked up when a document is made.
+// values returns the members of the closed types. Operations register some of them when
+// the program initialises, so they are read when the document is generated.
 func values() map[reflect.Type][]any {
 	return map[reflect.Type][]any{
 		reflect.TypeFor[op.Kind]():              anys(kinds()),
@@ -147,10 +146,10 @@ func values() map[reflect.Type][]any {
 	}
 }
 
-// enum stands for the closed type T in the document.
+// enum is the schema type of the closed type T.
 type enum[T any] string
 
-// Schema implements the framework's provider of schemas.
+// Schema implements huma.SchemaProvider.
 func (enum[T]) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Enum: each(values()[reflect.TypeFor[T]()], func(v any) any {
 		return reflect.ValueOf(v).String()

@@ -22,10 +22,10 @@ import (
 
 // The kinds of event of a run's stream.
 const (
-	eventState    = "state"    // the whole run: first of all, and whenever it changed
+	eventState    = "state"    // the whole run: first of all, and after each change
 	eventItem     = "item"     // one line of its results
 	eventTimeline = "timeline" // one line of its timeline
-	eventEnd      = "end"      // the whole run, ended: nothing follows
+	eventEnd      = "end"      // the whole ended run: the last event
 )
 
 type followRequest struct {
@@ -33,11 +33,11 @@ type followRequest struct {
 	LastEventID string `header:"Last-Event-ID" doc:"Id of the last event that arrived: the stream goes on behind it."`
 }
 
-// stream is an answer that the handler writes by itself.
+// stream is an answer that its handler writes itself.
 type stream struct{ Body func(huma.Context) }
 
-// follow streams a run: its state first, then every change, until it has ended
-// or its reader may no longer read it.
+// follow streams a run: its state first, then every change, until the run ends or the
+// reader loses the right to read it.
 func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error) {
 	v := at(ctx)
 	f := &follower{server: s, visit: v, since: time.UnixMicro(0), items: make(map[string]op.Item)}
@@ -52,7 +52,7 @@ func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error)
 		defer done()
 		out, err := httpx.OpenStream(w)
 		if err != nil || r.Method == http.MethodHead {
-			return // the reader is gone, or wants no more than the headers
+			return // the reader is gone, or asked for the headers only
 		}
 		f.out = out
 		if err := f.tell(hc.Context()); err != nil && hc.Context().Err() == nil {
@@ -67,14 +67,14 @@ type follower struct {
 	visit *visit
 	out   *httpx.Stream
 
-	line  int64              // the last line of the timeline that was sent
-	since time.Time          // items that are not newer were sent
-	items map[string]op.Item // as they were sent to this reader
-	state op.Run             // as it was sent
+	line  int64              // last line of the timeline that was sent
+	since time.Time          // items up to this time were sent
+	items map[string]op.Item // as last sent to this reader
+	state op.Run             // as last sent
 }
 
-// resume goes on behind an event that was sent earlier. An id that is none of
-// ours begins at the beginning.
+// resume continues after an event that was sent earlier. An unknown id starts from the
+// beginning.
 func (f *follower) resume(id string) {
 	line, since, ok := strings.Cut(id, ".")
 	n, err := strconv.ParseInt(line, 10, 64)
@@ -84,7 +84,7 @@ func (f *follower) resume(id string) {
 	}
 }
 
-// id names how far the reader is.
+// id encodes the reader's position.
 func (f *follower) id() string { return fmt.Sprintf("%d.%d", f.line, f.since.UnixMicro()) }
 
 func (f *follower) tell(ctx context.Context) error {
@@ -101,13 +101,13 @@ func (f *follower) tell(ctx context.Context) error {
 	defer poll.Stop()
 	for {
 		if begun, err = f.mayStill(ctx, holder, begun); err != nil {
-			return nil // the reader comes back, and is told why not
+			return nil // the reader reconnects, and then gets the reason
 		}
 		ended, err := f.look(ctx)
 		if err != nil || ended {
 			return err
 		}
-		select { // what changes fast is told a few times a second
+		select { // fast changes are sent a few times a second
 		case <-ctx.Done():
 			return nil
 		case <-time.After(f.settle):
@@ -133,9 +133,9 @@ func (f *follower) tell(ctx context.Context) error {
 	}
 }
 
-// mayStill compares the reader's standing with the one before, and lets them in
-// anew when their rights have changed. A database that can't tell for a moment ends
-// the stream too: the reader comes back by itself.
+// mayStill compares the reader's rights with the earlier ones, and authorizes the
+// reader again if they changed. If the database can't answer, the stream ends as well:
+// the reader reconnects.
 func (f *follower) mayStill(ctx context.Context, holder *httpx.Holder, before access.Standing) (access.Standing, error) {
 	now, err := holder.Standing(ctx)
 	if err != nil || now.Rights == before.Rights {
@@ -155,12 +155,12 @@ func (f *follower) mayStill(ctx context.Context, holder *httpx.Holder, before ac
 
 // look sends what is new, and reports whether the run has ended.
 func (f *follower) look(ctx context.Context) (ended bool, err error) {
-	// The run is read first: what it brought before it ended is there by then.
+	// Read the run first: everything that it wrote before its end is stored by then.
 	r, err := f.store.Run(ctx, f.visit.scope, f.visit.run.ID)
 	if err != nil {
 		return false, err
 	}
-	if f.state.ID == "" { // the state comes first, whatever the reader has seen
+	if f.state.ID == "" { // the state comes first, whatever the reader has already received
 		if err := f.sendState(eventState, r); err != nil {
 			return false, err
 		}
@@ -185,8 +185,8 @@ func (f *follower) sendState(event string, r op.Run) error {
 	return f.out.Event(f.id(), event, f.visit.described(r))
 }
 
-// sameState reports whether a reader would see no difference. A heartbeat alone
-// is none.
+// sameState reports whether a reader would see no difference between two states. A
+// heartbeat alone makes none.
 func sameState(a, b op.Run) bool {
 	return a.State == b.State && a.Counts == b.Counts && a.Stalled == b.Stalled && a.Dispatch == b.Dispatch &&
 		(a.WaitingUntil == nil) == (b.WaitingUntil == nil) && a.WaitingFor == b.WaitingFor
@@ -213,9 +213,8 @@ func (f *follower) sendTimeline(ctx context.Context) error {
 // streamPage is how many lines are read at a time.
 const streamPage = 200
 
-// sendItems sends the lines of the results that are new or were written again, in
-// the order in which that happened, so that each event's id says how far the
-// reader is.
+// sendItems sends the items that are new or were written again, in the order of
+// writing, so that each event's id is the reader's position.
 func (f *follower) sendItems(ctx context.Context) error {
 	var fresh []op.Item
 	for cursor := ""; ; {
@@ -235,7 +234,7 @@ func (f *follower) sendItems(ctx context.Context) error {
 	}
 	slices.SortStableFunc(fresh, func(a, b op.Item) int { return a.At.Compare(b.At) })
 	for n, i := range fresh {
-		if n+1 == len(fresh) || fresh[n+1].At.After(i.At) { // all of that instant are sent with this one
+		if n+1 == len(fresh) || fresh[n+1].At.After(i.At) { // the position moves only after all items of one instant
 			f.since = i.At
 		}
 		f.items[i.Key] = i
@@ -250,7 +249,7 @@ func sameItem(a, b op.Item) bool {
 	return a.Result == b.Result && a.Counts == b.Counts && a.Reason == b.Reason && a.At.Equal(b.At)
 }
 
-// describeEvents adds to the document what a stream carries.
+// describeEvents adds the events of a stream to the document.
 func (s *server) describeEvents() {
 	r := s.huma.OpenAPI().Paths[Base+"/runs/{run}/events"].Get.Responses[strconv.Itoa(http.StatusOK)]
 	registry := s.huma.OpenAPI().Components.Schemas

@@ -86,7 +86,7 @@ func (s *server) revokeInvitation(ctx context.Context, in *struct {
 	return nil, s.door.RevokeInvitation(ctx, at(ctx).actor, in.Invitation)
 }
 
-// OpenedInvitation is an invitation as the holder of its link sees it.
+// OpenedInvitation is an invitation as the person with its link sees it.
 type OpenedInvitation struct {
 	Workspace string       `json:"workspace" doc:"Its name in addresses."`
 	Name      string       `json:"name" doc:"Name of the workspace."`
@@ -144,7 +144,7 @@ func (s *server) joinWorkspace(ctx context.Context, in *struct {
 	return opened(i), nil
 }
 
-// Place is a workspace that somebody is a member of.
+// Place is a workspace of the signed-in person.
 type Place struct {
 	tenancy.Workspace
 	Role    tenancy.Role `json:"role"`

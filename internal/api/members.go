@@ -53,7 +53,7 @@ func (s *server) serveMembers() {
 	}
 }
 
-// MemberID is the member that a route is about.
+// MemberID names the member of a route.
 type MemberID struct {
 	Member string `path:"member" doc:"Id of the person."`
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// refuse returns err as the problem that answers it, and logs what is our fault.
+// refuse returns the problem that answers err, and logs it if it is our fault.
 func refuse(ctx context.Context, err error) *httpx.Problem {
 	var reused *gate.KeyReusedError
 	switch {
@@ -27,15 +27,15 @@ func refuse(ctx context.Context, err error) *httpx.Problem {
 	return httpx.Refuse(ctx, err)
 }
 
-// docs: the framework asks this variable, and nothing of an API's configuration,
-// for what it answers to a request of the wrong shape.
+// docs: the framework reads this variable, and no setting of an API, for its answer to
+// a malformed request.
 func init() {
 	huma.NewErrorWithContext = misshapen
 	huma.ValidateStrictCasing = true // "Operation" is not "operation"
 }
 
-// misshapen turns what the framework has to say about a request into a problem
-// that names the fields. Their values are left out: they may be secrets.
+// misshapen converts the framework's findings into a problem that names the fields. It
+// leaves out their values, which may be secrets.
 func misshapen(hc huma.Context, status int, message string, errs ...error) huma.StatusError {
 	var wrong []httpx.Wrong
 	switch status {
@@ -58,7 +58,7 @@ func misshapen(hc huma.Context, status int, message string, errs ...error) huma.
 	return httpx.NewProblem(op.ProblemField, op.Args{"field": wrong[0].Field, "detail": wrong[0].Detail}).Naming(wrong...)
 }
 
-// wrongField says where and why, without the value.
+// wrongField returns a field and what is wrong with it, without its value.
 func wrongField(err error) httpx.Wrong {
 	var d *huma.ErrorDetail
 	if !errors.As(err, &d) {
@@ -79,8 +79,8 @@ func wrongField(err error) httpx.Wrong {
 	return httpx.Wrong{Field: where, Detail: predicate(detail)}
 }
 
-// predicate makes the framework's words continue a sentence that begins with the
-// field's name. What it has no words for stays as it is.
+// predicate rewrites a message of the framework so that it continues a sentence that
+// begins with the field's name. Unknown messages stay as they are.
 func predicate(detail string) string {
 	for _, w := range []struct{ said, means string }{
 		{"unexpected property", "is not known here"},

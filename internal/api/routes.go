@@ -14,51 +14,52 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Base is the path below which all routes lie.
+// Base is the path prefix of all routes.
 const Base = "/api/v1"
 
-// Route is one row of the table of routes: what it is, and who may use it. There
-// is no other way to serve an operation of the API, and nobody comes past the
-// row: see [server.admit].
+// Route is one row of the table of routes: what it is, and who may use it. Every
+// operation of the API has a row, and every request passes its checks: see
+// [server.admit].
 type Route struct {
 	ID      string // operation id in the document
 	Method  string
 	Path    string // below [Base]
 	Object  Object
-	Needs   tenancy.Capability // empty: none beyond seeing the object
+	Needs   tenancy.Capability // empty: only the right to see the object
 	Summary string             // one line for the document
 	Success int                // HTTP status of a success; 0: 200
 
-	// Conflicts says that the state of the object may refuse the request: 409.
+	// Conflicts means that the state of the object may refuse the request: 409.
 	Conflicts bool
-	// Link says that a one-time link lets in, which may be no good: 404.
+	// Link means that a one-time link authorizes the request; a link that is no good is
+	// a 404.
 	Link bool
-	// Stream says that the answer goes on. A program that reads it comes back by
-	// itself, so that asking for it is no use of its session.
+	// Stream means that the answer does not end. Programs reconnect by themselves, so a
+	// request does not count as use of its session.
 	Stream bool
 }
 
 // Routes is the table of routes.
 type Routes []Route
 
-// Object is what a route is about. Who may not see it gets a 404.
+// Object is what a route is about. Callers who may not see it get a 404.
 type Object string
 
 // The objects of routes.
 const (
-	Public     Object = "public"     // no sign-in is asked
-	Self       Object = "self"       // who asks
-	Workspace  Object = "workspace"  // the workspace of who asks, and lists over what they see in it
+	Public     Object = "public"     // needs no sign-in
+	Self       Object = "self"       // the caller
+	Workspace  Object = "workspace"  // the caller's workspace, and lists of what they see in it
 	Tenant     Object = "tenant"     // {tenant}: id or slug
 	Connection Object = "connection" // {connection}, id or slug, of {tenant}
 	Run        Object = "run"        // {run}: id or code
 	Attempt    Object = "attempt"    // {attempt}: id
 )
 
-// ByOperation stands for the capability that the operation in the request names.
+// ByOperation stands for the capability of the operation in the request.
 const ByOperation tenancy.Capability = "(of the operation)"
 
-// Pattern returns method and path as the router has them.
+// Pattern returns method and path as the router takes them.
 func (r Route) Pattern() string { return r.Method + " " + Base + r.Path }
 
 // asksFresh reports whether the route asks for a fresh sign-in.
@@ -66,7 +67,7 @@ func (r Route) asksFresh() bool {
 	return r.Method != http.MethodGet && r.Object != Public && access.AsksFresh(r.Needs, r.Path)
 }
 
-// serve puts a row into the table and its handler behind it.
+// serve adds a row to the table and registers its handler.
 func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, error)) {
 	s.routes = append(s.routes, r)
 	o := huma.Operation{
@@ -79,8 +80,9 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 		Responses:     r.refusals(),
 		Middlewares:   huma.Middlewares{s.admit(r), strict(takesBody[I]())},
 		MaxBodyBytes:  maxBody,
-		// The framework's own limit of 5 s goes on when the body has arrived, and takes
-		// the context of whatever waits longer than that, as for a locked database.
+		// The framework's own limit of 5 s continues after the body has arrived, and
+		// cancels the context of whatever takes longer, such as a wait for a locked
+		// database.
 		BodyReadTimeout: bodyWithin,
 	}
 	if r.Object != Public {
@@ -105,7 +107,7 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 	})
 }
 
-// refusals are the problems that a route may answer with.
+// refusals returns the problems that a route may answer with.
 func (r Route) refusals() map[string]*huma.Response {
 	codes := []int{
 		http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
@@ -139,8 +141,8 @@ func problemResponse(code int) *huma.Response {
 	}
 }
 
-// close answers what the table has no row for: 404 for a path, and 405 for a
-// method of a path, to those who may see the object there.
+// close answers requests that have no row: 404 for an unknown path, and 405 for another
+// method of a known path, to callers who may see its object.
 func (s *server) close() {
 	byPath := make(map[string][]Route)
 	for _, r := range s.routes {

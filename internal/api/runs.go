@@ -46,7 +46,7 @@ func (s *server) serveRuns() {
 	}, s.releaseRun)
 }
 
-// RunID is the run that a route is about.
+// RunID names the run of a route.
 type RunID struct {
 	Run string `path:"run" doc:"Id, or the code of six characters in upper or lower case."`
 }
@@ -78,7 +78,7 @@ func (s *server) runs(ctx context.Context, in *runsRequest) (*list[op.Run], erro
 	return page(each(runs, v.described), next), nil
 }
 
-// described returns a run with its words, as who asks may act on them.
+// described returns a run with its words, and with the actions that the actor may take.
 func (v *visit) described(r op.Run) op.Run {
 	r.MayMend = v.mayMend()
 	r.Words = op.DescribeRun(r, time.Now())

@@ -52,7 +52,7 @@ func (s *server) serveSecurity() {
 	}, s.setPolicy)
 }
 
-// FactorID is the second factor that a route is about.
+// FactorID names the second factor of a route.
 type FactorID struct {
 	Factor string `path:"factor" doc:"Id."`
 }
@@ -79,7 +79,7 @@ func (s *server) beginAuthenticator(ctx context.Context, _ *none) (*one[Authenti
 	return &one[Authenticator]{Body: Authenticator(e)}, nil
 }
 
-// RecoveryCodes are the codes for someone who lost their second factors.
+// RecoveryCodes are codes that replace lost second factors.
 type RecoveryCodes struct {
 	RecoveryCodes []string `json:"recovery_codes" nullable:"false" doc:"Each is good once. They are told this once; empty: the ones you have stay."`
 }

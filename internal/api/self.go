@@ -51,7 +51,7 @@ func (s *server) serveSelf() {
 	}, s.revokeToken)
 }
 
-// Me is who asks.
+// Me is the signed-in person.
 type Me struct {
 	ID           string               `json:"id"`
 	Name         string               `json:"name"`
@@ -165,13 +165,13 @@ func (s *server) tokens(ctx context.Context, _ *none) (*list[access.Token], erro
 	return page(tokens, ""), nil
 }
 
-// NewToken is a token that was just made.
+// NewToken is a token that was just created.
 type NewToken struct {
 	Secret string       `json:"secret" doc:"It is told this once."`
 	Token  access.Token `json:"token"`
 }
 
-// defaultTTL is how long a token lasts when nobody says.
+// defaultTTL is the lifetime of a token for which none is given.
 const defaultTTL = 90 * 24 * time.Hour
 
 func (s *server) createToken(ctx context.Context, in *struct {

@@ -63,11 +63,11 @@ func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], err
 // parameters is the schema of an operation's input.
 func parameters(d *catalogue.Definition) json.RawMessage {
 	schema := huma.SchemaFromType(huma.NewMapRegistry("", huma.DefaultSchemaNamer), reflect.TypeOf(d.Parameters))
-	text, _ := json.Marshal(schema) // of a type of ours it can't fail
+	text, _ := json.Marshal(schema) // can't fail for our own type
 	return text
 }
 
-// startRequest is one press.
+// startRequest is one request to start an operation.
 type startRequest struct {
 	TenantID
 	Key     string `header:"Idempotency-Key" required:"true" maxLength:"200" pattern:"^[ -~]+$" patternDescription:"printable ASCII" doc:"Yours to choose, new for every start. The same key again is answered with the first answer and starts nothing."`
@@ -79,7 +79,7 @@ type startRequest struct {
 	} `nameHint:"Start"`
 }
 
-// startAnswer carries an answer of the gate with the status of its outcome.
+// startAnswer is an answer of the gate with the HTTP status of its outcome.
 type startAnswer struct {
 	Status   int
 	Location string `header:"Location" doc:"The run that was accepted."`
@@ -132,8 +132,8 @@ func (s *server) preflight(ctx context.Context, in *preflightRequest) (*one[op.A
 	return &one[op.Answer]{Body: op.Describe(result)}, nil
 }
 
-// lacks names what the gate refused for, should a right have been taken away
-// since the request was let in.
+// lacks names the right that is missing, if it was taken away after the request was
+// authorized.
 func (v *visit) lacks(err error, kind op.Kind) error {
 	if def, unknown := catalogue.Lookup(kind); unknown == nil && errors.Is(err, op.ErrForbidden) {
 		return forbidden(v.actor, v.tenant.Tenant.Name, def.Capability, kind)
@@ -141,8 +141,7 @@ func (v *visit) lacks(err error, kind op.Kind) error {
 	return err
 }
 
-// describeAnswers adds to the document that all four outcomes are answers of the
-// same shape.
+// describeAnswers documents that all four outcomes are answers of one shape.
 func (s *server) describeAnswers() {
 	o := s.huma.OpenAPI().Paths[Base+"/tenants/{tenant}/starts"].Post
 	answer := o.Responses[strconv.Itoa(http.StatusAccepted)].Content["application/json"]

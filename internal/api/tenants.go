@@ -33,19 +33,19 @@ func (s *server) serveTenants() {
 	}, s.restoreTenant)
 }
 
-// TenantID is the tenant that a route is about.
+// TenantID names the tenant of a route.
 type TenantID struct {
 	Tenant string `path:"tenant" doc:"Id or name."`
 }
 
-// TenantDetail is a tenant with what is in the way of work on it.
+// TenantDetail is a tenant with what blocks work on it.
 type TenantDetail struct {
 	store.TenantView
 	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
 	Age                // of its default connection
 }
 
-// Blocker is one thing that is in the way of work on a connection.
+// Blocker is one thing that blocks work on a connection.
 type Blocker struct {
 	Code  op.Reason `json:"code"`
 	Title string    `json:"title"`
@@ -120,7 +120,7 @@ func (v *visit) tenantDetail(t store.TenantView) TenantDetail {
 	return TenantDetail{TenantView: t, Blockers: v.blockers(op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, t.Default, t.Causes), Age: ageOf(t.Default)}
 }
 
-// blockers puts causes into the words that a start would be answered with.
+// blockers describes causes in the words of an answer to a start.
 func (v *visit) blockers(t op.Tenant, c *tenancy.Connection, causes []op.Cause) []Blocker {
 	if len(causes) == 0 {
 		return []Blocker{}

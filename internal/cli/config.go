@@ -32,7 +32,7 @@ func configPath() (string, error) {
 	return filepath.Join(dir, "interlock", "config.json"), nil
 }
 
-// loadConfig returns what login saved; nothing when nobody logged in.
+// loadConfig returns what login saved; the zero config if nobody logged in.
 func loadConfig() (config, error) {
 	path, err := configPath()
 	if err != nil {
@@ -51,8 +51,7 @@ func loadConfig() (config, error) {
 	return c, nil
 }
 
-// save writes c for this user's eyes only; the file is the old one or the new
-// one, never half of it.
+// save writes c, readable by this user only. The file is replaced as a whole.
 func (c config) save() (path string, err error) {
 	if path, err = configPath(); err != nil {
 		return "", err
@@ -70,9 +69,9 @@ func (c config) save() (path string, err error) {
 	return path, nil
 }
 
-// where returns the server to speak to and what to say there: flags before the
-// environment before what login saved. A saved token goes to the server that it
-// is for, and to no other.
+// where returns the server and the token to use. Flags take precedence over the
+// environment, and the environment over what login saved. A saved token is only sent to
+// the server that it belongs to.
 func (a *app) where() (config, error) {
 	saved, err := loadConfig()
 	if err != nil {
@@ -93,7 +92,7 @@ func (c config) client() (*client.Client, error) {
 	return client.New(c.URL, c.Token, client.Options{CAFile: c.CAFile, Surface: string(op.SurfaceCLI)})
 }
 
-// client returns a client of the server that one is logged in to.
+// client returns a client of the server from [app.where].
 func (a *app) client() (*client.Client, error) {
 	c, err := a.where()
 	if err != nil {

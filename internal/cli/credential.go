@@ -67,7 +67,7 @@ token can't do it. You are asked for your password when your sign-in is older.`,
 	return c
 }
 
-// newCredential reads what the flags name.
+// newCredential reads the credential that the flags name.
 func (a *app) newCredential(secret, certificate, password, expires string) (n client.NewCredential, err error) {
 	if expires != "" {
 		at, err := time.Parse(time.DateOnly, expires)
@@ -109,7 +109,8 @@ func (a *app) newCredential(secret, certificate, password, expires string) (n cl
 	return n, nil
 }
 
-// maxFile bounds what is read of a credential's file, in bytes: the server takes less.
+// maxFile is the most that is read of a credential's file, in bytes. The server takes
+// less.
 const maxFile = 1 << 20
 
 func (a *app) readFile(flag, name string) ([]byte, error) {

@@ -73,7 +73,7 @@ func (a *app) tenants() *cobra.Command {
 	return c
 }
 
-// age tells how old what is known of a connection is.
+// age describes the age of what is known about a connection.
 func age(checked *time.Time, changed bool) string { return op.Age(checked, changed, time.Now()) }
 
 func inTheWay(blockers []client.Blocker) string {
@@ -120,7 +120,7 @@ func (a *app) connections() *cobra.Command {
 	return c
 }
 
-// dataFlags are the flags of commands that show what was read from a directory.
+// dataFlags adds the flags of commands that show data from a directory.
 func (a *app) dataFlags(c *cobra.Command, tenant *string, f *client.DataFilter) {
 	c.Flags().StringVarP(tenant, "tenant", "t", "", "id or name of the tenant")
 	c.Flags().StringVarP(&f.Connection, "connection", "c", "", "read through this connection; the tenant's default when left out")
@@ -129,8 +129,7 @@ func (a *app) dataFlags(c *cobra.Command, tenant *string, f *client.DataFilter) 
 	a.completeTenants(c)
 }
 
-// groupTypes are the types that the server lists groups by; what else is typed it
-// refuses itself.
+// groupTypes are the types of group for completion. The server refuses others.
 var groupTypes = []string{"security", "microsoft_365", "mail_enabled_security", "distribution", "dynamic"}
 
 func (a *app) groups() *cobra.Command {

@@ -106,7 +106,7 @@ func asksFactor(err error) bool {
 	return errors.As(err, &p) && p.Code == string(op.ProblemSecondFactor)
 }
 
-// hiddenLine asks for a line that does not show on a terminal.
+// hiddenLine prompts for a line and does not echo it on a terminal.
 func (a *app) hiddenLine(prompt string) (text string, err error) {
 	_, _ = fmt.Fprint(a.Err, prompt)
 	if f, ok := terminal(a.In); ok {
@@ -123,9 +123,9 @@ func (a *app) hiddenLine(prompt string) (text string, err error) {
 	return text, nil
 }
 
-// fresh does what may ask for a fresh sign-in. Someone who is logged in with a
-// session is asked to prove who they are, and it is done then; the new secret of the
-// session is saved.
+// fresh runs do, which may need a fresh sign-in. If the server asks for one and the
+// user is logged in with a session, fresh asks the user to confirm who they are, saves
+// the session's new secret and runs do again.
 func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client) error) error {
 	conf, err := a.where()
 	if err != nil {
@@ -135,7 +135,7 @@ func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client
 	if err != nil {
 		return err
 	}
-	if a.json() { // what came last is shown, once
+	if a.json() { // show the last body only
 		var body []byte
 		ctx = client.Verbatim(ctx, func(b []byte) { body = b })
 		defer func() { _, _ = a.Out.Write(body) }()
@@ -175,7 +175,7 @@ func (a *app) fresh(ctx context.Context, do func(context.Context, *client.Client
 	return do(ctx, cl)
 }
 
-// line reads one line of standard input without its end.
+// line reads one line of standard input, without the line break.
 func (a *app) line() (string, error) {
 	s, err := a.lines.ReadString('\n')
 	if s = strings.TrimRight(s, "\r\n"); s == "" {
@@ -212,7 +212,7 @@ func (a *app) logout() *cobra.Command {
 	}
 }
 
-// endSession ends the session of a login; a token that someone made goes on.
+// endSession ends the session of a login. A token that someone created stays valid.
 func endSession(ctx context.Context, saved config) error {
 	cl, err := saved.client()
 	if err != nil {

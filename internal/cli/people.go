@@ -18,8 +18,7 @@ const freshHelp = `
 Changes need a sign-in from the last 15 minutes, so log in with interlock login: an
 API token can't make them. You are asked for your password when your sign-in is older.`
 
-// roles are those of a workspace, for completion; what else is typed the server
-// refuses itself.
+// roles are the roles of a workspace, for completion. The server refuses others.
 var roles = []string{"owner\teverything", "operator\tstarts and cancels operations", "viewer\tlooks only"}
 
 func (a *app) members() *cobra.Command {
@@ -76,7 +75,7 @@ func sees(all bool, n int) string {
 	return fmt.Sprint(n)
 }
 
-// member is a command about one member.
+// member returns a command about one member.
 func (a *app) member(verb, short string, do func(context.Context, *client.Client, string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " MEMBER", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeMembers,
@@ -92,7 +91,7 @@ func (a *app) member(verb, short string, do func(context.Context, *client.Client
 	}
 }
 
-// memberID returns the id of a member who is named by an address or an id.
+// memberID returns the id of a member, given an e-mail address or an id.
 func memberID(ctx context.Context, cl *client.Client, who string) (string, error) {
 	if !strings.Contains(who, "@") {
 		return who, nil
@@ -118,7 +117,7 @@ func (a *app) completeMembers(c *cobra.Command, args []string, _ string) ([]stri
 	})
 }
 
-// accessFlags are the flags of what somebody sees and may do.
+// accessFlags adds the flags for what somebody may see and do.
 func (a *app) accessFlags(c *cobra.Command, role *string, denied, tenants *[]string) {
 	f := c.Flags()
 	f.StringVar(role, "role", "", "owner, operator or viewer")
@@ -290,7 +289,7 @@ earlier invitation for the same address ends.` + freshHelp,
 	return c
 }
 
-// ofLink splits the address of a one-time link into that of its server and the secret.
+// ofLink splits a one-time link into the address of its server and the secret.
 func (a *app) ofLink(text string) (conf config, secret string, err error) {
 	if conf, err = a.where(); err != nil {
 		return config{}, "", err
@@ -363,7 +362,7 @@ password; with --name a new account is created, and the password is for it.`,
 	return c
 }
 
-// again asks at a terminal for a new password once more.
+// again asks for a new password a second time, on a terminal.
 func (a *app) again(password string) error {
 	if _, ok := terminal(a.In); !ok {
 		return nil

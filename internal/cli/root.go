@@ -1,6 +1,6 @@
-// Package cli holds the commands that speak to an Interlock server. They can do
-// nothing that another program with the Go client could not, and have no
-// sentences of their own for what the gate answers: those come with the answer.
+// Package cli holds the commands that speak to an Interlock server. They can do nothing
+// that other programs with the Go client can't. What the gate answers is shown in the
+// server's words.
 package cli
 
 import (
@@ -27,12 +27,12 @@ type IO struct {
 
 // Exit codes beside those of the gate's outcomes, which package op has.
 const (
-	exitFailure = 1 // anything that has no code of its own
+	exitFailure = 1 // every other failure
 	exitUsage   = 2 // the command was not understood
 	exitPartial = 6 // with --wait or --follow: the run partly succeeded
 	exitEnded   = 7 // with --wait or --follow: the run failed, was blocked, cancelled or lost
 
-	exitInterrupted = 130 // as shells tell of an interrupt
+	exitInterrupted = 130 // as shells report an interrupt
 )
 
 const exitHelp = `Exit codes:
@@ -95,7 +95,7 @@ Environment:
 	return root
 }
 
-// remote gives a command the flags of those that speak to a server.
+// remote adds the flags of commands that speak to a server.
 func (a *app) remote(c *cobra.Command) {
 	f := c.PersistentFlags()
 	f.StringVar(&a.url, "url", "", "address of the server, such as https://interlock.example")
@@ -114,10 +114,10 @@ func (a *app) remote(c *cobra.Command) {
 	}
 }
 
-// json reports whether bodies are shown as they came.
+// json reports whether answers are shown as JSON, as received.
 func (a *app) json() bool { return a.output == "json" }
 
-// verbatim returns a context that shows what comes, when that was asked for.
+// verbatim returns a context that shows bodies as received, if --output json was given.
 func (a *app) verbatim(ctx context.Context) context.Context {
 	if !a.json() {
 		return ctx
@@ -125,22 +125,22 @@ func (a *app) verbatim(ctx context.Context) context.Context {
 	return client.Verbatim(ctx, func(body []byte) { _, _ = a.Out.Write(body) })
 }
 
-// usage is a command that was not understood.
+// usage is the error of a command that was not understood.
 type usage struct{ error }
 
-// Unwrap returns what was not understood.
+// Unwrap returns the cause.
 func (u usage) Unwrap() error { return u.error }
 
 func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
 
-// exit ends the command with a code; everything was said already.
+// exit ends the command with a code. Everything has been printed already.
 type exit int
 
 // Error names the code.
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// Execute runs the command line and returns the exit code of the process. It says
-// on standard error what went wrong.
+// Execute runs the command line and returns the exit code of the process. It prints
+// errors on standard error.
 func Execute(ctx context.Context, root *cobra.Command) int {
 	understood := false
 	watch(root, &understood)
@@ -166,8 +166,8 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	return exitFailure
 }
 
-// watch notes when a command begins to run: what went wrong before is that it
-// was not understood.
+// watch sets understood when a command begins to run. An error before that means that
+// the command was not understood.
 func watch(c *cobra.Command, understood *bool) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
@@ -180,13 +180,13 @@ func watch(c *cobra.Command, understood *bool) {
 	}
 }
 
-// terminal returns the file behind w when that is a terminal.
+// terminal returns the file behind w if it is a terminal.
 func terminal(w any) (*os.File, bool) {
 	f, ok := w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// need fails when a flag that a command can't do without is empty.
+// need returns an error if a required flag is empty.
 func need(flag, value string) error {
 	if strings.TrimSpace(value) == "" {
 		return usagef("--%s is missing", flag)

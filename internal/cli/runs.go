@@ -80,17 +80,17 @@ func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run, details 
 	return nil
 }
 
-// follow shows what happens to a run until it has ended, and ends with the exit
-// code that tells how. code is what people call the run.
+// follow shows the events of a run until it ends. Its error is the exit code for how
+// the run ended. code is the run's code, for messages.
 func (a *app) follow(ctx context.Context, cl *client.Client, run, code string) error {
 	show := a.progress()
-	// The run as it ended came with the stream: asking for it again would count as
-	// use of a session whose person may be gone for hours.
+	// The stream carries the ended run. Requesting it again would count as use of a
+	// session whose owner may have left hours ago.
 	r, err := cl.Follow(a.verbatim(ctx), run, func(e client.Event) error {
 		show(e)
 		return nil
 	})
-	if ctx.Err() != nil { // whoever waited has left, which stops nothing
+	if ctx.Err() != nil { // the user stopped waiting, which stops nothing
 		_, _ = fmt.Fprintf(a.Err, "\nNot waiting any more. Run %[1]s goes on: interlock run %[1]s --follow\n", cmp.Or(r.Code, code))
 		return exit(exitInterrupted)
 	}
@@ -110,8 +110,8 @@ func (a *app) follow(ctx context.Context, cl *client.Client, run, code string) e
 	return exit(exitEnded)
 }
 
-// progress returns what shows the events of a run: a bar on a terminal, lines
-// elsewhere.
+// progress returns a function that shows the events of a run: as a bar on a terminal,
+// else as lines.
 func (a *app) progress() func(client.Event) {
 	if a.json() {
 		return func(client.Event) {}
@@ -129,7 +129,7 @@ func (a *app) progress() func(client.Event) {
 			if c := e.Run.Counts; c.Total > 0 && bar.GetMax64() != c.Total {
 				bar.ChangeMax64(c.Total)
 			}
-			_ = bar.Set64(e.Run.Counts.Done) // a terminal that is gone
+			_ = bar.Set64(e.Run.Counts.Done) // the terminal may be gone
 			if e.Run.State == op.Finished {
 				_ = bar.Clear()
 			}
@@ -140,11 +140,11 @@ func (a *app) progress() func(client.Event) {
 	}
 }
 
-// countsEvery is how often counts alone are worth a line, in a log say.
+// countsEvery is how often progress alone prints a line.
 const countsEvery = 5 * time.Second
 
-// progressLines tells each change of state in a line, and now and then how far
-// the run is.
+// progressLines prints a line for each change of state and, from time to time, for
+// progress.
 func (a *app) progressLines() func(client.Event) {
 	title, told := "", time.Time{}
 	return func(e client.Event) {
@@ -164,7 +164,7 @@ func (a *app) timeline(l client.Line) {
 	_, _ = fmt.Fprintf(a.Err, "%s  %s\n", l.At.UTC().Format(time.TimeOnly), l.Text)
 }
 
-// pagingFlags are the flags of commands that list.
+// pagingFlags adds the flags of commands that list.
 func pagingFlags(c *cobra.Command, p *client.Paging) {
 	c.Flags().StringVar(&p.Cursor, "cursor", "", "go on behind the page before")
 	c.Flags().IntVar(&p.Limit, "limit", 0, "how many, 1 to 200 (default 50)")

@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// asked is what start and preflight are given.
+// asked holds the flags of start and preflight.
 type asked struct {
 	tenant, connection, parameters string
 	params                         []string
@@ -31,7 +31,7 @@ func (a *app) askFlags(c *cobra.Command, in *asked) {
 	c.ValidArgsFunction = a.completeKinds
 }
 
-// request makes what the flags say into a request.
+// request builds a request from the flags.
 func (in asked) request(ctx context.Context, cl *client.Client, kind string) (client.StartRequest, error) {
 	r := client.StartRequest{Operation: op.Kind(kind), Connection: in.connection}
 	if err := need("tenant", in.tenant); err != nil {
@@ -87,8 +87,8 @@ func parameterTypes(ctx context.Context, cl *client.Client, kind op.Kind) (map[s
 	return types, nil
 }
 
-// parameters makes name=value pairs into an object, each value of the type that
-// the operation wants. Whether they fit is for the server to say.
+// parameters converts name=value pairs into an object, each value in the operation's
+// type. The server checks the values.
 func parameters(pairs []string, types map[string]string) (json.RawMessage, error) {
 	values := make(map[string]any)
 	for _, pair := range pairs {
@@ -201,7 +201,7 @@ func exitOf(code int) error {
 	return exit(code)
 }
 
-// completeWithin bounds what a press of the tab key may cost.
+// completeWithin is how long a completion may take.
 const completeWithin = 2 * time.Second
 
 func (a *app) completeKinds(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -223,7 +223,7 @@ func (a *app) completeTenants(c *cobra.Command) {
 	})
 }
 
-// complete asks the server for values, when one is logged in.
+// complete asks the server for values, if the user is logged in.
 func complete(ctx context.Context, a *app, ask func(context.Context, *client.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	cl, err := a.client()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// width is where lines break when nobody knows how wide the reader's are.
+// width is the line width if the terminal's is not known.
 const width = 104
 
 // page writes the slots of an answer or a run.
@@ -38,7 +38,7 @@ func (a *app) page(w io.Writer) page {
 	return p
 }
 
-// slot writes text beside its label, in lines that fit.
+// slot writes text next to its label, in lines that fit.
 func (p page) slot(label, text string) {
 	for _, l := range wrap(text, p.width-6) {
 		p.line("%-4s  %s", label, l)
@@ -48,7 +48,7 @@ func (p page) slot(label, text string) {
 
 func (p page) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	_, _ = fmt.Fprintln(p.w, strings.TrimRight(text, " ")) // who reads it is gone
+	_, _ = fmt.Fprintln(p.w, strings.TrimRight(text, " ")) // the reader is gone
 }
 
 // wrap breaks text into lines of at most width characters.
@@ -67,7 +67,7 @@ func wrap(text string, width int) []string {
 	return append(lines, at)
 }
 
-// answer writes an answer of the gate in its own words.
+// answer writes an answer of the gate.
 func (p page) answer(a op.Answer) {
 	p.line("%s  %s", a.Tag, a.Title)
 	var first op.Explained
@@ -87,8 +87,7 @@ func (p page) answer(a op.Answer) {
 	p.line("Connection: %s   Queued: %s   Code: %s", connection, lowerFirst(a.Queued), a.Code)
 }
 
-// action writes how to do what comes next: a command where there is one, else
-// the address of the page.
+// action writes the next step: a command if there is one, else the address of a page.
 func (p page) action(e op.Explained, a op.Answer) {
 	run := a.Run
 	if run == nil {
@@ -104,15 +103,15 @@ func (p page) action(e op.Explained, a op.Answer) {
 	}
 }
 
-// fix writes where a reason can be mended, for who may.
+// fix writes where a reason can be fixed, for those who may.
 func (p page) fix(f *op.Fix) {
 	if f == nil || f.Href == "" {
 		return
 	}
-	p.line("      %s: %s", f.Label, p.base+f.Href) // it is escaped already: a join would escape its # and ?
+	p.line("      %s: %s", f.Label, p.base+f.Href) // already escaped: joining would escape its # and ?
 }
 
-// run writes a run in its own words.
+// run writes a run.
 func (p page) run(r op.Run) {
 	p.line("%s  %s", r.Words.Pill, r.Words.Title)
 	p.slot("Why", r.Words.Reason+". "+r.Words.Why)
@@ -128,11 +127,10 @@ func (p page) run(r op.Run) {
 	p.line("%s", times)
 }
 
-// detailsHelp is what the flag does that shows evidence.
+// detailsHelp is the help text of the flag that shows evidence.
 const detailsHelp = "also what the provider answered to each failed call: status, code, text, request ids"
 
-// evidence writes what a provider answered to a call that failed; nothing when it
-// was not called.
+// evidence writes what the provider answered to a failed call, if it was called.
 func (p page) evidence(about string, e *op.Evidence) {
 	lines := e.Lines()
 	if len(lines) == 0 {
@@ -153,7 +151,7 @@ func (p page) evidence(about string, e *op.Evidence) {
 	}
 }
 
-// printProblem writes a refusal in its own words.
+// printProblem writes a refusal.
 func printProblem(w io.Writer, p *client.Problem) {
 	out := page{w: w, width: width}
 	out.line("%s", p.Title)
@@ -182,13 +180,13 @@ func (a *app) table(columns ...string) table {
 	return t
 }
 
-// row adds a row. Names come from people and providers: what could move the
-// cursor of a terminal is taken out.
+// row adds a row. It removes control characters, since names come from people and
+// providers.
 func (t table) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = strings.Map(printable, c)
 	}
-	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // print tells
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // print reports it
 }
 
 func printable(r rune) rune {
@@ -200,7 +198,7 @@ func printable(r rune) rune {
 
 func (t table) print() error { return t.w.Flush() }
 
-// more says how to see the next page of a list.
+// more prints how to get the next page of a list.
 func (a *app) more(next *string) {
 	if next != nil {
 		_, _ = fmt.Fprintf(a.Err, "There are more: --cursor %s\n", *next)
