@@ -98,7 +98,7 @@ input. The owner invites everyone else; interlock workspace creates more workspa
 	return cmd
 }
 
-// readPassword asks at a terminal, twice, or reads one line.
+// readPassword asks twice on a terminal, else it reads one line.
 func readPassword(cmd *cobra.Command) (string, error) {
 	in, isFile := cmd.InOrStdin().(*os.File)
 	if !isFile || !term.IsTerminal(int(in.Fd())) {

@@ -70,7 +70,7 @@ when it is started again; the simulator itself begins anew each time.`,
 	return cmd
 }
 
-// welcome tells someone who has just started a demo what to do with it.
+// welcome prints how to use a demo.
 func welcome(w io.Writer, info demo.Info) {
 	fmt.Fprintf(w, "Interlock is ready at %s (simulated Microsoft 365 at %s).\n\n", info.URL, info.Simulator)
 	fmt.Fprintf(w, "  %-9s  %-12s  %-30s  %s\n", "Role", "Name", "E-mail", "Password")

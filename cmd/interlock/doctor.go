@@ -19,7 +19,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/doctor"
 )
 
-// examination is the argument of the doctor.
+// examination holds the arguments of doctor.
 type examination struct {
 	JSON   bool
 	Export string
@@ -74,7 +74,7 @@ func auditCommand() *cobra.Command {
 	return cmd
 }
 
-// verification is the argument of the check of the audit trails.
+// verification holds the arguments of audit verify.
 type verification struct {
 	Heads  []string
 	Export string
@@ -117,7 +117,7 @@ printed before can be given with --head.`,
 	return cmd
 }
 
-// headOf reads a head as verify prints it and --head takes it.
+// headOf parses a head as verify prints it and --head takes it.
 func headOf(text string) (access.Checkpoint, error) {
 	number, hash, ok := strings.Cut(text, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)

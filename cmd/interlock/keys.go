@@ -41,7 +41,7 @@ Backups from before still need the old root key.`,
 	return cmd
 }
 
-// asJSON is the argument of commands that can answer in JSON.
+// asJSON is the argument of commands that can print JSON.
 type asJSON struct{ JSON bool }
 
 func keyStatusCommand() *cobra.Command {
@@ -148,10 +148,10 @@ func keyRemoveCommand() *cobra.Command {
 	return cmd
 }
 
-// rekey is the argument of the commands that seal anew.
+// rekey holds the arguments of the commands that seal secrets anew.
 type rekey struct {
 	DryRun bool
-	First  string // id of the root key that comes first in the key file
+	First  string // id of the first root key in the key file
 }
 
 func keyRewrapCommand() *cobra.Command {
@@ -235,7 +235,8 @@ func keyRotate(ctx context.Context, u upkeep, in rekey, out io.Writer) error {
 	return nil
 }
 
-// progress tells how far a change of keys is, once in a while.
+// progress returns a function that prints the progress of a key change from time to
+// time.
 func progress(out io.Writer) func(store.KeyProgress) {
 	last := time.Now()
 	return func(p store.KeyProgress) {

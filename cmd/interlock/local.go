@@ -18,15 +18,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// upkeep is what the commands that look after an installation work on: a database of
-// their own, or that of the server that holds it.
+// upkeep is what administrative commands work on: a database that they opened, or that
+// of the server that holds it.
 type upkeep struct {
 	db   *db.DB
 	st   *store.Store
 	root *vault.Root // nil: there is no key file
 }
 
-// upkeeps are the commands that a running server can run for the administrator.
+// upkeeps are the commands that a running server can run for an administrator.
 var upkeeps = map[string]func(ctx context.Context, u upkeep, args json.RawMessage, out io.Writer) error{
 	"key status":   taking(keyStatus),
 	"key rewrap":   taking(keyRewrap),
@@ -35,7 +35,7 @@ var upkeeps = map[string]func(ctx context.Context, u upkeep, args json.RawMessag
 	"audit verify": taking(verifyAudit),
 }
 
-// taking makes a command of a function that takes its arguments as a struct.
+// taking adapts a function with typed arguments.
 func taking[A any](run func(context.Context, upkeep, A, io.Writer) error) func(context.Context, upkeep, json.RawMessage, io.Writer) error {
 	return func(ctx context.Context, u upkeep, args json.RawMessage, out io.Writer) error {
 		var a A
@@ -46,8 +46,8 @@ func taking[A any](run func(context.Context, upkeep, A, io.Writer) error) func(c
 	}
 }
 
-// run runs a command of upkeeps here; or, where a server holds the database file,
-// there.
+// run runs a command of upkeeps here or, if a server holds the database file, in that
+// server.
 func (s *settings) run(cmd *cobra.Command, name string, args any, out io.Writer) error {
 	ctx := cmd.Context()
 	log, err := s.logger()
@@ -78,11 +78,11 @@ func (s *settings) run(cmd *cobra.Command, name string, args any, out io.Writer)
 	return upkeeps[name](ctx, upkeep{d, store.New(d, root, store.Options{}), root}, text, out)
 }
 
-// socketOf is where the server that holds a database file takes commands.
+// socketOf returns the socket on which the server of a database file takes commands.
 func socketOf(file string) string { return file + ".sock" }
 
-// listenLocally takes commands while a server holds a database file. Without it the
-// server works all the same.
+// listenLocally takes commands while the server holds a database file. The server also
+// works without it.
 func (s *settings) listenLocally(ctx context.Context, log *slog.Logger, a *app.App, root *vault.Root) (stop func()) {
 	file, ok := strings.CutPrefix(s.database, "sqlite:")
 	if !ok {

@@ -1,6 +1,5 @@
-// Command interlock is the whole of Interlock: the server, its demo with a
-// simulated Microsoft 365, the simulator alone, and the client commands that
-// speak to a server.
+// Command interlock is all of Interlock: the server, its demo with a simulated
+// Microsoft 365, the simulator alone, and the client commands that speak to a server.
 package main
 
 import (
@@ -13,7 +12,7 @@ import (
 )
 
 func main() {
-	// SIGINT and SIGTERM end commands politely; a second one ends them at once.
+	// SIGINT and SIGTERM stop commands gracefully; a second one ends them immediately.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := cli.Root(cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})

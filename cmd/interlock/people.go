@@ -22,7 +22,7 @@ const besideServer = `
 It works on the database itself: with SQLite the server has to be stopped, PostgreSQL
 may be in use.`
 
-// on runs fn on the database of the settings.
+// on runs fn on the configured database.
 func (s *settings) on(ctx context.Context, fn func(*db.DB) error) error {
 	log, err := s.logger()
 	if err != nil {
@@ -35,19 +35,19 @@ func (s *settings) on(ctx context.Context, fn func(*db.DB) error) error {
 	return errors.Join(fn(d), d.Close())
 }
 
-// change runs fn in a transaction there.
+// change runs fn in a transaction on it.
 func (s *settings) change(ctx context.Context, fn func(context.Context, db.Tx) error) error {
 	return s.on(ctx, func(d *db.DB) error { return d.Write(ctx, fn) })
 }
 
-// links are the flags of commands that print a one-time link.
+// links holds the flags of commands that print a one-time link.
 type links struct{ public string }
 
 func (l *links) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&l.public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach the server, for the link (INTERLOCK_PUBLIC_URL)")
 }
 
-// print shows a link this once.
+// print prints a link. It can't be shown again.
 func (l *links) print(cmd *cobra.Command, path string, expires time.Time) {
 	if l.public == "" {
 		cmd.PrintErrln("Open this below the address of your server (--public-url puts it before).")
@@ -158,7 +158,8 @@ that the address has, or a new one. WORKSPACE is its name in addresses.` + besid
 			}
 			var secret string
 			err = s.on(cmd.Context(), func(d *db.DB) error {
-				// A key that opens none of the others is not this installation's.
+				// A key that opens nothing of what is stored belongs to another
+				// installation.
 				if _, err := store.New(d, root, store.Options{}).CheckRoot(cmd.Context()); err != nil {
 					return err
 				}

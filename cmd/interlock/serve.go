@@ -131,8 +131,8 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 	return cmd
 }
 
-// reachable refuses to speak plain HTTP beyond this machine by mistake: tokens
-// would travel readable.
+// reachable refuses plain HTTP that other machines can reach, unless a proxy is
+// declared: tokens would be readable.
 func reachable(addr, cert, key string, behindProxy bool) error {
 	if (cert == "") != (key == "") {
 		return errors.New("--tls-cert and --tls-key: give both or none")
@@ -148,12 +148,12 @@ func reachable(addr, cert, key string, behindProxy bool) error {
 	return fmt.Errorf("--addr %s is reachable from other machines: give --tls-cert and --tls-key, or --behind-proxy", addr)
 }
 
-// list is a setting of several values, which commas part.
+// list returns a setting of several values, separated by commas.
 func list(name string) []string {
 	return strings.FieldsFunc(os.Getenv(name), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// prefixes reads addresses and CIDRs that a flag names.
+// prefixes parses the addresses and CIDRs of a flag.
 func prefixes(flag string, values []string) (all []netip.Prefix, err error) {
 	for _, v := range values {
 		p, err := netip.ParsePrefix(v)
@@ -173,8 +173,8 @@ func prefixes(flag string, values []string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// urlOf is the address of a listener as a browser writes it; empty for one that
-// listens on every address, which is no address to go to.
+// urlOf returns the address of a listener for browsers; empty if it listens on every
+// address.
 func urlOf(ln net.Listener, secure bool) string {
 	if at, ok := ln.Addr().(*net.TCPAddr); ok && at.IP.IsUnspecified() {
 		return ""

@@ -16,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// settings are what every command on the server's side needs to find its data.
+// settings are what every server-side command needs to find its data.
 type settings struct {
 	database string
 	rootKey  string
@@ -25,7 +25,7 @@ type settings struct {
 	logJSON  bool
 }
 
-// flags adds the settings to a command; each can come from the environment too.
+// flags adds the settings to a command. The environment can set each of them as well.
 func (s *settings) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.database, "database", env("INTERLOCK_DATABASE", "sqlite:interlock.db"),
@@ -43,13 +43,13 @@ func env(name, other string) string {
 	return other
 }
 
-// exportFlag adds the setting of the commands that export, or check what was exported.
+// exportFlag adds the setting of commands that export audit heads or check them.
 func (s *settings) exportFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.export, "audit-export", env("INTERLOCK_AUDIT_EXPORT", "beside the root key"),
 		`file to which the signed heads of the audit trails are exported every hour, or "off" (INTERLOCK_AUDIT_EXPORT)`)
 }
 
-// exportFile is the file of the exported audit heads; empty: there is none.
+// exportFile returns the file of the exported audit heads; empty: none.
 func (s *settings) exportFile() string {
 	switch s.export {
 	case "off", "":
@@ -60,7 +60,7 @@ func (s *settings) exportFile() string {
 	return s.export
 }
 
-// logger writes to standard error, which leaves standard output to answers.
+// logger returns a logger on standard error; standard output is for results.
 func (s *settings) logger() (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
@@ -73,7 +73,7 @@ func (s *settings) logger() (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
 }
 
-// root opens the root key, and makes one where there is none if create is set.
+// root opens the root key. If create is set, it creates a missing one.
 func (s *settings) root(create bool) (*vault.Root, error) {
 	root, err := vault.LoadRoot(s.rootKey)
 	if !errors.Is(err, fs.ErrNotExist) || !create {
@@ -82,7 +82,7 @@ func (s *settings) root(create bool) (*vault.Root, error) {
 	return vault.CreateRoot(s.rootKey)
 }
 
-// open opens the database and brings its tables up to date.
+// open opens the database and migrates it.
 func (s *settings) open(ctx context.Context, log *slog.Logger) (*db.DB, error) {
 	if !strings.Contains(s.database, ":") {
 		return nil, fmt.Errorf(`--database: %q is neither "sqlite:FILE" nor a postgres:// URL`, s.database)

@@ -1,5 +1,5 @@
-// Package app puts Interlock together: it is the one place that knows every
-// room. The server, the demo and the end-to-end tests all start it through [New].
+// Package app assembles Interlock: it is the one package that knows all others. The
+// server, the demo and the end-to-end tests all start it with [New].
 package app
 
 import (
@@ -36,16 +36,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Config says where everything is. The zero of an interval means its default,
-// which package worker and package gate name.
+// Config is the configuration. A zero interval means its default, which package worker
+// or gate names.
 type Config struct {
 	Database string      // see [db.Config]
 	Root     *vault.Root // opens the credentials
 	// Simulator replaces every Microsoft cloud; nil: the real ones.
 	Simulator *Simulator
 	Logger    *slog.Logger
-	// PublicURL is where browsers reach this server, without a slash at the end.
-	// Empty: nobody knows, and consent, which leads back to it, can't be asked for.
+	// PublicURL is the address that browsers use for this server, without a slash at
+	// the end. If it is empty, consent can't be requested, since its page leads back to
+	// this address.
 	PublicURL string
 
 	Workers    int // runs at a time in this process
@@ -55,35 +56,35 @@ type Config struct {
 	ReapEvery  time.Duration
 	Backoff    time.Duration
 	StallAfter time.Duration
-	MaxWait    time.Duration // the longest wait inside a run for a provider that asks to slow down
+	MaxWait    time.Duration // the longest wait inside a run when the provider limits the rate
 
 	SignIn            access.Limits // zero: no limits on guessing
-	RequestsPerMinute int           // of an address; 0: any number
-	StartsPerMinute   int           // of a person; 0: any number
+	RequestsPerMinute int           // per address; 0: no limit
+	StartsPerMinute   int           // per person; 0: no limit
 	// AuditExport is the file that the signed heads of the audit trails are exported
-	// to, at the start and every hour; empty: nowhere.
+	// to, at the start and every hour; empty: none.
 	AuditExport      string
-	StreamsPerPerson int // pages and commands that follow changes, at a time; 0: any number
-	Connections      int // at a time; 0: any number
-	// TLS is how the server proves itself; nil: it speaks plain HTTP.
+	StreamsPerPerson int // pages and commands that follow changes, at a time; 0: no limit
+	Connections      int // at a time; 0: no limit
+	// TLS is the server's TLS configuration; nil: plain HTTP.
 	TLS *tls.Config
-	// Demo returns who can sign in to a demo, for its sign-in page; nil: it is none.
+	// Demo returns the people who can sign in, for the sign-in page of a demo; nil: not
+	// a demo.
 	Demo func() []DemoUser
-	// Proxies are whose X-Forwarded-For is believed; none by default.
+	// Proxies are the proxies whose X-Forwarded-For is trusted; none by default.
 	Proxies []netip.Prefix
 }
 
 // DemoUser is someone who can sign in to a demo.
 type DemoUser = console.DemoUser
 
-// Simulator is where a simulated Microsoft 365 listens.
+// Simulator is the address of a simulated Microsoft 365.
 type Simulator struct {
 	URL    string // https, on loopback
-	CAFile string // PEM of the authority that its certificate is from
+	CAFile string // PEM of the authority that issued its certificate
 }
 
-// check refuses a simulator on another machine: real client secrets would be sent
-// to whoever listens there.
+// check refuses a simulator on another machine: it would receive real client secrets.
 func (s *Simulator) check() error {
 	if s == nil {
 		return nil
@@ -99,8 +100,8 @@ func (s *Simulator) check() error {
 	return nil
 }
 
-// ServerTLS returns how a server proves itself by a certificate and its key, in PEM
-// files. It takes renewed files without a restart.
+// ServerTLS returns a TLS configuration for a certificate and its key, in PEM files. It
+// picks up renewed files without a restart.
 func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 	c, err := httpx.LoadCertificate(certFile, keyFile, log)
 	if err != nil {
@@ -109,7 +110,7 @@ func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) 
 	return c.TLS(), nil
 }
 
-// App is a whole Interlock without its listener.
+// App is Interlock without its listener.
 type App struct {
 	DB     *db.DB
 	Store  *store.Store
@@ -122,11 +123,11 @@ type App struct {
 
 	export string // file of the audit heads; empty: none
 	house  sync.WaitGroup
-	stop   context.CancelFunc // ends what house waits for
+	stop   context.CancelFunc // ends the tasks that house waits for
 }
 
-// New opens the database, brings its tables up to date and puts the rooms
-// together. Nothing works and nothing listens before [App.Serve].
+// New opens the database, migrates it and assembles the packages. Nothing runs and
+// nothing listens before [App.Serve].
 func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -204,7 +205,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 			ReadTimeout:       time.Minute,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    64 << 10,
-			// Every piece of an answer moves it: see [httpx.Front].
+			// Each write of an answer extends it: see [httpx.Front].
 			WriteTimeout: time.Minute,
 			TLSConfig:    cfg.TLS,
 			HTTP2: &http.HTTP2Config{
@@ -215,18 +216,18 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}, nil
 }
 
-// idle is how long a frozen node may keep its row locks: with a short lease half of
-// it, so that the reaper finds them free when it comes. A worker renews its lease
-// in its first quarter, so that a transaction which freezes then ends in time.
+// idle returns how long a frozen node may keep its row locks. With a short lease it is
+// half the lease, so that the locks are free when the reaper comes. A worker renews its
+// lease in the first quarter of it, so a transaction that freezes then ends in time.
 func idle(lease time.Duration) time.Duration {
 	if lease == 0 {
-		return 0 // the defaults of both
+		return 0 // the defaults
 	}
 	return min(lease/2, 15*time.Second)
 }
 
-// connector returns how runs reach their provider: one HTTP client for each
-// cloud, that may call this cloud's hosts only.
+// connector returns a function that connects runs with their provider: one HTTP client
+// for each cloud, which may call that cloud's hosts only.
 func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error) {
 	type way struct {
 		endpoints graph.Endpoints
@@ -254,7 +255,7 @@ func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error
 	}
 	lanes := graph.NewLanes()
 	if cfg.Simulator != nil {
-		lanes = graph.UnlimitedLanes() // it has limits of its own, when they are wanted
+		lanes = graph.UnlimitedLanes() // the simulator has limits of its own
 	}
 	return func(c worker.Connect) (provider.Client, error) {
 		w, ok := ways[c.Connection.Cloud]
@@ -273,8 +274,8 @@ func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error
 	}, nil
 }
 
-// consentURL returns how the address of the provider's consent page is made; nil
-// when there is no way back from there.
+// consentURL returns a function that builds the address of the provider's consent page;
+// nil if there is no address to return to.
 func consentURL(cfg Config) func(tenancy.Connection, string) (string, error) {
 	if cfg.PublicURL == "" {
 		return nil
@@ -289,15 +290,15 @@ func consentURL(cfg Config) func(tenancy.Connection, string) (string, error) {
 				return "", err
 			}
 		}
-		// docs: the v2.0 admin consent endpoint; scope .default asks for everything
+		// docs: the v2.0 admin consent endpoint; the scope .default requests everything
 		// that the application is registered for.
 		q := url.Values{"client_id": {c.ClientID}, "scope": {endpoints.Graph + "/.default"}, "redirect_uri": {cfg.PublicURL + op.ConsentRoute}, "state": {state}}
 		return endpoints.Login + "/" + url.PathEscape(c.DirectoryID) + "/v2.0/adminconsent?" + q.Encode(), nil
 	}
 }
 
-// Start recovers what an earlier process left behind and begins to work. It comes
-// before Serve.
+// Start recovers what an earlier process left behind and begins to work. Call it before
+// Serve.
 func (a *App) Start(ctx context.Context) error {
 	if err := a.worker.Start(ctx); err != nil {
 		return err
@@ -352,8 +353,8 @@ func (a *App) exportHeads(ctx context.Context) error {
 	return nil
 }
 
-// Serve answers on ln until ctx ends. Then it stops: no further requests, no
-// further runs; the runs it has are handed back or waited for.
+// Serve answers on ln until ctx ends. Then it accepts no further requests and begins no
+// further runs, and waits for the active runs or hands them back.
 func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	ln = httpx.Bound(a.server, ln, a.most)
 	gone := make(chan error, 1)
@@ -371,7 +372,7 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
-	// Event streams never end by themselves, so that the polite stop is short.
+	// Event streams don't end by themselves, so the graceful stop is short.
 	polite, hurry := context.WithTimeout(stop, politeStop)
 	defer hurry()
 	if serr := a.server.Shutdown(polite); serr != nil {
@@ -388,7 +389,7 @@ const (
 	stopWithin = 45 * time.Second
 )
 
-// Close releases the database.
+// Close closes the database.
 func (a *App) Close() error {
 	a.stop()
 	a.house.Wait()

@@ -1,5 +1,5 @@
-// Package client is a Go client of the Interlock API. It knows nothing of the
-// server but the words of package op.
+// Package client is a Go client of the Interlock API. Of the server it shares the words
+// of package op only.
 package client
 
 import (
@@ -21,11 +21,11 @@ import (
 	"time"
 )
 
-// Options are what a client may be told beside address and token.
+// Options are what a client may be given besides address and token.
 type Options struct {
 	CAFile  string        // PEM of the authority that the server's certificate is from; empty: the system's
 	Timeout time.Duration // of one request; 0: 30 seconds
-	Surface string        // where starts are asked and sessions opened, such as "cli"; empty: the API itself
+	Surface string        // what starts and sessions are recorded as coming from, such as "cli"; empty: the API
 }
 
 // Client speaks to one server as one person. It is safe for concurrent use.
@@ -39,14 +39,13 @@ type Client struct {
 	wait func(ctx context.Context, d time.Duration) error // between two tries
 }
 
-// maxBody bounds what is read of an answer, in bytes: more than the longest page
-// of a list has.
+// maxBody is the most that is read of an answer, in bytes: more than the longest page
+// of a list.
 const maxBody = 64 << 20
 
-// New returns a client of the server at address, such as
-// "https://interlock.example". The token would be readable on the way over plain
-// http, so that only a loopback address may have it. token may be empty for
-// [Client.SignIn].
+// New returns a client of the server at address, such as "https://interlock.example".
+// Plain http is allowed for loopback addresses only, since the token would be readable
+// on the way. token may be empty for [Client.SignIn].
 func New(address, token string, o Options) (*Client, error) {
 	base, err := url.Parse(strings.TrimRight(address, "/"))
 	if err != nil || base.Host == "" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
@@ -85,7 +84,7 @@ func New(address, token string, o Options) (*Client, error) {
 		base: base, token: token, surface: o.Surface, timeout: o.Timeout, wait: pause,
 		http: &http.Client{
 			Transport: transport,
-			// A redirect would take the token along.
+			// A redirect would carry the token to another address.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -108,7 +107,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Problem is the server's refusal or fault, as RFC 9457 has it.
+// Problem is a refusal or fault of the server, as defined in RFC 9457.
 type Problem struct {
 	Type      string   `json:"type"`
 	Title     string   `json:"title"`
@@ -117,13 +116,13 @@ type Problem struct {
 	Code      string   `json:"code"` // the contract; sentences may be reworded
 	Next      string   `json:"next"`
 	RequestID string   `json:"request_id,omitempty"`
-	Fields    []string `json:"fields,omitempty"` // that differ, when a key came before with other values
-	Errors    []Wrong  `json:"errors,omitempty"` // fields that can't be used
+	Fields    []string `json:"fields,omitempty"` // the fields that differ from the first request with the same idempotency key
+	Errors    []Wrong  `json:"errors,omitempty"` // invalid fields
 
 	retryAfter time.Duration
 }
 
-// Wrong is a field that can't be used, and why.
+// Wrong is an invalid field, and why.
 type Wrong struct {
 	Field  string `json:"field"`
 	Detail string `json:"detail"`
@@ -136,8 +135,8 @@ func (p *Problem) Error() string {
 
 type bodyKey struct{}
 
-// Verbatim returns a context whose requests hand the body of an answer or of a
-// problem document to take, as it came.
+// Verbatim returns a context whose requests pass the body of each answer or problem
+// document to take, as received.
 func Verbatim(ctx context.Context, take func(body []byte)) context.Context {
 	return context.WithValue(ctx, bodyKey{}, take)
 }
@@ -149,8 +148,8 @@ type call struct {
 	query  url.Values
 	header http.Header
 	in     any // as JSON; nil: none
-	out    any // of a success; nil: the body is not looked at
-	// answers says which statuses carry out beside 2xx, when they are no problems.
+	out    any // of a success; nil: the body is ignored
+	// answers lists statuses besides 2xx that carry out, unless the body is a problem.
 	answers []int
 }
 
@@ -194,7 +193,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 	return nil
 }
 
-// send sends one request and returns the answer, whatever it is.
+// send sends one request and returns the answer, whatever its status.
 func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	var in io.Reader
 	if k.in != nil {
@@ -225,7 +224,7 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		var ue *url.Error
-		if errors.As(err, &ue) { // its text has the whole address in it
+		if errors.As(err, &ue) { // its text holds the whole address
 			err = ue.Err
 		}
 		return nil, &unreachable{host: c.base.Host, err: err}
@@ -233,19 +232,19 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	return resp, nil
 }
 
-// unreachable means that no answer came; the request may have arrived.
+// unreachable means that no answer came. The request may have arrived.
 type unreachable struct {
 	host string
 	err  error
 }
 
-// Error says who gave no answer.
+// Error names the server that did not answer.
 func (u *unreachable) Error() string { return fmt.Sprintf("no answer from %s: %v", u.host, u.err) }
 
 // Unwrap returns the cause.
 func (u *unreachable) Unwrap() error { return u.err }
 
-// answered reports whether resp is what was asked for.
+// answered reports whether resp is an answer to k.
 func (k call) answered(resp *http.Response) bool {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return true
@@ -254,11 +253,12 @@ func (k call) answered(resp *http.Response) bool {
 }
 
 func contentType(resp *http.Response) string {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // empty when it is none
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // empty if it is not a media type
 	return kind
 }
 
-// problem reads a refusal. What is none of ours becomes one, by its status.
+// problem reads a refusal. An answer that is not a problem document becomes one, by its
+// status.
 func problem(resp *http.Response, body []byte) error {
 	p := &Problem{}
 	if json.Unmarshal(body, p) != nil || p.Code == "" {

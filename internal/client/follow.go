@@ -14,26 +14,24 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Event is one thing that happened to a run that is followed. Exactly one of its
-// fields is set.
+// Event is one change of a run. Exactly one field is set.
 type Event struct {
-	Run  *op.Run  // it changed; first of all, the run as it is
+	Run  *op.Run  // the run changed; the first event is the run as it is
 	Item *op.Item // a line of its results was written
 	Line *Line    // a line of its timeline was written
 }
 
 // Limits of a stream.
 const (
-	silence  = 45 * time.Second // three missed signs of life: the stream is dead
-	comeBack = 6                // times in a row without anything new
+	silence  = 45 * time.Second // three missed keep-alives: the stream is dead
+	comeBack = 6                // reconnects in a row without a new event
 	maxEvent = 16 << 20         // bytes
 )
 
-// Follow calls each with what happens to a run, until the run has ended, and
-// returns the run then. It makes no other requests than for the stream, which do not
-// count as use of a session; of what comes only the run as it ended is handed on by
-// [Verbatim]. A stream that breaks off is taken up again behind the
-// last event. What each returns ends Follow with that error.
+// Follow calls each with every change of a run until the run ends, and returns the
+// ended run. It requests the stream only, which does not count as use of a session.
+// [Verbatim] receives the ended run only. A stream that breaks off is resumed after the
+// last event. An error from each ends Follow with that error.
 func (c *Client) Follow(ctx context.Context, run string, each func(Event) error) (op.Run, error) {
 	f := follower{each: each}
 	f.whole, _ = ctx.Value(bodyKey{}).(func([]byte))
@@ -68,18 +66,18 @@ func (c *Client) Follow(ctx context.Context, run string, each func(Event) error)
 	}
 }
 
-// follower is how far a run was followed.
+// follower is the state of one Follow.
 type follower struct {
 	each    func(Event) error
 	last    string // id of the last event
 	run     op.Run
 	ended   bool
-	stopped error // what each returned
+	stopped error // the error of each
 
-	whole func([]byte) // takes the run as it ended, as it came; nil: nobody does
+	whole func([]byte) // receives the body of the ended run; may be nil
 }
 
-// errBroken is the end of a stream whose run has not ended.
+// errBroken is the end of a stream before the end of its run.
 var errBroken = errors.New("the stream broke off")
 
 // stream reads one stream until it ends.
@@ -132,7 +130,7 @@ func (c *Client) stream(ctx context.Context, run string, f *follower) error {
 	return errBroken
 }
 
-// take hands one event on.
+// take decodes one event and passes it on.
 func (f *follower) take(id, name, data string) error {
 	var e Event
 	var into any

@@ -15,7 +15,7 @@ func get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 	return out, c.do(ctx, call{method: http.MethodGet, path: path, query: query, out: &out})
 }
 
-// filters makes a query of what is not empty.
+// filters builds a query from the values that are not empty.
 type filters url.Values
 
 func (f filters) add(name, value string) filters {
@@ -46,22 +46,21 @@ func (f filters) page(p Paging) url.Values {
 	return url.Values(f.add("cursor", p.Cursor))
 }
 
-// Paging says which page of a list is asked for. The zero Paging asks for the
-// first one.
+// Paging selects a page of a list. The zero Paging selects the first one.
 type Paging struct {
 	Cursor string
 	Limit  int // 1 to 200; 0: 50
 }
 
-// SignIn opens a session. workspace, an id or a name, may be empty: the first of
-// the person's. Who has a second factor gets a [Problem] with the code
-// second_factor_required: see [Client.SignInWithCode]. The client itself stays as it
-// is: make a new one with the token.
+// SignIn opens a session in a workspace, given by id or name; empty means the person's
+// first. For an account with a second factor it returns a [Problem] with the code
+// second_factor_required: see [Client.SignInWithCode]. The client itself does not
+// change: create a new one with the token.
 func (c *Client) SignIn(ctx context.Context, email, password, workspace string) (s Session, err error) {
 	return c.SignInWithCode(ctx, email, password, workspace, "")
 }
 
-// SignInWithCode is SignIn with a code of an authenticator app, or a recovery code.
+// SignInWithCode is SignIn with a code of an authenticator app or a recovery code.
 func (c *Client) SignInWithCode(ctx context.Context, email, password, workspace, code string) (s Session, err error) {
 	in := map[string]string{"email": email, "password": password}
 	for name, value := range map[string]string{"workspace": workspace, "code": code} {
@@ -72,47 +71,47 @@ func (c *Client) SignInWithCode(ctx context.Context, email, password, workspace,
 	return s, c.do(ctx, call{method: http.MethodPost, path: "/sign-in", header: c.asked(), in: in, out: &s})
 }
 
-// Confirm proves again who the person behind a session is, and returns the session
-// with its new secret: the one that the client has is over. Who has a second factor
-// proves it by a code, others by the password.
+// Confirm confirms the identity of the person behind a session, and returns the session
+// with its new secret; the client's secret stops working. Use a code for an account
+// with a second factor, else the password.
 func (c *Client) Confirm(ctx context.Context, password, code string) (s Session, err error) {
 	in := map[string]string{"password": password, "code": code}
 	return s, c.do(ctx, call{method: http.MethodPost, path: "/me/confirm", in: in, out: &s})
 }
 
-// Security is what one proves beside a password.
+// Security returns the person's second factors.
 func (c *Client) Security(ctx context.Context) (Security, error) {
 	return get[Security](ctx, c, "/me/factors", nil)
 }
 
-// BeginAuthenticator returns a new authenticator app; it counts once
-// [Client.ConfirmAuthenticator] had a code of it.
+// BeginAuthenticator returns a new authenticator app. It takes effect when
+// [Client.ConfirmAuthenticator] receives one of its codes.
 func (c *Client) BeginAuthenticator(ctx context.Context) (n NewAuthenticator, err error) {
 	return n, c.do(ctx, call{method: http.MethodPost, path: "/me/authenticator", out: &n})
 }
 
-// ConfirmAuthenticator adds the new authenticator app. The first second factor comes
-// with recovery codes.
+// ConfirmAuthenticator adds the new authenticator app. With the first second factor it
+// returns recovery codes.
 func (c *Client) ConfirmAuthenticator(ctx context.Context, name, code string) (r RecoveryCodes, err error) {
 	return r, c.do(ctx, call{method: http.MethodPost, path: "/me/authenticator/confirm", in: map[string]string{"name": name, "code": code}, out: &r})
 }
 
-// NewRecoveryCodes replaces one's recovery codes.
+// NewRecoveryCodes replaces the person's recovery codes.
 func (c *Client) NewRecoveryCodes(ctx context.Context) (r RecoveryCodes, err error) {
 	return r, c.do(ctx, call{method: http.MethodPost, path: "/me/recovery-codes", out: &r})
 }
 
-// RenameFactor renames one of one's second factors.
+// RenameFactor renames one of the person's second factors.
 func (c *Client) RenameFactor(ctx context.Context, id, name string) (s Security, err error) {
 	return s, c.do(ctx, call{method: http.MethodPatch, path: path("/me/factors/%s", id), in: map[string]string{"name": name}, out: &s})
 }
 
-// RemoveFactor removes one of one's second factors.
+// RemoveFactor removes one of the person's second factors.
 func (c *Client) RemoveFactor(ctx context.Context, id string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: path("/me/factors/%s", id)})
 }
 
-// EndOtherSessions ends all of one's sessions but this one.
+// EndOtherSessions ends all of the person's other sessions.
 func (c *Client) EndOtherSessions(ctx context.Context) error {
 	return c.do(ctx, call{method: http.MethodPost, path: "/me/sessions/end-others"})
 }
@@ -127,26 +126,26 @@ func (c *Client) Policy(ctx context.Context) (Policy, error) {
 	return get[Policy](ctx, c, "/workspace/policy", nil)
 }
 
-// SetPolicy changes it.
+// SetPolicy changes what the workspace requires of its members.
 func (c *Client) SetPolicy(ctx context.Context, p Policy) (is Policy, err error) {
 	return is, c.do(ctx, call{method: http.MethodPut, path: "/workspace/policy", in: p, out: &is})
 }
 
-// SignOut ends the session or token of the client.
+// SignOut ends the client's session or token.
 func (c *Client) SignOut(ctx context.Context) error {
 	return c.do(ctx, call{method: http.MethodPost, path: "/sign-out"})
 }
 
-// Me returns who the token acts for.
+// Me returns the person that the token acts for.
 func (c *Client) Me(ctx context.Context) (Me, error) { return get[Me](ctx, c, "/me", nil) }
 
-// Tokens returns one's own tokens and sessions that still work.
+// Tokens returns the person's own tokens and sessions that are still valid.
 func (c *Client) Tokens(ctx context.Context) (Page[Token], error) {
 	return get[Page[Token]](ctx, c, "/tokens", nil)
 }
 
-// CreateToken makes a token that lasts ttl, 0 meaning 90 days, and may do nothing
-// but the capabilities in only; all of the person's when that is empty.
+// CreateToken creates a token that is valid for ttl (0: 90 days) and has the
+// capabilities in only; an empty only means all of the person's.
 func (c *Client) CreateToken(ctx context.Context, name string, ttl time.Duration, only []string) (t NewToken, err error) {
 	in := struct {
 		Name string   `json:"name"`
@@ -156,17 +155,17 @@ func (c *Client) CreateToken(ctx context.Context, name string, ttl time.Duration
 	return t, c.do(ctx, call{method: http.MethodPost, path: "/tokens", in: in, out: &t})
 }
 
-// RevokeToken ends one of one's own tokens or sessions.
+// RevokeToken ends one of the person's own tokens or sessions.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: path("/tokens/%s", id)})
 }
 
-// Operations returns what can be started.
+// Operations returns the operations that can be started.
 func (c *Client) Operations(ctx context.Context) (Page[Operation], error) {
 	return get[Page[Operation]](ctx, c, "/operations", nil)
 }
 
-// TenantFilter narrows a list of tenants.
+// TenantFilter filters a list of tenants.
 type TenantFilter struct {
 	Query     string // part of name or domain
 	Status    string
@@ -174,7 +173,7 @@ type TenantFilter struct {
 	Paging
 }
 
-// Tenants lists the tenants that one sees, by name.
+// Tenants lists the tenants that the person may see, by name.
 func (c *Client) Tenants(ctx context.Context, f TenantFilter) (Page[Tenant], error) {
 	return get[Page[Tenant]](ctx, c, "/tenants",
 		filters{}.add("q", f.Query).add("status", f.Status).add("readiness", f.Readiness).page(f.Paging))
@@ -195,7 +194,7 @@ func (c *Client) RotateCredential(ctx context.Context, tenant, connection string
 	return out, c.do(ctx, call{method: http.MethodPost, path: path("/tenants/%s/connections/%s/credential", tenant, connection), in: n, out: &out})
 }
 
-// RunFilter narrows a list of runs.
+// RunFilter filters a list of runs.
 type RunFilter struct {
 	Tenant     string // id or name
 	Connection string // id; or name, with the tenant
@@ -203,8 +202,8 @@ type RunFilter struct {
 	State      op.State
 	Outcome    op.RunOutcome
 	Initiator  string // id of a person, or "me"
-	Active     bool   // have not ended
-	Attention  bool   // ended badly, or make no progress
+	Active     bool   // not ended
+	Attention  bool   // failed, or without progress
 	Since      time.Time
 	Until      time.Time
 	Paging
@@ -223,17 +222,17 @@ func (c *Client) Run(ctx context.Context, run string) (op.Run, error) {
 	return get[op.Run](ctx, c, path("/runs/%s", run), nil)
 }
 
-// RunItems returns what became of each item of a run.
+// RunItems returns the result of each item of a run.
 func (c *Client) RunItems(ctx context.Context, run string, p Paging) (Page[op.Item], error) {
 	return get[Page[op.Item]](ctx, c, path("/runs/%s/items", run), filters{}.page(p))
 }
 
-// RunAttempts returns who else asked for a run while it was on its way.
+// RunAttempts returns the starts that joined a run while it was active.
 func (c *Client) RunAttempts(ctx context.Context, run string) (Page[Attempt], error) {
 	return get[Page[Attempt]](ctx, c, path("/runs/%s/attempts", run), nil)
 }
 
-// Timeline returns what happened in a run.
+// Timeline returns the timeline of a run.
 func (c *Client) Timeline(ctx context.Context, run string) (Page[Line], error) {
 	return get[Page[Line]](ctx, c, path("/runs/%s/timeline", run), nil)
 }
@@ -243,34 +242,34 @@ func (c *Client) Cancel(ctx context.Context, run string) (r op.Run, err error) {
 	return r, c.do(ctx, call{method: http.MethodPost, path: path("/runs/%s/cancel", run), out: &r})
 }
 
-// Release takes the connection away from a run; note says why.
+// Release releases the connection of a run by force; note says why.
 func (c *Client) Release(ctx context.Context, run, note string) (r op.Run, err error) {
 	return r, c.do(ctx, call{method: http.MethodPost, path: path("/runs/%s/release", run), in: map[string]string{"note": note}, out: &r})
 }
 
-// AttemptFilter narrows a list of attempts.
+// AttemptFilter filters a list of start attempts.
 type AttemptFilter struct {
 	Tenant    string // id or name
 	Operation op.Kind
 	Outcome   op.Outcome
 	Actor     string // id of a person, or "me"
-	Run       string // id or code of the run that was made or joined
+	Run       string // id or code of the run that was created or joined
 	Paging
 }
 
-// Attempts lists every answer of the gate, newest first.
+// Attempts lists all start attempts with their answers, newest first.
 func (c *Client) Attempts(ctx context.Context, f AttemptFilter) (Page[Attempt], error) {
 	return get[Page[Attempt]](ctx, c, "/attempts", filters{}.
 		add("tenant", f.Tenant).add("operation", string(f.Operation)).add("outcome", string(f.Outcome)).
 		add("actor", f.Actor).add("run", f.Run).page(f.Paging))
 }
 
-// Attempt returns the record of one press.
+// Attempt returns the record of one start attempt.
 func (c *Client) Attempt(ctx context.Context, id string) (Attempt, error) {
 	return get[Attempt](ctx, c, path("/attempts/%s", id), nil)
 }
 
-// DataFilter narrows what was read from a directory.
+// DataFilter filters data that was read from a directory.
 type DataFilter struct {
 	Connection string // id or name; empty: the tenant's default
 	Query      string // part of the name
@@ -287,28 +286,28 @@ func (c *Client) Groups(ctx context.Context, tenant string, f DataFilter) (Page[
 	return get[Page[Record]](ctx, c, path("/tenants/%s/groups", tenant), f.query())
 }
 
-// GroupMembers lists the members of a directory group, by id. Those that are groups
-// have their names; a query is a part of such a name, or a whole id.
+// GroupMembers lists the members of a directory group, by id. Members that are groups
+// have names. A query is part of such a name, or a whole id.
 func (c *Client) GroupMembers(ctx context.Context, tenant, group string, f DataFilter) (Page[Record], error) {
 	return get[Page[Record]](ctx, c, path("/tenants/%s/groups/%s/members", tenant, group), f.query())
 }
 
-// Inventory lists what the inventory of a tenant holds, by type and name.
+// Inventory lists the inventory of a tenant, by type and name.
 func (c *Client) Inventory(ctx context.Context, tenant string, f DataFilter) (Page[Record], error) {
 	return get[Page[Record]](ctx, c, path("/tenants/%s/inventory", tenant), f.query())
 }
 
-// InventoryTypes returns how far each type of the inventory is.
+// InventoryTypes returns the state of each type of the inventory.
 func (c *Client) InventoryTypes(ctx context.Context, tenant, connection string) (Page[InventoryType], error) {
 	return get[Page[InventoryType]](ctx, c, path("/tenants/%s/inventory/types", tenant), url.Values(filters{}.add("connection", connection)))
 }
 
-// Verification returns what the last verification of a connection found.
+// Verification returns the last verification of a connection.
 func (c *Client) Verification(ctx context.Context, tenant, connection string) (Verification, error) {
 	return get[Verification](ctx, c, path("/tenants/%s/verification", tenant), url.Values(filters{}.add("connection", connection)))
 }
 
-// Notifications lists the ends of the runs that one started, newest first.
+// Notifications lists the ended runs that the person started, newest first.
 func (c *Client) Notifications(ctx context.Context, unread bool, p Paging) (Page[op.Notice], error) {
 	return get[Page[op.Notice]](ctx, c, "/notifications", filters{}.flag("unread", unread).page(p))
 }

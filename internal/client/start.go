@@ -12,7 +12,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// StartRequest is what a start asks for.
+// StartRequest is a request to start an operation.
 type StartRequest struct {
 	Operation  op.Kind         `json:"operation"`
 	Connection string          `json:"connection,omitempty"` // id or name; empty: the tenant's default
@@ -20,13 +20,12 @@ type StartRequest struct {
 	Key        string          `json:"-"`                    // idempotency key; empty: a new one
 }
 
-// patience is how long a start waits before each further try.
+// patience is the wait before each retry of a start.
 var patience = []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
 
-// Start asks for an operation on a tenant. All four answers of the gate are
-// answers; refusals are [*Problem]. When no answer comes, or the server can't
-// give one at the moment, Start asks again with the same key: whatever became of
-// the first try, there is one run at most.
+// Start requests an operation on a tenant. All four answers of the gate are answers; a
+// refusal is a [*Problem]. If no answer comes, or the server is unavailable, Start
+// retries with the same idempotency key, so that there is at most one run.
 func (c *Client) Start(ctx context.Context, tenant string, r StartRequest) (a op.Answer, err error) {
 	if r.Key == "" {
 		r.Key = rand.Text()
@@ -52,7 +51,7 @@ func (c *Client) Start(ctx context.Context, tenant string, r StartRequest) (a op
 	}
 }
 
-// asked returns headers that tell where something is asked.
+// asked returns the headers that name the surface.
 func (c *Client) asked() http.Header {
 	header := http.Header{}
 	if c.surface != "" {
@@ -61,7 +60,7 @@ func (c *Client) asked() http.Header {
 	return header
 }
 
-// passing reports whether err may be gone at the next try.
+// passing reports whether a retry may succeed after err.
 func passing(err error) bool {
 	var p *Problem
 	if errors.As(err, &p) {

@@ -20,7 +20,7 @@ type Workspace struct {
 	Name string `json:"name"`
 }
 
-// Me is who a token acts for.
+// Me is the person that a token acts for.
 type Me struct {
 	ID           string    `json:"id"`
 	Name         string    `json:"name"`
@@ -49,7 +49,7 @@ type Token struct {
 	Current    bool      `json:"current"`
 }
 
-// NewToken is a token that was just made. Its secret is told this once.
+// NewToken is a token that was just created. Its secret is shown once.
 type NewToken struct {
 	Secret string `json:"secret"`
 	Token  Token  `json:"token"`
@@ -67,7 +67,7 @@ type Operation struct {
 	Parameters     json.RawMessage `json:"parameters"` // JSON Schema
 }
 
-// Blocker is one thing that is in the way of work.
+// Blocker is one thing that blocks work.
 type Blocker struct {
 	Code  op.Reason `json:"code"`
 	Title string    `json:"title"`
@@ -115,11 +115,11 @@ type Connection struct {
 	Active              *op.RunRef `json:"active"`
 	CheckedAt           *time.Time `json:"checked_at"`
 	ChangedSince        bool       `json:"not_verified_since_change"`
-	Notes               []string   `json:"notes,omitempty"` // of a change: what was done to pasted values
+	Notes               []string   `json:"notes,omitempty"` // of a change: how pasted values were tidied
 }
 
-// NewCredential is a credential to be saved: a client secret, or a certificate with
-// its private key, as PEM or as a PFX file in base64 with its password.
+// NewCredential is a credential to save: a client secret, or a certificate with its
+// private key, as PEM or as a base64-encoded PFX file with its password.
 type NewCredential struct {
 	Secret      string     `json:"secret,omitempty"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"` // of the client secret
@@ -127,7 +127,7 @@ type NewCredential struct {
 	Password    string     `json:"password,omitempty"` // of the PFX file
 }
 
-// Attempt is the record of a press, with the answer that it got.
+// Attempt is the record of a start request, with its answer.
 type Attempt struct {
 	ID         string          `json:"id"`
 	Actor      op.Person       `json:"actor"`
@@ -158,17 +158,17 @@ type Record struct {
 	Data       json.RawMessage `json:"data"` // as the provider wrote it
 }
 
-// InventoryType is how far one type of the inventory is.
+// InventoryType is the state of one type of the inventory.
 type InventoryType struct {
 	Type  string     `json:"type"`
 	AsOf  *time.Time `json:"as_of"`
 	Count int64      `json:"count"`
 	Stale op.Reason  `json:"stale_reason"`
 
-	Unreadable int64 `json:"unreadable"` // objects that came and could not be kept
+	Unreadable int64 `json:"unreadable"` // objects that could not be read
 }
 
-// Verification is what the last verification of a connection found.
+// Verification is the last verification of a connection.
 type Verification struct {
 	Connection op.Target  `json:"connection"`
 	Verdict    string     `json:"verdict"`
@@ -203,12 +203,12 @@ type Member struct {
 	CreatedAt  time.Time   `json:"created_at"`
 }
 
-// MemberChange is what is to be changed of a member. What is nil stays as it is.
+// MemberChange is a change of a member. nil fields stay as they are.
 type MemberChange struct {
 	Role       *string   `json:"role,omitempty"`
 	Denied     *[]string `json:"denied,omitempty"`
 	AllTenants *bool     `json:"all_tenants,omitempty"`
-	Tenants    *[]string `json:"tenants,omitempty"` // ids or names; no others from then on
+	Tenants    *[]string `json:"tenants,omitempty"` // ids or names; replaces the list
 }
 
 // Invitation is an open invitation to the workspace.
@@ -224,7 +224,7 @@ type Invitation struct {
 	ExpiresAt  time.Time   `json:"expires_at"`
 }
 
-// Invite is who is to be invited, and what they will see and do.
+// Invite names the person to invite, and what they may see and do.
 type Invite struct {
 	Email   string   `json:"email"`
 	Role    string   `json:"role"`
@@ -232,7 +232,7 @@ type Invite struct {
 	Tenants []string `json:"tenants,omitempty"` // ids or names; none: all
 }
 
-// Link is a one-time link that was just created. It is told this once.
+// Link is a one-time link that was just created. It is shown once.
 type Link struct {
 	Href      string    `json:"href"` // address on the server
 	ExpiresAt time.Time `json:"expires_at"`
@@ -244,7 +244,7 @@ type NewInvitation struct {
 	Link       Link       `json:"link"`
 }
 
-// Offer is an invitation as the holder of its link sees it.
+// Offer is an invitation as the person with its link sees it.
 type Offer struct {
 	Workspace string    `json:"workspace"` // its name in addresses
 	Name      string    `json:"name"`
@@ -254,18 +254,18 @@ type Offer struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Place is a workspace that somebody is a member of.
+// Place is a workspace of the person.
 type Place struct {
 	Workspace
 	Role    string `json:"role"`
-	Tenants int64  `json:"tenants"` // that one sees
+	Tenants int64  `json:"tenants"` // that the person may see
 }
 
-// Security is what one proves beside a password.
+// Security describes the person's second factors.
 type Security struct {
 	Factors       []Factor `json:"factors"`
-	RecoveryCodes int64    `json:"recovery_codes"` // that are left
-	RequiredBy    []string `json:"required_by"`    // names of one's workspaces that require a second factor
+	RecoveryCodes int64    `json:"recovery_codes"` // left
+	RequiredBy    []string `json:"required_by"`    // names of the person's workspaces that require a second factor
 }
 
 // Factor is a second factor.
@@ -277,13 +277,13 @@ type Factor struct {
 	LastUsedAt *time.Time `json:"last_used_at"` // nil: never
 }
 
-// NewAuthenticator is a new authenticator app that waits for its first code.
+// NewAuthenticator is an authenticator app that is not confirmed yet.
 type NewAuthenticator struct {
-	Secret  string `json:"secret"`  // in base32, for typing
-	Address string `json:"address"` // what a QR code for the app says
+	Secret  string `json:"secret"`  // base32, to type in
+	Address string `json:"address"` // content of a QR code for the app
 }
 
-// RecoveryCodes are codes for someone who lost their second factors; empty: the
+// RecoveryCodes are codes that replace lost second factors. Empty means that the
 // earlier ones stay.
 type RecoveryCodes struct {
 	RecoveryCodes []string `json:"recovery_codes"`

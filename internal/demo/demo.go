@@ -1,5 +1,5 @@
-// Package demo runs the whole product on one machine without an account: a
-// simulated Microsoft 365, two workspaces, and a tenant in each interesting state.
+// Package demo runs the whole product on one machine without an account: a simulated
+// Microsoft 365, two workspaces, and a tenant in each interesting state.
 package demo
 
 import (
@@ -23,11 +23,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Config says what to run. The zero Config is a demo in a folder of its own that
-// goes away with it.
+// Config is the configuration of a demo. The zero Config uses a temporary folder.
 type Config struct {
 	Addr     string // to listen on; empty: a free port of 127.0.0.1
-	Folder   string // what it leaves behind; empty: a temporary folder, removed at the end
+	Folder   string // for its files; empty: a temporary folder, removed at the end
 	Database string // see [db.Config]; empty: a file in Folder
 	Tenants  int    // more ready tenants, for load
 	Data     string // folder of real policies for the simulator; empty: generated ones
@@ -40,11 +39,11 @@ type Config struct {
 // MaxTenants bounds Config.Tenants.
 const MaxTenants = 2000
 
-// Info is what someone needs to use a demo.
+// Info is what a user of the demo needs to know.
 type Info struct {
 	URL       string `json:"url"`
 	Simulator string `json:"simulator"`
-	// SimulatorToken opens the simulator's control API.
+	// SimulatorToken is the bearer token of the simulator's control API.
 	SimulatorToken string `json:"simulator_token"`
 	// SimulatorCA is a PEM file with the simulator's certificate authority.
 	SimulatorCA string `json:"simulator_ca"`
@@ -61,7 +60,7 @@ type User struct {
 	Token     string `json:"token"`
 }
 
-// Demo is a demo that is ready.
+// Demo is a demo that listens.
 type Demo struct {
 	Info      Info
 	app       *app.App
@@ -69,19 +68,19 @@ type Demo struct {
 	listener  net.Listener
 	folder    string
 	temporary bool
-	localhost bool // it is called by that name
+	localhost bool // browsers use that name
 }
 
-// kept is what a demo remembers in its folder, to go on where it was: the
-// sign-ins, which the database has only as hashes, and what client secrets derive from.
+// kept is what a demo stores in its folder to continue after a restart: the sign-ins,
+// of which the database has hashes only, and the seed of the client secrets.
 type kept struct {
 	Salt    string `json:"salt"`
 	Control string `json:"control"` // token of the simulator's control API
-	Tenants int    `json:"tenants"` // the most additional tenants that were ever asked for
+	Tenants int    `json:"tenants"` // the largest number of additional tenants so far
 	Users   []User `json:"users"`
 }
 
-// New makes a demo, or goes on with the one in the folder. It listens already;
+// New creates a demo, or continues the one in the folder. It already listens;
 // [Demo.Serve] answers.
 func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if cfg.Tenants < 0 || cfg.Tenants > MaxTenants {
@@ -104,14 +103,14 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	} else if err := os.MkdirAll(d.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("demo folder: %w", err)
 	}
-	// The address first: one that is in use should be told before anything is made.
+	// Listen first: report an address in use before anything is created.
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}
 	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	host, _, _ := net.SplitHostPort(cfg.Addr) // it could be listened on
+	host, _, _ := net.SplitHostPort(cfg.Addr) // valid, since it is listened on
 	d.localhost = host == "localhost"
 	root, err := rootKey(d.file("root.key"))
 	if err != nil {
@@ -121,7 +120,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Tenants of an earlier start are in the database: the simulator needs them too.
+	// Tenants of an earlier start are in the database, so the simulator needs them too.
 	k.Tenants = max(k.Tenants, cfg.Tenants)
 	if err := d.simulate(ctx, cfg, k); err != nil {
 		return nil, err
@@ -158,7 +157,7 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 	return d, nil
 }
 
-// doors are the people as the sign-in page shows them.
+// doors returns the people for the sign-in page.
 func doors(users []User) []app.DemoUser {
 	var doors []app.DemoUser
 	for _, u := range users {
@@ -169,10 +168,10 @@ func doors(users []User) []app.DemoUser {
 
 func (d *Demo) file(name string) string { return filepath.Join(d.folder, name) }
 
-// url is where browsers reach the server.
+// url returns the address for browsers.
 func (d *Demo) url() string {
 	_, port, _ := net.SplitHostPort(d.listener.Addr().String()) // a listener has one
-	if d.localhost {                                            // by that name browsers let it have passkeys
+	if d.localhost {                                            // browsers allow passkeys for this name
 		return "http://localhost:" + port
 	}
 	return "http://" + d.listener.Addr().String()
@@ -183,7 +182,7 @@ func (d *Demo) Serve(ctx context.Context) error {
 	return d.app.Serve(ctx, d.listener)
 }
 
-// Close gives everything up. A temporary folder is removed.
+// Close stops everything. It removes a temporary folder.
 func (d *Demo) Close() {
 	if d.listener != nil {
 		_ = d.listener.Close()
@@ -207,9 +206,9 @@ func rootKey(path string) (*vault.Root, error) {
 	return root, err
 }
 
-// recall reads what the demo in the folder remembers, or begins a new demo. It is
-// written down before anything else is made, still without people: a demo that is
-// found so was cut off while it was made, and is made anew.
+// recall reads what the demo in the folder stored, or begins a new demo. It writes the
+// file before anything else is created, still without people: a file without people
+// means that the first start was cut off, and the demo is created anew.
 func (d *Demo) recall(cfg Config) (k kept, err error) {
 	path := d.file(memory)
 	b, err := os.ReadFile(path)
@@ -253,14 +252,14 @@ const (
 	database = "interlock.db"
 )
 
-// keepBusy has a long sync running: its tenant's answers come slowly. After a
-// restart the one of before is lost, and another one begins.
+// keepBusy keeps a long sync running, whose tenant answers slowly. After a restart the
+// earlier run is lost, and another one begins.
 func (d *Demo) keepBusy(ctx context.Context, k kept) error {
 	for _, p := range places {
 		if p.State != longSync {
 			continue
 		}
-		for _, path := range []string{"/v1.0/*", "/beta/*"} { // signing in stays quick
+		for _, path := range []string{"/v1.0/*", "/beta/*"} { // sign-in stays fast
 			_, err := d.simulator.Control().AddFault(ctx, graphsim.Fault{
 				Path: path, Tenant: p.directory(), Action: graphsim.Action{Kind: graphsim.ActDelay, DelayMS: int(slowAnswer.Milliseconds())},
 			})
@@ -279,8 +278,8 @@ func (d *Demo) keepBusy(ctx context.Context, k kept) error {
 	return nil
 }
 
-// slowAnswer makes an inventory sync of some 40 calls last for a quarter of an
-// hour; it is well below what a call may take.
+// slowAnswer makes an inventory sync of some 40 calls last for a quarter of an hour. It
+// is well below the limit of a call.
 const slowAnswer = 20 * time.Second
 
 func (k kept) user(role string) User {

@@ -19,7 +19,7 @@ type person struct {
 	role              tenancy.Role
 }
 
-// people are one of each role, and someone of another workspace.
+// people has one person for each role, and one of another workspace.
 var people = []person{
 	{Name: "Mei Tan", Email: "mei.tan@lattice.example", Role: "owner", Workspace: lattice, role: tenancy.Owner},
 	{Name: "Ana Ruiz", Email: "ana.ruiz@lattice.example", Role: "operator", Workspace: lattice, role: tenancy.Operator},
@@ -32,7 +32,7 @@ const (
 	northgate = "northgate"
 )
 
-// state is what a demo tenant is there to show.
+// state is what a demo tenant shows.
 type state string
 
 const (
@@ -56,7 +56,7 @@ type place struct {
 	State              state
 }
 
-// places are the tenants of every demo; --tenants adds more ready ones.
+// places are the tenants of every demo; --tenants adds more that are ready.
 var places = []place{
 	{"kestrel", "Kestrel Logistics", "kestrel.example", lattice, "Kestrel primary", ready},
 	{"alder-street", "Alder Street Clinics", "alderstreet.example", lattice, "Alder primary", ready},
@@ -74,7 +74,7 @@ var places = []place{
 	{"northgate-academy", "Northgate Academy", "northgateacademy.example", northgate, "Academy primary", ready},
 }
 
-// places are the tenants of this demo.
+// places returns the tenants of this demo.
 func (k kept) places() []place {
 	all := slices.Clone(places)
 	for i := range k.Tenants {
@@ -83,30 +83,31 @@ func (k kept) places() []place {
 	return all
 }
 
-// more returns the i-th of the additional ready tenants, from 1.
+// more returns the i-th additional tenant, from 1.
 func more(i int) place {
 	n := fmt.Sprintf("%04d", i)
 	return place{"load-" + n, "Load Tenant " + n, "load-" + n + ".example", lattice, "Load " + n + " primary", ready}
 }
 
-// stable derives an id of the demo from a name, so that the simulator and the
-// database agree in every process.
+// stable derives an id from a name, so that the simulator and the database agree in
+// every process.
 func stable(parts ...string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://interlock.dev/demo/"+strings.Join(parts, "/"))).String()
 }
 
-// credentialLife is how far away a credential's end lies, by what the tenant shows.
+// credentialLife returns the remaining lifetime of a credential, by what the tenant
+// shows.
 func credentialLife(s state, slug string) time.Duration {
 	switch {
 	case s == credentialExpired:
 		return -3 * 24 * time.Hour
 	case slug == "marlow":
-		return 9 * 24 * time.Hour // needs care soon
+		return 9 * 24 * time.Hour // expires soon
 	}
 	return 100 * 24 * time.Hour
 }
 
-// permissions are what Interlock asks an administrator for.
+// permissions are the permissions that Interlock requests from an administrator.
 var permissions = []string{
 	"DeviceManagementApps.Read.All",
 	"DeviceManagementConfiguration.Read.All",
@@ -119,10 +120,10 @@ var permissions = []string{
 	"Policy.Read.All",
 }
 
-// trimmed is a consent that covers next to nothing of what operations need.
+// trimmed is a consent that covers almost none of what operations need.
 var trimmed = []string{"Organization.Read.All", "Policy.Read.All"}
 
-// failedReason is what the last verification of a tenant in the state said.
+// failedReason returns the result of the last verification of a tenant in the state.
 func failedReason(s state) op.Reason {
 	switch s {
 	case consentMissing:
@@ -133,6 +134,6 @@ func failedReason(s state) op.Reason {
 	return ""
 }
 
-// Permissions returns what Interlock asks an administrator for, so that every
-// operation can run.
+// Permissions returns the permissions that Interlock requests from an administrator, so
+// that every operation can run.
 func Permissions() []string { return slices.Clone(permissions) }

@@ -17,9 +17,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// seed fills an empty database, and adds the tenants that a later start asks for
-// beyond those of an earlier one. It goes through the ways that an owner has; only
-// what a verification would have learnt is written down as if it had been.
+// seed fills an empty database, and adds the tenants that a later start requests. It
+// uses what an owner can use; only the results of verifications are written directly.
 func seed(ctx context.Context, a *app.App, root *vault.Root, k *kept) error {
 	var accounts int64
 	err := a.DB.Read(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -65,10 +64,10 @@ type seeder struct {
 // names of the workspaces.
 var names = map[string]string{lattice: "Lattice Managed IT", northgate: "Northgate Schools IT"}
 
-// tokenLife is how long the demo's tokens are good.
+// tokenLife is the lifetime of the demo's tokens.
 const tokenLife = 365 * 24 * time.Hour
 
-// people makes the workspaces with their members, and a token for each.
+// people creates the workspaces with their members, and a token for each.
 func (s *seeder) people(ctx context.Context, root *vault.Root) error {
 	for _, p := range people {
 		password := "demo-" + stable(s.kept.Salt, p.Email)[:13]
@@ -118,7 +117,7 @@ func (s *seeder) workspace(ctx context.Context, root *vault.Root, p person, user
 	})
 }
 
-// place makes a tenant with its connection, unless it is there.
+// place creates a tenant with its connection, unless it exists.
 func (s *seeder) place(ctx context.Context, p place) error {
 	owner := s.owners[p.Workspace]
 	step := ""
@@ -171,7 +170,7 @@ func (s *seeder) place(ctx context.Context, p place) error {
 	return err
 }
 
-// learnt writes down what verifications have found out about the connection.
+// learnt writes what verifications would have found out about the connection.
 func (s *seeder) learnt(ctx context.Context, p place, conn tenancy.Connection) error {
 	granted, missing := tenancy.ConsentGranted, tenancy.ConsentMissing
 	good := tenancy.CredentialOK
@@ -192,7 +191,7 @@ func (s *seeder) learnt(ctx context.Context, p place, conn tenancy.Connection) e
 	switch p.State {
 	case consentMissing:
 		story = []store.Learned{no}
-	case consentRevoked: // it was there, and then it was not
+	case consentRevoked: // given and then withdrawn
 		story = []store.Learned{ok, no}
 	case onboarding:
 	default:

@@ -9,15 +9,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// ids of the demo derive from names, so that the simulator, which is made anew at
-// each start, and the database agree.
+// Ids derive from names, so that the simulator, which is created anew at each start,
+// agrees with the database.
 func (p place) directory() string { return stable("directory", p.Slug) }
 func (p place) client() string    { return stable("app", p.Slug) }
 
 func (p place) secret(salt string) string { return "demo~" + stable(salt, "secret", p.Slug) }
 
-// simulate starts the simulator with a directory for every tenant. It begins
-// anew each time: what was changed in it before is not kept.
+// simulate starts the simulator with a directory for every tenant. It starts from the
+// same state each time: earlier changes are lost.
 func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
 	d.simulator, err = graphsim.New(graphsim.Config{
 		ControlToken: k.Control, Seed: 1, DataDir: cfg.Data, StateDir: d.file("simulator"), Logger: cfg.Logger,
@@ -39,8 +39,8 @@ func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
 	return nil
 }
 
-// spec is the tenant's directory as Microsoft 365 would have it. back is where the
-// consent page leads back to.
+// spec returns the tenant's directory in the simulated Microsoft 365. back is the
+// address that the consent page returns to.
 func (p place) spec(salt, back string) graphsim.TenantSpec {
 	app := graphsim.AppSpec{
 		AppID: p.client(), Name: "Interlock", Requested: permissions, Consented: true, RedirectURIs: []string{back},

@@ -1,6 +1,5 @@
-// Package doctor checks that an installation can be trusted with work: that its
-// database keeps its promises, its keys open what they have to, and its audit
-// trails are whole. It changes nothing.
+// Package doctor checks an installation: that its database is durable, its keys open
+// what is sealed, and its audit trails are complete. It changes nothing.
 package doctor
 
 import (
@@ -29,31 +28,31 @@ type Installation struct {
 	Now    func() time.Time // this machine's clock
 }
 
-// State is how a check went.
+// State is the result of a check.
 type State string
 
 // The states of a check.
 const (
 	OK        State = "ok"
-	Attention State = "attention" // it works, and something should be done
+	Attention State = "attention" // works, but needs action
 	Failed    State = "failed"
 )
 
-// Check is one thing that was looked at.
+// Check is one check and its result.
 type Check struct {
 	Name   string `json:"name"`
 	State  State  `json:"state"`
 	Detail string `json:"detail"`
-	Next   string `json:"next,omitempty"` // what to do about it
+	Next   string `json:"next,omitempty"` // what to do
 }
 
-// Report is what was found.
+// Report holds the results of all checks.
 type Report struct {
-	OK     bool    `json:"ok"` // nothing has failed
+	OK     bool    `json:"ok"` // no check failed
 	Checks []Check `json:"checks"`
 }
 
-// Err names what has failed; nil when nothing has.
+// Err names the checks that failed; nil if none did.
 func (r Report) Err() error {
 	var failed []error
 	for _, c := range r.Checks {
@@ -64,22 +63,22 @@ func (r Report) Err() error {
 	return errors.Join(failed...)
 }
 
-// What the clocks of this machine and of the database may differ by.
+// How far the clocks of this machine and of the database may differ.
 const (
 	clockAttention = 2 * time.Second
 	clockFailed    = time.Minute
 )
 
-// exportLate is after how long the hourly export is missed.
+// exportLate is the age at which the hourly export counts as missing.
 const exportLate = 2 * time.Hour
 
 // oldKey is the age at which a data key should be rotated.
 const oldKey = 365 * 24 * time.Hour
 
-// Examine makes all checks.
+// Examine runs all checks.
 func Examine(ctx context.Context, in Installation) Report {
 	r := Report{Checks: []Check{
-		{Name: "database", State: OK, Detail: fmt.Sprintf("%s, durable writes, tables up to date", in.DB.Engine())}, // or it would not be open
+		{Name: "database", State: OK, Detail: fmt.Sprintf("%s, durable writes, tables up to date", in.DB.Engine())}, // else it would not be open
 		in.clock(ctx),
 		in.rootKey(ctx),
 		in.keys(ctx),
@@ -100,7 +99,7 @@ func (in Installation) clock(ctx context.Context) Check {
 	if err != nil {
 		return failed(name, err, "")
 	}
-	// Sign-ins to Microsoft are refused when the clock is wrong, and tokens end early or late.
+	// With a wrong clock Microsoft refuses sign-ins, and tokens expire early or late.
 	difference := in.Now().Sub(at).Abs().Round(time.Second)
 	c := Check{Name: name, State: OK, Detail: "this machine and the database agree on " + at.Format("2006-01-02 15:04:05 UTC")}
 	if difference >= clockAttention {
@@ -162,8 +161,7 @@ func (in Installation) keys(ctx context.Context) Check {
 	return Check{Name: name, State: OK, Detail: "everything is sealed by root key " + k.Root + " and by the newest data keys"}
 }
 
-// export reads the exported heads, and judges whether they are as they were signed
-// and new enough.
+// export reads the exported heads, and checks their signatures and age.
 func (in Installation) export(ctx context.Context) ([]checkpoint.Export, Check) {
 	c := Check{Name: "audit export", State: OK}
 	if in.Export == "" {
@@ -188,10 +186,10 @@ func (in Installation) export(ctx context.Context) ([]checkpoint.Export, Check) 
 	return exports, c
 }
 
-// Exports returns the exported heads of a file, whose signatures are checked
-// against the installation's own key.
+// Exports returns the exported heads of a file, after checking their signatures against
+// the installation's own key.
 func Exports(ctx context.Context, st *store.Store, path string) ([]checkpoint.Export, error) {
-	if _, err := os.Stat(path); err != nil { // before the key, which would be made
+	if _, err := os.Stat(path); err != nil { // before the key, which would be created
 		return nil, fmt.Errorf("exported heads: %w", err)
 	}
 	signer, err := Signer(ctx, st)
@@ -201,8 +199,8 @@ func Exports(ctx context.Context, st *store.Store, path string) ([]checkpoint.Ex
 	return checkpoint.Read(path, signer.Public())
 }
 
-// Signer signs the exports of the audit heads. Its key is made when it is first
-// asked for, and sealed by the root key.
+// Signer returns the signer of the audit heads. Its key is created at the first use,
+// and sealed by the root key.
 func Signer(ctx context.Context, st *store.Store) (vault.Signer, error) {
 	secret, err := st.ServerSecret(ctx, "audit export", vault.NewSigningKey)
 	if err != nil {
@@ -223,14 +221,14 @@ func (in Installation) audit(ctx context.Context, exports []checkpoint.Export) C
 	return c
 }
 
-// Trail is the audit trail of a workspace, and how far it is.
+// Trail is the state of a workspace's audit trail.
 type Trail struct {
 	Slug string
 	Head access.Checkpoint
 }
 
-// Trails verifies the audit trail of every workspace, and that each exported head,
-// and each of those that were kept, is on one of them.
+// Trails verifies the audit trail of every workspace, and that each exported head and
+// each head in kept is on one of them.
 func Trails(ctx context.Context, d *db.DB, st *store.Store, exports []checkpoint.Export, kept []access.Checkpoint) ([]Trail, error) {
 	workspaces, err := st.Workspaces(ctx)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package notify writes the one notification a run may cause: to the person who
-// started it, when it ends. Queued, deduped, busy and blocked starts cause none,
-// and workers write none of their own.
+// Package notify writes the one notification that a run may cause: to the person who
+// started it, when it ends. Starts that are queued, deduped, busy or blocked cause
+// none, and workers write none of their own.
 package notify
 
 import (
@@ -12,9 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// Initiator notes the end of a run for the person who started it, in the
-// transaction that ends it. The words are made from the run when it is read. A
-// second call for the same run changes nothing.
+// Initiator writes the notification for the person who started a run, in the
+// transaction that ends it. Its words are made from the run when it is read. A second
+// call for the same run changes nothing.
 func Initiator(ctx context.Context, tx db.Tx, workspace, tenant, user, run string) error {
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package apptest is the served world of tests: the stored world of the package
-// gatetest, with the gate, the feed and the sign-in door that every surface stands
-// on. There is no worker: runs stay in line until a test says what becomes of them.
-// A surface adds itself, so that its own tests can use this package.
+// Package apptest is the served world of tests: the stored world of package gatetest,
+// with the gate, feed, store and sign-in that every surface needs. There is no worker:
+// runs stay queued until a test changes them. A surface adds itself, so that its own
+// tests can use this package.
 package apptest
 
 import (
@@ -26,7 +26,7 @@ import (
 // World is what a surface needs.
 type World struct {
 	*gatetest.World
-	Store  *store.Store // as the product has it: it judges readiness and asks for consent
+	Store  *store.Store // as in the product: it judges readiness and requests consent
 	Gate   *gate.Gate
 	Flow   *flow.Flow
 	Mirror *mirror.Mirror
@@ -58,8 +58,8 @@ func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
 	return w
 }
 
-// Door returns a door for sign-ins, with the limits. site is where browsers reach
-// the surface, for passkeys; empty: nobody knows.
+// Door returns a sign-in door with the limits. site is the address that browsers use,
+// for passkeys; it may be empty.
 func (w *World) Door(limits access.Limits, site string) *httpx.Door {
 	return httpx.NewDoor(w.DB, limits, access.NewFactors(w.Root, site))
 }
