@@ -56,7 +56,7 @@ var rooms = []room{
 	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 	{"internal/mirror", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/store", "internal/tenancy"}, "what was read from directories: it asks the store whose connection it is, and starts nothing"},
 
-	{"internal/gate/internal/ledger", []string{"internal/db", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
+	{"internal/gate/internal/ledger", []string{"internal/db", "internal/db/query", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
 	{"internal/gate/internal/queue", []string{"internal/db"}, "the courier carries a run id and a fence and knows nothing of runs"},
 	{"internal/gate/internal/journal", []string{"internal/catalogue", "internal/db", "internal/gate/internal/ledger", "internal/op", "internal/provider"}, "SQL of what runs change at a provider: it compares the fence and decides nothing"},
 	{"internal/notify", []string{"internal/db", "internal/op"}, "one row in the finishing transaction: no surface and no network"},

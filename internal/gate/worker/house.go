@@ -118,7 +118,7 @@ func (w *Worker) reapRound(ctx context.Context) error {
 }
 
 // lineBatch bounds how many runs in line one round cares for.
-const lineBatch = 500
+const lineBatch = 250
 
 // lineRound looks through the slots in line, and cares for those that need it.
 func (w *Worker) lineRound(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
 )
@@ -252,32 +253,34 @@ type Astray struct {
 	Taken bool // its job was taken by a worker that has not begun the run yet
 }
 
-// allAstray asks for the two kinds apart, so that each is one pass.
-const allAstray = `SELECT ` + claimColumns + `, COALESCE(` + queue.IsTaken + `, FALSE) FROM (
-		SELECT run_id FROM run_claims WHERE lease_until IS NULL AND queue_until < (SELECT interlock_now())
-		UNION
-		SELECT run_id FROM run_claims x WHERE lease_until IS NULL AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = x.job_id AND ` + queue.IsWaiting + `)
-		LIMIT $1
-	) a JOIN run_claims c ON c.run_id = a.run_id LEFT JOIN runs r ON r.id = c.run_id AND r.state <> 'finished' LEFT JOIN river_job j ON j.id = c.job_id`
+// astrayRuns asks for the two kinds apart, so that each is one pass.
+const astrayRuns = `SELECT run_id FROM run_claims WHERE lease_until IS NULL AND queue_until < (SELECT interlock_now())
+	UNION
+	SELECT run_id FROM run_claims x WHERE lease_until IS NULL AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = x.job_id AND ` + queue.IsWaiting + `)
+	LIMIT $1`
 
-// AllAstray returns up to limit of the slots in line that no job will begin in
-// time, in one statement: the run has waited for too long, or its job was taken,
-// settled or lost. (The job of a slot without a run is settled by whoever takes it.)
-// It reads what is in line and its jobs, never the runs and jobs that have ended.
+// astrayClaim looks for one run by its id. Asked for many at once, PostgreSQL reads
+// all runs and jobs where there are a few thousand of them.
+const astrayClaim = `SELECT ` + claimColumns + `, COALESCE(` + queue.IsTaken + `, FALSE)` + claimTables + `
+	LEFT JOIN river_job j ON j.id = c.job_id WHERE c.run_id = $1`
+
+// AllAstray returns up to limit of the claims in the queue that no job will begin
+// in time: the run has waited for too long, or its job was taken, settled or lost.
+// (The job of a claim without a run is settled by whoever takes it.) It reads the
+// claims in the queue and their jobs, never the runs and jobs that have ended.
 func AllAstray(ctx context.Context, tx db.Tx, limit int) (all []Astray, err error) {
-	rows, err := tx.Query(ctx, allAstray, limit)
+	runs, err := query.All(ctx, tx, query.Of(astrayRuns, limit), query.ScanText)
 	if err != nil {
-		return nil, fmt.Errorf("look through the line: %w", err)
+		return nil, fmt.Errorf("look through the queue: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
+	for _, run := range runs {
 		var a Astray
-		if a.Claim, err = scanClaim(rows, &a.Taken); err != nil {
-			return nil, fmt.Errorf("look through the line: %w", err)
+		if a.Claim, err = scanClaim(tx.QueryRow(ctx, astrayClaim, run), &a.Taken); err != nil {
+			return nil, fmt.Errorf("look through the queue: %w", err)
 		}
 		all = append(all, a)
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 func list(rows db.Rows, err error) ([]*Claim, error) {
