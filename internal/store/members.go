@@ -153,8 +153,10 @@ func (s *Store) ChangeMember(ctx context.Context, a access.Actor, userID string,
 }
 
 // RemoveMember takes someone out of the workspace and ends their sessions and
-// tokens in it. The last owner who can sign in stays: [op.ErrConflict]. Nobody
-// removes somebody who may do more: [*access.BeyondError].
+// tokens in it. Runs that they started and that wait in the queue are blocked as
+// [op.AuthorizationLost] when a worker takes them up; a run that works goes on. The
+// last owner who can sign in stays: [op.ErrConflict]. Nobody removes a member who
+// has more access than they have: [*access.BeyondError].
 func (s *Store) RemoveMember(ctx context.Context, a access.Actor, userID string) error {
 	_, err := s.changeMember(ctx, a, "member.remove", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
 		if err := anotherOwner(ctx, tx, a.WorkspaceID(), m.ID); err != nil {

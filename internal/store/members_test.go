@@ -298,6 +298,23 @@ func waits(t *testing.T, d *db.DB) (is bool) {
 	return is
 }
 
+// TestRemovalLeavesRuns: what a member who is removed has started goes on. The
+// re-check of the gate blocks what has not begun.
+func TestRemovalLeavesRuns(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		run := w.run(w.connection(w.mei, "kestrel", "first"), func(r *op.Run) {
+			r.State, r.Outcome, r.Initiator = op.Running, "", w.ana.Person()
+		})
+		if err := w.RemoveMember(t.Context(), w.mei, w.ana.ID()); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := w.Run(t.Context(), w.scope(w.mei), run.Code); err != nil || r.State != op.Running {
+			t.Errorf("the run is %s, %v", r.State, err)
+		}
+	})
+}
+
 // TestTwoOwnersAtOnce interleaves the changes of two owners statement by statement.
 // One of them comes first: what both change of somebody else holds, and who has lost
 // the right meanwhile acts on nothing.

@@ -214,6 +214,36 @@ func TestConnectionList(t *testing.T) {
 	})
 }
 
+// TestTenantsOfAStatusAreARange: a list of the few archived tenants reads none of
+// the many others.
+func TestTenantsOfAStatusAreARange(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := newWorld(t, d), t.Context()
+		w.exec(`INSERT INTO tenants (id, workspace_id, slug, name, name_key, domain, directory_id, status, created_at)
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+			SELECT 't' || CAST(10000 + i AS TEXT), $1, 's' || CAST(i AS TEXT), 'N', 'n' || CAST(i AS TEXT), '', '',
+			CASE WHEN i % 300 = 0 THEN 'archived' ELSE 'active' END, 0 FROM n`, w.mei.WorkspaceID())
+		if _, err := w.SettleReadiness(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.exec(`ANALYZE`)
+		recording := dbtest.Record(d)
+		list, _, err := w.Tenants(ctx, w.scope(w.mei), store.TenantFilter{Status: tenancy.TenantArchived})
+		if err != nil || len(list) != 10 {
+			t.Fatalf("%d tenants, %v", len(list), err)
+		}
+		for _, s := range recording.Take() {
+			cost, err := dbtest.CostOf(ctx, d, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cost.Rows > 300 {
+				t.Errorf("it looks at %d rows: %s\n%s", cost.Rows, s.SQL, cost.Plan)
+			}
+		}
+	})
+}
+
 func TestWithoutAJudgeNothingIsReady(t *testing.T) {
 	s := store.New(nil, nil, store.Options{})
 	got, causes := s.Readiness(tenancy.Tenant{Status: tenancy.TenantActive}, &tenancy.Connection{Enabled: true}, 1, time.Now())

@@ -22,10 +22,14 @@ ALTER TABLE records_new RENAME TO records;
 CREATE INDEX records_name ON records(generation, name_key, id);
 CREATE INDEX records_type ON records(generation, type, name_key, id);
 
+-- Tenants of one status are a range, in the order of names.
+CREATE INDEX tenants_status ON tenants(workspace_id, status, name_key, id);
+
 -- Until when a run may wait in the queue stands with its claim.
 ALTER TABLE runs DROP COLUMN queue_until;
 
 -- +goose Down
+DROP INDEX tenants_status;
 ALTER TABLE runs ADD COLUMN queue_until BIGINT NOT NULL DEFAULT 0;
 CREATE TABLE records_old (
   connection_id TEXT NOT NULL,
