@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -111,7 +112,7 @@ func (d Document) writePart(p Part, how Write, root, id string, now Document) []
 			case !there:
 				calls = append(calls, Call{"POST", at + "/" + p.Key, encode(element.value)})
 			case compare(element.value, was.value) != 0:
-				calls = append(calls, Call{"PATCH", at + "/" + p.Key + "/" + was.id, encode(element.value)})
+				calls = append(calls, Call{"PATCH", at + "/" + p.Key + "/" + url.PathEscape(was.id), encode(element.value)})
 			}
 		}
 		return calls
@@ -202,13 +203,13 @@ func (d Document) definitions(root string, now Document) map[string]any {
 			continue
 		}
 		value, _ := clone(want[key].value).(map[string]any)
-		definition := root + "/beta/deviceManagement/groupPolicyDefinitions('" + text(value, "definition.id") + "')"
+		definition := root + "/beta/deviceManagement/groupPolicyDefinitions(" + quoted(text(value, "definition.id")) + ")"
 		delete(value, "definition")
 		value["definition@odata.bind"] = definition
 		if presentations, ok := value["presentationValues"].([]any); ok {
 			for _, p := range presentations {
 				if p, ok := p.(map[string]any); ok {
-					p["presentation@odata.bind"] = definition + "/presentations('" + text(p, "presentation.id") + "')"
+					p["presentation@odata.bind"] = definition + "/presentations(" + quoted(text(p, "presentation.id")) + ")"
 					delete(p, "presentation")
 				}
 			}
@@ -226,4 +227,9 @@ func (d Document) definitions(root string, now Document) map[string]any {
 		}
 	}
 	return map[string]any{"added": added, "updated": updated, "deletedIds": removed}
+}
+
+// quoted is a string literal of OData in an address.
+func quoted(s string) string {
+	return "'" + url.PathEscape(strings.ReplaceAll(s, "'", "''")) + "'"
 }

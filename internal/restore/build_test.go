@@ -281,10 +281,10 @@ func TestBuild(t *testing.T) {
   POST /beta/deviceManagement/notificationMessageTemplates/{id}/localizedNotificationMessages {"locale":"en-US","subject":"s"}`},
 		{"and changed one by one, and never deleted", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "notificationMessageTemplates", "p1", `{"displayName":"A","localizedNotificationMessages":[{"locale":"de-DE","subject":"x"},{"locale":"en-US","subject":"s"}]}`).
-				now(t, "notificationMessageTemplates", "p1", `{"displayName":"A","localizedNotificationMessages":[{"id":"m7","locale":"en-US","subject":"t"},{"id":"m8","locale":"fr-FR","subject":"u"}]}`)
+				now(t, "notificationMessageTemplates", "p1", `{"displayName":"A","localizedNotificationMessages":[{"id":"m/7","locale":"en-US","subject":"t"},{"id":"m8","locale":"fr-FR","subject":"u"}]}`)
 		}, `update p1 note:kept 
   POST /beta/deviceManagement/notificationMessageTemplates/p1/localizedNotificationMessages {"locale":"de-DE","subject":"x"} 
-  PATCH /beta/deviceManagement/notificationMessageTemplates/p1/localizedNotificationMessages/m7 {"locale":"en-US","subject":"s"}`},
+  PATCH /beta/deviceManagement/notificationMessageTemplates/p1/localizedNotificationMessages/m%2F7 {"locale":"en-US","subject":"s"}`},
 		{"what only a DELETE would change is unchanged, and told", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "notificationMessageTemplates", "p1", `{"displayName":"A","localizedNotificationMessages":[]}`).
 				now(t, "notificationMessageTemplates", "p1", `{"displayName":"A","localizedNotificationMessages":[{"id":"m8","locale":"fr-FR"}]}`)
@@ -298,10 +298,10 @@ func TestBuild(t *testing.T) {
 			value := func(id, definition, enabled string) string {
 				return `{"id":"` + id + `","enabled":` + enabled + `,"definition":{"id":"` + definition + `","displayName":"D"},"presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","id":"pv","value":"v","presentation":{"id":"p` + definition + `"}}]}`
 			}
-			return newWorld(here).backup(t, "groupPolicyConfigurations", "p1", `{"displayName":"A","definitionValues":[`+value("1", "d1", "true")+","+value("2", "d2", "true")+`]}`).
+			return newWorld(here).backup(t, "groupPolicyConfigurations", "p1", `{"displayName":"A","definitionValues":[`+value("1", "d'1", "true")+","+value("2", "d2", "true")+`]}`).
 				now(t, "groupPolicyConfigurations", "p1", `{"displayName":"A","definitionValues":[`+value("8", "d2", "false")+","+value("9", "d3", "true")+`]}`)
 		}, `update p1 warning:switches_on_or_off 
-  POST /beta/deviceManagement/groupPolicyConfigurations/p1/updateDefinitionValues {"added":[{"definition@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d1')","enabled":true,"presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","presentation@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d1')/presentations('pd1')","value":"v"}]}],"deletedIds":["9"],"updated":[{"definition@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d2')","enabled":true,"id":"8","presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","presentation@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d2')/presentations('pd2')","value":"v"}]}]}`},
+  POST /beta/deviceManagement/groupPolicyConfigurations/p1/updateDefinitionValues {"added":[{"definition@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d%27%271')","enabled":true,"presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","presentation@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d%27%271')/presentations('pd%27%271')","value":"v"}]}],"deletedIds":["9"],"updated":[{"definition@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d2')","enabled":true,"id":"8","presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","presentation@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d2')/presentations('pd2')","value":"v"}]}]}`},
 		{"combinations of a strength go by their own action", func(t *testing.T) *world {
 			body := `{"displayName":"A","policyType":"custom","allowedCombinations":[%s],"combinationConfigurations":[]}`
 			return newWorld(here).backup(t, "authenticationStrengths", "p1", fmt.Sprintf(body, `"fido2"`)).now(t, "authenticationStrengths", "p1", fmt.Sprintf(body, `"password"`))

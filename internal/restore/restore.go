@@ -22,7 +22,7 @@ type Key struct {
 	ID   string `json:"id"`
 }
 
-// Set is a backup set.
+// Set is a backup set. The ids of its items are unique within a type.
 type Set struct {
 	ID        string
 	Directory string // GUID of its source; empty if unknown, as for an uploaded template
