@@ -50,7 +50,7 @@ func TestCanonical(t *testing.T) {
 		{op.ConnectionVerify, `{}`, `{}`},
 		{op.ConnectionVerify, `{"deep":true}`, `parameters.deep: is not a parameter`},
 		{op.ConnectionVerify, `[]`, `parameters: must be an object`},
-		{op.ConnectionVerify, `{} {}`, `parameters: has something behind the JSON value`},
+		{op.ConnectionVerify, `{} {}`, `parameters: has data after the JSON value`},
 		{op.ConnectionVerify, `{`, `parameters: is cut off`},
 
 		{op.DirectoryGroupsSync, `{}`, `{"full":false}`},

@@ -15,7 +15,7 @@ import (
 var (
 	// ErrPasskey is returned for a browser's answer that can't be verified: it is for
 	// another challenge, site or person, or another key signed it.
-	ErrPasskey = errors.New("the passkey proves nothing")
+	ErrPasskey = errors.New("the passkey's answer can't be verified")
 	// ErrCloned is returned for a passkey whose counter did not increase: a copy may be in
 	// use. docs: Web Authentication Level 3, section 6.1.1.
 	ErrCloned = errors.New("the passkey may have been copied")

@@ -24,10 +24,10 @@ import (
 type Handler func(ctx context.Context, command string, args json.RawMessage, out io.Writer) error
 
 // ErrUnknown is returned by a [Handler] for an unknown command.
-var ErrUnknown = errors.New("the server that runs does not know this command: it is of another version")
+var ErrUnknown = errors.New("the running server does not know this command: it is another version")
 
 // ErrNobody is returned by [Call] when no server answers at the socket.
-var ErrNobody = errors.New("no server answers at its socket")
+var ErrNobody = errors.New("no server listens at its socket")
 
 // failed is the HTTP trailer that holds the command's error; empty after success.
 const failed = "Interlock-Error"
@@ -117,7 +117,7 @@ func Call(ctx context.Context, path, command string, args any, out io.Writer) er
 	}
 	defer func() { _ = resp.Body.Close() }() // only read
 	if _, err := io.Copy(out, resp.Body); err != nil {
-		return fmt.Errorf("the server stopped in the middle of it: %w", err)
+		return fmt.Errorf("the server stopped while it ran the command: %w", err)
 	}
 	if text, err := url.QueryUnescape(resp.Trailer.Get(failed)); err != nil || text != "" {
 		return errors.Join(err, errors.New(text))

@@ -45,7 +45,7 @@ func Check(what string, data []byte) error {
 		return wrong("is not valid JSON: " + err.Error())
 	}
 	if rest := bytes.Trim(data[dec.InputOffset():], space); len(rest) > 0 {
-		return wrong("has something behind the JSON value: send one value")
+		return wrong("has data after the JSON value: send one value")
 	}
 	return walk(json.NewDecoder(bytes.NewReader(value)), what, "")
 }

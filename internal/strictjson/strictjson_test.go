@@ -23,10 +23,10 @@ func TestCheck(t *testing.T) {
 		{"\xef\xbb\xbf{}", "body", "byte order mark"},
 		{"\xff\xfe{\x00}\x00", "body", "is not valid UTF-8"},
 		{"{\"a\":\"\xff\"}", "body", "is not valid UTF-8"},
-		{`{} {}`, "body", "something behind"},
-		{`{}x`, "body", "something behind"},
-		{"{}\f", "body", "something behind"}, // white space of other languages, not of JSON
-		{"{}\u00a0", "body", "something behind"},
+		{`{} {}`, "body", "data after"},
+		{`{}x`, "body", "data after"},
+		{"{}\f", "body", "data after"}, // white space of other languages, not of JSON
+		{"{}\u00a0", "body", "data after"},
 		{`{"a":`, "body", "is cut off"},
 		{`{a:1}`, "body", "is not valid JSON"},
 		{``, "body", "is missing"},

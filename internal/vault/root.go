@@ -165,7 +165,7 @@ func RemoveRoot(path, id string) error {
 			switch {
 			case err != nil || r.ID() != id:
 			case i == 0:
-				return nil, fmt.Errorf("root key %s is the one that seals", id)
+				return nil, fmt.Errorf("root key %s seals new data and can't be removed", id)
 			default:
 				return slices.Delete(lines, i, i+1), nil
 			}

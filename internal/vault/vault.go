@@ -115,7 +115,7 @@ func (r *Root) Rewrap(wrapped string) (string, error) {
 func (r *Root) Rotate(wrapped string) (string, error) {
 	return r.change(wrapped, func(m *keyset.Manager, h *keyset.Handle, template *tinkpb.KeyTemplate) error {
 		if h.Len() > 1 {
-			return errors.New("its rotation is not finished")
+			return errors.New("its rotation is still in progress")
 		}
 		id, err := m.Add(template)
 		if err != nil {
