@@ -18,8 +18,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestTamperingShows changes single rows of a real audit trail, as somebody with
-// the database in hands would: the commands that look after it say so.
+// TestTamperingShows changes single rows of a real audit trail, as somebody with access
+// to the database could. The commands that verify it report the change.
 func TestTamperingShows(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -50,7 +50,7 @@ func TestTamperingShows(t *testing.T) {
 	})
 }
 
-// sql changes the database of an installation where nobody runs.
+// sql changes the database of an installation in which nothing runs.
 func (w *world) sql(statement string) {
 	w.t.Helper()
 	d := openDatabase(w.t, w.database)
@@ -72,9 +72,9 @@ func (w *world) try(args ...string) result {
 	return command(w.t, nil, "", program, w.onDatabase(args...)...)
 }
 
-// TestPeopleFromTheServer: whoever runs the server makes a second workspace and lets
-// its owner in, who may be somebody known or somebody new; and helps those back in whom
-// no owner can help. Nobody but they themselves knows a password.
+// TestPeopleFromTheServer: an administrator on the server creates a second workspace
+// and invites its owner, who may have an account or not, and resets accounts that no
+// owner can reset. Passwords are known to their people only.
 func TestPeopleFromTheServer(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -142,8 +142,8 @@ func TestPeopleFromTheServer(t *testing.T) {
 	})
 }
 
-// TestBadInput sends what can't be used: each is told by its name, with the right
-// status, and leaves nothing behind.
+// TestBadInput sends invalid input. Each answer names the field, has the right status,
+// and leaves nothing behind.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
@@ -188,7 +188,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 	w.inspect(func(d *db.DB) {
-		if left := made(t, d); left != [3]int64{1, 1, 1} { // of the verification before
+		if left := made(t, d); left != [3]int64{1, 1, 1} { // of the earlier verification
 			t.Errorf("runs, jobs and accepted attempts are %v, want one of each", left)
 		}
 		if left := number(t, d, `SELECT COUNT(*) FROM start_attempts`); left != 1 {
@@ -197,8 +197,8 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// TestSimulatorAlone starts the simulator by its command: what it prints is enough
-// to sign in with, and its secrets are chance, which ids are not.
+// TestSimulatorAlone starts the simulator with its command. What it prints is enough to
+// sign in, and its secrets are random, unlike its ids.
 func TestSimulatorAlone(t *testing.T) {
 	t.Parallel()
 	p := launch(t, nil, program, "sim", "--plain-http")

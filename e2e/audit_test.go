@@ -17,8 +17,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 )
 
-// inspect reads the database from outside. A file of SQLite belongs to one
-// process, so that what is opened there is a copy, made while all nodes stand still.
+// inspect reads the database from outside. An SQLite file belongs to one process, so
+// inspect opens a copy, made while all nodes are stopped.
 func (w *world) inspect(fn func(d *db.DB)) {
 	w.t.Helper()
 	url := w.database
@@ -32,7 +32,7 @@ func (w *world) inspect(fn func(d *db.DB)) {
 	fn(d)
 }
 
-// still runs fn while every node stands still.
+// still runs fn while every node is stopped.
 func (w *world) still(fn func()) {
 	w.t.Helper()
 	for _, n := range w.nodes {
@@ -52,8 +52,8 @@ func openDatabase(t *testing.T, url string) *db.DB {
 	return d
 }
 
-// copyFiles copies the files that begin with from and end with one of the
-// endings; those that are not there are left out.
+// copyFiles copies the files that begin with from and end with one of the endings.
+// Missing files are skipped.
 func copyFiles(t *testing.T, from, to string, endings ...string) {
 	t.Helper()
 	for _, ending := range endings {
@@ -77,7 +77,7 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// audit fails the test for everything that is not as it must always be.
+// audit fails the test for every broken invariant.
 func (w *world) audit(when string) {
 	w.t.Helper()
 	w.inspect(func(d *db.DB) {

@@ -11,9 +11,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestBurst presses 64 times at one moment on one connection, the same operation
-// and then all of them mixed; on PostgreSQL at two nodes. Exactly one press is
-// accepted, every other answer names its run, and one job exists.
+// TestBurst sends 64 starts at one moment on one connection: first of the same
+// operation, then of all operations; on PostgreSQL to two nodes. Exactly one is
+// accepted, every other answer names its run, and there is one job.
 func TestBurst(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)

@@ -14,9 +14,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestConsentLeadsBack asks servers for consent that are set up in different ways:
-// the link leads back to where browsers reach the server, and a server that does
-// not know that says which setting it lacks.
+// TestConsentLeadsBack requests consent from servers with different settings. The link
+// returns to the address that browsers use; a server that does not know this address
+// names the missing setting.
 func TestConsentLeadsBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -26,7 +26,7 @@ func TestConsentLeadsBack(t *testing.T) {
 			name, addr string
 			args       []string
 			refused    bool
-			back       string // empty: to where it listens
+			back       string // empty: the address it listens on
 		}{
 			{"on this machine", "127.0.0.1:0", nil, false, ""},
 			{"on every address", "0.0.0.0:0", []string{"--behind-proxy", "--trust-proxy", "10.0.0.5"}, true, ""},

@@ -20,17 +20,17 @@ import (
 
 const crashesInShort = 3
 
-// TestDatabaseCrashes crashes PostgreSQL in the middle of starts: one of its
-// processes is killed, whereupon the server throws its memory away and recovers
-// from its log. What was acknowledged is there, nothing half is, callers are told
-// that it is away, and the same press again tells what became of it.
+// TestDatabaseCrashes crashes PostgreSQL during starts: a kill of one of its processes
+// makes the server discard its memory and recover from its log. Everything acknowledged
+// is stored, nothing is stored in part, callers are told that the database is
+// unavailable, and the same request sent again tells what became of it.
 func TestDatabaseCrashes(t *testing.T) {
 	t.Parallel()
 	crashOften(t, crashesInShort)
 }
 
 func crashOften(t *testing.T, crashes int) {
-	server, err := cluster.Start(t.Context()) // nobody else's: they would crash with it
+	server, err := cluster.Start(t.Context()) // not the shared one: it would crash for all
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,16 +104,16 @@ func crashOften(t *testing.T, crashes int) {
 	})
 }
 
-// crash kills the server's process that serves us.
+// crash kills the PostgreSQL process that serves us.
 func crash(t *testing.T, database string) {
 	t.Helper()
 	var d *db.DB
-	eventually(t, "the database lets us in", func() bool { // it may be busy with the crash before
+	eventually(t, "the database lets us in", func() bool { // it may still recover from the last crash
 		var err error
 		d, err = db.Open(t.Context(), db.Config{URL: database, Logger: slog.New(slog.DiscardHandler)})
 		return err == nil
 	})
-	defer d.Close() //nolint:errcheck // there is nobody to say goodbye to
+	defer d.Close() //nolint:errcheck // its server process is gone
 	if err := syscall.Kill(int(number(t, d, `SELECT pg_backend_pid()`)), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

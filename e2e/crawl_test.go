@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// crawl asks every route that only reads, as the holder of a token, with every
-// known value in every place, and returns all that was answered, headers included.
-// The routes come from the document of the API itself.
+// crawl requests every GET route with a token, with every known value for every
+// parameter, and returns all answers with their headers. It takes the routes from the
+// API's own document.
 func crawl(t *testing.T, address, token string, values map[string][]string) (pages []reply) {
 	t.Helper()
 	document, err := ask(t.Context(), address, "", http.MethodGet, "/openapi.json", nil)
@@ -32,7 +32,7 @@ func crawl(t *testing.T, address, token string, values map[string][]string) (pag
 	}
 	for path, methods := range api.Paths {
 		get, ok := methods["get"]
-		if !ok || strings.HasSuffix(path, "/events") { // a stream has no end; what it says is a run
+		if !ok || strings.HasSuffix(path, "/events") { // a stream does not end; it carries a run
 			continue
 		}
 		var queries []string
@@ -79,7 +79,7 @@ func fill(t *testing.T, path string, values map[string][]string) []string {
 	return filled
 }
 
-// textOf is all that was answered.
+// textOf returns the text of all answers.
 func textOf(pages []reply) string {
 	var b strings.Builder
 	for _, p := range pages {
@@ -92,7 +92,7 @@ func textOf(pages []reply) string {
 	return b.String()
 }
 
-// found returns the words that are somewhere in text, in any case.
+// found returns the words that occur in text, in any case.
 func found(text string, words []string) (hits []string) {
 	text = strings.ToLower(text)
 	for _, w := range words {

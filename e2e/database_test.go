@@ -19,11 +19,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// toldAs are the two things that the server can say of a database in trouble.
+// toldAs matches the two codes for a database in trouble.
 var toldAs = regexp.MustCompile(`"code":"(unavailable|outcome_unknown)"`)
 
-// refusedClearly presses until the database's trouble shows, and holds the answer
-// to what a 503 promises: a problem that says what it is, and when to ask again.
+// refusedClearly sends starts until the trouble shows. The answer has to be a 503 with
+// a problem that names the trouble, and with a Retry-After.
 func refusedClearly(t *testing.T, n *node, tenant, trouble string) {
 	t.Helper()
 	eventually(t, "a start is refused while the database is "+trouble, func() bool {
@@ -43,7 +43,7 @@ func refusedClearly(t *testing.T, n *node, tenant, trouble string) {
 	})
 }
 
-// worksAgain presses until a start goes well, without anybody's help.
+// worksAgain waits until starts work again without help.
 func worksAgain(t *testing.T, n *node, tenant, trouble string) {
 	t.Helper()
 	eventually(t, "all runs of before have ended", func() bool {
@@ -56,7 +56,8 @@ func worksAgain(t *testing.T, n *node, tenant, trouble string) {
 	n.w.audit("after the database was " + trouble)
 }
 
-// alter runs a statement on the server of a PostgreSQL database, from another one.
+// alter runs a statement on the server of a PostgreSQL database, through another
+// database.
 func alter(t *testing.T, other *db.DB, sql string) {
 	t.Helper()
 	err := other.Write(t.Context(), func(ctx context.Context, tx db.Tx) error {
@@ -68,7 +69,7 @@ func alter(t *testing.T, other *db.DB, sql string) {
 	}
 }
 
-// TestDatabaseAway takes a PostgreSQL database away from a running server.
+// TestDatabaseAway makes a PostgreSQL database unreachable for a running server.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.Postgres)
@@ -83,8 +84,8 @@ func TestDatabaseAway(t *testing.T) {
 	worksAgain(t, n, "kestrel", "away")
 }
 
-// TestDatabaseFails makes the writes of SQLite fail under a running server, as a
-// disk that has become read-only, is full, or is broken does.
+// TestDatabaseFails makes SQLite's writes fail for a running server, as a read-only,
+// full or broken disk does.
 func TestDatabaseFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
@@ -132,7 +133,8 @@ func TestDatabaseLocked(t *testing.T) {
 }
 
 // lockSQLite takes the writer's lock of a database in WAL mode, as another program
-// would. docs: the WAL-index file has its lock bytes from 120 on, the writer's first.
+// would. docs: the lock bytes of the WAL-index file start at 120, the writer's is the
+// first.
 func lockSQLite(t *testing.T, file string) (unlock func()) {
 	t.Helper()
 	shm, err := os.OpenFile(file+"-shm", os.O_RDWR, 0)
@@ -144,10 +146,10 @@ func lockSQLite(t *testing.T, file string) (unlock func()) {
 	eventually(t, "the writer's lock is free", func() bool {
 		return syscall.FcntlFlock(shm.Fd(), syscall.F_SETLK, &lock) == nil
 	})
-	return func() { _ = shm.Close() } // which lets go of it
+	return func() { _ = shm.Close() } // which releases it
 }
 
-// TestDatabaseFull fills the disk under a running server, and gives it room again.
+// TestDatabaseFull fills the disk of a running server, and frees it again.
 func TestDatabaseFull(t *testing.T) {
 	t.Parallel()
 	disk := mountSmall(t, "8m") // the write-ahead log alone takes 4 MB before it is checkpointed
@@ -165,8 +167,7 @@ func TestDatabaseFull(t *testing.T) {
 	}
 }
 
-// mountSmall mounts a file system of a few megabytes in memory. Who is not root
-// gets it in the process's own eyes only, so that it has to be root.
+// mountSmall mounts a small file system in memory. This requires root.
 func mountSmall(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -181,7 +182,7 @@ func mountSmall(t *testing.T, size string) string {
 	return dir
 }
 
-// fillUp writes into a file until there is no room left.
+// fillUp fills the disk with one file.
 func fillUp(t *testing.T, name string) {
 	t.Helper()
 	f, err := os.Create(name)
@@ -196,13 +197,13 @@ func fillUp(t *testing.T, name string) {
 	}
 }
 
-// TestStartUpRefuses starts servers on what they must not be started on: each
-// says what it is, and ends.
+// TestStartUpRefuses starts servers with what they must refuse. Each names the problem
+// and ends.
 func TestStartUpRefuses(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
 		n := w.start()
-		n.readyTenants("kestrel") // now there is something that the key opens
+		n.readyTenants("kestrel") // so that something is sealed by the key
 		refused := func(what, says string, args ...string) {
 			t.Helper()
 			r := command(t, nil, "", program, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)

@@ -16,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// show is a demo, run by its own command.
+// show is a demo, started by its command.
 type show struct {
 	*process
 	demo.Info
@@ -31,7 +31,7 @@ func startDemo(t *testing.T, args ...string) *show {
 	return d
 }
 
-// user returns the person of a role.
+// user returns the person with a role.
 func (d *show) user(role string) demo.User {
 	d.t.Helper()
 	i := slices.IndexFunc(d.Users, func(u demo.User) bool { return u.Role == role })
@@ -41,7 +41,7 @@ func (d *show) user(role string) demo.User {
 	return d.Users[i]
 }
 
-// session signs somebody in, and returns the secret of the session.
+// session signs in a person and returns the session's secret.
 func (d *show) session(t *testing.T, role string) string {
 	t.Helper()
 	u := d.user(role)
@@ -65,7 +65,7 @@ func (d *show) as(role string) *client.Client {
 	return c
 }
 
-// cli runs a client command as someone.
+// cli runs a client command as the person with a role.
 func (d *show) cli(role string, args ...string) result {
 	d.t.Helper()
 	return command(d.t, cliEnv(d.URL, d.user(role).Token), "", program, args...)
@@ -75,15 +75,14 @@ func cliEnv(url, token string) []string {
 	return []string{"INTERLOCK_URL=" + url, "INTERLOCK_TOKEN=" + token, "INTERLOCK_CONFIG=/nowhere/config.json"}
 }
 
-// TestDemo asks every tenant of the demo for every operation, by API and by
-// command: each state is answered as it must be, and nothing that is refused
-// leaves anything to do.
+// TestDemo starts every operation on every tenant of the demo, by API and by command.
+// Each tenant's state gets the right answer, and refused starts leave no work behind.
 func TestDemo(t *testing.T) {
 	verify, groups, inventory := op.ConnectionVerify, op.DirectoryGroupsSync, op.InventorySync
 	tests := []struct {
 		tenant string
 		kind   op.Kind
-		code   string // of the answer; "" for a start that is accepted
+		code   string // of the answer; empty if the start is accepted
 	}{
 		{"kestrel", verify, ""},
 		{"alder-street", groups, ""},
@@ -120,7 +119,7 @@ func TestDemo(t *testing.T) {
 		}
 		api := d.as("operator")
 		made := map[string]bool{}
-		for _, r := range allRuns(t, api) { // the demo keeps a connection busy by itself
+		for _, r := range allRuns(t, api) { // the demo itself keeps a connection busy
 			made[r.ID] = true
 		}
 		for _, tt := range tests {
@@ -176,7 +175,8 @@ func allRuns(t *testing.T, c *client.Client) []op.Run {
 	return runs.Items
 }
 
-// TestDemoGoesOn starts a demo again on its folder, and a copy of the folder beside it.
+// TestDemoGoesOn restarts a demo on its folder, and starts a copy of the folder beside
+// it.
 func TestDemoGoesOn(t *testing.T) {
 	t.Parallel()
 	folder, copied := t.TempDir(), t.TempDir()

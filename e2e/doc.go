@@ -1,5 +1,5 @@
-// Package e2e proves the product as its operators and their machines meet it:
-// the real program in processes of its own, asked over HTTP and by its commands,
-// with a simulated Microsoft 365 beside it that outlives them. What came of it is
-// judged by reading the database, never by what the program says of itself.
+// Package e2e tests the product as its operators use it: the real program in its own
+// processes, over HTTP and by its commands, with a simulated Microsoft 365 that
+// outlives them. Results are read from the database, not taken from what the program
+// says about itself.
 package e2e

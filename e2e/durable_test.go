@@ -12,9 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestNoAnswerBeforeTheSync watches the system calls of a server: between the
-// request of each accepted start and its 202, the log of the database was written
-// and synchronised. A kill can't show this, since the kernel outlives the process.
+// TestNoAnswerBeforeTheSync traces the system calls of a server: between the request of
+// each accepted start and its 202, the database's log is written and synced. A kill
+// can't show this, since the kernel survives the process.
 func TestNoAnswerBeforeTheSync(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
@@ -25,7 +25,7 @@ func TestNoAnswerBeforeTheSync(t *testing.T) {
 	}
 	places := n.readyTenants(slugs...)
 	for _, p := range places {
-		w.hold(p) // nobody else writes much meanwhile
+		w.hold(p) // so that little else is written meanwhile
 	}
 	tr := n.strace("-y", "-s", "64", "-e", "trace=read,write,pwrite64,fsync,fdatasync")
 	for _, p := range places {
@@ -39,7 +39,8 @@ func TestNoAnswerBeforeTheSync(t *testing.T) {
 	if starts, early := answersBeforeSync(string(trace)); starts != len(places) || early != 0 {
 		t.Errorf("of %d accepted starts, %d were seen, and %d were answered before the sync", len(places), starts, early)
 	}
-	// What synchronous=NORMAL leaves of it: no sync at a commit. The check sees it.
+	// The trace that synchronous=NORMAL would leave, without the sync at a commit, has
+	// to fail the check.
 	var lazy strings.Builder
 	for line := range strings.Lines(string(trace)) {
 		if !synced.MatchString(line) {
@@ -56,21 +57,21 @@ var (
 	answered = regexp.MustCompile(`write\(\d+<(?:socket|TCP)[^"]*"HTTP/1\.1 202 `)
 	logged   = regexp.MustCompile(`pwrite64\(\d+<[^>]*-wal>`)
 	synced   = regexp.MustCompile(`f(?:data)?sync\(\d+<[^>]*-wal>`)
-	// A call that another thread's comes in between of is told in two lines.
+	// A call that is interrupted by another thread's is printed in two lines.
 	resumed = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)`)
 	begun   = regexp.MustCompile(`^(\d+) +(.*)<unfinished \.\.\.>`)
 )
 
-// answersBeforeSync reads a trace of strace, of a client that presses one start
-// after the other. It returns how many starts were accepted, and how many of them
-// before what the server wrote for them was on the disk.
+// answersBeforeSync reads a strace of a server whose client sends one start after the
+// other. It returns how many starts were accepted, and how many of them before their
+// writes were on disk.
 func answersBeforeSync(trace string) (starts, early int) {
-	open := map[string]string{} // by thread: the beginning of its call
+	open := map[string]string{} // by thread: the first line of its call
 	var written, safe bool
 	for line := range strings.Lines(trace) {
 		if m := begun.FindStringSubmatch(line); m != nil {
 			open[m[1]] = m[2]
-			if !answered.MatchString(line) { // an answer counts when it begins, all else when it is done
+			if !answered.MatchString(line) { // an answer counts from its first line, other calls from their last
 				continue
 			}
 		} else if m := resumed.FindStringSubmatch(line); m != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// times is how often something is done: what the environment says in the name,
-// else the short or the full number of it.
+// times returns how often to do something: the number in the environment variable, else
+// the short or the full one.
 func times(t *testing.T, name string, short, full int) int {
 	t.Helper()
 	if v := os.Getenv(name); v != "" {
@@ -32,7 +32,7 @@ func TestFaultsKill(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) { killOften(t, engine, times(t, "KILLS", 3, 500)) })
 }
 
-// TestFaultsProvider is TestProviderFaults with every trouble on every engine.
+// TestFaultsProvider is TestProviderFaults with every fault on both engines.
 func TestFaultsProvider(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		all := troubles()

@@ -17,9 +17,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestWorkspacesSeeNothingOfEachOther puts words of its own into everything that
-// a workspace has, then reads all that there is as everybody of the other one,
-// with the foreign names and ids asked for as well. Not one of the words comes back.
+// TestWorkspacesSeeNothingOfEachOther puts unique words into everything that a
+// workspace has, then reads everything as each person of the other workspace, also with
+// the foreign names and ids. None of the words is returned.
 func TestWorkspacesSeeNothingOfEachOther(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		args := []string{"--database", dbtest.URL(t, engine)}
@@ -43,7 +43,7 @@ func TestWorkspacesSeeNothingOfEachOther(t *testing.T) {
 		if hits := found(textOf(crawl(t, d.URL, d.user("outsider").Token, all)), ours.words); len(hits) > 0 {
 			t.Errorf("the outsider reads of our workspace: %q", hits)
 		}
-		// The words can be read by those whom they belong to: the search is able to find.
+		// Their own people read the words: the search can find them.
 		for role, half := range map[string]inhabited{"outsider": theirs, "owner": ours} {
 			hits := found(textOf(crawl(t, d.URL, d.user(role).Token, half.values)), half.words)
 			if len(hits) != len(half.words) {
@@ -53,8 +53,7 @@ func TestWorkspacesSeeNothingOfEachOther(t *testing.T) {
 	})
 }
 
-// inhabited is what someone has put into a workspace: words that stand nowhere
-// else, and names and ids to ask for.
+// inhabited is what was put into a workspace: its unique words, and its names and ids.
 type inhabited struct {
 	words  []string
 	values map[string][]string

@@ -16,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// status is what "interlock key status" says.
+// status returns the output of interlock key status.
 func (w *world) status() (k store.KeyStatus) {
 	w.t.Helper()
 	if err := json.Unmarshal([]byte(w.admin("", "key", "status", "--json")), &k); err != nil {
@@ -25,7 +25,7 @@ func (w *world) status() (k store.KeyStatus) {
 	return k
 }
 
-// diagnosis is what "interlock doctor" says, by the name of the check.
+// diagnosis returns the output of interlock doctor, by check.
 func (w *world) diagnosis() map[string]doctor.Check {
 	w.t.Helper()
 	var r doctor.Report
@@ -39,8 +39,8 @@ func (w *world) diagnosis() map[string]doctor.Check {
 	return checks
 }
 
-// TestKeysChangeWhileServing replaces the root key and the data key of a server that
-// works all the while, by the commands of an administrator on the same machine.
+// TestKeysChangeWhileServing replaces the root key and the data keys of a running
+// server with an administrator's commands on the same machine.
 func TestKeysChangeWhileServing(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -51,7 +51,7 @@ func TestKeysChangeWhileServing(t *testing.T) {
 			t.Errorf("a new installation: %+v", c)
 		}
 		added := strings.TrimSpace(w.admin("", "key", "new"))
-		if engine == db.SQLite { // the server does it, and does not know the new key yet
+		if engine == db.SQLite { // the server runs the command, and does not know the new key yet
 			if r := w.try("key", "rewrap"); r.code != 1 || !strings.Contains(r.stderr, "restart it first") {
 				t.Errorf("a server that does not know the key yet: %d, %q", r.code, r.stderr)
 			}
@@ -85,7 +85,7 @@ func TestKeysChangeWhileServing(t *testing.T) {
 			t.Errorf("after the data key: %v, %v", r.Outcome, err)
 		}
 		n.stop()
-		n = n.again() // with the new root key alone
+		n = n.again() // with the new root key only
 		if r, err := n.through("kestrel", op.ConnectionVerify); err != nil || r.Outcome != op.RunSucceeded {
 			t.Errorf("after a restart: %v, %v", r.Outcome, err)
 		}
@@ -97,8 +97,8 @@ func TestKeysChangeWhileServing(t *testing.T) {
 	})
 }
 
-// TestACutTailShows cuts the end off an audit trail, so that it is whole in itself:
-// the heads that the server has exported show it, and so does a head that was kept.
+// TestACutTailShows removes the last record of an audit trail, so that the rest is
+// consistent. The exported heads reveal it, and so does a head that was kept.
 func TestACutTailShows(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)

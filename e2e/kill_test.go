@@ -18,10 +18,9 @@ import (
 
 const killsInShort = 25
 
-// TestKill kills the process at once in the middle of starts and runs, again and
-// again. Whatever was acknowledged is there, nothing half is, a connection is
-// held exactly by a living run, and the first start after each restart is
-// answered rightly.
+// TestKill kills the process during starts and runs, again and again. Everything
+// acknowledged is stored, nothing is stored in part, only living runs hold connections,
+// and the first start after each restart gets the right answer.
 func TestKill(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) { killOften(t, engine, killsInShort) })
 }
@@ -37,10 +36,10 @@ func killOften(t *testing.T, engine db.Engine, kills int) {
 	// Slow enough for a kill to hit runs in all of their states.
 	w.fault(graphsim.Fault{Action: graphsim.Action{Kind: graphsim.ActDelay, DelayMS: 10}})
 
-	var acked sync.Map // id of each run that an answer named
+	var acked sync.Map // ids of the runs that answers named
 	for kill := range kills {
 		ctx, stop := context.WithCancel(t.Context())
-		cut := make([]pressed, len(slugs)) // presses that got no answer
+		cut := make([]pressed, len(slugs)) // starts without an answer
 		var pressers sync.WaitGroup
 		for i, slug := range slugs {
 			pressers.Go(func() { cut[i] = pressUntil(ctx, n, slug, &acked) })
@@ -52,13 +51,13 @@ func killOften(t *testing.T, engine db.Engine, kills int) {
 		w.audit(fmt.Sprintf("after kill %d", kill))
 
 		n = n.again(short...)
-		// The bystander is free: its start is accepted at the first press.
+		// The bystander is idle: its first start is accepted.
 		p, err := rawStart(t.Context(), n.url, w.owner.token, "bystander", key(), map[string]any{"operation": op.ConnectionVerify})
 		if err != nil || p.answer.Outcome != op.Accepted {
 			t.Fatalf("start right after restart %d: %v, status %d, %s", kill, err, p.status, p.answer.Code)
 		}
 		acked.Store(p.answer.Run.ID, true)
-		// What became of a press without an answer is learnt by pressing again.
+		// Sending a start again tells what became of one without an answer.
 		for _, c := range cut {
 			if c.key == "" {
 				continue
@@ -107,7 +106,7 @@ func killOften(t *testing.T, engine db.Engine, kills int) {
 	})
 }
 
-// pressed is one press as it was sent.
+// pressed is one start as it was sent.
 type pressed struct {
 	tenant, key string
 	operation   op.Kind
@@ -117,8 +116,8 @@ func (p pressed) again(ctx context.Context, n *node) (press, error) {
 	return rawStart(ctx, n.url, n.w.owner.token, p.tenant, p.key, map[string]any{"operation": p.operation})
 }
 
-// pressUntil presses one start after the other and remembers the runs that the
-// answers name. It returns the press that got no answer.
+// pressUntil sends one start after the other and stores the runs that the answers name.
+// It returns the start that got no answer.
 func pressUntil(ctx context.Context, n *node, slug string, acked *sync.Map) (cut pressed) {
 	for i := 0; ctx.Err() == nil; i++ {
 		next := pressed{slug, key(), operations[i%len(operations)]}
@@ -133,13 +132,12 @@ func pressUntil(ctx context.Context, n *node, slug string, acked *sync.Map) (cut
 	return pressed{}
 }
 
-// TestRestartTellsWhatIsLost: where one process is alone on its database, nobody
-// can ask before the run that died with its predecessor is told as lost and the
-// connection is free.
+// TestRestartTellsWhatIsLost: a single process on its database marks the run that died
+// with its predecessor as lost, and frees the connection, before it answers requests.
 func TestRestartTellsWhatIsLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
-	n := w.start() // with the leases of production: no reaper is quick enough to help
+	n := w.start() // with the default leases, which are too long for the reaper to help
 	p := n.readyTenants("kestrel")[0]
 	w.hold(p)
 	run := n.accepted(p.slug, op.InventorySync)

@@ -12,9 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestLimits: who asks too often is told when to come back, by whichever surface
-// they ask; people behind a proxy that is trusted have a budget each, and nobody
-// gets another one by claiming to be behind one.
+// TestLimits: a client over the limit is told when to retry, on every surface. People
+// behind a trusted proxy have one budget each, and nobody gets another by claiming to
+// be behind a proxy.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
@@ -50,18 +50,18 @@ func TestLimits(t *testing.T) {
 	if status, _, _ := from("/sign-in", "192.0.2.2"); status != http.StatusOK {
 		t.Errorf("someone else behind the same proxy: %d", status)
 	}
-	// The last hop is the one that the proxy wrote.
+	// The last hop is the one that the trusted proxy added.
 	if status, _, _ := from("/sign-in", "198.51.100.7, 192.0.2.1"); status != http.StatusTooManyRequests {
 		t.Errorf("who claims to come from elsewhere: %d", status)
 	}
 }
 
-// TestStartLimit: starts are counted for a person.
+// TestStartLimit: the limit on starts is per person.
 func TestStartLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
 	n := w.start("--starts-per-minute", "1")
-	n.readyTenants("kestrel") // by a verification, which is the one
+	n.readyTenants("kestrel") // by a verification, the one start that is allowed
 	p, err := rawStart(t.Context(), n.url, w.owner.token, "kestrel", key(), map[string]any{"operation": op.InventorySync})
 	if err != nil {
 		t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestBadObjects (F12, P8): a list in which some objects are not as the provider
-// documents them is kept without those that can't be: each has a line with its
-// reason, and the type says on every surface that it is incomplete.
+// TestBadObjects (F12, P8): a list with malformed objects is stored without them. Each
+// of them has an item with its reason, and the type is marked incomplete on every
+// surface.
 func TestBadObjects(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -73,13 +73,13 @@ func TestBadObjects(t *testing.T) {
 			t.Errorf("members: %+v, %v", members.Items, err)
 		}
 
-		// Once the provider is right again, nothing of it is left.
+		// After a correct answer nothing of it is left.
 		w.clear()
 		run = n.ended(n.accepted("apps", op.InventorySync).ID)
 		if run.Outcome != op.RunSucceeded {
 			t.Errorf("afterwards the inventory ended as %s: %s", run.Words.Code, run.Words.Why)
 		}
-		// The link that was kept is none that the provider knows: a full round follows.
+		// The provider does not know the stored link, so a full round follows.
 		run = n.ended(n.accepted("groups", op.DirectoryGroupsSync).ID)
 		if run.Outcome != op.RunSucceeded {
 			t.Errorf("afterwards the groups ended as %s: %s", run.Words.Code, run.Words.Why)
@@ -89,8 +89,8 @@ func TestBadObjects(t *testing.T) {
 	})
 }
 
-// TestRefusedDeltaLink (P3): whatever the provider calls it, a stored link that it
-// refuses means a full round in the same run, and the timeline says so.
+// TestRefusedDeltaLink (P3): if the provider refuses a stored delta link, by whatever
+// error, the same run does a full round, and the timeline says so.
 func TestRefusedDeltaLink(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -124,8 +124,8 @@ func TestRefusedDeltaLink(t *testing.T) {
 	})
 }
 
-// says checks one line of a run's results: how it ended, its label, and its detail
-// or a part of it. An empty result or label is not looked at.
+// says checks one item of a run: its result, its label, and part of its detail. An
+// empty result or label is not checked.
 func (n *node) says(r op.Run, key string, result op.ItemResult, label, detail string) {
 	n.t.Helper()
 	items, err := n.owner().RunItems(n.t.Context(), r.ID, client.Paging{Limit: 200})
@@ -144,7 +144,7 @@ func (n *node) says(r op.Run, key string, result op.ItemResult, label, detail st
 	n.t.Errorf("there is no line %s", key)
 }
 
-// timeline checks that lines stand in a run's timeline, in this order.
+// timeline checks that a run's timeline holds lines with these texts, in this order.
 func (n *node) timeline(r op.Run, want ...string) {
 	n.t.Helper()
 	lines, err := n.owner().Timeline(n.t.Context(), r.ID)

@@ -14,10 +14,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestZombies stops a worker's process past its leases while it works on one run
-// of each operation. Another node tells the runs as lost, and new runs take the
-// connections. Woken up, with the answers that it had waited for, the first worker
-// changes no row and makes no new call.
+// TestZombies stops a worker's process past its leases while it works on one run of
+// each operation. Another node marks the runs as lost, and new runs take the
+// connections. When the first worker continues, with the answers that it was waiting
+// for, it changes no row and makes no call.
 func TestZombies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.Postgres)
@@ -31,7 +31,7 @@ func TestZombies(t *testing.T) {
 	for i, p := range places {
 		old = append(old, sleeper.accepted(p.slug, operations[i]))
 	}
-	asleep := w.held(places...) // the calls under way when the worker stops
+	asleep := w.held(places...) // the calls in progress when the worker stops
 	sleeper.pause()
 
 	heir := w.start(short...)
@@ -65,7 +65,7 @@ func TestZombies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// It notices, and leaves a note that it came too late.
+	// It notices, and writes an event that it came too late.
 	for _, run := range old {
 		eventually(t, "the woken worker gives run "+run.Code+" up", func() bool {
 			lines, err := heir.owner().Timeline(t.Context(), run.ID)
@@ -92,11 +92,12 @@ func TestZombies(t *testing.T) {
 }
 
 // TestFrozenWorkerIsBounded stops one of two nodes while it works on many runs,
-// surely in the middle of some transactions. What those have locked holds nobody up:
-// each of its runs ends a lease, a quarantine and a round after its last heartbeat.
+// probably in the middle of transactions. Their locks block nobody: each run ends one
+// lease, one quarantine and one round after its last heartbeat. It does not run beside
+// other tests.
 func TestFrozenWorkerIsBounded(t *testing.T) {
 	w := newWorld(t, db.Postgres)
-	intervals := []string{"--lease", "3s", "--heartbeat", "100ms", "--quarantine", "1s"} // and the round of every day
+	intervals := []string{"--lease", "3s", "--heartbeat", "100ms", "--quarantine", "1s"} // and the default round
 	frozen := w.start(intervals...)
 	var slugs []string
 	for i := range 10 {
@@ -120,7 +121,7 @@ func TestFrozenWorkerIsBounded(t *testing.T) {
 		}
 	}
 	w.inspect(func(d *db.DB) {
-		// Four seconds, a round of one second, and as much again for a slow machine.
+		// Four seconds, one second for the round, and five more for a slow machine.
 		for _, late := range texts(t, d, `SELECT code || ' after ' || (ended_at - seen_at) / 1000 || ' ms' FROM runs
 			WHERE outcome = 'lost' AND ended_at - seen_at > 10000000`) {
 			t.Errorf("run %s, want lease, quarantine and one round", late)
@@ -132,8 +133,8 @@ func TestFrozenWorkerIsBounded(t *testing.T) {
 	w.audit("at the end")
 }
 
-// footprint is all that the runs have left in the database, save the notes of
-// those who came too late.
+// footprint returns everything in the database about the runs, except events of workers
+// that came too late.
 func footprint(t *testing.T, d *db.DB, runs []op.RunRef) (rows []string) {
 	t.Helper()
 	for _, run := range runs {
@@ -155,9 +156,9 @@ func footprint(t *testing.T, d *db.DB, runs []op.RunRef) (rows []string) {
 	return rows
 }
 
-// TestSleeperWakesAlone stops the one process of an embedded database past its
-// leases and wakes it up again. Whether its run goes on or is lost, what is
-// written of it is one truth.
+// TestSleeperWakesAlone stops the only process of an SQLite database past its leases
+// and continues it. Whether its run continues or is lost, all that is stored of it
+// agrees.
 func TestSleeperWakesAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)
@@ -167,7 +168,7 @@ func TestSleeperWakesAlone(t *testing.T) {
 	run := n.accepted(p.slug, op.InventorySync)
 	w.held(p)
 	n.pause()
-	time.Sleep(3500 * time.Millisecond) // more than lease and quarantine: the passing of time is what is tried
+	time.Sleep(3500 * time.Millisecond) // more than lease and quarantine: the test is about time passing
 	n.resume()
 	w.clear()
 	if r := n.ended(run.ID); r.Outcome != op.RunSucceeded && r.Outcome != op.RunLost {

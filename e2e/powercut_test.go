@@ -52,7 +52,7 @@ func cutPower(t *testing.T, cuts int, lazy bool) (lost int) {
 		slugs = append(slugs, fmt.Sprintf("tenant-%d", i))
 	}
 	places := n.readyTenants(slugs...)
-	// The one worker is kept busy: all other runs stay in line, and cancelling them
+	// The only worker is busy: all other runs stay queued, and cancelling them
 	// frees their connections for the next start.
 	w.hold(places[0])
 	n.accepted(places[0].slug, op.InventorySync)
@@ -76,7 +76,7 @@ func cutPower(t *testing.T, cuts int, lazy bool) (lost int) {
 					continue
 				}
 				acked.Store(p.answer.Run.ID, true)
-				_, _ = n.owner().Cancel(ctx, p.answer.Run.ID) // when it comes too late, the next start is deduped
+				_, _ = n.owner().Cancel(ctx, p.answer.Run.ID) // if it comes too late, the next start is deduped
 			}
 		})
 	}
@@ -86,7 +86,7 @@ func cutPower(t *testing.T, cuts int, lazy bool) (lost int) {
 		copied := filepath.Join(dir, "copy")
 		known := map[string]bool{}
 		n.paused(func() {
-			// An answer that is on its way when everything stops was not received.
+			// An answer that is not received when everything stops does not count.
 			acked.Range(func(run, _ any) bool { known[run.(string)] = true; return true })
 			must(t, nil, "", "cp", "--sparse=always", image, copied)
 		})
@@ -104,8 +104,8 @@ func cutPower(t *testing.T, cuts int, lazy bool) (lost int) {
 	return lost
 }
 
-// afterCut mounts what the cut has left, and returns how many of the known runs
-// are not there, and what else is wrong.
+// afterCut mounts what the power cut left, and returns how many of the known runs are
+// missing, and what else is wrong.
 func afterCut(t *testing.T, image, disk string, known map[string]bool) (missing int, damage []string) {
 	t.Helper()
 	defer mountImage(t, image, disk)()

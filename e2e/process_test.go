@@ -29,7 +29,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // what is left lies in the folder for temporary things
+	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans its temporary folder
 	program = filepath.Join(dir, "interlock")
 	build := exec.CommandContext(context.Background(), "go", "build", "-o", program, "../cmd/interlock")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -39,7 +39,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	flag.Parse()
 	if !passed("test.parallel") {
-		// Worlds wait for their processes more than they work.
+		// Worlds wait for their processes more than they use the CPU.
 		if err := flag.Set("test.parallel", "6"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -48,13 +48,13 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// passed reports whether a flag stands on the command line.
+// passed reports whether a flag was given on the command line.
 func passed(name string) (yes bool) {
 	flag.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
 	return yes
 }
 
-// journal collects what a process writes, for whoever waits for a part of it.
+// journal collects the output of a process, and signals each addition.
 type journal struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -78,7 +78,7 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// line returns the first whole line that has part in it; empty when there is none yet.
+// line returns the first complete line that contains part; empty if there is none yet.
 func (j *journal) line(part string) (string, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -90,13 +90,13 @@ func (j *journal) line(part string) (string, <-chan struct{}) {
 	return "", j.more
 }
 
-// process is a program that runs beside the test and never outlives it.
+// process is a program that runs beside the test and ends with it.
 type process struct {
 	t        *testing.T
 	cmd      *exec.Cmd
 	out, log *journal // standard output and standard error
 	gone     chan struct{}
-	err      error // how it ended; read after gone
+	err      error // how it ended; valid after gone is closed
 }
 
 // launch starts a program. env is added to the test's own environment.
@@ -105,7 +105,7 @@ func launch(t *testing.T, env []string, name string, args ...string) *process {
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), name, args...), out: newJournal(), log: newJournal(), gone: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
-	// The test binary may itself be killed.
+	// The test binary may be killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func launch(t *testing.T, env []string, name string, args ...string) *process {
 	return p
 }
 
-// complaints are the last lines of the log that tell of anything unusual.
+// complaints returns the last unusual lines of the log.
 func (p *process) complaints() string {
 	const most = 4000
 	var kept strings.Builder
@@ -135,11 +135,11 @@ func (p *process) complaints() string {
 	return kept.String()[max(0, kept.Len()-most):]
 }
 
-// patience is how long a test waits for an event before it fails: for a machine in
-// trouble, since no test judges how fast anything is.
+// patience is how long a test waits for an event before it fails. It is long, for slow
+// machines: no test measures speed.
 const patience = 3 * time.Minute
 
-// await returns the first line on j that has part in it.
+// await returns the first line in j that contains part.
 func (p *process) await(j *journal, part string) string {
 	p.t.Helper()
 	timeout := time.After(patience)
@@ -168,13 +168,13 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// kill ends the process at once, as a power switch would, and waits for its end.
+// kill kills the process and waits for its end.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.gone
 }
 
-// stop asks the process to end and waits for it.
+// stop sends SIGTERM and waits for the end of the process.
 func (p *process) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
@@ -188,7 +188,7 @@ func (p *process) stop() {
 	}
 }
 
-// pause stops every thread of the process and returns when all of them stand.
+// pause stops the process and returns when all its threads have stopped.
 func (p *process) pause() {
 	p.t.Helper()
 	p.signal(syscall.SIGSTOP)
@@ -204,7 +204,7 @@ func (p *process) pause() {
 
 func (p *process) resume() { p.signal(syscall.SIGCONT) }
 
-// tracer is strace on a running process.
+// tracer is a strace of a running process.
 type tracer struct {
 	*process
 	log string // file
@@ -223,14 +223,14 @@ func (p *process) strace(args ...string) *tracer {
 	return tr
 }
 
-// detach lets the traced process go on by itself.
+// detach ends the trace; the traced process continues.
 func (tr *tracer) detach() {
 	tr.t.Helper()
 	tr.signal(syscall.SIGINT)
 	<-tr.gone
 }
 
-// paused runs fn while the process stands still.
+// paused runs fn while the process is stopped.
 func (p *process) paused(fn func()) {
 	p.t.Helper()
 	select {
@@ -244,13 +244,13 @@ func (p *process) paused(fn func()) {
 	fn()
 }
 
-// result is how a command ended.
+// result is the result of a command.
 type result struct {
 	code        int
 	out, stderr string
 }
 
-// command runs a program to its end. in is its standard input.
+// command runs a program until it ends. in is its standard input.
 func command(t *testing.T, env []string, in, name string, args ...string) result {
 	t.Helper()
 	r, err := execute(t.Context(), env, in, name, args...)
@@ -278,7 +278,7 @@ func execute(ctx context.Context, env []string, in, name string, args ...string)
 	return result{cmd.ProcessState.ExitCode(), out.String(), stderr.String()}, nil
 }
 
-// must is command, for what has to succeed. It returns standard output.
+// must is command for what has to succeed. It returns standard output.
 func must(t *testing.T, env []string, in, name string, args ...string) string {
 	t.Helper()
 	r := command(t, env, in, name, args...)
@@ -288,8 +288,8 @@ func must(t *testing.T, env []string, in, name string, args ...string) string {
 	return r.out
 }
 
-// eventually asks until done holds, where nothing tells of the event: often at
-// first, then ten times a second.
+// eventually polls until done holds, where no event tells: at first often, then ten
+// times a second.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	end := time.Now().Add(patience)

@@ -16,29 +16,28 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// trouble is something that a provider may do, and what a run of each operation
-// then truthfully says of itself.
+// trouble is a fault of a provider, and how a run of each operation has to end with it.
 type trouble struct {
 	name  string
 	fault graphsim.Fault // of Graph; its tenant is filled in
-	// ends are the codes that are true then, by operation.
+	// ends are the right codes, by operation.
 	ends map[op.Kind]string
 }
 
-// all is one code for every operation.
+// all returns one code for every operation.
 func all(code string) map[op.Kind]string {
 	return map[op.Kind]string{op.ConnectionVerify: code, op.DirectoryGroupsSync: code, op.InventorySync: code}
 }
 
-// lists is a code for the operations that follow lists to their end; a
-// verification looks at first pages only.
+// lists returns a code for the operations that read lists to their end; a verification
+// reads first pages only.
 func lists(code string) map[op.Kind]string {
 	ends := all(code)
 	ends[op.ConnectionVerify] = "succeeded"
 	return ends
 }
 
-// troubles are all that are tried.
+// troubles returns all faults.
 func troubles() []trouble {
 	act := func(kind graphsim.ActionKind, edit ...func(*graphsim.Action)) graphsim.Fault {
 		a := graphsim.Action{Kind: kind}
@@ -59,7 +58,7 @@ func troubles() []trouble {
 		{"429 once, with a negative time", once(act(graphsim.ActThrottle, after("-1"))), all("succeeded")},
 		{"429 once, with a date", once(act(graphsim.ActThrottle, after("date:1"))), all("succeeded")},
 		{"429 for a quarter of an hour", act(graphsim.ActThrottle, after("900")), map[op.Kind]string{
-			op.ConnectionVerify:    "failed/provider_throttled", // it may last ten minutes in all
+			op.ConnectionVerify:    "failed/provider_throttled", // its run may last ten minutes
 			op.DirectoryGroupsSync: "waiting/provider_throttled", op.InventorySync: "waiting/provider_throttled",
 		}},
 		{"500", act(graphsim.ActError, status(500)), all("failed/provider_fault")},
@@ -88,11 +87,11 @@ func troubles() []trouble {
 	}
 }
 
-// TestProviderFaults lets every operation meet every trouble: each run ends, in
-// bounded time, and never says that it succeeded when it did not.
+// TestProviderFaults runs every operation with every fault: each run ends, in bounded
+// time, and never claims a success that was none.
 func TestProviderFaults(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
-		// Each trouble on one of the engines; the lane faults meets all of them on both.
+		// Each fault on one engine; the lane faults tries all on both.
 		var mine []trouble
 		for i, tr := range troubles() {
 			if (i%2 == 0) == (engine == db.SQLite) {
@@ -117,7 +116,7 @@ func meetTroubles(t *testing.T, engine db.Engine, troubles []trouble) {
 	for i, tr := range troubles {
 		for j, kind := range operations {
 			p := places[i*len(operations)+j]
-			for _, path := range []string{"/v1.0/*", "/beta/*"} { // signing in stays as it is
+			for _, path := range []string{"/v1.0/*", "/beta/*"} { // sign-in works
 				f := tr.fault
 				f.Path, f.Tenant = path, p.directory
 				w.fault(f)
@@ -129,10 +128,10 @@ func meetTroubles(t *testing.T, engine db.Engine, troubles []trouble) {
 	w.audit("at the end")
 }
 
-// mostCalls is more than any run here may make: three dispatches of a few dozen.
+// mostCalls is more calls than any run here may make: three dispatches of a few dozen.
 const mostCalls = 150
 
-// meet starts one operation and judges how its run ends.
+// meet starts one operation and checks how its run ends.
 func meet(t *testing.T, n *node, p place, tr trouble, kind op.Kind) {
 	ctx := t.Context()
 	a, err := n.owner().Start(ctx, p.slug, client.StartRequest{Operation: kind})
@@ -165,7 +164,7 @@ func meet(t *testing.T, n *node, p place, tr trouble, kind op.Kind) {
 	if calls, err := n.w.control.Calls(ctx, 0, p.directory); err != nil || len(calls) > mostCalls {
 		t.Errorf("%s, %s: %d calls, %v", tr.name, kind, len(calls), err)
 	}
-	if r.State != op.Finished { // it may wait for long; nobody else has to
+	if r.State != op.Finished { // it may wait for long; the test does not
 		if r, err = n.owner().Cancel(ctx, r.ID); err != nil || r.Outcome != op.RunCancelled {
 			t.Errorf("%s, %s: cancel while it waits: %v %s", tr.name, kind, err, r.Words.Code)
 		}
@@ -178,15 +177,16 @@ func meet(t *testing.T, n *node, p place, tr trouble, kind op.Kind) {
 	}
 }
 
-// page is how many groups come on one page of a small directory.
+// page is the page size of a small directory's groups.
 const page = 5
 
-// TestProviderIsAway takes the provider away in the middle of a run: it ends with
-// the counts it had, or goes on when the provider is back, and never hangs.
+// TestProviderIsAway makes the provider unavailable in the middle of a run. The run
+// ends with the counts that it had, or continues when the provider is back, and never
+// hangs.
 func TestProviderIsAway(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
-		// A lease bounds each call: a short one ends those that have no end.
+		// A lease bounds each call: a short one ends calls that never end.
 		n := w.start("--lease", "3s", "--heartbeat", "500ms", "--backoff", "100ms", "--max-wait", "1s")
 		names := []string{"drips", "holds", "refuses", "returns"}
 		places := n.readyTenants(names...)
@@ -223,7 +223,7 @@ func TestProviderIsAway(t *testing.T) {
 				t.Errorf("%s, when the provider is back: %v %s", p.slug, err, r.Words.Code)
 			}
 		}
-		// Nobody listens at all.
+		// Nobody listens.
 		w.sim.Close()
 		r, err := n.through("refuses", op.ConnectionVerify)
 		if err != nil || r.Words.Code != "failed/provider_unreachable" {

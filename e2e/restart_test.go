@@ -15,8 +15,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestPoliteStop asks a process to end in the middle of a run of each operation:
-// the runs go back in line at once, and end well after the restart.
+// TestPoliteStop stops a process with SIGTERM in the middle of a run of each operation.
+// The runs go back to the queue immediately, and succeed after the restart.
 func TestPoliteStop(t *testing.T) {
 	onBoth(t, func(t *testing.T, engine db.Engine) {
 		w := newWorld(t, engine)
@@ -48,9 +48,8 @@ func TestPoliteStop(t *testing.T) {
 	})
 }
 
-// TestRollingRestart restarts two nodes in turn under load: nothing that was
-// accepted is lost, nothing is done twice, and nobody gets an error but that
-// nobody listens.
+// TestRollingRestart restarts two nodes in turn under load. Nothing accepted is lost,
+// nothing is done twice, and the only errors are refused connections.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	rollOver(t, 4)
@@ -69,13 +68,13 @@ func rollOver(t *testing.T, restarts int) {
 	ctx, stop := context.WithCancel(t.Context())
 	var pressers sync.WaitGroup
 	var acked sync.Map
-	urls := [2]string{nodes[0].url, nodes[1].url} // a restarted node is where it was
+	urls := [2]string{nodes[0].url, nodes[1].url} // a restarted node keeps its address
 	for i, slug := range slugs {
 		pressers.Go(func() {
 			for j := i; ctx.Err() == nil; j++ {
 				p, err := rawStart(ctx, urls[j%2], w.owner.token, slug, key(), map[string]any{"operation": operations[j%3]})
 				switch {
-				case err != nil: // nobody listens there at the moment
+				case err != nil: // nobody listens there now
 				case p.status >= 500:
 					t.Errorf("start on %s: status %d, %+v", slug, p.status, p.problem)
 				case p.answer.Run != nil:

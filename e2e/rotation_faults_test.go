@@ -15,8 +15,8 @@ import (
 )
 
 // TestFaultsKeyRotation kills the server, and the command that rotates its data keys,
-// in the middle of rotations. After each kill every credential can be opened, and the
-// server starts again and works. In the end the rotation is finished by the same command.
+// during rotations. After each kill every credential can be opened, and the server
+// starts and works. In the end the same command finishes the rotation.
 func TestFaultsKeyRotation(t *testing.T) {
 	const credentials = 600 // a dozen transactions of a rotation
 	kills := times(t, "KEY_KILLS", 3, 50)
@@ -52,11 +52,11 @@ func TestFaultsKeyRotation(t *testing.T) {
 		n := w.start()
 		n.readyTenants("kestrel")
 		hit := int64(0)
-		for kill := 0; kill < kills || hit == 0 && kill < 20*kills; kill++ { // one has to hit
+		for kill := 0; kill < kills || hit == 0 && kill < 20*kills; kill++ { // at least one has to hit
 			rotation := launch(t, nil, program, w.onDatabase("key", "rotate")...)
 			select {
 			case <-time.After(time.Duration(rand.IntN(300)) * time.Millisecond):
-			case <-rotation.gone: // it was quicker
+			case <-rotation.gone: // it finished earlier
 			}
 			n.kill()
 			rotation.kill()

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs what a newcomer types, from the first sign-in on, against the
-// demo: each script has a demo of its own.
+// TestScripts runs what a newcomer types, from the first sign-in on. Each script has
+// its own demo.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob("testdata/script/*.txtar")

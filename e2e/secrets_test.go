@@ -33,10 +33,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestSecretsStayInside saves a secret in every place that takes one, lets the
-// provider tell them back in its errors, then searches everything that leaves the
-// process or stays on a disk for each of them, in every form that a careless hand
-// could have given it.
+// TestSecretsStayInside stores a secret in every place that takes one and lets the
+// provider echo them in its errors. Then it searches everything that leaves the process
+// or is stored for each of them, in every likely encoding.
 func TestSecretsStayInside(t *testing.T) {
 	onBoth(t, secretsStayInside)
 }
@@ -45,7 +44,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 	w := newWorld(t, engine)
 	n := w.start("--backoff", "50ms", "--max-wait", "1s")
 	places := n.readyTenants("kestrel", "marlow", "fenwick")
-	said := &strings.Builder{} // answers to what is not crawled
+	said := &strings.Builder{} // answers outside the crawl
 	send := func(token, method, path string, body any) reply {
 		t.Helper()
 		r, err := ask(t.Context(), n.url, token, method, path, body)
@@ -87,7 +86,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 		t.Fatalf("the root key: %v", err)
 	}
 	secrets["root key"] = string(root)
-	// Where they do not belong.
+	// Where they don't belong.
 	wrong := secrets["secret in the wrong field"]
 	for _, body := range []any{
 		map[string]any{"secret": 7, "certificate": wrong},
@@ -102,7 +101,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 	}
 	send("", http.MethodPost, "/sign-in", map[string]any{"email": w.owner.email, "password": secrets["wrong password"]})
 	send(secrets["unknown token"], http.MethodGet, "/me", nil)
-	// A provider that tells them back: when signing in, and when reading.
+	// A provider that echoes them, at sign-in and when reading.
 	for i, secret := range []string{places[0].secret, secrets["rotated client secret"]} {
 		echo := fmt.Sprintf("AADSTS7000215: Invalid client secret '%s', as %s, as %s", secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)))
 		w.fault(graphsim.Fault{Tenant: places[i].directory, Path: "/*/oauth2/v2.0/token", Times: 1, Action: graphsim.Action{Kind: graphsim.ActError, Status: 400, Message: echo}})
@@ -117,7 +116,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 		t.Error(err)
 	}
 
-	// Where everything is that anybody can see.
+	// Everything that anybody can see.
 	pages := crawl(t, n.url, w.owner.token, n.known(t))
 	haystacks := map[string]string{
 		"log": n.log.String(), "standard output": n.out.String(), "pages of the API": textOf(pages), "answers of the API": said.String(),
@@ -139,7 +138,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 		for form, bytes := range forms(secret) {
 			for where, text := range haystacks {
 				if where == "database" && form == "SHA-256" && slices.Contains([]string{"session", "API token", "one-time link"}, name) {
-					continue // the one thing that the database keeps of them
+					continue // the only form in which the database keeps them
 				}
 				sought++
 				if strings.Contains(text, bytes) {
@@ -148,7 +147,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 			}
 		}
 	}
-	// What is no secret is found, and so would a secret be.
+	// Other values are found, so a secret would be found too.
 	for _, where := range []string{"database", "pages of the API"} {
 		if !strings.Contains(haystacks[where], places[1].app) {
 			t.Errorf("%s: the search can't even find a client id", where)
@@ -160,7 +159,7 @@ func secretsStayInside(t *testing.T, engine db.Engine) {
 	t.Logf("%d secrets, %d searches, %d pages", len(secrets), sought, len(pages))
 }
 
-// forms are what a secret may look like when it has gone somewhere.
+// forms returns the encodings in which a secret could leak.
 func forms(secret string) map[string]string {
 	raw := []byte(secret)
 	quoted, _ := json.Marshal(secret) // a string always can be
@@ -174,7 +173,7 @@ func forms(secret string) map[string]string {
 	}
 }
 
-// known are the values to crawl with.
+// known returns the values to crawl with.
 func (n *node) known(t *testing.T) map[string][]string {
 	t.Helper()
 	values := map[string][]string{"tenant": {"kestrel", "marlow", "fenwick"}, "connection": {"primary"}, "group": {"none"}, "limit": {"200"}}
@@ -200,8 +199,8 @@ func (n *node) known(t *testing.T) map[string][]string {
 	return values
 }
 
-// everything is all that the database has: the bytes of its files, or each row
-// of each table as text.
+// everything returns the whole database: the bytes of its files, or each row of each
+// table as text.
 func (w *world) everything() string {
 	w.t.Helper()
 	var all strings.Builder
@@ -234,8 +233,8 @@ func file(t *testing.T, name string) string {
 	return string(b)
 }
 
-// selfSigned makes a certificate with its private key, both as PEM, and returns
-// the key's secret part besides.
+// selfSigned creates a certificate with its private key, both as PEM, and also returns
+// the key's secret part.
 func selfSigned(t *testing.T) (both, private string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -256,5 +255,5 @@ func selfSigned(t *testing.T) (both, private string) {
 	}
 	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
 	k := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	return string(b) + string(k), strings.Split(string(k), "\n")[1] // its first line holds the number itself
+	return string(b) + string(k), strings.Split(string(k), "\n")[1] // the first line holds the private number
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// refusedSignIn is a refusal of the sign-in service, and what becomes of it.
+// refusedSignIn is a refusal of the sign-in service, and its consequences.
 type refusedSignIn struct {
 	number int
-	error  string // of a refusal without a number
+	error  string // error code, if there is no number
 	reason op.Reason
-	blocks op.Reason // the first reason why the next start is blocked; empty: none
-	mends  string    // a part of what to do next, with who does it
+	blocks op.Reason // first reason that blocks the next start; empty: none
+	mends  string    // part of the next step, with who takes it
 }
 
 func refusedSignIns() []refusedSignIn {
@@ -37,7 +37,7 @@ func refusedSignIns() []refusedSignIn {
 		{900023, "", op.DirectoryNotFound, op.DirectoryNotFound, edit},
 		{5000224, "", op.DirectoryUnavailable, op.DirectoryUnavailable, admin},
 		{5000225, "", op.DirectoryUnavailable, op.DirectoryUnavailable, admin},
-		{700016, "", op.ConsentRevoked, op.ConsentRevoked, admin}, // it had been given
+		{700016, "", op.ConsentRevoked, op.ConsentRevoked, admin}, // consent had been given
 		{7000229, "", op.ConsentRevoked, op.ConsentRevoked, admin},
 		{65001, "", op.ConsentRevoked, op.ConsentRevoked, admin},
 		{650052, "", op.ConsentRevoked, op.ConsentRevoked, admin},
@@ -54,8 +54,8 @@ func refusedSignIns() []refusedSignIn {
 }
 
 // TestEveryRefusedSignIn: each cause that the sign-in service can name has its own
-// reason and remedy, in the API and in the command, with the number, the text and
-// the request ids; only what is proven blocks, and a sign-in that works heals it.
+// reason and remedy, in the API and in the command, with the number, the text and the
+// request ids. Only proven causes block, and a successful sign-in clears them.
 func TestEveryRefusedSignIn(t *testing.T) {
 	t.Parallel()
 	rows := refusedSignIns()
@@ -94,7 +94,7 @@ func TestEveryRefusedSignIn(t *testing.T) {
 				t.Errorf("%s: the run keeps %+v", name, e)
 				return
 			}
-			// The item, the check and the command have the same.
+			// The item, the check and the command show the same.
 			items, err := n.owner().RunItems(t.Context(), r.ID, client.Paging{})
 			var failed *op.Item
 			for j := range items.Items {
@@ -141,7 +141,7 @@ func TestEveryRefusedSignIn(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// One line of the log for each refused call, with all that identifies it.
+	// The log has one line for each refused call, with all its identifiers.
 	lines := 0
 	for line := range strings.SplitSeq(n.log.String(), "\n") {
 		var l struct{ Msg, Call, Code, ClientRequestID string }

@@ -15,10 +15,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// spoken is what a person reads of an answer or a run.
+// spoken is the text of an answer or a run.
 type spoken struct{ title, why, next string }
 
-// ofAnswer is what the API says, with the name of whom to ask in place, as
+// ofAnswer returns the text of the API's answer, with the person to ask inserted, as
 // commands show it.
 func ofAnswer(a op.Answer) spoken {
 	first := a.Reasons[0]
@@ -29,8 +29,8 @@ func ofRun(r op.Run) spoken {
 	return spoken{r.Words.Title, r.Words.Reason + ". " + r.Words.Why, r.Words.Fix.Behind(r.Words.Next)}
 }
 
-// ofTerminal reads back what a command has printed, its lines joined again. Next
-// ends with the command or the address to go on with, which the API has apart.
+// ofTerminal parses the output of a command and joins its lines. Next ends with a
+// command or an address, which the API has in fields of their own.
 func ofTerminal(text string) (s spoken) {
 	var slot *string
 	for i, line := range strings.Split(text, "\n") {
@@ -51,8 +51,8 @@ func ofTerminal(text string) (s spoken) {
 	return s
 }
 
-// TestOneSentence (V1): each kind of answer says the same in the API, in a
-// command, in the record of the press and, where there is a run, of that run.
+// TestOneSentence (V1): each kind of answer has the same text in the API, in a command,
+// in the start attempt and, if there is a run, in the run.
 func TestOneSentence(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
@@ -91,7 +91,7 @@ func TestOneSentence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tt.code == "accepted" { // now it runs, or has run
+			if tt.code == "accepted" { // by now it runs or has ended
 				if p.answer.Run == nil || recorded.Run == nil {
 					t.Errorf("answers without a run: %s, %s", p.answer.Code, recorded.Code)
 				}
@@ -109,7 +109,7 @@ func TestOneSentence(t *testing.T) {
 			}
 			if len(tenant.Blockers) > 0 {
 				want := recorded.Reasons[0].Title
-				if tt.code == "blocked/permission_missing" { // those of all operations, not of this one
+				if tt.code == "blocked/permission_missing" { // the tenant counts the permissions of all operations
 					want = "2 permissions are missing"
 				}
 				if tenant.Blockers[0].Title != want {
@@ -120,9 +120,9 @@ func TestOneSentence(t *testing.T) {
 	}
 }
 
-// TestRunsSayWhatStartsSay (V1, V3, G12, A4): what was mended or broken between
-// the press and the worker's hand ends the run in the words of a start that meets
-// the same; API, command and notification say the same of it, to its starter alone.
+// TestRunsSayWhatStartsSay (V1, V3, G12, A4): a condition that changes between the
+// start and the worker ends the run with the words of a start that meets the same
+// condition. API, command and notification agree, and only the starter is notified.
 func TestRunsSayWhatStartsSay(t *testing.T) {
 	onBoth(t, runsSayWhatStartsSay)
 }
@@ -148,7 +148,7 @@ func runsSayWhatStartsSay(t *testing.T, engine db.Engine) {
 		slugs = append(slugs, strings.ReplaceAll(code, "_", "-"))
 	}
 	places := n.readyTenants(slugs...)
-	// The one worker is kept busy, so that everybody else waits in line.
+	// The only worker is busy, so that all others stay queued.
 	w.hold(places[0])
 	stopper := n.accepted("stopper", op.InventorySync)
 	w.held(places[0])
@@ -157,7 +157,7 @@ func runsSayWhatStartsSay(t *testing.T, engine db.Engine) {
 		waiting = append(waiting, n.accepted(places[i+1].slug, op.InventorySync))
 		change[code](places[i+1])
 	}
-	time.Sleep(600 * time.Millisecond) // the credential's end has to pass
+	time.Sleep(600 * time.Millisecond) // the credential has to expire
 	since := w.calls(0, places[0])
 	w.clear()
 	if r := n.ended(stopper.ID); r.Outcome != op.RunSucceeded {
@@ -183,8 +183,8 @@ func runsSayWhatStartsSay(t *testing.T, engine db.Engine) {
 	}
 }
 
-// sameEverywhere holds what API, command and notification say of a run's end
-// against each other.
+// sameEverywhere compares what API, command and notification say about the end of a
+// run.
 func sameEverywhere(t *testing.T, n *node, r op.Run) {
 	t.Helper()
 	want := ofRun(r)
@@ -207,8 +207,8 @@ func sameEverywhere(t *testing.T, n *node, r op.Run) {
 	}
 }
 
-// TestEndsSaySame (V1, M3): runs that ended in each way say the same on every
-// surface, and each way has a pill of its own.
+// TestEndsSaySame (V1, M3): each way in which a run ends has the same text on every
+// surface, and a label of its own.
 func TestEndsSaySame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, db.SQLite)

@@ -41,8 +41,8 @@ func onBoth(t *testing.T, fn func(t *testing.T, engine db.Engine)) {
 	}
 }
 
-// world is one installation: its database, its root key, its first owner, and
-// the Microsoft 365 that it speaks to. Nodes are processes on it.
+// world is one installation: its database, root key and first owner, and the Microsoft
+// 365 that it calls. Nodes are its processes.
 type world struct {
 	t        *testing.T
 	engine   db.Engine
@@ -50,7 +50,7 @@ type world struct {
 	key      string // file of the root key
 	sim      *graphsim.Server
 	control  *graphsim.Control
-	ca       string // file of the simulator's authority
+	ca       string // file with the simulator's CA certificate
 	owner    account
 	nodes    []*node
 }
@@ -60,13 +60,13 @@ type account struct{ name, email, password, token string }
 
 const workspace = "lattice"
 
-// newWorld makes an installation by its own command, with nothing running yet.
+// newWorld creates an installation with the product's own command. Nothing runs yet.
 func newWorld(t *testing.T, engine db.Engine) *world {
 	t.Helper()
 	return newWorldAt(t, engine, dbtest.URL(t, engine), t.TempDir())
 }
 
-// newWorldAt is newWorld with a database of the caller's, and a folder for the rest.
+// newWorldAt is newWorld with the caller's database, and a folder for the rest.
 func newWorldAt(t *testing.T, engine db.Engine, database, folder string) *world {
 	t.Helper()
 	w := &world{
@@ -90,7 +90,7 @@ func newWorldAt(t *testing.T, engine db.Engine, database, folder string) *world 
 	return w
 }
 
-// admin runs a command of the server's side, which has to succeed.
+// admin runs a server-side command, which has to succeed.
 func (w *world) admin(in string, args ...string) string {
 	w.t.Helper()
 	return must(w.t, nil, in, program, w.onDatabase(args...)...)
@@ -109,7 +109,7 @@ type node struct {
 	owned *client.Client // acts for the owner
 }
 
-// Intervals that let a test see a worker's death within seconds.
+// Intervals short enough to see a worker's death within seconds.
 var short = []string{"--lease", "2s", "--heartbeat", "500ms", "--quarantine", "1s", "--reap-every", "200ms", "--backoff", "100ms"}
 
 // start starts a node on a free port and waits until it is ready.
@@ -135,7 +135,7 @@ func (w *world) launchAt(addr string, args ...string) *node {
 	return n
 }
 
-// ready waits until the node answers.
+// ready waits until the node listens.
 func (n *node) ready() {
 	n.t.Helper()
 	var line struct{ URL string }
@@ -145,13 +145,13 @@ func (n *node) ready() {
 	n.url, n.addr = line.URL, strings.TrimPrefix(line.URL, "http://")
 }
 
-// again starts the node anew where it was.
+// again restarts the node at its address.
 func (n *node) again(args ...string) *node {
 	n.t.Helper()
 	return n.w.startAt(n.addr, args...)
 }
 
-// as returns a client that acts for the holder of a token.
+// as returns a client with a token.
 func (n *node) as(token string) *client.Client {
 	n.t.Helper()
 	c, err := client.New(n.url, token, client.Options{})
@@ -161,7 +161,7 @@ func (n *node) as(token string) *client.Client {
 	return c
 }
 
-// owner returns a client that acts for the owner.
+// owner returns a client of the owner.
 func (n *node) owner() *client.Client { return n.owned }
 
 func (n *node) signIn(a account) string {
@@ -173,14 +173,14 @@ func (n *node) signIn(a account) string {
 	return s.Token
 }
 
-// direct sends requests without following, retrying or hiding anything.
+// direct sends requests without redirects or retries.
 var direct = &http.Client{
 	Timeout:       time.Minute,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 128},
 }
 
-// linkOf is the secret of the one-time link that an answer tells.
+// linkOf returns the secret of the one-time link in an answer.
 func linkOf(t *testing.T, r reply) string {
 	t.Helper()
 	var told struct {
@@ -197,15 +197,15 @@ func linkOf(t *testing.T, r reply) string {
 	return u.Query().Get("link")
 }
 
-// reply is an answer as it came.
+// reply is an answer as received.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// ask sends one request to path below /api/v1. body is sent as JSON unless it is
-// a string, which is sent as it is; nil sends none.
+// ask sends one request to path below /api/v1. A string body is sent as it is, any
+// other as JSON; nil sends none.
 func ask(ctx context.Context, url, token, method, path string, body any, header ...string) (reply, error) {
 	var in io.Reader
 	switch b := body.(type) {
@@ -266,7 +266,7 @@ func small(slug string) graphsim.TenantSpec {
 	}
 }
 
-// tenant adds a tenant with a connection that no verification has seen yet.
+// tenant adds a tenant with a connection that is not verified yet.
 func (n *node) tenant(slug string) place {
 	n.t.Helper()
 	spec := small(slug)
@@ -285,7 +285,7 @@ func (n *node) tenant(slug string) place {
 	return p
 }
 
-// ready adds tenants whose connections were verified, so that everything can run.
+// readyTenants adds tenants with verified connections, on which everything can run.
 func (n *node) readyTenants(slugs ...string) []place {
 	n.t.Helper()
 	places := make([]place, len(slugs))
@@ -307,7 +307,7 @@ func (n *node) readyTenants(slugs ...string) []place {
 	return places
 }
 
-// through starts an operation as the owner and follows its run to the end.
+// through starts an operation as the owner and follows its run until it ends.
 func (n *node) through(tenant string, kind op.Kind) (op.Run, error) {
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
@@ -366,13 +366,13 @@ func (w *world) fault(f graphsim.Fault) string {
 	return id
 }
 
-// hold makes Graph keep its answers to a tenant back, until the fault is cleared.
+// hold makes Graph hold its answers to a tenant, until the fault is cleared.
 func (w *world) hold(p place) string {
 	w.t.Helper()
 	return w.fault(graphsim.Fault{Tenant: p.directory, Action: graphsim.Action{Kind: graphsim.ActHold}})
 }
 
-// held waits until Graph keeps back an answer to each of the tenants.
+// held waits until Graph holds an answer to each of the tenants.
 func (w *world) held(places ...place) (holds []graphsim.Hold) {
 	w.t.Helper()
 	eventually(w.t, "a call of each tenant is held", func() bool {
@@ -393,7 +393,7 @@ func (w *world) held(places ...place) (holds []graphsim.Hold) {
 	return holds
 }
 
-// clear ends all faults.
+// clear removes all faults.
 func (w *world) clear() {
 	w.t.Helper()
 	if err := w.control.ClearFaults(w.t.Context(), ""); err != nil {
@@ -411,7 +411,7 @@ func (w *world) calls(since int, p place) []graphsim.Call {
 	return calls
 }
 
-// press is one start as a raw request, with what came of it.
+// press is one start as a raw request, with its answer.
 type press struct {
 	status  int
 	answer  op.Answer
@@ -430,10 +430,10 @@ func rawStart(ctx context.Context, url, token, tenant, key string, body any) (pr
 	return p, json.Unmarshal(r.body, &p.answer)
 }
 
-// operations are all that can be started.
+// operations are the operations that the tests start.
 var operations = []op.Kind{op.ConnectionVerify, op.DirectoryGroupsSync, op.InventorySync}
 
 var counter atomic.Int64
 
-// key returns an idempotency key that no other press has.
+// key returns a new idempotency key.
 func key() string { return fmt.Sprintf("e2e-%d-%s", counter.Add(1), rand.Text()) }

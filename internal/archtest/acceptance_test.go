@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// promises are the ids of the acceptance list: how many there are of each letter.
+// promises are the ids of the acceptance list: the number of entries for each letter.
 var promises = map[string]int{"G": 12, "V": 5, "T": 2, "P": 4, "R": 5, "O": 6, "M": 5, "A": 4, "S": 1, "W": 2}
 
-// TestAcceptance holds docs/acceptance.md to the tests: every promise names
-// tests that exist and run, or says in so many words that it is open.
+// TestAcceptance checks docs/acceptance.md: every promise names tests that exist and
+// run, or says that it is open.
 func TestAcceptance(t *testing.T) {
 	table, err := os.ReadFile(root + "/docs/acceptance.md")
 	if err != nil {
@@ -31,8 +31,8 @@ func TestAcceptance(t *testing.T) {
 	}
 }
 
-// A row of the table, the tests that it names (package below internal/ or the
-// root, name, perhaps a case), and what it says is not proved yet.
+// A row of the table, the tests that it names (package below internal/ or the root,
+// name, and perhaps a case), and what it calls not proven yet.
 var (
 	row  = regexp.MustCompile(`(?m)^\| ((?:rel-)?[A-Z]\d+) \|(.*)\|$`)
 	test = regexp.MustCompile("`([a-z0-9_/]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]*)(?:/([^`]+))?`")
@@ -44,7 +44,7 @@ func acceptance(table string, files []file) (found []finding) {
 		found = append(found, finding("docs/acceptance.md: "+id+": "+fmt.Sprintf(format, args...)))
 	}
 	functions := make(map[string]*ast.FuncDecl)
-	said := make(map[string]string) // all strings of a package's tests, and its scripts
+	said := make(map[string]string) // all strings in a package's tests, and its scripts
 	for _, f := range files {
 		if !f.test() {
 			continue
@@ -98,7 +98,7 @@ func acceptance(table string, files []file) (found []finding) {
 	return found
 }
 
-// alwaysSkips reports whether fn skips in its own first layer of statements.
+// alwaysSkips reports whether fn skips unconditionally.
 func alwaysSkips(fn *ast.FuncDecl) bool {
 	return slices.ContainsFunc(fn.Body.List, func(s ast.Stmt) bool {
 		e, ok := s.(*ast.ExprStmt)
@@ -121,7 +121,7 @@ func scriptExists(room, name string) bool {
 	return false
 }
 
-// TestAcceptanceSees shows the guard of the table everything it must see.
+// TestAcceptanceSees: the check finds every kind of wrong row.
 func TestAcceptanceSees(t *testing.T) {
 	tests, err := parse("internal/gate/gate_test.go", `package gate
 func TestReal(t *testing.T) { t.Run("a case", nil); if absent { t.Skip("no ../shared") } }
@@ -154,8 +154,8 @@ func TestSkipped(t *testing.T) { t.Skip("later") }`)
 	})
 }
 
-// TestAcceptanceListIsWhole compares the ids here with the list of promises that
-// lives beside the repository.
+// TestAcceptanceListIsWhole compares the ids with the list of promises beside the
+// repository.
 func TestAcceptanceListIsWhole(t *testing.T) {
 	const list = root + "/../shared/spec/acceptance.md"
 	text, err := os.ReadFile(list)

@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of this package into .golangci.yml")
 
-// TestDepguard keeps the linter's rules the same as the tables here, so that an
-// editor shows a wrong import while it is typed.
+// TestDepguard keeps the linter's rules equal to the tables here, so that an editor
+// shows a wrong import while it is typed.
 func TestDepguard(t *testing.T) {
 	const config = root + "/.golangci.yml"
 	text, err := os.ReadFile(config)
@@ -82,12 +82,12 @@ func depguard() string {
 	return b.String()
 }
 
-// major is the end of a module's path that tells its major version.
+// major matches the major version at the end of a module path.
 var major = regexp.MustCompile(`/v\d+$`)
 
 func allowsAll(r room) bool { return len(r.may) == 1 && r.may[0] == "internal/..." }
 
-// glob is the files of a room, or of all rooms below a folder.
+// glob returns the pattern for the files of a room, or of all rooms below a folder.
 func glob(p string) string {
 	if above, below := strings.CutSuffix(p, "/..."); below {
 		return "**/" + above + "/**"
@@ -95,7 +95,7 @@ func glob(p string) string {
 	return "**/" + p + "/*.go"
 }
 
-// exactly is the package p without those below it, as depguard writes it.
+// exactly returns package p without the packages below it, in depguard's syntax.
 func exactly(p string) string {
 	if above, below := strings.CutSuffix(p, "/..."); below {
 		return above

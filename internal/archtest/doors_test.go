@@ -12,8 +12,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestWorkBeginsAtTheGate (G1): who can't write these rows can't start anything.
-// Imports of River and the compiler's internal folders hold the rest.
+// TestWorkBeginsAtTheGate (G1): only the gate writes the rows that start work. The
+// rules on River and the compiler's internal folders cover the rest.
 func TestWorkBeginsAtTheGate(t *testing.T) { holds(t, startsWork) }
 
 var work = regexp.MustCompile(`(?i)\b(?:insert\s+into|update|delete\s+from)\s+(runs|run_claims|river_job)\b`)
@@ -22,8 +22,8 @@ func startsWork(files []file) []finding {
 	return sql(files, work, "only the gate writes %s: ask it", "internal/gate", "internal/gate/internal/...", "internal/gate/worker", "internal/gate/gatetest", "internal/console/consoletest")
 }
 
-// TestNotificationsAreWrittenAtTheEnd (A4): neither a surface nor a worker tells
-// anybody anything by itself; a run's end does, in the transaction that ends it.
+// TestNotificationsAreWrittenAtTheEnd (A4): surfaces and workers write no
+// notifications; the end of a run does, in its transaction.
 func TestNotificationsAreWrittenAtTheEnd(t *testing.T) { holds(t, notifies) }
 
 var notification = regexp.MustCompile(`(?i)\binsert\s+into\s+(notifications)\b`)
@@ -43,9 +43,9 @@ func notifies(files []file) (found []finding) {
 	return found
 }
 
-// TestConflictPredicates: PostgreSQL infers a partial index only from literal
-// SQL. With parameters a prepared statement works five times and fails at the
-// sixth, when the planner goes generic (observed on PostgreSQL 15).
+// TestConflictPredicates: PostgreSQL infers a partial index from literal SQL only. With
+// parameters a prepared statement works five times and fails at the sixth, when the
+// plan becomes generic (observed on PostgreSQL 15).
 func TestConflictPredicates(t *testing.T) { holds(t, conflictPredicates) }
 
 var conflictPredicate = regexp.MustCompile(`(?is)\bon\s+conflict\s*\([^)]*\)\s*where\s[^;]*?(\$\d+).*?\bdo\b`)
@@ -54,8 +54,8 @@ func conflictPredicates(files []file) []finding {
 	return sql(files, conflictPredicate, "the predicate of ON CONFLICT ... WHERE holds the parameter %s: it must be literal SQL")
 }
 
-// sql finds a pattern in the strings of files outside the rooms. What its group
-// matched stands in the finding.
+// sql finds a pattern in the strings of files outside the rooms. The finding names the
+// match of its group.
 func sql(files []file, pattern *regexp.Regexp, format string, rooms ...string) (found []finding) {
 	for _, f := range files {
 		if f.test() || f.in(rooms...) {
@@ -70,8 +70,8 @@ func sql(files []file, pattern *regexp.Regexp, format string, rooms ...string) (
 	return found
 }
 
-// TestSecretsAreRevealedOnce: only a provider's client asks what a secret is, and
-// who checks what people prove themselves with.
+// TestSecretsAreRevealedOnce: only a provider's client and the check of credentials
+// reveal secrets.
 func TestSecretsAreRevealedOnce(t *testing.T) { holds(t, reveals) }
 
 func reveals(files []file) (found []finding) {
@@ -89,12 +89,12 @@ func reveals(files []file) (found []finding) {
 	return found
 }
 
-// TestSealedIsChangedWithTheKeys: who seals something that is stored says in which
-// column of internal/store/sealed.go it stands; what is not there would be lost with
-// the next root key that is destroyed.
+// TestSealedIsChangedWithTheKeys: code that seals something stored has its column in
+// internal/store/sealed.go. Otherwise the value is lost when the old root key is
+// destroyed.
 func TestSealedIsChangedWithTheKeys(t *testing.T) { holds(t, seals) }
 
-// sealers are the files outside of internal/vault that seal, and where it goes.
+// sealers are the files outside internal/vault that seal, with the place of the result.
 var sealers = map[string]string{
 	"internal/store/credentials.go": "credentials.sealed",
 	"internal/store/sealed.go":      "server_secrets.sealed, and all columns anew",
@@ -118,10 +118,9 @@ func seals(files []file) (found []finding) {
 	return found
 }
 
-// TestHTTPClients: a client of net/http follows redirects with its body, dials
-// any address and waits for ever, unless it was made by outbound. The Go client
-// and the simulator's control client speak to an address that their user names, the
-// local socket's to a file.
+// TestHTTPClients: a client of net/http follows redirects, dials any address and never
+// times out, unless outbound created it. The Go client and the simulator's control
+// client call an address that their user names; the local socket's client calls a file.
 func TestHTTPClients(t *testing.T) { holds(t, httpClients) }
 
 func httpClients(files []file) (found []finding) {
@@ -147,13 +146,12 @@ func httpClients(files []file) (found []finding) {
 	return found
 }
 
-// TestFilesAreReplacedWhole: what is written in place is cut off by a power cut,
-// and read so ever after. SQLite's own file and its lock are written in place by
-// their nature.
+// TestFilesAreReplacedWhole: a power cut truncates a file that is written in place.
+// Exceptions are SQLite's own file and its lock.
 func TestFilesAreReplacedWhole(t *testing.T) { holds(t, wholeFiles) }
 
-// A socket is moved into its place too: it holds no data. What internal/mutate writes is
-// gone with its run.
+// A socket is moved into place as well: it holds no data. The files of internal/mutate
+// are temporary.
 func wholeFiles(files []file) (found []finding) {
 	for _, f := range files {
 		if f.test() || f.in("internal/durable", "internal/db/...", "internal/local", "internal/mutate", "conformance/...") {
@@ -173,11 +171,11 @@ func wholeFiles(files []file) (found []finding) {
 	return found
 }
 
-// TestPureRooms: what a plan says depends on what it is made from and on nothing
-// else, so that a table tests it and its hash stands for it.
+// TestPureRooms: a plan depends only on its inputs, so that tables can test it and its
+// hash identifies it.
 func TestPureRooms(t *testing.T) { holds(t, pure) }
 
-// impure are packages that reach the world or its clock, or wait for it.
+// impure are packages that do I/O, read the clock, or wait.
 var impure = []string{"bufio", "context", "crypto/rand", "database/sql", "io/fs", "io/ioutil", "log", "log/slog", "math/rand", "math/rand/v2", "net", "net/http", "os", "os/exec", "path/filepath", "runtime", "sync", "syscall"}
 
 func pure(files []file) (found []finding) {
@@ -204,7 +202,8 @@ func pure(files []file) (found []finding) {
 	return found
 }
 
-// TestOperationsNameACapability (A3): of the one registry.
+// TestOperationsNameACapability (A3): every operation names a capability of the
+// registry.
 func TestOperationsNameACapability(t *testing.T) {
 	if len(catalogue.All()) == 0 {
 		t.Fatal("the catalogue is empty")
@@ -216,8 +215,8 @@ func TestOperationsNameACapability(t *testing.T) {
 	}
 }
 
-// TestRoutesNameACapability (A3, W2): who only sees a thing changes nothing, and
-// starts have one door, which asks for the capability of the operation.
+// TestRoutesNameACapability (A3, W2): the right to view changes nothing, and there is
+// one route for starts, which needs the capability of the operation.
 func TestRoutesNameACapability(t *testing.T) {
 	routes := api.New(api.Deps{}).Routes()
 	if len(routes) == 0 {
@@ -234,7 +233,7 @@ func TestRoutesNameACapability(t *testing.T) {
 		case r.Needs == "" && (r.Object == api.Public || r.Object == api.Self):
 		case !known:
 			t.Errorf("%s names the capability %q, which tenancy does not know", r.Pattern(), r.Needs)
-		case r.Method != http.MethodGet && r.Needs == tenancy.View && r.Path != "/notifications/{notification}/read": // one's own
+		case r.Method != http.MethodGet && r.Needs == tenancy.View && r.Path != "/notifications/{notification}/read": // the person's own
 			t.Errorf("%s changes something and needs only %q", r.Pattern(), r.Needs)
 		}
 	}

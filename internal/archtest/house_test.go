@@ -22,8 +22,8 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestOneCommand (W1): the README's second command is what CI runs, it begins
-// with format and lint, and make knows every lane of it.
+// TestOneCommand (W1): the README's second command is the one that CI runs. It starts
+// with format and lint, and the Makefile has every lane of it, each with a time limit.
 func TestOneCommand(t *testing.T) {
 	const proof = "./scripts/test-all"
 	for _, name := range []string{"README.md", ".ci/run"} {
@@ -51,7 +51,7 @@ func TestOneCommand(t *testing.T) {
 			t.Errorf("the Makefile does not run the lane %s by its tag and its prefix %s", tag, prefix)
 		}
 	}
-	// Go's own ten minutes are for each package, whatever the machine has to do besides.
+	// Go's default of ten minutes is for each package, whatever else the machine does.
 	for _, line := range regexp.MustCompile(`(?m)^.*\bgo test .*$`).FindAllString(makefile, -1) {
 		if !strings.Contains(line, " -timeout ") {
 			t.Errorf("the Makefile sets no time limit in %q", strings.TrimSpace(line))
@@ -59,7 +59,7 @@ func TestOneCommand(t *testing.T) {
 	}
 }
 
-// TestSetUpIsTwoCommands: who comes to the README needs no third.
+// TestSetUpIsTwoCommands: the README's set-up needs no third command.
 func TestSetUpIsTwoCommands(t *testing.T) {
 	_, section, _ := strings.Cut(read(t, "README.md"), "\n## Set-up\n")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -74,7 +74,7 @@ func TestSetUpIsTwoCommands(t *testing.T) {
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// TestLinksInDocs: a link to a file of ours leads to one.
+// TestLinksInDocs: links to our files lead to existing ones.
 func TestLinksInDocs(t *testing.T) {
 	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -106,8 +106,8 @@ func TestLinksInDocs(t *testing.T) {
 	}
 }
 
-// TestManual: the manual knows every setting that the code reads from the
-// environment, and its table of capabilities is the registry's.
+// TestManual: the manual lists every setting that the code reads from the environment,
+// and its table of capabilities is that of the registry.
 func TestManual(t *testing.T) {
 	manual := read(t, "docs/manual.md")
 	files, err := source()

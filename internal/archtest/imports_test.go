@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// room is a package of ours: which of ours it may import, and why no others.
-// Rooms stand above the ones they import nothing of; arrows only go up the page.
+// room is one of our packages: which of ours it may import, and why no others. A room
+// is listed below the rooms that it imports.
 type room struct {
 	path string
 	may  []string
@@ -100,8 +100,8 @@ var rooms = []room{
 	{"internal/archtest/goroutines", nil, "a rule that needs types, and takes longer"},
 }
 
-// TestImports holds the arrows of the architecture. Tests may import more: what
-// they can't reach, the compiler hides from them.
+// TestImports checks the imports between our packages. Tests may import more; the
+// compiler hides internal packages from them.
 func TestImports(t *testing.T) { holds(t, imports) }
 
 func imports(files []file) (found []finding) {
@@ -123,11 +123,11 @@ func imports(files []file) (found []finding) {
 	return found
 }
 
-// dependency is something from outside that only some rooms may use.
+// dependency is an external package that only some rooms may use.
 type dependency struct {
 	path  string // module, or package of the standard library
 	rooms []string
-	tests bool // tests anywhere may use it as well
+	tests bool // all tests may use it
 	why   string
 }
 
@@ -168,7 +168,7 @@ var dependencies = []dependency{
 	{"golang.org/x/tools", nil, true, "types of the whole module, for a rule of the house"},
 }
 
-// TestDependencies holds what is used from outside in the rooms it is for.
+// TestDependencies checks that external packages are used only where they may be.
 func TestDependencies(t *testing.T) { holds(t, outside) }
 
 func outside(files []file) (found []finding) {
@@ -189,8 +189,8 @@ func outside(files []file) (found []finding) {
 	return found
 }
 
-// TestDependenciesAreExplained wants a row and a line of the decision record for
-// every direct dependency, and no row for what is gone.
+// TestDependenciesAreExplained checks that every direct dependency has a row and a line
+// in the decision record, and that no row is left over.
 func TestDependenciesAreExplained(t *testing.T) {
 	mod, err := os.ReadFile(root + "/go.mod")
 	if err != nil {
@@ -200,7 +200,7 @@ func TestDependenciesAreExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) // indirect ones end in a comment
+	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) // indirect ones have a comment
 	if len(required) == 0 {
 		t.Fatal("go.mod requires nothing: has its form changed?")
 	}
@@ -219,7 +219,7 @@ func TestDependenciesAreExplained(t *testing.T) {
 	}
 }
 
-// TestPackageDocs wants every package to say what it is for.
+// TestPackageDocs checks that every package has a doc comment.
 func TestPackageDocs(t *testing.T) { holds(t, packageDocs) }
 
 func packageDocs(files []file) (found []finding) {

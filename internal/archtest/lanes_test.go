@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// lanes are the build tags of tests that are too slow or need too much for every
-// run, with the prefix of their names, by which the Makefile picks them. All
-// other tests are the default lane: fast, and on both engines.
+// lanes are the build tags of tests that are too slow, or need too much, for every run.
+// The Makefile selects them by the prefix of their names. All other tests are the
+// default lane: fast, and on both engines.
 var lanes = map[string]string{
 	"faults":  "TestFaults",
 	"browser": "TestBrowser",
 }
 
-// platforms may stand in a build constraint of any test.
+// platforms may be in a build constraint of any test.
 var platforms = []string{"unix", "linux", "darwin", "windows", "race"}
 
 // TestLanes (W2): each test file belongs to one lane.
@@ -54,7 +54,7 @@ func inLanes(files []file) (found []finding) {
 	return found
 }
 
-// tags are the names in f's build constraint.
+// tags returns the names in f's build constraint.
 func tags(f file) (all []string) {
 	for _, group := range f.syntax.Comments {
 		if group.Pos() > f.syntax.Package {
@@ -72,7 +72,7 @@ func tags(f file) (all []string) {
 	return all
 }
 
-// tests are the functions of f that go test runs as tests.
+// tests returns the functions of f that go test runs as tests.
 func tests(f file) (all []*ast.FuncDecl) {
 	for _, decl := range f.syntax.Decls {
 		if fn, ok := decl.(*ast.FuncDecl); ok && f.test() && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
@@ -82,10 +82,9 @@ func tests(f file) (all []*ast.FuncDecl) {
 	return all
 }
 
-// TestSkips: a test that can skip proves nothing on the machine where it does.
-// Only data that lives beside the repository may be absent, and only root can cut
-// the power of a file system; the message says so. (A draw of rapid that is
-// skipped is drawn again.)
+// TestSkips: a test that skips proves nothing. A test may skip only without reference
+// data beside the repository, and a power cut only without root; the message says so.
+// (rapid draws again after a skipped draw.)
 func TestSkips(t *testing.T) { holds(t, skips) }
 
 func skips(files []file) (found []finding) {

@@ -17,14 +17,14 @@ import (
 	"testing"
 )
 
-// root is the top of the repository, seen from this folder.
+// root is the top of the repository, relative to this folder.
 const root = "../.."
 
 const module = "github.com/interlock-dev/interlock/"
 
 // file is one Go file of the module.
 type file struct {
-	path   string // below the root, with slashes
+	path   string // relative to the root, with slashes
 	syntax *ast.File
 	fset   *token.FileSet
 }
@@ -32,7 +32,7 @@ type file struct {
 func (f file) room() string { return path.Dir(f.path) }
 func (f file) test() bool   { return strings.HasSuffix(f.path, "_test.go") }
 
-// in reports whether f lies in one of the folders, or below one that ends in "/...".
+// in reports whether f is in one of the folders, or below one that ends in "/...".
 func (f file) in(folders ...string) bool { return inside(f.room(), folders) }
 
 func inside(room string, folders []string) bool {
@@ -42,17 +42,17 @@ func inside(room string, folders []string) bool {
 	})
 }
 
-// finding is one breach of a rule: where, and what to do about it.
+// finding is one violation of a rule: where it is, and what to do about it.
 type finding string
 
 func (f file) finding(at ast.Node, format string, args ...any) finding {
 	return finding(fmt.Sprintf("%s:%d: %s", f.path, f.fset.Position(at.Pos()).Line, fmt.Sprintf(format, args...)))
 }
 
-// rule looks at all files together.
+// rule checks all files together.
 type rule func([]file) []finding
 
-// holds fails t for everything the rule finds in the module.
+// holds fails t for everything that the rule finds in the module.
 func holds(t *testing.T, r rule) {
 	t.Helper()
 	files, err := source()
@@ -103,7 +103,7 @@ func parse(name, text string) (file, error) {
 	return file{path: name, syntax: syntax, fset: fset}, err
 }
 
-// imports yields what f imports, each with its place.
+// imports yields the imports of f, each with its position.
 func (f file) imports() iter.Seq2[string, ast.Node] {
 	return func(yield func(string, ast.Node) bool) {
 		for _, spec := range f.syntax.Imports {
@@ -114,9 +114,9 @@ func (f file) imports() iter.Seq2[string, ast.Node] {
 	}
 }
 
-// texts calls see with every string that is written down in f. The literals of
-// one sum are one string, in which "\n" stands for what is not a literal. Import
-// paths and struct tags are none.
+// texts calls see with every string literal in f. The literals of one concatenation are
+// one string, in which "\n" stands for other operands. Import paths and struct tags
+// don't count.
 func (f file) texts(see func(at ast.Node, text string)) {
 	var walk func(ast.Node) bool
 	walk = func(n ast.Node) bool {
@@ -163,7 +163,8 @@ func literal(e ast.Expr) (string, bool) {
 	return s, err == nil
 }
 
-// terms are the summands of e from left to right; e itself when it is no sum.
+// terms returns the operands of a concatenation from left to right; e itself if it is
+// none.
 func terms(e ast.Expr) []ast.Expr {
 	if sum, ok := e.(*ast.BinaryExpr); ok && sum.Op == token.ADD {
 		return append(terms(sum.X), terms(sum.Y)...)

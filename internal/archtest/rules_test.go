@@ -5,15 +5,15 @@ import (
 	"testing"
 )
 
-// TestRulesSee shows each rule a file that breaks it: a guard that can't fail
-// guards nothing.
+// TestRulesSee gives each rule a file that breaks it: a rule that can't fail guards
+// nothing.
 func TestRulesSee(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		rule rule
 		path string
 		text string
-		want string // in the finding; empty: the file is fine
+		want string // in the finding; empty: no finding
 	}{
 		{"a package without a row", imports, "internal/util/util.go", "package util", "no row in the table of rooms"},
 		{"an arrow upwards", imports, "internal/store/a.go", `package store; import "github.com/interlock-dev/interlock/internal/gate"`, "internal/store may not import internal/gate"},
@@ -90,7 +90,7 @@ func TestRulesSee(t *testing.T) {
 	}
 }
 
-// check wants one finding that says want, or none when want is empty.
+// check expects one finding that contains want, or none if want is empty.
 func check(t *testing.T, found []finding, want string) {
 	t.Helper()
 	switch {

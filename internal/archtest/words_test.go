@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// TestWordsLiveInOnePlace (V2): no page, command or worker has a sentence of its
-// own for what op/words.go says.
+// TestWordsLiveInOnePlace (V2): no page, command or worker has its own copy of a
+// sentence in op/words.go.
 func TestWordsLiveInOnePlace(t *testing.T) { holds(t, words) }
 
 const wordsFile = "internal/op/words.go"
 
 var boundary = regexp.MustCompile(`\{[a-z_]+\}|\. `)
 
-// words takes the pieces of text between placeholders and full stops that are
-// long enough to be nobody else's by chance.
+// words looks for the pieces of text between placeholders and full stops that are too
+// long to occur by chance.
 func words(files []file) (found []finding) {
 	said := make(map[string]bool)
 	for _, f := range files {
@@ -46,8 +46,8 @@ func words(files []file) (found []finding) {
 	return found
 }
 
-// TestLinksAreBuiltInOnePlace (V4): the address of a run, or of any page of the
-// console, comes from op/links.go.
+// TestLinksAreBuiltInOnePlace (V4): op/links.go builds the addresses of runs and of all
+// pages of the console.
 func TestLinksAreBuiltInOnePlace(t *testing.T) { holds(t, links) }
 
 func links(files []file) (found []finding) {
@@ -64,8 +64,8 @@ func links(files []file) (found []finding) {
 	return found
 }
 
-// TestComments: a comment names the provider's document or what was observed,
-// never a folder of somebody's machine, and leaves nothing for later.
+// TestComments: a comment names the provider's document or what was observed, never a
+// folder of somebody's machine, and has no TODO.
 func TestComments(t *testing.T) { holds(t, comments) }
 
 var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX)\b|shared/(?:design|spec)/`)

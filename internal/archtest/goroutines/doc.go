@@ -1,3 +1,3 @@
-// Package goroutines holds one rule of the house that needs types: a test fails,
-// or ends early, on its own goroutine only. It has tests and nothing else.
+// Package goroutines checks one rule that needs type information: a test fails, or ends
+// early, on its own goroutine only. It has tests only.
 package goroutines

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// TestFatalOnTheTestsGoroutine: FailNow, Fatal and Skip end the goroutine that
-// calls them. On another than the test's, the test goes on, and waits for what
-// will never come. There one calls Error, and returns.
+// TestFatalOnTheTestsGoroutine: FailNow, Fatal and Skip end the goroutine that calls
+// them. If this is not the test's own, the test continues and waits for what never
+// comes. Call Error and return instead.
 //
 // docs: testing.T.FailNow "must be called from the goroutine running the test".
 func TestFatalOnTheTestsGoroutine(t *testing.T) {
@@ -24,9 +24,9 @@ func TestFatalOnTheTestsGoroutine(t *testing.T) {
 	}
 }
 
-// TestStraysAreSeen: the rule finds each line of the sample that says so, and no other.
+// TestStraysAreSeen: the rule finds each marked line of the sample, and no other.
 func TestStraysAreSeen(t *testing.T) {
-	text, err := os.ReadFile("testdata/sample.go.txt") // not .go: nobody else has to look at it
+	text, err := os.ReadFile("testdata/sample.go.txt") // not .go: other tools must ignore it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +54,8 @@ func TestStraysAreSeen(t *testing.T) {
 	}
 }
 
-// load parses packages with their tests, in all lanes. Files of the overlay are there
-// as if they were on the disk.
+// load loads packages with their tests, in all lanes. The files of the overlay count as
+// if they were on disk.
 func load(t *testing.T, pattern string, overlay map[string][]byte) []*packages.Package {
 	t.Helper()
 	loaded, err := packages.Load(&packages.Config{
@@ -80,9 +80,9 @@ func load(t *testing.T, pattern string, overlay map[string][]byte) []*packages.P
 }
 
 // root is the top of the repository.
-var root, _ = filepath.Abs("../../..") // it fails where there is no working folder
+var root, _ = filepath.Abs("../../..") // fails only without a working folder
 
-// rule is what is known while the packages are looked at.
+// rule is the state of a check.
 type rule struct {
 	p     *packages.Package
 	ends  map[string]bool // full names of functions that may end their goroutine
@@ -92,7 +92,7 @@ type rule struct {
 // check returns the places where a test may end on another goroutine.
 func check(loaded []*packages.Package) []string {
 	ends := map[string]bool{}
-	for before := -1; before != len(ends); { // until no function is new
+	for before := -1; before != len(ends); { // until no function is added
 		before = len(ends)
 		for _, p := range loaded {
 			r := rule{p: p, ends: ends}
@@ -122,14 +122,14 @@ func check(loaded []*packages.Package) []string {
 	return list
 }
 
-// endsIn reports whether body, run on a goroutine, may end it. What it runs
-// elsewhere does not count.
+// endsIn reports whether body may end the goroutine that runs it. Functions that it
+// runs on other goroutines don't count.
 func (r rule) endsIn(body ast.Node) (yes bool) {
 	r.calls(body, func(call *ast.CallExpr) { yes = yes || r.ending(call.Fun) })
 	return yes
 }
 
-// calls visits the calls of body that run on its own goroutine.
+// calls visits the calls of body that run on the same goroutine.
 func (r rule) calls(body ast.Node, visit func(*ast.CallExpr)) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -153,7 +153,7 @@ func (r rule) calls(body ast.Node, visit func(*ast.CallExpr)) {
 	})
 }
 
-// look judges what a node runs on another goroutine.
+// look checks what a node runs on another goroutine.
 func (r rule) look(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
@@ -168,7 +168,7 @@ func (r rule) look(n ast.Node) bool {
 	return true
 }
 
-// judge notes what may end the goroutine that runs e, a function.
+// judge records what may end the goroutine that runs the function e.
 func (r rule) judge(e ast.Expr) {
 	note := func(at ast.Node, what string) {
 		pos := r.p.Fset.Position(at.Pos())
@@ -186,7 +186,7 @@ func (r rule) judge(e ast.Expr) {
 	}
 }
 
-// function is the function that e names; nil when it is none that has a name.
+// function returns the function that e names; nil if it names none.
 func (r rule) function(e ast.Expr) *types.Func {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -215,8 +215,8 @@ func (r rule) ending(e ast.Expr) bool {
 	return r.ends[f.FullName()]
 }
 
-// elsewhere reports whether a call runs the functions that it is given on another
-// goroutine, or may.
+// elsewhere reports whether a call runs its function arguments on another goroutine, or
+// may do so.
 func (r rule) elsewhere(call *ast.CallExpr) bool {
 	switch types.ExprString(call.Fun) {
 	case "http.HandlerFunc", "time.AfterFunc", "context.AfterFunc":
@@ -228,8 +228,8 @@ func (r rule) elsewhere(call *ast.CallExpr) bool {
 	}, f.FullName())
 }
 
-// test reports whether a call runs the functions that it is given as tests, each
-// on the goroutine of its own.
+// test reports whether a call runs its function arguments as tests, each on its own
+// goroutine.
 func (r rule) test(call *ast.CallExpr) bool {
 	f := r.function(call.Fun)
 	return f != nil && slices.Contains([]string{
