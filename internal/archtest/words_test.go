@@ -65,7 +65,7 @@ func links(files []file) (found []finding) {
 }
 
 // TestComments: a comment names the provider's document or what was observed, never a
-// folder of somebody's machine, and has no TODO.
+// folder of somebody's machine, and postpones nothing.
 func TestComments(t *testing.T) { holds(t, comments) }
 
 var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX)\b|shared/(?:design|spec)/`)
