@@ -126,3 +126,25 @@ func TestLeaseThatCannotBeRenewedStopsTheWork(t *testing.T) {
 		}
 	})
 }
+
+// TestSweepKeepsUnfinishedRuns: however old a run is, it stays with its key until it
+// has ended.
+func TestSweepKeepsUnfinishedRuns(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		s.tenant("kestrel")
+		res, err := s.gate.Start(t.Context(), s.Operator, op.Request{Tenant: "kestrel", Kind: op.InventorySync, Surface: op.SurfaceAPI, Key: "k"})
+		if err != nil || res.Outcome() != op.Accepted {
+			t.Fatalf("%s %v", res.Outcome(), err)
+		}
+		dbtest.SetClockOffset(t, d, 10*365*24*time.Hour)
+		if err := s.w.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range []string{"runs", "run_claims", "idempotency_keys", "start_attempts"} {
+			if n := s.Int(`SELECT COUNT(*) FROM ` + table); n != 1 {
+				t.Errorf("%s has %d rows, want 1", table, n)
+			}
+		}
+	})
+}
