@@ -8,9 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/gate/internal/journal"
+	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
@@ -145,6 +148,47 @@ func TestSweepKeepsUnfinishedRuns(t *testing.T) {
 			if n := s.Int(`SELECT COUNT(*) FROM ` + table); n != 1 {
 				t.Errorf("%s has %d rows, want 1", table, n)
 			}
+		}
+	})
+}
+
+// TestJournalComparesTheFence: each write of the journal refuses another fence and
+// changes nothing then.
+func TestJournalComparesTheFence(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{Lease: time.Hour})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		c := s.slot(run.ID)
+		step := catalogue.Step{Key: "a/create", Item: "a", Name: "a", Look: "Toys, a", Change: provider.Change{Method: "POST", Path: "/toys", Body: []byte(`{}`)}}
+		done := catalogue.Settled{State: catalogue.StepDone, Item: op.Item{Key: "a", Name: "a", Result: op.ItemDone}}
+		write := func(fn func(ctx context.Context, tx db.Tx) error) error { return d.Write(t.Context(), fn) }
+		intend := func(fence int64) error {
+			return write(func(ctx context.Context, tx db.Tx) error { return journal.Intend(ctx, tx, run.ID, fence, step) })
+		}
+		if err := intend(c.Fence - 1); !errors.Is(err, ledger.ErrFenced) {
+			t.Errorf("intend: %v, want ErrFenced", err)
+		}
+		if n := s.Int(`SELECT COUNT(*) FROM run_journal`); n != 0 {
+			t.Errorf("%d steps were intended with another fence", n)
+		}
+		if err := intend(c.Fence); err != nil {
+			t.Fatal(err)
+		}
+		for what, do := range map[string]func(ctx context.Context, tx db.Tx) error{
+			"not made": func(ctx context.Context, tx db.Tx) error {
+				return journal.NotMade(ctx, tx, run.ID, c.Fence-1, step.Key)
+			},
+			"settle": func(ctx context.Context, tx db.Tx) error {
+				return journal.Settle(ctx, tx, run.ID, c.Fence-1, step.Key, done)
+			},
+		} {
+			if err := write(do); !errors.Is(err, ledger.ErrFenced) {
+				t.Errorf("%s: %v, want ErrFenced", what, err)
+			}
+		}
+		if n := s.Int(`SELECT COUNT(*) FROM run_journal WHERE state = 'open'`); n != 1 {
+			t.Errorf("%d open steps, want 1", n)
 		}
 	})
 }
