@@ -65,7 +65,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // it was read
+		defer res.Body.Close() //nolint:errcheck // it is read to the end
 		if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
 			log.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestFeed: a change wakes those who watch what it is part of, or a part of it.
+// TestFeed: a change wakes the watchers of what contains it, and of its parts.
 func TestFeed(t *testing.T) {
 	watches := map[string]op.Change{
 		"workspace":       {Workspace: "w"},
@@ -72,7 +72,7 @@ func drain(c <-chan struct{}) (n int) {
 	}
 }
 
-// TestFeedAround: who watches around what they show learns whether it was inside.
+// TestFeedAround: a watcher of the whole workspace learns whether a change was inside its own part.
 func TestFeedAround(t *testing.T) {
 	var f Feed
 	changed, inside, stop := f.WatchAround(op.Change{Workspace: "w", Tenant: "t"})
@@ -94,7 +94,7 @@ func TestFeedAround(t *testing.T) {
 	}
 }
 
-// TestFeedForgets: an ended watch is neither woken nor kept.
+// TestFeedForgets: an ended watch is not woken and not kept.
 func TestFeedForgets(t *testing.T) {
 	var f Feed
 	changed, stop := f.Watch(op.Change{Workspace: "w"})
@@ -112,7 +112,7 @@ func TestFeedForgets(t *testing.T) {
 
 func changeOf(workspace string) op.Change { return op.Change{Workspace: workspace} }
 
-// shelf is where processes lay what they tell each other.
+// shelf stores the changes that processes tell each other.
 type shelf struct {
 	mu   sync.Mutex
 	laid []op.Change
@@ -138,9 +138,9 @@ func (s *shelf) Hear(context.Context) ([]op.Change, error) {
 	return news, nil
 }
 
-// TestFeedAcrossProcesses: what this process changes the others are told, each thing
-// once a second at most and in bulk by workspace; what they tell wakes watchers here
-// and is not told again. Nobody is asked while nobody watches.
+// TestFeedAcrossProcesses: the other processes are told about a change at most once a second,
+// and about many changes only by workspace. Their changes wake watchers here and are not
+// told again. They are not asked while nobody watches.
 func TestFeedAcrossProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shelf{}

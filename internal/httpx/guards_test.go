@@ -9,7 +9,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestSecurityHeaders: every response has them, whatever the handler does.
+// TestSecurityHeaders: every response has the security headers, whatever the handler does.
 func TestSecurityHeaders(t *testing.T) {
 	w := httptest.NewRecorder()
 	Front{}.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/anywhere", nil))
@@ -27,7 +27,7 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-// TestRetryAfter: whole seconds, rounded up, never 0.
+// TestRetryAfter: Retry-After is in whole seconds, rounded up, and at least 1.
 func TestRetryAfter(t *testing.T) {
 	for wait, want := range map[time.Duration]string{0: "1", time.Millisecond: "1", 1500 * time.Millisecond: "2", time.Minute: "60"} {
 		w := httptest.NewRecorder()
@@ -38,8 +38,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestStreamsOfAPerson: one person reaches the limit, another does not, and a stream
-// that ends makes room.
+// TestStreamsOfAPerson: the limit is per person, and a stream that ends makes room.
 func TestStreamsOfAPerson(t *testing.T) {
 	s := NewStreams(2)
 	first, err := s.Open("ana")

@@ -133,7 +133,7 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
-// TestRequestsCountIPv6ByNetwork: another address of the same /64 is no new caller.
+// TestRequestsCountIPv6ByNetwork: addresses of one /64 share a budget.
 func TestRequestsCountIPv6ByNetwork(t *testing.T) {
 	h := Front{Logger: slog.New(slog.DiscardHandler), Requests: NewBudget(1)}.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, c := range []struct {
@@ -171,7 +171,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 
-	// Half an answer must not pass for a whole one.
+	// A client must not take a part of a response for the whole.
 	defer func() {
 		if err, ok := recover().(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 			t.Errorf("the connection goes on after half an answer: %v", err)
@@ -183,9 +183,8 @@ func TestPanicsAreAnswered(t *testing.T) {
 	}), nil)
 }
 
-// TestRefusalsAtTheFront: what is refused before any surface sees it is a page for
-// a person in a browser, a piece of one for a page that asks with script, and the
-// same problem for a program.
+// TestRefusalsAtTheFront: a refusal before any surface is a page for a browser, a part of a page
+// for a page's script, and a problem document for a program.
 func TestRefusalsAtTheFront(t *testing.T) {
 	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	for _, c := range []struct {

@@ -27,9 +27,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// TestStandingReaders: a reader that stands still is let go, of every kind of
-// answer and over both protocols, and one that moves gets all of it however long
-// it takes.
+// TestStandingReaders: a client that stops reading is disconnected, for every kind of response
+// and both protocols. A slow client that keeps reading gets the whole response.
 func TestStandingReaders(t *testing.T) {
 	const patience = 300 * time.Millisecond
 	big := bytes.Repeat([]byte("0123456789abcdef"), 4<<20) // more than any buffer on the way
@@ -108,8 +107,8 @@ func fetch(t *testing.T, c *http.Client, url string) *http.Response {
 	return resp
 }
 
-// TestAnswersAfterARest: a deadline of one answer does not end the next on the same
-// connection, whatever it consists of.
+// TestAnswersAfterARest: the deadline of one response does not end the next one on the same
+// connection.
 func TestAnswersAfterARest(t *testing.T) {
 	const patience = 50 * time.Millisecond
 	s := httptest.NewServer(Front{Logger: slog.New(slog.DiscardHandler), Patience: patience}.Wrap(
@@ -141,8 +140,7 @@ func TestAnswersAfterARest(t *testing.T) {
 	}
 }
 
-// TestStreamsOutlastTheRequest: the server's limit for reading a request does not
-// end a stream.
+// TestStreamsOutlastTheRequest: the server's read timeout does not end a stream.
 func TestStreamsOutlastTheRequest(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out, err := OpenStream(w)
@@ -162,8 +160,8 @@ func TestStreamsOutlastTheRequest(t *testing.T) {
 	s.CloseClientConnections()
 }
 
-// TestCrowd: of more connections than a server takes, those that are too many are
-// told so; the others go on, and when they go there is room again.
+// TestCrowd: connections above the limit get a 503. The others continue, and when one closes
+// there is room again.
 func TestCrowd(t *testing.T) {
 	const most = 4
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // on loopback
@@ -232,8 +230,8 @@ func TestCrowd(t *testing.T) {
 	t.Error("there is no room when one has gone")
 }
 
-// TestCertificate: own TLS speaks HTTP/2, takes renewed files, and keeps to the
-// old ones while the new ones can't be used.
+// TestCertificate: TLS has HTTP/2, uses renewed files, and keeps the old ones while the new ones
+// are invalid.
 func TestCertificate(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -349,8 +347,8 @@ func TestRecheckIsWithinFiveSeconds(t *testing.T) {
 	}
 }
 
-// TestShared: who wants a value as new as another's gets the same, who wants a
-// newer one does not.
+// TestShared: callers that need an equally fresh value share it; a caller that needs a fresher one
+// does not.
 func TestShared(t *testing.T) {
 	var s Shared[int]
 	var f Feed

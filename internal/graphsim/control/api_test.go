@@ -139,7 +139,7 @@ func TestItemsByControl(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse reads, changes, faults and resets at once; the race detector judges.
+// TestConcurrentUse reads, changes, injects faults and resets at once, for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	s := simtest.Start(t, graphsim.Config{Throttle: 1000})
 	ctx, tok := t.Context(), s.Token()

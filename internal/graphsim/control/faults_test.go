@@ -12,7 +12,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
 )
 
-// fault adds a rule for the calls to Graph.
+// fault adds a rule for calls to Graph.
 func fault(s *simtest.Sim, f graphsim.Fault) string {
 	s.T.Helper()
 	if f.Path == "" {
@@ -180,7 +180,7 @@ func TestFaultConditions(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		fault graphsim.Fault
-		want  []int // of five calls to /v1.0/groups
+		want  []int // statuses of five calls to /v1.0/groups
 	}{
 		"the third only":  {graphsim.Fault{Skip: 2, Times: 1, Action: refuse}, []int{200, 200, 503, 200, 200}},
 		"the first two":   {graphsim.Fault{Times: 2, Action: refuse}, []int{503, 503, 200, 200, 200}},
@@ -313,7 +313,7 @@ func TestHold(t *testing.T) {
 	if h := holds[0]; h.Fault != id || h.Tenant != simtest.TenantID || h.App != simtest.AppID || h.Path != "/v1.0/groups" || h.Method != "GET" {
 		t.Errorf("hold %+v", h)
 	}
-	// Nothing else waits for a held answer.
+	// A held response blocks nothing else.
 	if a := s.Get(tok, "/v1.0/groups?$top=1"); a.Status != http.StatusOK {
 		t.Errorf("another call: %d", a.Status)
 	}
@@ -336,7 +336,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// waitFor reads until ok holds; the simulator tells nobody when a call arrives.
+// waitFor polls until ok returns true: the simulator does not signal that a call arrived.
 func waitFor[T any](t *testing.T, read func() T, ok func(T) bool) T {
 	t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)

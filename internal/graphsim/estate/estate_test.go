@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestGeneratedSizes holds the generator to what the demo promises.
+// TestGeneratedSizes checks the numbers of generated things that the demo promises.
 func TestGeneratedSizes(t *testing.T) {
 	s, err := newSeeds(0, "")
 	if err != nil {
@@ -45,7 +45,7 @@ func TestGeneratedSizes(t *testing.T) {
 	}
 }
 
-// BenchmarkTenants adds 300 tenants, as a demo under load does.
+// BenchmarkTenants adds 300 tenants, as a loaded demo does.
 func BenchmarkTenants(b *testing.B) {
 	for b.Loop() {
 		s, err := New(0, "", time.Now)
@@ -61,7 +61,7 @@ func BenchmarkTenants(b *testing.B) {
 	}
 }
 
-// BenchmarkWorld builds the groups of a default tenant.
+// BenchmarkWorld generates the groups of a default tenant.
 func BenchmarkWorld(b *testing.B) {
 	s, err := New(0, "", time.Now)
 	if err != nil {

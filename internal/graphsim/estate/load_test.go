@@ -82,7 +82,7 @@ func TestLoadedPoliciesAreServedInTheShapeOfTheService(t *testing.T) {
 	}
 }
 
-// TestBadIndexIsRefused: without an index nobody knows what the files are.
+// TestBadIndexIsRefused: without an index the kinds of the files are unknown.
 func TestBadIndexIsRefused(t *testing.T) {
 	for name, text := range map[string]string{"cut off": `{`, "another shape": `{"policies":[]}`} {
 		dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestBadIndexIsRefused(t *testing.T) {
 	}
 }
 
-// utf16le is text as some exports write it.
+// utf16le returns text as some exports encode it.
 func utf16le(text string) string {
 	b := []byte{0xff, 0xfe}
 	for _, u := range utf16.Encode([]rune(text)) {
@@ -105,8 +105,8 @@ func utf16le(text string) string {
 	return string(b)
 }
 
-// TestEveryFileIsReadOrNamed: whatever lies in a data folder is served, or told with
-// its name and the reason.
+// TestEveryFileIsReadOrNamed: each file of a data folder is served, or reported with its
+// name and the reason.
 func TestEveryFileIsReadOrNamed(t *testing.T) {
 	const configurations = `"collection": "deviceManagement/deviceConfigurations"`
 	dir := t.TempDir()

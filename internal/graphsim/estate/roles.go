@@ -6,16 +6,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
-// assignedRoles are the role assignments of every tenant, by the name of the built-in
-// role that they assign.
+// assignedRoles holds the role assignments of every tenant, by the name of the assigned built-in
+// role.
 var assignedRoles = []struct{ role, name, description string }{
 	{"Help Desk Operator", "Service desk", "First-line support for all devices."},
 	{"Policy and Profile manager", "Policy owners", "Who maintains policies."},
 	{"Read Only Operator", "Auditors", ""},
 }
 
-// roleAssignments makes the role assignments of a tenant: each to one of its groups,
-// within the default scope tag. docs: deviceAndAppManagementRoleAssignment.
+// roleAssignments generates the role assignments of a tenant, each to one of its groups with the
+// default scope tag (docs: deviceAndAppManagementRoleAssignment).
 func (t *Tenant) roleAssignments(col *Collection, groups []*Group) []*Item {
 	if len(groups) == 0 {
 		return nil
@@ -43,7 +43,7 @@ func (t *Tenant) roleAssignments(col *Collection, groups []*Group) []*Item {
 	return out
 }
 
-// assignmentsOf returns the assignments of a role definition, as its own list shows
+// assignmentsOf returns the assignments of a role definition as its navigation property lists
 // them. The caller holds the tenant's lock.
 func (t *Tenant) assignmentsOf(role *Item) (list []odata.Object) {
 	for _, it := range t.World.shelves[strings.ToLower("deviceManagement/roleAssignments")].all() {

@@ -12,12 +12,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
 )
 
-// mirror is what a client makes of delta rounds.
+// mirror is the state of a client after delta rounds.
 type mirror struct {
 	names   map[string]string
 	members map[string]map[string]bool
 	pages   int
-	slices  map[string]int // how often a group came in one round
+	slices  map[string]int // number of times that a group came in one round
 	gone    map[string]string
 }
 
@@ -129,7 +129,7 @@ func TestDeltaMirrorsTheDirectory(t *testing.T) {
 	if m.pages != 1 || len(m.slices) != 0 {
 		t.Errorf("a round without changes: %d pages, %d groups", m.pages, len(m.slices))
 	}
-	// A link may be followed again: the same changes come again.
+	// The same link returns the same changes again.
 	deltaRound(s, tok, link, m)
 	if len(m.slices) != 7 {
 		t.Errorf("the link followed again names %d groups, want 7", len(m.slices))

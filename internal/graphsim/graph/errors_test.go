@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
 )
 
-// graphErrors are calls that must answer an error as it was collected.
+// graphErrors are calls whose error must equal a collected one.
 var graphErrors = []struct {
 	id     string
 	path   string
@@ -21,7 +21,7 @@ var graphErrors = []struct {
 	roles  []string
 	tenant func(*graphsim.TenantSpec)
 	fault  *graphsim.Action
-	token  func(*simtest.Sim) string // a good one
+	token  func(*simtest.Sim) string // a valid one
 	fill   []string
 }{
 	{id: "auth.token_missing", path: "/v1.0/groups", token: func(*simtest.Sim) string { return "" }},
@@ -58,7 +58,7 @@ var graphErrors = []struct {
 	{id: "transient.502_html", path: "/v1.0/groups", fault: &graphsim.Action{Kind: graphsim.ActError, Status: 502}},
 }
 
-// notServed are collected errors that no call to the simulator can bring about, with the reason.
+// notServed are collected errors that no call to the simulator can cause, with the reason.
 var notServed = map[string]string{
 	"auth.token_expired_legacy": "an older wording", "intune.unknownerror_forbidden": "by an error fault with its message",
 	"intune.not_found": "the wording differs by service: compared below", "throttle.documented": "by a throttle fault with RetryAfter 2.128",
@@ -169,7 +169,7 @@ func TestGraphErrorsEqualTheCollectedOnes(t *testing.T) {
 }
 
 // TestPermissionsEqualThePublishedOnes asks every readable call of Microsoft's permission
-// table once with each accepted permission that the simulator can grant, and once without any.
+// table once with each accepted permission that the simulator can grant, and once with none.
 func TestPermissionsEqualThePublishedOnes(t *testing.T) {
 	var calls []struct {
 		Method   string   `json:"method"`
@@ -184,13 +184,13 @@ func TestPermissionsEqualThePublishedOnes(t *testing.T) {
 	with := func(role string) string {
 		if tokens[role] == "" {
 			if err := s.API.SetRoles(t.Context(), simtest.TenantID, simtest.AppID, role); err != nil {
-				return "" // one that is not ours to grant
+				return "" // the simulator can't grant it
 			}
 			tokens[role] = s.Token()
 		}
 		return tokens[role]
 	}
-	// Tools use the Scripts permissions where the table says otherwise or nothing.
+	// Tools use the Scripts permissions where the table has others or none.
 	differs := map[string]bool{"/deviceManagement/deviceManagementScripts": true}
 	for _, call := range calls {
 		if call.Method != http.MethodGet || differs[call.Path] || strings.HasPrefix(call.Path, "/roleManagement") {

@@ -30,7 +30,7 @@ func pascal(name string) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-// property finds the type of a property, through the base types.
+// property returns the type of a property, also of base types.
 func (b *betaTypes) property(typ, name string) (string, bool) {
 	for typ != "" {
 		t, ok := b.Types[typ]
@@ -47,7 +47,7 @@ func (b *betaTypes) property(typ, name string) (string, bool) {
 	return "", false
 }
 
-// check compares a value with a type and returns what does not fit.
+// check returns the differences between a value and its type.
 func (b *betaTypes) check(where, typ string, v any) []string {
 	if v == nil {
 		return nil

@@ -10,13 +10,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
 
-// serverSet are the properties that the service sets itself. One that a client sends
-// is ignored.
+// serverSet holds the properties that the service sets. It ignores them in a request.
 var serverSet = []string{"id", "createdDateTime", "lastModifiedDateTime"}
 
-// write answers POST {collection}, and PATCH and DELETE {collection}/{id}. docs: create,
-// update and delete of an assignment filter. Names are not unique: a POST that is sent
-// twice makes two.
+// write serves POST {collection}, and PATCH and DELETE {collection}/{id} (docs: create, update
+// and delete an assignment filter). Names are not unique: the same POST sent twice creates
+// two.
 func (s *Service) write(c *wire.Call, col *estate.Collection, path []string) *wire.Reply {
 	methods := []string{http.MethodPost}
 	if len(path) > 0 {

@@ -58,7 +58,7 @@ func TestTokenClaims(t *testing.T) {
 	}
 }
 
-// tokenErrors are the errors of the token endpoint that a request alone can cause.
+// tokenErrors are the errors of the token endpoint that a single request can cause.
 var tokenErrors = []struct {
 	id     string
 	tenant string
@@ -89,7 +89,7 @@ var tokenErrors = []struct {
 	}},
 }
 
-// TestTokenErrorsEqualTheCollectedOnes compares status and body with answers collected from
+// TestTokenErrorsEqualTheCollectedOnes compares status and body with responses collected from
 // documentation and issue reports.
 func TestTokenErrorsEqualTheCollectedOnes(t *testing.T) {
 	var file struct {

@@ -25,7 +25,7 @@ func FuzzQuery(f *testing.F) {
 			return
 		}
 		for _, e := range q.Expand {
-			_, _ = e.Options() // must only not panic
+			_, _ = e.Options() // must not panic
 		}
 		o, err := Parse([]byte(entity))
 		if err != nil {
@@ -61,7 +61,7 @@ func FuzzCursor(f *testing.F) {
 	f.Add("RFNwdA", 1)
 	f.Fuzz(func(t *testing.T, token string, at int) {
 		if c, err := seal.OpenCursor(token); err == nil && token != good {
-			// Base64 has spare bits at its end; nothing else may pass.
+			// Base64 has unused bits at its end; any other change must be refused.
 			if strings.TrimRight(token, "\r\n") == "" || c.Tenant != "t" {
 				t.Errorf("%q opens as %+v", token, c)
 			}
