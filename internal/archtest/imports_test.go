@@ -84,6 +84,7 @@ var rooms = []room{
 	{"internal/console/tenants", []string{"internal/access", "internal/console/ui", "internal/console/web", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "one feature of the console: its sisters are none of its business"},
 	{"internal/console", []string{"internal/console/assets", "internal/console/attempts", "internal/console/connections", "internal/console/data", "internal/console/notifications", "internal/console/people", "internal/console/runs", "internal/console/tenants", "internal/console/ui", "internal/console/web", "internal/flow", "internal/gate", "internal/httpx", "internal/mirror", "internal/store"}, "puts the site together of its features"},
 	{"internal/console/consoletest", []string{"internal/access", "internal/app/apptest", "internal/console", "internal/console/web", "internal/db", "internal/db/dbtest", "internal/gate/gatetest", "internal/mirror", "internal/op", "internal/tenancy"}, "the console on a seeded database, for tests of its pages"},
+	{"internal/console/consoletest/manyoperations", nil, "tests that register operations, which no other test may see"},
 	{"internal/console/browser", nil, "tests in a real browser, which know the console by its address"},
 	{"internal/client", []string{"internal/op"}, "speaks HTTP from outside: nothing of the server but its words"},
 	{"internal/cli", []string{"internal/client", "internal/durable", "internal/op"}, "commands on the client: what they can do, anybody's program can"},

@@ -1,8 +1,7 @@
-// Package console is the web console: pages rendered on the server for the people
-// who start operations, and watch what becomes of them. A browser proves its
-// person by the cookie of a session; bearer secrets are never looked at. Every
-// page is whole without script; with it answers appear in place and pages live.
-// Here the site is put together of its features, one folder each.
+// Package console is the web console: pages, rendered on the server, for the people who
+// start operations and follow them. A session cookie identifies the reader; bearer
+// tokens are ignored. Every page works without script. With script, answers appear in
+// place and open pages update. This package assembles the features, one folder each.
 package console
 
 import (
@@ -27,30 +26,30 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// Deps are what the console stands on.
+// Deps are the console's dependencies and settings.
 type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
 	Mirror  *mirror.Mirror
 	Gate    *gate.Gate
 	Flow    *flow.Flow
-	Feed    *httpx.Feed    // nil: pages look for changes by themselves only
-	Holders *httpx.Holders // of streams; nil: the console's own
+	Feed    *httpx.Feed    // nil: pages refresh on their timers only
+	Holders *httpx.Holders // of streams; nil: the console makes its own
 	Budgets httpx.Budgets
 	Proxies []netip.Prefix
-	Demo    func() []DemoUser // who can sign in to a demo; nil: it is none
+	Demo    func() []DemoUser // users listed on the sign-in page of a demo; nil: this is no demo
 	Logger  *slog.Logger      // nil: the default one
 
-	Simulated bool // a simulator stands in for the provider, which every page says
+	Simulated bool // the provider is a simulator; every page says so
 }
 
 // DemoUser is someone who can sign in to a demo.
 type DemoUser = people.DemoUser
 
-// Console is the handler of every page.
+// Console serves every page. It is safe for concurrent use.
 type Console struct {
 	http.Handler
-	Site *web.Site // what the pages are routes of
+	Site *web.Site
 }
 
 // New returns the console.
@@ -81,24 +80,25 @@ func New(d Deps) *Console {
 // Routes returns the table of routes.
 func (c *Console) Routes() web.Routes { return c.Site.Routes() }
 
-// policy is what pages may load and do: nothing inline, nothing from elsewhere.
+// policy is the Content-Security-Policy of pages: nothing inline, nothing from other
+// origins.
 const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// guarded sets what every answer of the console has beyond those of other surfaces.
+// guarded sets the headers that only pages need.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		// docs: with no-referrer browsers send forms with the origin "null", which
-		// can't be told from another site's.
+		// docs: with no-referrer, browsers send forms with Origin "null", which looks like
+		// a form of another site.
 		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }
 
-// simulated makes every page say that a simulator stands in for the provider.
+// simulated makes every page say that the provider is a simulator.
 func simulated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(ui.Simulated(r.Context())))

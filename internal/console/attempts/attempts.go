@@ -1,4 +1,4 @@
-// Package attempts holds the pages of start attempts: every answer of the start gate.
+// Package attempts holds the pages of start attempts: every start request and its result.
 package attempts
 
 import (
@@ -46,7 +46,7 @@ func showList(v *web.Visit) (web.Page, error) {
 	return web.Page{Frame: frame, Body: listBody(l), Parts: listParts(l)}, nil
 }
 
-// attempted is a press with its answer, as the reader may see it.
+// attempted returns a start request with its answer, in this reader's words.
 func attempted(v *web.Visit, a store.Attempt) row {
 	return row{Attempt: a, Answer: op.Describe(a.Result(v.Actor, v.Actor.Grants()))}
 }
@@ -66,7 +66,7 @@ func showAttempt(v *web.Visit) (web.Page, error) {
 	return web.Page{Frame: frame, Body: detailBody(v.Workspace(), attempted(v, a), frame.Now)}, nil
 }
 
-// list is the page of all presses.
+// list is the page of all start requests.
 type list struct {
 	Workspace   string // slug
 	Tenant      ui.TenantField
@@ -78,7 +78,7 @@ type list struct {
 	Now         time.Time
 }
 
-// row is a press with its answer, as the reader may see it.
+// row is a start request with its answer, in this reader's words.
 type row struct {
 	store.Attempt
 	Answer op.Answer
@@ -86,7 +86,7 @@ type row struct {
 
 func (l list) filtered() bool { return l.Tenant.Text+l.Operation+l.Outcome+l.By != "" }
 
-// listParts are what lives on the page.
+// listParts returns the parts of the page that update.
 func listParts(l list) []ui.Part {
 	return []ui.Part{{ID: "attempt-list", Content: listing(l)}}
 }
@@ -99,7 +99,7 @@ func outcomeOptions() []ui.Option {
 	return options
 }
 
-// pressed tells when a button was pressed, and how often.
+// pressed says when a start was requested, and how often.
 func pressed(a store.Attempt, now time.Time) string {
 	if a.Presses > 1 {
 		return op.Number(a.Presses) + " times, last " + op.Moment(a.LastAt, now)

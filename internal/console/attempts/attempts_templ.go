@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// listBody is the body of the list of presses.
+// listBody is the body of the list.
 func listBody(l list) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -73,7 +73,7 @@ func listBody(l list) templ.Component {
 	})
 }
 
-// listing is the list itself, below its filters; it lives.
+// listing is the list below its filters. It updates.
 func listing(l list) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -409,7 +409,7 @@ func listing(l list) templ.Component {
 	})
 }
 
-// runOf names the run that an answer is about.
+// runOf links to the run of an answer.
 func runOf(workspace string, a op.Answer) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -510,7 +510,7 @@ func runOf(workspace string, a op.Answer) templ.Component {
 	})
 }
 
-// detailBody is the body of one press: the answer that it got, and who pressed.
+// detailBody is the body of the page of one start request.
 func detailBody(workspace string, a row, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -169,6 +169,7 @@ func newGallery(t *testing.T) *gallery {
 	g.alder.ended(groups.ID)
 	g.succeeded = g.alder.start(op.InventorySync)
 	g.alder.ended(g.succeeded.ID)
+	g.alder.ended(g.alder.start("directory.roles.sync").ID)
 	g.marlow.ended(g.partial.ID)
 	verify := g.marlow.start(op.ConnectionVerify)
 	g.marlow.ended(verify.ID)

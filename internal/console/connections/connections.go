@@ -31,7 +31,7 @@ func Serve(s *web.Site) {
 	serveConsent(s)
 	for _, p := range []struct {
 		change op.ConnectionChange
-		takes  bool // something away
+		takes  bool // it is destructive
 		do     func(context.Context, access.Actor, string, string) (tenancy.Connection, error)
 	}{
 		{op.EnableConnection, false, s.Store.EnableConnection},
@@ -57,7 +57,7 @@ func Serve(s *web.Site) {
 	})))
 }
 
-// told tells of the change that led to a page.
+// told confirms the change that led to a page.
 var told = map[op.ConnectionChange]string{
 	op.ConnectionNew:     "Connection added. Save a credential, ask for consent, then verify the connection.",
 	op.EditConnection:    "Connection changed.",
@@ -69,7 +69,7 @@ var told = map[op.ConnectionChange]string{
 	op.DeleteConnection:  "Connection deleted.",
 }
 
-// doneWords tells of the change that led to the page, and of what was tidied up.
+// doneWords confirms the change that led to the page, and says what was tidied up.
 func doneWords(v *web.Visit) string {
 	said := told[op.ConnectionChange(v.Done())]
 	for _, code := range v.R.URL.Query()[tidy] {
@@ -80,7 +80,7 @@ func doneWords(v *web.Visit) string {
 	return said
 }
 
-// tidied is changed for what was pasted, and tidied up before it was saved.
+// tidied redirects like [web.Visit.Saved], and says what was tidied up in pasted input.
 func tidied(v *web.Visit, path, change string, what []op.Tidied) error {
 	q := url.Values{web.Done: {change}}
 	for _, t := range what {
@@ -89,10 +89,10 @@ func tidied(v *web.Visit, path, change string, what []op.Tidied) error {
 	return v.GoTo(path + "?" + q.Encode())
 }
 
-// tidy is the query's name for what was done to what was pasted.
+// tidy is the query parameter that says what was tidied up.
 const tidy = "tidied"
 
-// pastedIDs is what is done to the pasted ids of a form.
+// pastedIDs returns what is tidied up in the ids of a form.
 func pastedIDs(f url.Values) (what []op.Tidied) {
 	for _, name := range []string{"client_id", "directory_id"} {
 		_, done := store.Tidy(f.Get(name))
@@ -109,18 +109,16 @@ func connectionsLink(v *web.Visit) ui.Link {
 	return ui.Link{Text: "Connections", Href: op.ConnectionsPath(v.Workspace(), v.Tenant.Tenant.Slug)}
 }
 
-// action is a change of a connection that takes one press. It returns
-// where to go on.
+// action is a change made by one button. It returns where to continue.
 type action func(ctx context.Context, v *web.Visit, tenant, connection string) (path string, err error)
 
-// press answers a change that takes one press. One that is not possible now is
-// told on the connection's page.
+// press handles a change made by one button. A refusal is shown on the connection's page.
 func press(change op.ConnectionChange, do action) func(*web.Visit) error {
 	return func(v *web.Visit) error {
 		path, err := do(v.R.Context(), v, v.Tenant.Tenant.ID, v.R.PathValue("connection"))
 		if err != nil {
 			return v.Unsaved(err, func(refusal *httpx.Problem) (web.Page, error) {
-				// What is started from here comes back to the page.
+				// Starts from this page return to it.
 				v.R.URL = &url.URL{Path: op.ConnectionPath(v.Workspace(), v.Tenant.Tenant.Slug, v.R.PathValue("connection"))}
 				return detailPage(v, refusal)
 			})

@@ -18,8 +18,7 @@ func serveConsent(s *web.Site) {
 
 func showConsent(v *web.Visit) (web.Page, error) { return consentPage(v, "") }
 
-// consentPage is the page on which consent is asked for; address is where it is given,
-// or empty.
+// consentPage is the page that asks for consent. address is the consent link, or empty.
 func consentPage(v *web.Visit, address string) (web.Page, error) {
 	frame, p, err := begin(v, "Admin consent")
 	if err != nil {
@@ -28,8 +27,8 @@ func consentPage(v *web.Visit, address string) (web.Page, error) {
 	return web.Page{Frame: frame, Body: consentBody(p, address)}, nil
 }
 
-// askConsent answers with a page that has the link. The link proves the request,
-// so that it is shown this once and is at no address of ours.
+// askConsent shows the consent link. The link is a secret: the page that shows it has no
+// address.
 func askConsent(v *web.Visit) error {
 	address, err := v.Store.BeginConsent(v.R.Context(), v.Actor, v.Tenant.Tenant.ID, v.R.PathValue("connection"))
 	if err != nil {
@@ -42,8 +41,8 @@ func askConsent(v *web.Visit) error {
 	return v.ShowOnce(http.StatusOK, p)
 }
 
-// consentAnswered is where the provider sends an administrator back to. docs: the
-// v2.0 admin consent endpoint answers with tenant and state, or with error.
+// consentAnswered handles the redirect from the provider's consent page. docs: the v2.0
+// admin consent endpoint redirects with tenant and state, or with error.
 func consentAnswered(v *web.Visit) error {
 	q := v.R.URL.Query()
 	problem, said := q.Get("error"), q.Get("error_description")
@@ -52,12 +51,12 @@ func consentAnswered(v *web.Visit) error {
 	}
 	to, err := v.Store.CompleteConsent(v.R.Context(), q.Get("state"), q.Get("tenant"), problem)
 	if err == nil {
-		v.Changed(op.Change{}) // whose connection it is, nobody who asks is told
+		v.Changed(op.Change{}) // the visitor must not learn whose connection it is
 	}
 	var foreign *op.FieldError
 	answer := op.ConsentGiven()
 	switch {
-	case errors.Is(err, op.ErrNotFound): // the same as for every address that is not in use
+	case errors.Is(err, op.ErrNotFound): // the same page as for an address that doesn't exist
 		v.NotFound()
 		return nil
 	case errors.As(err, &foreign):

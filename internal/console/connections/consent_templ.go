@@ -14,8 +14,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// consentBody is the body of the page that asks an administrator for consent.
-// address is where they consent; empty: it was not asked for yet.
+// consentBody is the body of the consent page. address is the consent link; empty: not
+// created yet.
 func consentBody(p detail, address string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -224,7 +224,7 @@ func consentBody(p detail, address string) templ.Component {
 	})
 }
 
-// consented is what is known of consent.
+// consented returns the state of consent.
 func consented(c tenancy.Connection) (ui.Look, string) {
 	switch c.Consent {
 	case tenancy.ConsentGranted:
@@ -240,8 +240,8 @@ func consented(c tenancy.Connection) (ui.Look, string) {
 	return ui.Unknown, "Not known yet"
 }
 
-// consentAnswer is what someone sees who comes back from the provider's consent
-// page: an administrator who may have no account here, or who asked.
+// consentAnswer is the page after the provider's consent page. Its reader may have no
+// account here.
 func consentAnswer(a op.ConsentAnswer, back ui.Link) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -13,8 +13,8 @@ import (
 
 func showCredential(v *web.Visit) (web.Page, error) { return credentialPage(v, nil) }
 
-// credentialPage is the page of a new credential. What was typed is not shown again,
-// but for the date.
+// credentialPage is the page of a new credential. It shows none of the input again but
+// the date.
 func credentialPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	frame, p, err := begin(v, "Renew the credential")
 	if err != nil {
@@ -30,7 +30,7 @@ func credentialPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	return web.Page{Frame: frame, Body: credentialBody(p, secret, certificate)}, nil
 }
 
-// certificateForm is the kind that the form of a certificate says.
+// certificateForm is the value of "kind" in the certificate form.
 const certificateForm = "certificate"
 
 func rotate(v *web.Visit) error {

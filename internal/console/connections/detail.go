@@ -16,8 +16,7 @@ import (
 
 func showDetail(v *web.Visit) (web.Page, error) { return detailPage(v, nil) }
 
-// detailPage is a connection's own page; refusal is why a change that was
-// asked for there was not made, or nil.
+// detailPage is the page of a connection. refusal is why a change was refused, or nil.
 func detailPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	frame, p, err := begin(v, "")
 	if err != nil {
@@ -35,8 +34,8 @@ func detailPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	return web.Page{Frame: frame, Body: detailBody(p), Parts: detailParts(p), About: op.Change{Tenant: p.Tenant.ID}}, nil
 }
 
-// begin begins a page about the connection of the path. purpose is what
-// one of its further pages is for; empty: it is the connection's own.
+// begin starts a page about the connection in the path. purpose is the heading of a
+// further page; empty: the connection's own page.
 func begin(v *web.Visit, purpose string) (ui.Frame, detail, error) {
 	conn, err := v.Store.Connection(v.R.Context(), v.Tenant, v.R.PathValue("connection"))
 	if err != nil {
@@ -64,13 +63,13 @@ type detail struct {
 	Connection store.ConnectionView
 	Actions    []ui.StartAction
 	Report     ui.Report
-	Mends      bool           // whether the reader may manage connections
-	Done       string         // what was changed just now; empty: nothing
-	Refusal    *httpx.Problem // why a change was not made; nil: none was asked for
+	Mends      bool           // the reader can manage connections
+	Done       string         // confirms a change; empty: none
+	Refusal    *httpx.Problem // why a change was refused; nil: none was
 	Now        time.Time
 }
 
-// detailParts are what lives on the page.
+// detailParts returns the parts of the page that update.
 func detailParts(p detail) []ui.Part {
 	parts := []ui.Part{
 		{ID: "connection-state", Content: state(p.Connection, p.Now)},
@@ -85,15 +84,15 @@ func (p detail) path(c op.ConnectionChange) string {
 	return c.Path(p.Workspace, p.Tenant.Slug, p.Connection.Slug)
 }
 
-// need is a permission that operations ask for.
+// need is a permission that operations need or use.
 type need struct {
 	ui.Look
-	name string // as granted, else the one to ask for
+	name string // the granted one, else the one to ask for
 	text string
 }
 
-// needs are the permissions of all operations, the missing ones first, and how
-// many of them are granted.
+// needs returns the permissions of all operations, missing ones first, and how many are
+// granted.
 func (p detail) needs() (list []need, granted int) {
 	type asked struct {
 		catalogue.Permission
@@ -142,12 +141,12 @@ func (p detail) needs() (list []need, granted int) {
 	return slices.Concat(stops, cares, fulfilled), len(fulfilled)
 }
 
-// cant tells what operations leave out for want of a permission.
+// cant says what operations leave out without a permission.
 func cant(kinds []string, what string) string {
 	return strings.Join(kinds, ", ") + " can't " + what + " without it."
 }
 
-// beyond are the granted permissions that no operation uses.
+// beyond returns the granted permissions that no operation uses.
 func (p detail) beyond() (names []string) {
 	list, _ := p.needs()
 	for _, name := range p.Connection.Permissions {
@@ -158,7 +157,7 @@ func (p detail) beyond() (names []string) {
 	return names
 }
 
-// ends tells when a credential stops to work.
+// ends says when a credential expires.
 func ends(c tenancy.Connection, now time.Time) string {
 	switch at := c.CredentialExpiresAt; {
 	case c.Credential == "":

@@ -71,8 +71,8 @@ func edit(v *web.Visit) error {
 	return tidied(v, op.ConnectionPath(v.Workspace(), v.Tenant.Tenant.Slug, conn.Slug), string(op.EditConnection), pastedIDs(v.R.PostForm))
 }
 
-// fields are the fields of what a connection is; for a new one also
-// those that can't be changed afterwards.
+// fields returns the fields of a connection. Those of a new one include what can't be
+// changed later.
 func fields(isNew bool) []ui.Field {
 	fields := []ui.Field{{Name: "name", Label: "Name", Hint: "For example “Kestrel primary”.", Max: 80}}
 	if isNew {

@@ -134,7 +134,7 @@ func listBody(l list) templ.Component {
 	})
 }
 
-// listing is the list itself, below its filters; it lives.
+// listing is the list below its filters. It updates.
 func listing(l list) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -1,4 +1,4 @@
-// Package notifications holds what tells people of the end of their runs.
+// Package notifications holds the pages of a member's notifications: their runs that ended.
 package notifications
 
 import (
@@ -14,14 +14,14 @@ import (
 // Serve adds the pages to the site.
 func Serve(s *web.Site) {
 	s.Page(web.Route{Path: op.NotificationsRoute, Object: web.Workspace, Needs: tenancy.View, Own: true}, show)
-	// One's own: who only views may read them too.
+	// A viewer has notifications, too: view is enough to mark them as read.
 	s.Handle(web.Route{Method: http.MethodPost, Path: op.NotificationsReadRoute, Object: web.Workspace, Needs: tenancy.View, Own: true}, readAll)
 }
 
-// inPanel is how many notifications open beside a page.
+// inPanel is how many notifications the panel shows.
 const inPanel = 20
 
-// read reads the person's notifications.
+// read reads the reader's notifications.
 func read(v *web.Visit, filter store.NotificationFilter) (inbox, error) {
 	list, next, err := v.Store.Notifications(v.R.Context(), v.Actor, filter)
 	if err != nil {
@@ -71,7 +71,7 @@ func readAll(v *web.Visit) error {
 	return v.Write(http.StatusOK, readPanel(frame, box))
 }
 
-// inbox are someone's notifications, the newest first.
+// inbox is a page of notifications, newest first.
 type inbox struct {
 	Workspace   string // slug
 	Notices     []noticed
@@ -84,7 +84,7 @@ type noticed struct {
 	Words op.RunWords
 }
 
-// parts are what lives on the page.
+// parts returns the parts of the page that update.
 func parts(i inbox) []ui.Part {
 	return []ui.Part{{ID: "inbox", Content: inboxList(i)}}
 }

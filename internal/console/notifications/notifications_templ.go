@@ -266,7 +266,7 @@ func notice(n noticed) templ.Component {
 	})
 }
 
-// readAllButton is the button that marks all notifications as read.
+// readAllButton marks all notifications as read.
 func readAllButton(workspace string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -411,7 +411,7 @@ func panel(i inbox) templ.Component {
 	})
 }
 
-// readPanel is the panel after all were marked as read, with the bell.
+// readPanel is the panel and the bell after all notifications were marked as read.
 func readPanel(f ui.Frame, i inbox) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -11,13 +11,13 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// serveAccount serves what people change of their own accounts.
+// serveAccount adds the page of the reader's own account.
 func serveAccount(s *web.Site) {
 	s.Editor(web.Route{Path: op.AccountRoute, Object: web.Self}, showAccount, rename)
 	s.Handle(web.Route{Method: http.MethodPost, Path: op.AccountPasswordRoute, Object: web.Self}, changePassword)
 }
 
-// accountDone tells of the change that led to the page.
+// accountDone confirms the change that led to the page.
 var accountDone = map[string]string{
 	"name":     "Name changed.",
 	"password": "Password changed. Your other sessions have ended.",
@@ -25,8 +25,8 @@ var accountDone = map[string]string{
 
 func showAccount(v *web.Visit) (web.Page, error) { return accountPage(v, nil, nil) }
 
-// accountPage is the page of the reader's own account. name and password are why such
-// a change was not made, or nil.
+// accountPage is the page of the reader's own account. name and password are why that
+// change was refused, or nil.
 func accountPage(v *web.Visit, name, password *httpx.Problem) (web.Page, error) {
 	frame, err := v.Frame("Your account", "")
 	if err != nil {
@@ -71,7 +71,7 @@ type account struct {
 	Reader   access.Actor
 	Name     ui.Form
 	Password ui.Form
-	Done     string // what was changed just now; empty: nothing
+	Done     string // confirms a change; empty: none
 }
 
 // nameFields are the fields of one's own name.

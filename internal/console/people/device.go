@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// word is a name for whoever says mark of itself.
+// word is a name for a mark in a header.
 type word struct{ mark, name string }
 
-// Browsers say the names of those that they want to be taken for too, so that the
-// first mark that is found counts. Chrome says the same as all browsers that are
-// made from Chromium, except in its brands.
+// The first mark found counts, since browsers also send the names of browsers that they
+// are compatible with. Chrome differs from other browsers made from Chromium only in its
+// brands.
 var (
 	browsers = []word{
 		{"Edg", "Edge"},
@@ -34,9 +34,9 @@ var (
 	}
 )
 
-// device tells in few words what someone signs in with, such as "Firefox on
-// Windows". It is made of our words only, whatever the headers hold. docs: the
-// User-Agent header, and Sec-CH-UA of User-Agent Client Hints, at MDN.
+// device names what a request comes from, such as "Firefox on Windows". It contains no
+// text of the headers. docs: User-Agent, and Sec-CH-UA of User-Agent Client Hints, at
+// MDN.
 func device(h http.Header) string {
 	said := h.Get("User-Agent") + " " + h.Get("Sec-CH-UA")
 	find := func(words []word) string {

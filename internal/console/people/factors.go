@@ -18,7 +18,7 @@ func beginAuthenticator(v *web.Visit) error {
 	return v.GoTo(op.AuthenticatorRoute)
 }
 
-// authenticatorPage is the page of an app that waits for its first code.
+// authenticatorPage is the page of an authenticator app that waits for its first code.
 func authenticatorPage(v *web.Visit, refusal *httpx.Problem) error {
 	e, err := v.Door.WaitingTOTP(v.R.Context(), v.Actor)
 	if errors.Is(err, op.ErrNotFound) || errors.Is(err, access.ErrNotFresh) { // begin again
@@ -42,7 +42,8 @@ func confirmAuthenticator(v *web.Visit) error {
 	return added(v, codes)
 }
 
-// added answers a new factor: the first one with recovery codes, at no address.
+// added answers after a new factor. With the first factor it shows the recovery codes, on
+// a page that has no address.
 func added(v *web.Visit, codes []string) error {
 	if codes == nil {
 		return v.Saved(op.SecurityRoute, "add")
@@ -50,7 +51,7 @@ func added(v *web.Visit, codes []string) error {
 	return ownPage(v, nil, "Save your recovery codes", securityDone["add"], recoveryCodesBody(codes))
 }
 
-// newPasskeyPage is the page on which the browser is asked for a passkey.
+// newPasskeyPage is the page that asks the browser for a new passkey.
 func newPasskeyPage(v *web.Visit, refusal *httpx.Problem) error {
 	options, err := v.Door.BeginPasskey(v.R.Context(), v.Actor)
 	if err != nil {

@@ -33,7 +33,7 @@ func inviteForm(v *web.Visit, values url.Values, refusal *httpx.Problem) (web.Pa
 	return web.Page{Frame: frame, Body: inviteBody(g)}, nil
 }
 
-// invite answers with the page that shows the link: it is at no address.
+// invite shows the invitation link, on a page that has no address.
 func invite(v *web.Visit) error {
 	f := v.R.PostForm
 	again := func(refusal *httpx.Problem) (web.Page, error) { return inviteForm(v, f, refusal) }
@@ -64,8 +64,8 @@ func showLink(v *web.Visit, l oneTimeLink) error {
 	return v.ShowOnce(http.StatusOK, web.Page{Frame: frame, Body: linkBody(l)})
 }
 
-// origin is how the reader's own browser reaches this server. It has said so, and the
-// request was refused if it named another site; see [httpx.CheckOrigin].
+// origin returns the origin under which the reader's browser reaches this server.
+// [httpx.CheckOrigin] has refused the request if it names another site.
 func origin(v *web.Visit) string {
 	scheme := "http://"
 	if v.R.TLS != nil {
@@ -81,12 +81,12 @@ func revokeInvitation(v *web.Visit) error {
 	return v.Saved(op.MembersPath(v.Workspace()), "revoke")
 }
 
-// emailField asks for the address of somebody who is invited.
+// emailField is the field for the address of the invited person.
 func emailField() ui.Field {
 	return ui.Field{Name: "email", Label: "Email", Kind: "email", Max: 254, Hint: "The invitation can only be used with this address."}
 }
 
-// oneTimeLink is a link that was just created: it is shown this once.
+// oneTimeLink is a new link, which is shown only once.
 type oneTimeLink struct {
 	Heading, Lead string
 	Link          string

@@ -12,8 +12,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// serveLinks serves what one-time links lead to. Their secret is in the query, which
-// no log has, and in the body of the forms behind.
+// serveLinks adds the pages of one-time links. The secret is in the query, which is never
+// logged, and in the bodies of the forms.
 func serveLinks(s *web.Site, e *entrance) {
 	s.Handle(web.Route{Method: http.MethodGet, Path: op.InvitationRoute, Object: web.Public}, showInvitation)
 	s.Handle(web.Route{Method: http.MethodPost, Path: op.InvitationRoute, Object: web.Public}, e.accept)
@@ -24,8 +24,7 @@ func serveLinks(s *web.Site, e *entrance) {
 
 func showInvitation(v *web.Visit) error { return joinPage(v, v.R.URL.Query().Get("link"), nil) }
 
-// joinPage answers with the page of an invitation; refusal is why it was not accepted,
-// or nil.
+// joinPage shows an invitation. refusal is why it was not accepted, or nil.
 func joinPage(v *web.Visit, link string, refusal *httpx.Problem) error {
 	ctx := v.R.Context()
 	i, err := v.Door.Invitation(ctx, link)
@@ -50,7 +49,7 @@ func joinPage(v *web.Visit, link string, refusal *httpx.Problem) error {
 	return v.WriteProblem(refusal, joinBody(j))
 }
 
-// deadLink answers for a link that can't be used.
+// deadLink answers for a link that is invalid, used or expired.
 func deadLink(v *web.Visit, err error) error {
 	if !errors.Is(err, access.ErrLink) {
 		return err
@@ -59,7 +58,7 @@ func deadLink(v *web.Visit, err error) error {
 	return v.WriteProblem(p, deadLinkBody(p))
 }
 
-// accept makes a member of the holder of a link, and signs them in.
+// accept makes the holder of a link a member, and signs them in.
 func (e *entrance) accept(v *web.Visit) error {
 	if err := v.Form(); err != nil {
 		return err
@@ -88,7 +87,7 @@ func (e *entrance) accept(v *web.Visit) error {
 	}, op.TenantsPath(i.Workspace().Slug))
 }
 
-// join makes the reader a member of one workspace more, and takes them there.
+// join makes the reader a member of another workspace, and switches to it.
 func join(v *web.Visit) error {
 	if err := v.Form(); err != nil {
 		return err
@@ -105,16 +104,16 @@ func join(v *web.Visit) error {
 	return v.GoTo(op.TenantsPath(i.Workspace().Slug))
 }
 
-// joining is the page that an invitation's link leads to.
+// joining is the page of an invitation.
 type joining struct {
 	Invitation access.Invitation
-	Link       string       // the secret of the link, which the page's forms send
-	Reader     access.Actor // the zero Actor: nobody is signed in
-	New, Known ui.Form      // of somebody without and with an account
+	Link       string       // secret of the link, which the forms send
+	Reader     access.Actor // zero: nobody is signed in
+	New, Known ui.Form      // for a person without and with an account
 	Now        time.Time
 }
 
-// newAccountFields are what somebody who was invited and has no account fills in.
+// newAccountFields are the fields for a person without an account.
 func newAccountFields() []ui.Field {
 	return []ui.Field{
 		{Name: "name", Label: "Your name", Hint: "As others see it.", Max: 120, Fill: "name"},
@@ -122,7 +121,7 @@ func newAccountFields() []ui.Field {
 	}
 }
 
-// knownAccountFields are what somebody who was invited and has an account fills in.
+// knownAccountFields are the fields for a person with an account.
 func knownAccountFields() []ui.Field {
 	return []ui.Field{{Name: "current", Label: "Your password", Kind: "password", Max: 512, Fill: "current-password"}}
 }

@@ -309,7 +309,7 @@ func joinBody(j joining) templ.Component {
 	})
 }
 
-// deadLinkBody is the page of a one-time link that can't be used.
+// deadLinkBody is the page of a one-time link that is invalid, used or expired.
 func deadLinkBody(p *httpx.Problem) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

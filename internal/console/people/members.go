@@ -32,7 +32,7 @@ func serveMembers(s *web.Site) {
 	post(op.ResetMember.Route(), resetLink)
 	for _, p := range []struct {
 		change op.MemberChange
-		takes  bool // something away
+		takes  bool // it is destructive
 		do     func(context.Context, access.Actor, string) error
 	}{
 		{op.EnableMember, false, s.Store.EnableUser},
@@ -53,7 +53,7 @@ func serveMembers(s *web.Site) {
 	}
 }
 
-// membersDone tells of the change that led to the list.
+// membersDone confirms the change that led to the list.
 var membersDone = map[string]string{
 	"change":                 "Access changed.",
 	"revoke":                 "Invitation revoked.",
@@ -91,8 +91,7 @@ func membersLink(v *web.Visit) ui.Link {
 
 func showMember(v *web.Visit) (web.Page, error) { return memberPage(v, nil) }
 
-// memberPage is the page of one member; refusal is why a change that was asked for
-// there was not made, or nil.
+// memberPage is the page of one member. refusal is why a change was refused, or nil.
 func memberPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	m, err := v.Store.Member(v.R.Context(), v.Actor, v.R.PathValue("member"))
 	if err != nil {
@@ -112,7 +111,7 @@ func memberPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 		Form: ui.Form{Action: op.MemberPath(v.Workspace(), m.ID), Fields: membershipFields(), Refusal: refusal, Values: v.R.PostForm},
 		Was:  marks(held),
 	}
-	if g.Values.Has("was_role") { // what was typed, over what was shown then
+	if g.Values.Has("was_role") { // the input, compared with what was shown then
 		g.Was = membershipMarks{Role: g.Values.Get("was_role"), Tenants: g.Values.Get("was_tenants"), Denied: g.Values.Get("was_denied")}
 	} else {
 		g.Values = url.Values{"role": {string(m.Role)}, "all_tenants": {strconv.FormatBool(m.AllTenants)}, "tenants": held.Tenants}
@@ -162,10 +161,10 @@ func resetLink(v *web.Visit) error {
 // memberList is the page of a workspace's members and open invitations.
 type memberList struct {
 	Workspace   string // slug
-	Reader      string // id of who reads
+	Reader      string // id of the reader
 	Members     []store.Member
 	Invitations []access.Invitation
-	Refusal     *httpx.Problem // why an invitation was not revoked; nil: none was asked for
-	Done        string         // what was changed just now; empty: nothing
+	Refusal     *httpx.Problem // why an invitation was not revoked, or nil
+	Done        string         // confirms a change; empty: none
 	Now         time.Time
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// membershipOf reads what a form says that a member sees and may do.
+// membershipOf reads a membership from a form.
 func membershipOf(f url.Values) (access.Membership, error) {
 	m := access.Membership{Role: tenancy.Role(f.Get("role")), AllTenants: f.Get("all_tenants") != "false"}
 	if !m.AllTenants {
@@ -31,8 +31,8 @@ func membershipOf(f url.Values) (access.Membership, error) {
 	return m, nil
 }
 
-// marks stand for a membership in a form, so that what was changed in it can be told
-// from what it only repeats: that, somebody else may have changed meanwhile.
+// marks returns the marks of a membership. A form sends them back, so that its changes
+// can be told from what it only repeats: somebody else may have changed that meanwhile.
 func marks(m access.Membership) membershipMarks {
 	var denied []string
 	for _, c := range m.Denied {
@@ -46,7 +46,7 @@ func digest(list []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// changeOf is what a form changes of what its page showed.
+// changeOf returns what a form changes in the membership that its page showed.
 func changeOf(f url.Values, m access.Membership) (change store.MemberChange) {
 	now := marks(m)
 	if now.Role != f.Get("was_role") {
@@ -62,7 +62,7 @@ func changeOf(f url.Values, m access.Membership) (change store.MemberChange) {
 }
 
 // searching reports whether a form was sent to find tenants: by its button, or with a
-// search that was typed and not looked at yet.
+// search text that has not been searched for yet.
 func searching(f url.Values) bool {
 	query := strings.TrimSpace(f.Get("tenant_query"))
 	return f.Has("find") || query != "" && query != f.Get("tenant_found")
@@ -71,7 +71,7 @@ func searching(f url.Values) bool {
 // foundTenants is how many tenants a search shows.
 const foundTenants = 24
 
-// pick fills in the tenants of a form: those chosen, and those that its search finds.
+// pick fills in the chosen tenants of a form, and those that its search finds.
 func pick(v *web.Visit, g *granting) error {
 	ctx := v.R.Context()
 	chosen := g.Values["tenants"]
@@ -103,7 +103,7 @@ func pick(v *web.Visit, g *granting) error {
 	return nil
 }
 
-// tenantOptions are the tenants to choose from.
+// tenantOptions returns the tenants that the reader sees.
 func tenantOptions(v *web.Visit) (options []ui.Option, err error) {
 	tenants, err := v.Store.TenantNames(v.R.Context(), v.Scope)
 	for _, t := range tenants {
@@ -112,7 +112,7 @@ func tenantOptions(v *web.Visit) (options []ui.Option, err error) {
 	return options, err
 }
 
-// showFound answers a search within a form with the form and what was found.
+// showFound answers a search within a form: it shows the form with what was found.
 func showFound(v *web.Visit, again func(*httpx.Problem) (web.Page, error)) error {
 	p, err := again(nil)
 	if err != nil {
@@ -121,27 +121,26 @@ func showFound(v *web.Visit, again func(*httpx.Problem) (web.Page, error)) error
 	return v.ShowOnce(http.StatusOK, p)
 }
 
-// grantingFields is a form of what somebody sees and may do.
+// granting is a form for a membership.
 type granting struct {
 	ui.Form
 	Tenants tenantPicker
 	Was     membershipMarks // what the page showed; zero for somebody new
 }
 
-// membershipMarks stand for a membership as a page shows it, so that a form tells
-// what was changed in it.
+// membershipMarks are digests of a membership as a page shows it; see [marks].
 type membershipMarks struct{ Role, Tenants, Denied string }
 
-// tenantPicker finds tenants by a search, and keeps those that were chosen. It works
-// without script: a search sends the form, which comes back with what was found.
+// tenantPicker is the choice of tenants. It works without script: a search sends the
+// form, and the answer is the form with what was found.
 type tenantPicker struct {
 	Chosen []ui.Option
 	Found  []ui.Option
-	Query  string // that Found answers; empty: nothing was looked for
-	More   bool   // than Found were found
+	Query  string // that Found answers; empty: no search
+	More   bool   // there are more than Found
 }
 
-// membershipFields are the fields of what a member may see and do.
+// membershipFields returns the fields of a membership.
 func membershipFields() []ui.Field {
 	var roles []ui.Option
 	for _, r := range tenancy.Roles() {

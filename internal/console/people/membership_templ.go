@@ -10,8 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/interlock-dev/interlock/internal/console/ui"
 
-// grantingFields are the fields of a form of what somebody sees and may do. The first
-// button of the form, which is the one that the Enter key presses, is the verb's.
+// grantingFields are the fields of a membership. The first button of the form is the one
+// that the Enter key presses; it does what verb says.
 func grantingFields(g granting, verb string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -162,7 +162,7 @@ func grantingFields(g granting, verb string) templ.Component {
 	})
 }
 
-// reach asks whether somebody sees all tenants, or which.
+// reach asks whether a member sees all tenants or some.
 func reach(g granting, d ui.Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -246,7 +246,7 @@ func reach(g granting, d ui.Field) templ.Component {
 	})
 }
 
-// picker lets one search for tenants and choose among them.
+// picker is the search for tenants, and the choice among them.
 func picker(g granting, d ui.Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -1,11 +1,11 @@
-// Package people holds the pages of people: how they sign in, their own account, and
-// the members of a workspace.
+// Package people holds the pages of sign-in, the reader's own account, and the members of
+// a workspace.
 package people
 
 import "github.com/interlock-dev/interlock/internal/console/web"
 
-// Serve adds the pages to the site. demo tells who can sign in to a demo; nil: it is
-// none.
+// Serve adds the pages to the site. demo returns the users listed on the sign-in page of
+// a demo; nil: this is no demo.
 func Serve(s *web.Site, demo func() []DemoUser) {
 	if demo == nil {
 		demo = func() []DemoUser { return nil }

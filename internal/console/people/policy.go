@@ -10,7 +10,7 @@ import (
 
 func showPolicy(v *web.Visit) (web.Page, error) { return policyPage(v, nil) }
 
-// policyPage is the page of what the workspace requires of its members.
+// policyPage is the page of the workspace's policy.
 func policyPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	frame, err := v.Frame("Policy", ui.Policy)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// policyBody is the body of the page of what a workspace requires.
+// policyBody is the body of the page.
 func policyBody(workspace string, p access.Policy, done string, refusal *httpx.Problem) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

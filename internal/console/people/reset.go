@@ -26,7 +26,7 @@ func newPasswordPage(v *web.Visit, link string, refusal *httpx.Problem) error {
 	return v.WriteProblem(refusal, newPasswordBody(email, link, ui.Form{Fields: resetFields(), Refusal: refusal}))
 }
 
-// reset sets a password by a link. Who has done so signs in with it.
+// reset sets a new password by a link. It signs nobody in.
 func reset(v *web.Visit) error {
 	if err := v.Form(); err != nil {
 		return err

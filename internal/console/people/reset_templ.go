@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// passwordSavedBody tells somebody who used a reset link what to do next.
+// passwordSavedBody is the page after a password reset.
 func passwordSavedBody() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -61,7 +61,7 @@ func passwordSavedBody() templ.Component {
 	})
 }
 
-// newPasswordBody is the page that a reset link leads to.
+// newPasswordBody is the page of a reset link.
 func newPasswordBody(email, link string, f ui.Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -12,8 +12,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// secondFactorPage is the page that asks for the second factor of a sign-in; refusal is
-// why the last try failed, or nil.
+// secondFactorPage asks for the second factor of a sign-in. refusal is why the last try
+// failed, or nil.
 func (e *entrance) secondFactorPage(v *web.Visit, next string, refusal *httpx.Problem) error {
 	ctx, pending := v.R.Context(), httpx.PendingSecret(v.R)
 	w, err := v.Door.WaitingSignIn(ctx, pending)
@@ -57,7 +57,7 @@ func (e *entrance) finishSignIn(v *web.Visit) error {
 	return enter(v, secret, session, next)
 }
 
-// askPasskey is the page that asks for a passkey of whoever is there.
+// askPasskey shows the page for a sign-in with a passkey alone.
 func askPasskey(v *web.Visit) error {
 	if err := v.Form(); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (e *entrance) signInByPasskey(v *web.Visit) error {
 // secondFactor asks for the second factor of a sign-in.
 type secondFactor struct {
 	Email   string
-	Passkey string // what the browser is asked; empty: the person has no passkey, or none can be used here
+	Passkey string // options for the browser; empty: no passkey can be used
 	Form    ui.Form
 	Next    string
 }

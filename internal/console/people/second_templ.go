@@ -182,7 +182,7 @@ func secondBody(s secondFactor) templ.Component {
 	})
 }
 
-// passkeyBody asks for a passkey of whoever is there.
+// passkeyBody is the page for a sign-in with a passkey alone.
 func passkeyBody(options, next string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -39,7 +39,7 @@ func serveSecurity(s *web.Site) {
 	s.Editor(web.Route{Path: op.PolicyRoute, Object: web.Workspace, Needs: tenancy.ManageMembers}, showPolicy, setPolicy)
 }
 
-// securityDone tells of the change that led to the page.
+// securityDone confirms the change that led to the page.
 var securityDone = map[string]string{
 	"add":      "Second factor added. Your other sessions have ended.",
 	"rename":   "Second factor renamed.",
@@ -47,8 +47,8 @@ var securityDone = map[string]string{
 	"sessions": "Your other sessions have ended.",
 }
 
-// ownPage answers with a page of the person's own, which no workspace is needed for.
-// refusal is the problem that it tells of, or nil.
+// ownPage answers with a page of the reader's own. It works for a reader whom their
+// workspace's policy keeps out. refusal is the problem that it shows, or nil.
 func ownPage(v *web.Visit, refusal *httpx.Problem, title, lead string, body templ.Component) error {
 	frame, err := v.Frame(title, "")
 	if errors.Is(err, access.ErrFactorRequired) {
@@ -64,8 +64,8 @@ func ownPage(v *web.Visit, refusal *httpx.Problem, title, lead string, body temp
 	return v.WriteProblem(refusal, ui.Within(ui.Page(frame), body))
 }
 
-// securityPage is the page of what the person proves beside a password; refusal is why
-// a change was not made, or nil.
+// securityPage is the page of the reader's second factors. refusal is why a change was
+// refused, or nil.
 func securityPage(v *web.Visit, refusal *httpx.Problem) error {
 	s, err := v.Door.Security(v.R.Context(), v.Actor)
 	if err != nil {
@@ -78,7 +78,7 @@ func securityPage(v *web.Visit, refusal *httpx.Problem) error {
 	return ownPage(v, refusal, securityTitle, "How you prove that it's you when you sign in.", securityBody(p))
 }
 
-// noPasskeys says why there are no passkeys here; nil: there are.
+// noPasskeys returns why passkeys can't be used here; nil: they can.
 func noPasskeys(v *web.Visit) *httpx.Problem {
 	if v.Door.NoPasskeys() == nil {
 		return nil
@@ -86,7 +86,7 @@ func noPasskeys(v *web.Visit) *httpx.Problem {
 	return httpx.NewProblem(op.ProblemNoPasskeys, nil)
 }
 
-// notMade answers a change of factors that was not made, on the page.
+// notMade shows on page why a change was refused. It returns any other error unchanged.
 func notMade(v *web.Visit, err error, page func(*web.Visit, *httpx.Problem) error) error {
 	var field *op.FieldError
 	if errors.As(err, &field) || errors.Is(err, op.ErrConflict) {
@@ -108,13 +108,13 @@ const securityTitle = "Security"
 // security is the page of the reader's second factors.
 type security struct {
 	access.Security
-	NoPasskeys *httpx.Problem // why there are none here; nil: there are
+	NoPasskeys *httpx.Problem // why they can't be used here; nil: they can
 	Refusal    *httpx.Problem
 	Done       string
 	Now        time.Time
 }
 
-// must reports whether the reader has to add a second factor before they can go on.
+// must reports whether the reader must add a second factor before they can continue.
 func (p security) must() bool { return len(p.Factors) == 0 && len(p.RequiredBy) > 0 }
 
 func (p security) few() bool { return p.RecoveryCodes <= access.FewRecoveryCodes }

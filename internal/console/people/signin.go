@@ -11,9 +11,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// entrance is where people sign in.
+// entrance serves the sign-in pages.
 type entrance struct {
-	demo func() []DemoUser // who can sign in to a demo
+	demo func() []DemoUser // users listed on the sign-in page
 }
 
 func (e *entrance) serve(s *web.Site) {
@@ -47,8 +47,8 @@ func (e *entrance) signIn(v *web.Visit) error {
 	}, web.LocalPath(v.R.PostFormValue("next")))
 }
 
-// signInWith opens a session and leads on to next; when that is empty, to where the
-// person works.
+// signInWith opens a session and redirects to next; without it, to the reader's tenants or
+// workspaces.
 func (e *entrance) signInWith(v *web.Visit, credentials access.Credentials, next string) error {
 	ctx := v.R.Context()
 	secret, session, err := v.Door.SignIn(ctx, credentials)
@@ -70,16 +70,16 @@ func (e *entrance) signInWith(v *web.Visit, credentials access.Credentials, next
 	return enter(v, secret, session, next)
 }
 
-// notSignedIn answers a sign-in that failed with the page, as it was filled.
+// notSignedIn shows the sign-in page after a failed sign-in, with the address filled in.
 func (e *entrance) notSignedIn(v *web.Visit, email, next string, err error) error {
 	p := httpx.Explain(httpx.SignInError(err), httpx.Of(v.R.Context()).ID)
 	return v.WriteProblem(p, signInBody(email, next, p, e.demo(), v.Door.NoPasskeys() == nil))
 }
 
-// enter gives the browser a session that was opened just now, and leads on.
+// enter gives the browser its new session and redirects.
 func enter(v *web.Visit, secret string, session access.Session, next string) error {
 	ctx := v.R.Context()
-	// The session that the browser had before is over: nobody else's stays behind.
+	// End the browser's previous session, which may be somebody else's.
 	if before, err := v.Door.Session(ctx, httpx.SessionSecret(v.R)); err == nil {
 		if err := v.Door.SignOut(ctx, before); err != nil {
 			return err
@@ -110,8 +110,8 @@ func signOut(v *web.Visit) error {
 	return v.GoTo("/sign-in")
 }
 
-// workspaces lets someone choose among theirs; with "in", only whether to go
-// where the address that they came from lies.
+// workspaces shows the reader's workspaces. With "in" it offers only that one, which the
+// requested address belongs to.
 func workspaces(v *web.Visit) error {
 	places, err := v.Door.Workspaces(v.R.Context(), v.Actor)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// signInBody asks who someone is. refusal is why the last try failed; nil: there was
-// none. next is where to go on. passkeys says that one can sign in by a passkey.
+// signInBody is the sign-in page. refusal is why the last try failed, or nil. next is
+// where to continue. passkeys says whether passkeys can be used.
 func signInBody(email, next string, refusal *httpx.Problem, demo []DemoUser, passkeys bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -316,8 +316,8 @@ func signInBody(email, next string, refusal *httpx.Problem, demo []DemoUser, pas
 	})
 }
 
-// workspacesBody lets the reader choose where to go on. chosen is the slug of the one
-// that the address they came from lies in; empty: none.
+// workspacesBody is the choice of a workspace. chosen is the slug of the only one to
+// offer; empty: all.
 func workspacesBody(reader access.Actor, places []access.Place, chosen, next string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -20,15 +20,14 @@ func serveTokens(s *web.Site) {
 	s.Handle(web.Route{Method: http.MethodPost, Path: op.TokenRevokeRoute, Object: web.Workspace, Needs: tenancy.ManageOwnTokens}, web.Meant(revokeToken))
 }
 
-// tokenDays is how long a token lasts when nobody says.
+// tokenDays is the default lifetime of a token, in days.
 const tokenDays = "90"
 
 func showTokens(v *web.Visit) (web.Page, error) {
 	return tokenPage(v, ui.Form{Values: url.Values{"ttl": {tokenDays}}}, "", access.Token{})
 }
 
-// tokenPage is the page of the reader's tokens; secret is that of the one that was
-// just made, or empty.
+// tokenPage is the page of the reader's tokens. secret is the new token's, or empty.
 func tokenPage(v *web.Visit, form ui.Form, secret string, made access.Token) (web.Page, error) {
 	frame, err := v.Frame("API tokens", ui.Tokens)
 	if err != nil {
@@ -55,12 +54,12 @@ func tokenPage(v *web.Visit, form ui.Form, secret string, made access.Token) (we
 	return web.Page{Frame: frame, Body: tokensBody(p)}, nil
 }
 
-// createToken answers with the page that tells the secret: it is at no address.
+// createToken shows the token's secret, on a page that has no address.
 func createToken(v *web.Visit) error {
 	f := v.R.PostForm
 	days, err := strconv.Atoi(f.Get("ttl"))
 	if err != nil {
-		days = 0 // which is refused like any other that is too short
+		days = 0 // refused as too short
 	}
 	var only []tenancy.Capability
 	for _, name := range f["only"] {
@@ -92,13 +91,13 @@ type tokenList struct {
 	Tokens    []access.Token
 	Sessions  []access.Token
 	New       ui.Form
-	Secret    string // of the token that was just made, told this once; empty: none was
+	Secret    string // of a new token, shown only once; empty: none
 	Made      string // its name
-	Done      string // what was changed just now; empty: nothing
+	Done      string // confirms a change; empty: none
 	Now       time.Time
 }
 
-// tokenFields are the fields of a new token. may is what its owner may do.
+// tokenFields returns the fields of a new token. may are its owner's capabilities.
 func tokenFields(may []tenancy.Capability) []ui.Field {
 	return []ui.Field{
 		{Name: "name", Label: "Name", Hint: "What the token is for, such as “Nightly report”.", Max: 80},
@@ -123,7 +122,7 @@ func endVerb(t access.Token) string {
 	return "Revoke"
 }
 
-// mayDo tells what a token may do, and of a session when it was opened.
+// mayDo says what a token can do, or when a session was opened.
 func mayDo(t access.Token, now time.Time) string {
 	if t.Kind == access.SignInSession {
 		return "Signed in " + op.Moment(t.CreatedAt, now)

@@ -87,7 +87,7 @@ func stateOptions() []ui.Option {
 	return options
 }
 
-// listParts are what lives on the page.
+// listParts returns the parts of the page that update.
 func listParts(l list) []ui.Part {
 	parts := []ui.Part{{ID: "run-list", Content: listing(l), Key: "of"}, {ID: "run-chips", Content: quickFilters(l)}}
 	for _, r := range l.Runs {

@@ -139,7 +139,7 @@ func quickFilters(l list) templ.Component {
 	})
 }
 
-// listing is the list itself, below its filters.
+// listing is the list below its filters. It updates when its rows change.
 func listing(l list) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -131,7 +131,7 @@ func (p detail) again() ui.Start {
 	return ui.Start{Kind: p.Run.Operation, Connection: p.Run.Target.ConnectionID}
 }
 
-// detailParts are what lives on the page.
+// detailParts returns the parts of the page that update.
 func detailParts(p detail) []ui.Part {
 	return []ui.Part{
 		{ID: "run-state", Content: state(p.Run)},

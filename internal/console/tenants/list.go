@@ -1,5 +1,5 @@
-// Package tenants holds the pages of tenants: the list, the overview of one, its
-// settings, and the form of a new one.
+// Package tenants holds the pages of tenants: the list, the overview, the settings, and
+// the form for a new tenant.
 package tenants
 
 import (
@@ -58,11 +58,11 @@ func showList(v *web.Visit) (web.Page, error) {
 	return web.Page{Frame: frame, Body: listBody(l), Parts: listParts(l)}, nil
 }
 
-// choices answers the field that a tenant is chosen in, while one types.
+// choices returns the suggestions of the tenant filter.
 func choices(v *web.Visit) error {
 	found, err := v.Store.TenantChoices(v.R.Context(), v.Scope, v.R.URL.Query().Get("tenant"))
 	var field *op.FieldError
-	if err != nil && !errors.As(err, &field) { // a text that can't be a name has no choices
+	if err != nil && !errors.As(err, &field) { // an invalid text has no suggestions
 		return err
 	}
 	return v.Write(http.StatusOK, ui.TenantOptions(found))
@@ -80,7 +80,7 @@ type list struct {
 	Now         time.Time
 }
 
-// row is a tenant with the first thing that is in its way, in words.
+// row is a tenant with its first blocker, in words.
 type row struct {
 	store.TenantView
 	Blocker string
@@ -88,7 +88,7 @@ type row struct {
 
 func (l list) filtered() bool { return l.Query+l.Readiness+l.Run != "" }
 
-// listParts are what lives on the page.
+// listParts returns the parts of the page that update.
 func listParts(l list) []ui.Part {
 	parts := []ui.Part{{ID: "tenant-list", Content: listing(l), Key: "of"}}
 	for _, r := range l.Rows {
@@ -98,7 +98,7 @@ func listParts(l list) []ui.Part {
 	return parts
 }
 
-// latest is the run to show: one on its way before one that ended.
+// latest returns the active run, else the newest one.
 func latest(t store.TenantView) *op.RunRef {
 	if t.Active != nil {
 		return t.Active

@@ -79,7 +79,7 @@ func listBody(l list) templ.Component {
 	})
 }
 
-// addTenant leads to the page that adds one.
+// addTenant is the button that adds a tenant.
 func addTenant(workspace string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -130,7 +130,7 @@ func addTenant(workspace string) templ.Component {
 	})
 }
 
-// listing is the list itself, below its filters.
+// listing is the list below its filters. It updates when its rows change.
 func listing(l list) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -267,7 +267,7 @@ func readinessOptions() []ui.Option {
 	return options
 }
 
-// line is one tenant of the list; it lives.
+// line is one row of the list. It updates.
 func line(workspace string, r row, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -529,7 +529,7 @@ func line(workspace string, r row, now time.Time) templ.Component {
 	})
 }
 
-// note is what is worth knowing of the connection.
+// note is what to know about the tenant's connection.
 func note(r row, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

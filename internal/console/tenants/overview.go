@@ -9,7 +9,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// recentRuns are shown on a tenant's page.
+// recentRuns is how many runs a tenant's page shows.
 const recentRuns = 6
 
 func showOverview(v *web.Visit) (web.Page, error) {
@@ -52,7 +52,7 @@ type overview struct {
 	Now       time.Time
 }
 
-// overviewParts are what lives on a tenant's page.
+// overviewParts returns the parts of the page that update.
 func overviewParts(p overview) []ui.Part {
 	parts := []ui.Part{
 		{ID: "tenant-state", Content: state(p.Tenant, p.Now)},

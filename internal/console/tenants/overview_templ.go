@@ -16,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// state is the pill beside the heading, with the age of what it says; it lives.
+// state is the pill beside the heading, with its age. It updates.
 func state(t store.TenantView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -177,7 +177,7 @@ func overviewBody(p overview) templ.Component {
 	})
 }
 
-// recent are the newest runs of a tenant; they live.
+// recent shows the tenant's newest runs. It updates.
 func recent(p overview) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

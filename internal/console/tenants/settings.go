@@ -21,7 +21,7 @@ func serveSettings(s *web.Site) {
 	s.Handle(manage(op.TenantRestoreRoute), move("restore", s.Store.RestoreTenant))
 }
 
-// settingsDone tells of the change that led to the page.
+// settingsDone confirms the change that led to the page.
 var settingsDone = map[string]string{
 	"archive": "Tenant archived.",
 	"restore": "Tenant brought back.",
@@ -43,7 +43,7 @@ func settingsPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	return web.Page{Frame: frame, Body: settingsBody(v.Workspace(), t, v.May(tenancy.ManageTenants), done, refusal)}, nil
 }
 
-// move puts a tenant into the archive, or takes it out.
+// move archives a tenant, or brings it back.
 func move(change string, move func(context.Context, access.Actor, string) error) func(*web.Visit) error {
 	return func(v *web.Visit) error {
 		if err := move(v.R.Context(), v.Actor, v.Tenant.Tenant.ID); err != nil {

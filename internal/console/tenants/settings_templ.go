@@ -15,8 +15,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// settingsBody is the body of the page of what a tenant is. manages tells
-// whether the reader may change that.
+// settingsBody is the body of the settings page. manages says whether the reader can
+// archive the tenant.
 func settingsBody(workspace string, t tenancy.Tenant, manages bool, done string, refusal *httpx.Problem) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

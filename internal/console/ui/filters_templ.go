@@ -15,10 +15,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Option is one choice of a select.
+// Option is an option of a select.
 type Option struct{ Value, Text string }
 
-// Select is a field with choices; the first is the one that leaves all in.
+// Select is a filter with options; the first one shows all.
 func Select(name, label, chosen string, options ...Option) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -146,12 +146,12 @@ func Select(name, label, chosen string, options ...Option) templ.Component {
 	})
 }
 
-// TenantField is where a list is narrowed to one tenant of many: a text that its
-// name or short name is typed in. With script the choices follow what one types.
+// TenantField is the filter for one tenant: a text field for its name or URL name. With
+// script, the suggestions follow the input.
 type TenantField struct {
 	Workspace string
 	Text      string
-	Problem   string // why the text names no tenant; empty: it does, or is empty
+	Problem   string // why the text names no tenant; empty: none
 	Choices   []op.Tenant
 }
 
@@ -251,7 +251,7 @@ func (f TenantField) Field() templ.Component {
 	})
 }
 
-// TenantOptions are what a tenant's field offers.
+// TenantOptions are the suggestions of the tenant filter.
 func TenantOptions(tenants []op.Tenant) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -309,7 +309,7 @@ func TenantOptions(tenants []op.Tenant) templ.Component {
 	})
 }
 
-// Search filters a list by name, and by the fields inside.
+// Search is the filter form of a list: the name, and the fields inside.
 func Search(path, label, query string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -386,7 +386,7 @@ func Search(path, label, query string) templ.Component {
 	})
 }
 
-// OperationOptions are the operations to choose from.
+// OperationOptions returns the options of the operation filter.
 func OperationOptions() []Option {
 	options := []Option{{"", "All operations"}}
 	for _, d := range catalogue.All() {
@@ -395,7 +395,7 @@ func OperationOptions() []Option {
 	return options
 }
 
-// OutcomeOption is the choice of an outcome.
+// OutcomeOption returns the filter option of an outcome.
 func OutcomeOption(o op.RunOutcome) Option {
 	return Option{string(o), op.DescribeRun(op.Run{State: op.Finished, Outcome: o}, time.Time{}).Pill}
 }

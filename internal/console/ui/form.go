@@ -7,23 +7,22 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 )
 
-// Form is a form with its fields in order, and what was typed into it when that
-// could not be used.
+// Form is a form: its fields in order, and the values and problem of the last try.
 type Form struct {
 	Action  string // where it is sent
 	Fields  []Field
-	Values  url.Values     // by name of the field; a secret is never shown again
-	Refusal *httpx.Problem // nil: it was not sent yet
+	Values  url.Values     // by field name; secrets are never shown again
+	Refusal *httpx.Problem // why it was refused; nil: it was not sent
 }
 
 // Field is one field of a form.
 type Field struct {
 	Name, Label, Hint string
-	Kind              string // of the input; "select", "textarea" or "checks" for those; empty: text
+	Kind              string // type of the input, or "select", "textarea", "checks"; empty: text
 	Options           []Option
-	Max               int // characters; 0: as many as the server takes
+	Max               int // characters; 0: no limit in the browser
 	Optional          bool
-	Fill              string // what browsers may fill it from; empty: nothing
+	Fill              string // value of autocomplete; empty: off
 }
 
 func (f Field) fill() string {
@@ -43,7 +42,7 @@ func (f Form) value(d Field) string {
 	return f.Values.Get(d.Name)
 }
 
-// Wrong is what is wrong with the field with that name; empty: nothing.
+// Wrong returns what is wrong with a field; empty: nothing.
 func (f Form) Wrong(name string) string {
 	if f.Refusal == nil {
 		return ""
@@ -56,7 +55,7 @@ func (f Form) Wrong(name string) string {
 	return ""
 }
 
-// Misfits are the fields that can't be used, with a sentence each.
+// Misfits returns a link to each invalid field, with what is wrong with it.
 func (f Form) Misfits() (list []Link) {
 	for _, d := range f.Fields {
 		if w := f.Wrong(d.Name); w != "" {
@@ -66,7 +65,7 @@ func (f Form) Misfits() (list []Link) {
 	return list
 }
 
-// describedBy are the ids of what is said about the field.
+// describedBy returns the ids of the field's hint and error.
 func (f Form) describedBy(d Field) string {
 	var ids []string
 	if d.Hint != "" {

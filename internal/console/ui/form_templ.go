@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 )
 
-// Inputs are the fields of a form, below what is wrong with them.
+// Inputs are the fields of a form, below a summary of what is wrong.
 func Inputs(f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -58,7 +58,7 @@ func Inputs(f Form) templ.Component {
 	})
 }
 
-// Input is one field with what is said about it.
+// Input is a field with its hint and error.
 func Input(f Form, d Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -284,7 +284,7 @@ func (f Field) kind() string {
 	return f.Kind
 }
 
-// attributes are what all inputs have.
+// attributes returns the attributes that every kind of input has.
 func (f Form) attributes(d Field) templ.Attributes {
 	a := templ.Attributes{"id": d.Name, "name": d.Name, "autocomplete": d.fill(), "required": !d.Optional}
 	if d.Max > 0 {
@@ -299,7 +299,7 @@ func (f Form) attributes(d Field) templ.Attributes {
 	return a
 }
 
-// Misfit tells what is wrong with a field.
+// Misfit shows what is wrong with a field.
 func Misfit(f Form, d Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -361,7 +361,7 @@ func Misfit(f Form, d Field) templ.Component {
 	})
 }
 
-// Choices are any number of a few.
+// Choices is a group of check boxes.
 func Choices(f Form, d Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -529,7 +529,7 @@ func Choices(f Form, d Field) templ.Component {
 	})
 }
 
-// Unsaved tells why a change was not made; nothing when p is nil.
+// Unsaved shows why a change was refused; nothing when p is nil.
 func Unsaved(p *httpx.Problem, misfits []Link) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -651,7 +651,7 @@ func Unsaved(p *httpx.Problem, misfits []Link) templ.Component {
 	})
 }
 
-// Done says that a change was made; nothing when there was none.
+// Done confirms a change; nothing when text is empty.
 func Done(text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -704,8 +704,8 @@ func Done(text string) templ.Component {
 	})
 }
 
-// FormCard is a form on a page of its own. verb is what its button says; back is
-// where it leads when nothing is to be changed.
+// FormCard is a form that fills a page. verb is the label of its button; back is the
+// address of Cancel.
 func FormCard(id, heading, lead string, f Form, verb string, back string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -848,7 +848,7 @@ func FormCard(id, heading, lead string, f Form, verb string, back string) templ.
 	})
 }
 
-// Press is a change that one button makes.
+// Press is a button that makes a change.
 func Press(path, verb string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -904,8 +904,8 @@ func Press(path, verb string) templ.Component {
 	})
 }
 
-// Sure is a change that takes something away: its button comes after a second
-// look. The server asks for the same. what says what is lost.
+// Sure is a button for a destructive change: a second button confirms it, and the server
+// requires that. what names what is lost.
 func Sure(path, verb, what, name string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

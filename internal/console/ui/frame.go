@@ -1,6 +1,5 @@
-// Package ui holds the components that the pages of the console are made of. They
-// show what they are given: what happened, why and what next come in the words of
-// package op, and addresses from its links.
+// Package ui holds the components of the console's pages. They show what they are given:
+// sentences about starts and runs come from package op, and so do addresses.
 package ui
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Frame is what stands around the body of a page.
+// Frame is what surrounds the body of a page.
 type Frame struct {
 	Title   string // of the window
 	Reader  access.Actor
@@ -29,11 +28,11 @@ type Frame struct {
 	Lead    string
 	Actions templ.Component // at the right of the heading; nil: none
 	Tabs    templ.Component // nil: none
-	Live    string          // path by which a stream knows the page; empty: it has none
+	Live    string          // address of the page's stream; empty: none
 	Now     time.Time
 }
 
-// Within is a component with content inside.
+// Within returns outer with inner as its children.
 func Within(outer, inner templ.Component) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		return outer.Render(templ.WithChildren(ctx, inner), w)
@@ -42,25 +41,24 @@ func Within(outer, inner templ.Component) templ.Component {
 
 type simulatedKey struct{}
 
-// Simulated returns a context whose pages say that a simulator stands in for the
-// provider.
+// Simulated returns a context whose pages say that the provider is a simulator.
 func Simulated(ctx context.Context) context.Context {
 	return context.WithValue(ctx, simulatedKey{}, true)
 }
 
 func isSimulated(ctx context.Context) bool { return ctx.Value(simulatedKey{}) != nil }
 
-// Part is a piece of a page that lives: a stream replaces the element with its id
-// whenever the piece looks different than before.
+// Part is a part of a page that updates: a stream replaces the element with its ID when
+// its content changes.
 type Part struct {
 	ID      string
 	Content templ.Component
-	// Key stands for how the piece looks, where most of it is made of other parts;
-	// empty: its text does.
+	// Key identifies the content where other parts make up most of it; empty: the
+	// content itself does.
 	Key string
 }
 
-// Link is a name and where it leads.
+// Link is a text and an address.
 type Link struct{ Text, Href string }
 
 // Section is an entry of the menu.
@@ -77,7 +75,7 @@ const (
 	Tokens      Section = "API tokens"
 )
 
-// ActiveCount is the id of the number of runs on their way, which lives in the menu.
+// ActiveCount is the id of the number of active runs in the menu.
 const ActiveCount = "count-active"
 
 // entry is a line of the menu.
@@ -85,7 +83,7 @@ type entry struct {
 	section Section
 	icon    string
 	href    string
-	id      string // of its count, which lives; empty: it has none
+	id      string // of its count, which updates; empty: none
 	count   int64
 }
 
@@ -116,7 +114,7 @@ func (f Frame) menu() []group {
 	}
 }
 
-// Initials are the first letters of the first two words of a name.
+// Initials returns the first letters of the first two words of a name.
 func Initials(name string) string {
 	var letters []rune
 	for word := range strings.FieldsSeq(name) {
@@ -127,7 +125,6 @@ func Initials(name string) string {
 	return strings.ToUpper(string(letters))
 }
 
-// htmxConfig is how the pages use htmx: only for answers in place and the pieces of
-// a stream. What
-// a reader has opened stays open when its surroundings are replaced.
+// htmxConfig configures htmx: it only puts answers and stream parts in place. What a
+// reader has opened stays open when its surroundings are replaced.
 const htmxConfig = `{"history":false,"morphIgnore":["data-htmx-powered","open"]}`

@@ -8,8 +8,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Look is the tone and the icon of a state. Tones are the design kit's: go, same,
-// busy, stop, calm.
+// Look is the tone and the icon of a state. The tones are go, same, busy, stop and calm.
 type Look struct{ Tone, Icon string }
 
 var outcomes = map[op.Outcome]Look{
@@ -19,7 +18,7 @@ var outcomes = map[op.Outcome]Look{
 	op.Blocked:   {"stop", "stop"},
 }
 
-// states are by the first word of [op.RunWords.Code].
+// states has a look for each first word of [op.RunWords.Code].
 var states = map[string]Look{
 	string(op.Queued):       {"calm", "clock"},
 	string(op.Running):      {"same", "run"},
@@ -34,8 +33,7 @@ var states = map[string]Look{
 	string(op.RunLost):      {"busy", "unlink"},
 }
 
-// LookOf returns how a state or an outcome looks; one that this version does not
-// know looks unclear.
+// LookOf returns the first word of code and its look. An unknown state looks unclear.
 func LookOf(code string) (word string, l Look) {
 	word, _, _ = strings.Cut(code, "/")
 	l, ok := states[word]
@@ -45,13 +43,13 @@ func LookOf(code string) (word string, l Look) {
 	return word, l
 }
 
-// IsState reports whether code is the whole of a state, with no reason behind it.
+// IsState reports whether code is a state without a reason.
 func IsState(code string) bool {
 	_, ok := states[code]
 	return ok
 }
 
-// ReadinessWords name a readiness at a glance.
+// ReadinessWords returns the label of a readiness.
 func ReadinessWords(r tenancy.Readiness) string { return readiness[r].words }
 
 var readiness = map[tenancy.Readiness]struct {
@@ -65,7 +63,7 @@ var readiness = map[tenancy.Readiness]struct {
 	tenancy.Archived:       {Look{"calm", "slash"}, "Archived"},
 }
 
-// Surface tells where a start was asked.
+// Surface names where a start was requested.
 func Surface(s op.Surface) string {
 	switch s {
 	case op.SurfaceWeb:
@@ -78,7 +76,7 @@ func Surface(s op.Surface) string {
 	return string(s)
 }
 
-// glyph is the icon of an operation and what its button says.
+// glyph returns the icon of an operation and the label of its button.
 func glyph(k op.Kind) (icon, verb string) {
 	icon = "play"
 	if d, err := catalogue.Lookup(k); err == nil {
@@ -87,7 +85,7 @@ func glyph(k op.Kind) (icon, verb string) {
 	return icon, k.Start()
 }
 
-// How it looks that something is well, needs care, stops work, or is not known.
+// Looks of facts: fine, needs attention, blocks work, unknown.
 var (
 	Fine    = Look{"go", "check"}
 	Care    = Look{"busy", "warn"}

@@ -11,26 +11,25 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Report is what is known of a connection: its readiness, and what the last
-// verification found.
+// Report is what is known about a connection: its readiness and its last verification.
 type Report struct {
 	Workspace  string
-	Connection *tenancy.Connection // nil: there is none to tell of
-	Causes     []op.Explained      // what is in the way of work on it
+	Connection *tenancy.Connection // nil: the tenant has no default connection
+	Causes     []op.Explained      // what blocks work on it
 	Verified   *store.VerificationReport
 	Checks     []Checked
 	Now        time.Time
 }
 
-// Checked is one step of a verification, with what it found in words.
+// Checked is one check of a verification, with its result in words.
 type Checked struct {
 	catalogue.Check
-	Words string  // why it ended as it did; empty: nothing to tell
+	Words string  // reason of the result; empty: none
 	Next  string  // what to do about it; empty: nothing
-	Fix   *op.Fix // nil: nothing to open
+	Fix   *op.Fix // nil: none
 }
 
-// found is what the check found, in words.
+// found returns the result of the check in words.
 func (c Checked) found() string {
 	switch {
 	case c.Result == catalogue.CheckNotApplicable:
@@ -50,8 +49,7 @@ type line struct {
 	evidence    *op.Evidence // nil: none
 }
 
-// lines are the facts of readiness. What is in the way is told in the words that
-// a start would be answered with.
+// lines returns the facts of readiness. Blockers have the words of a blocked start.
 func (r Report) lines() []line {
 	lines := []line{r.line("Connection", r.identity, "connection_", "tenant_", "target_")}
 	if r.Connection == nil {
@@ -141,8 +139,8 @@ func (r Report) permissions() (Look, string) {
 	return Fine, granted + "Every operation has what it needs."
 }
 
-// verdict is how it stands with the connection. What a verification found does not
-// make it ready: something else may be in the way, or it was changed since.
+// verdict returns the state of the connection. A successful verification is not enough:
+// something else may block work, or the connection was changed since.
 func (r Report) verdict() (Look, string) {
 	switch {
 	case len(r.Causes) > 0:
@@ -175,8 +173,7 @@ var checks = map[catalogue.CheckResult]Look{
 	catalogue.CheckNotApplicable: Unknown,
 }
 
-// failed are the checks that need someone to act, besides those whose reason is
-// told already.
+// failed returns the checks that need action, without those whose reason is shown already.
 func (r Report) failed() (list []Checked) {
 	for _, c := range r.Checks {
 		told := slices.ContainsFunc(r.Causes, func(e op.Explained) bool { return e.Code == c.Reason })

@@ -14,8 +14,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// VerificationCard tells whether a connection is ready and what the last
-// verification found; it lives.
+// VerificationCard shows whether a connection is ready, and its last verification. It
+// updates.
 func VerificationCard(r Report) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -9,15 +9,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// result is what the one result component shows, slot by slot: of an answer of
-// the gate, of a run, and of the notice of a run's end.
+// result has the slots of the one result component, which shows an answer to a start, a
+// run, or the notice of a run's end.
 type result struct {
 	id      string
 	look    Look
-	idle    bool            // no work was done: the edge is striped
-	alert   bool            // it is read aloud at once: the press was not looked at
+	idle    bool            // no work was done; shown as a striped edge
+	alert   bool            // announced at once: the start was not judged
 	badge   templ.Component // tag of an answer, pill of a run; nil: none
-	kick    string          // what it is about, beside the badge
+	kick    string          // subject, beside the badge
 	title   string
 	reason  string
 	why     string
@@ -25,11 +25,11 @@ type result struct {
 	also    string
 	ask     string
 	actions []action
-	again   string // id of the form that "Start again" sends; empty: none
+	again   string // id of the form that "Start again" submits; empty: none
 	facts   []fact
 	compact bool
-	top     bool // it stands right below the page's heading
-	focus   bool // it answers the press that led to this page
+	top     bool // directly below the page's heading
+	focus   bool // takes the focus: it answers the start that led here
 }
 
 type action struct {
@@ -42,26 +42,26 @@ type fact struct {
 	code       bool
 }
 
-// Start is one start action of a page: its form, and where its answer goes.
+// Start is a start action: its form, and where its answer goes.
 type Start struct {
 	Workspace  string // slug
 	Tenant     string // slug
 	Kind       op.Kind
-	Key        string // idempotency key, new for each rendering
+	Key        string // idempotency key
 	Connection string // id; empty: the tenant's default
-	Shown      string // id of the connection that the page shows as the one to be used
+	Shown      string // id of the connection that the page shows as used
 	Version    int64  // of that connection, as shown
 	Parameters string // JSON; empty: the operation's defaults
 	Back       string // address of the page, for browsers without script
-	Notice     bool   // the answer goes to the notices: there is no room beside the button
+	Notice     bool   // the answer is shown as a notice, for want of room
 	Small      bool
-	Main       bool   // the button is the main one of its page
-	Top        bool   // its answer stands right below the page's heading
+	Main       bool   // the button is the page's primary one
+	Top        bool   // the answer goes directly below the page's heading
 	Label      string // of the button; empty: the operation's own
-	About      string // what tells the button from others of the page; empty: the operation's name
+	About      string // tells the button from others; empty: the operation's name
 }
 
-// id is common to the elements of one start action.
+// id is part of the ids of all elements of the action.
 func (s Start) id() string {
 	id := Dashed(string(s.Kind))
 	if s.Connection != "" {
@@ -72,10 +72,10 @@ func (s Start) id() string {
 
 func (s Start) form() string { return "start-" + s.id() }
 
-// Slot is the id of the element that the answer takes the place of.
+// Slot returns the id of the element that the answer replaces.
 func (s Start) Slot() string { return "answer-" + s.id() }
 
-// target is what htmx puts the answer into, and how.
+// target returns where htmx puts the answer, and how.
 func (s Start) target() (selector, swap string) {
 	if s.Notice {
 		return "#notices", "beforeend"
@@ -98,7 +98,7 @@ func (s Start) about() string {
 	return s.label() + ": " + s.Kind.Name()
 }
 
-// ofAnswer fills the result from an answer of the gate to s.
+// ofAnswer returns the result of an answer to s.
 func ofAnswer(a op.Answer, s Start) result {
 	first := a.Reasons[0]
 	r := result{
@@ -133,8 +133,8 @@ func ofAnswer(a op.Answer, s Start) result {
 	return r
 }
 
-// ofProblem fills the result from a problem with a press on s, which the gate did not
-// look at. signIn leads to where the person has to sign in first, or is empty.
+// ofProblem returns the result of a problem with s: the start was not judged. signIn is
+// the address of the sign-in page if a sign-in is needed, else empty.
 func ofProblem(p *httpx.Problem, s Start, signIn string) result {
 	r := result{
 		id: s.Slot(), look: Look{"calm", "slash"}, idle: true, title: p.Title, why: p.Detail, next: p.Next,
@@ -146,7 +146,7 @@ func ofProblem(p *httpx.Problem, s Start, signIn string) result {
 	return r
 }
 
-// ofRun fills the result from a run's own words.
+// ofRun returns the result of a run.
 func ofRun(r op.Run) result {
 	word, l := LookOf(r.Words.Code)
 	out := result{
@@ -162,7 +162,7 @@ func ofRun(r op.Run) result {
 	return out
 }
 
-// ofNotice fills the result from the notification of a run's end.
+// ofNotice returns the result of the notice of a run's end.
 func ofNotice(n op.Notice, r op.Run) result {
 	out := ofRun(r)
 	out.id, out.kick, out.compact, out.facts = "notice-"+n.ID, r.Tenant.Name+" · run "+n.RunCode, true, nil
@@ -170,13 +170,13 @@ func ofNotice(n op.Notice, r op.Run) result {
 	return out
 }
 
-// fix offers the reader what mends it, or says whom to ask.
+// fix adds the button that leads to the remedy, or whom to ask.
 func (r *result) fix(f *op.Fix, main bool) {
 	switch {
 	case f == nil:
 	case f.Href != "":
 		r.actions = append(r.actions, action{text: f.Label, href: f.Href, main: main})
-	case f.Behind(r.next) != r.next: // else the next step says it already
+	case f.Behind(r.next) != r.next: // else the next step says so already
 		r.ask = f.Ask()
 	}
 }

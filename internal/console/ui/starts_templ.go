@@ -14,16 +14,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// StartAction is a line of the start actions.
+// StartAction is one entry of the start actions.
 type StartAction struct {
 	Start  Start
-	Lacks  string     // words of the capability that the reader lacks; empty: none
-	Answer *op.Answer // to the press that led to this page; nil: it was another one
-	Active *op.RunRef // of this operation, on its way
-	Last   *op.Run    // that succeeded, wholly or partly
+	Lacks  string     // capability that the reader lacks, in words; empty: none
+	Answer *op.Answer // to the start that led to this page; nil: none
+	Active *op.RunRef // active run of this operation; nil: none
+	Last   *op.Run    // newest run that succeeded, wholly or partly; nil: none
 }
 
-// StartParts are what lives of start actions: how it stands with each.
+// StartParts returns the parts of start actions that update.
 func StartParts(workspace string, actions []StartAction, now time.Time) (parts []Part) {
 	for _, a := range actions {
 		parts = append(parts, Part{ID: a.aboutID(), Content: about(workspace, a, now)})
@@ -33,8 +33,8 @@ func StartParts(workspace string, actions []StartAction, now time.Time) (parts [
 
 func (a StartAction) aboutID() string { return "about-" + a.Start.id() }
 
-// StartActions are lines with a button each; the answer to a press stands below
-// its line.
+// StartActions is a list of operations with a button each. An answer appears below its
+// operation.
 func StartActions(workspace string, actions []StartAction, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -1,12 +1,15 @@
 package ui
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 )
 
-// Counted is a number of things.
+// Counted returns a number with its noun.
 func Counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -14,7 +17,8 @@ func Counted(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// OnPage counts the lines of a list, of which first and next are further pages.
+// OnPage returns the number of rows of a list. first and next are the addresses of other
+// pages.
 func OnPage(n int, one, many, first, next string) string {
 	if first == "" && next == "" {
 		return Counted(n, one, many)
@@ -22,7 +26,7 @@ func OnPage(n int, one, many, first, next string) string {
 	return Counted(n, one, many) + " on this page"
 }
 
-// Upper is words with a capital at their beginning.
+// Upper returns words with a capital first letter.
 func Upper(words string) string {
 	if words == "" {
 		return ""
@@ -30,8 +34,7 @@ func Upper(words string) string {
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
-// Whole is a distance as people say it that is not about to end: in days while
-// it lasts longer than two.
+// Whole rounds down to days above two days, else to minutes.
 func Whole(d time.Duration) time.Duration {
 	const day = 24 * time.Hour
 	if d > 2*day {
@@ -40,13 +43,21 @@ func Whole(d time.Duration) time.Duration {
 	return d.Truncate(time.Minute)
 }
 
-// Dashed is a name as ids of elements have it.
+// Dashed returns a name in the form for element ids.
 func Dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
 
-// Stamp is a time as machines read it.
+// Stamp returns a time in RFC 3339.
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Cut shortens a long text of the provider's.
+// wordEnd is where a name such as "DeviceManagementApps.Read.All" may break.
+var wordEnd = regexp.MustCompile(`([a-z])([A-Z.])`)
+
+// Breakable is a name without spaces, which breaks between its words on a narrow screen.
+func Breakable(name string) templ.Component {
+	return templ.Raw(wordEnd.ReplaceAllString(templ.EscapeString(name), "$1<wbr>$2"))
+}
+
+// Cut shortens a text to 120 characters.
 func Cut(text string) string {
 	const limit = 120
 	if runes := []rune(text); len(runes) > limit {

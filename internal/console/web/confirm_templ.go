@@ -14,17 +14,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 )
 
-// confirmation asks someone to prove who they are before a change goes on.
+// confirmation is the page that asks for a fresh sign-in before a change.
 type confirmation struct {
 	Reader  access.Actor
-	Form    ui.Form // what is asked for; sent to the address of the change
-	Passkey string  // what the browser is asked; empty: no passkey
-	Kept    string  // the form of the change, sealed
+	Form    ui.Form // sent to the address of the change
+	Passkey string  // options for the browser; empty: no passkey can be used
+	Kept    string  // sealed form of the change
 	Problem *httpx.Problem
-	Back    string // where they came from; empty: not known
+	Back    string // where Cancel leads; empty: unknown
 }
 
-// confirmFields are what someone without a second factor confirms with.
+// confirmFields are the fields for a reader without a second factor.
 func confirmFields() []ui.Field {
 	return []ui.Field{{Name: "password", Label: "Password", Kind: "password", Max: 512, Fill: "current-password"}}
 }

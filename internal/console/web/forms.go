@@ -10,20 +10,21 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Done is the query parameter that says which change led to a page.
+// Done is the query parameter that names the change that led to a page.
 const Done = "done"
 
-// Done is the change that led to this page; empty: none did.
+// Done returns the change that led to this page; empty: none.
 func (v *Visit) Done() string { return v.R.URL.Query().Get(Done) }
 
-// Saved answers a change with the page at path, which tells of it.
+// Saved redirects to path after a change. The page there reads the change with
+// [Visit.Done] and confirms it.
 func (v *Visit) Saved(path, change string) error {
 	return v.GoTo(path + "?" + url.Values{Done: {change}}.Encode())
 }
 
-// Unsaved answers a change that could not be made, for what was typed or because
-// of the state of things, with the page that it was asked for on. Any other error
-// stays one.
+// Unsaved answers a change that was refused because of its input or because of a
+// conflict: it shows the page that build makes for the problem. It returns any other
+// error unchanged.
 func (v *Visit) Unsaved(err error, build func(*httpx.Problem) (Page, error)) error {
 	var field *op.FieldError
 	var beyond *access.BeyondError
@@ -39,18 +40,17 @@ func (v *Visit) Unsaved(err error, build func(*httpx.Problem) (Page, error)) err
 	return v.WriteProblem(problem, whole(p))
 }
 
-// ShowOnce answers a form with a page that is at no address of its own, so that it
-// can't live.
+// ShowOnce answers a form with a page that has no address of its own and therefore no
+// stream.
 func (v *Visit) ShowOnce(status int, p Page) error {
 	p.Frame.Live = ""
 	return v.Write(status, whole(p))
 }
 
-// errUnsure is returned for a change that takes something away and was not asked
-// for by the form that says so.
+// errUnsure is returned for a destructive change that was sent without its confirmation.
 var errUnsure = &op.FieldError{Field: "sure", Detail: "must be yes for a change that can't be undone"}
 
-// sure returns an error unless the form says that its change is meant.
+// sure returns an error unless the form confirms its change.
 func (v *Visit) sure() error {
 	if err := v.Form(); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (v *Visit) sure() error {
 	return nil
 }
 
-// Editor serves a form: its page, and what becomes of it.
+// Editor adds a form: show builds its page, take handles what is sent.
 func (s *Site) Editor(r Route, show func(*Visit) (Page, error), take func(*Visit) error) {
 	s.Page(r, show)
 	r.Method = http.MethodPost
@@ -73,7 +73,7 @@ func (s *Site) Editor(r Route, show func(*Visit) (Page, error), take func(*Visit
 	})
 }
 
-// Meant guards a change that takes something away.
+// Meant wraps the handler of a destructive change, which needs a confirmation.
 func Meant(handle func(*Visit) error) func(*Visit) error {
 	return func(v *Visit) error {
 		if err := v.sure(); err != nil {
@@ -83,13 +83,13 @@ func Meant(handle func(*Visit) error) func(*Visit) error {
 	}
 }
 
-// maxForm is the limit of a form, in bytes.
+// maxForm is the size limit of a form, in bytes.
 const maxForm = 64 << 10
 
-// Form reads the form of the request.
+// Form parses the form of the request into R.PostForm. The limit is 64 KiB.
 func (v *Visit) Form() error { return v.formUpTo(maxForm) }
 
-// formUpTo reads the form of the request, which may be as large as limit.
+// formUpTo parses the form of the request. limit is in bytes.
 func (v *Visit) formUpTo(limit int64) error {
 	v.R.Body = http.MaxBytesReader(v.W, v.R.Body, limit)
 	err := v.R.ParseForm()

@@ -11,17 +11,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// confirming is the query parameter of the address that the confirm page sends its
-// form to: it is that of the form that waits, which goes on from there.
+// confirming is the query parameter that marks a form sent by the confirm page. It goes
+// to the address of the change that waits for the confirmation.
 const confirming = "confirm"
 
-// maxConfirm is the limit of what the confirm page sends, in bytes: a form as it was
-// kept, sealed, and a proof.
+// maxConfirm is the size limit, in bytes, of what the confirm page sends: the sealed
+// form of the change, and a proof.
 const maxConfirm = 4 * maxForm
 
-// fresh stops what asks for a fresh sign-in until the person proved who they are. The
-// form is kept sealed in the page that asks, and goes on where it was stopped. It
-// reports whether the request is answered.
+// fresh holds back a change that needs a fresh sign-in and shows the confirm page. The
+// form of the change is sealed into that page; after the confirmation the change
+// continues with it. fresh reports whether it has answered the request.
 func (v *Visit) fresh() (answered bool, err error) {
 	if v.Reads() || v.Route.Object == Public || !access.AsksFresh(v.Route.Needs, v.Route.Path) {
 		return false, nil
@@ -65,10 +65,10 @@ func (v *Visit) fresh() (answered bool, err error) {
 	return false, nil
 }
 
-// confirm answers with the page that asks who someone is. tried says that they were
-// asked before, and p why that was not enough.
+// confirm shows the page that asks for a fresh sign-in. p says why; tried says that p is
+// about a confirmation that failed.
 func (v *Visit) confirm(kept string, p *httpx.Problem, tried bool) error {
-	if v.HTMX() { // it takes the place of the page, not of the answer
+	if v.HTMX() { // it replaces the page, not the answer
 		v.W.Header().Set("HX-Retarget", "body")
 		v.W.Header().Set("HX-Reswap", "innerHTML")
 	}

@@ -14,21 +14,20 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// maxPages bounds how many pages one stream keeps: a browser shows a few at a time.
+// maxPages is how many pages one stream can serve.
 const maxPages = 16
 
 type partKey struct{}
 
-// serveLive serves the one stream of a browser, for all pages that it shows.
+// serveLive adds the stream that a browser uses for all its open pages.
 func (s *Site) serveLive() {
 	s.Handle(Route{Method: http.MethodGet, Path: op.LiveRoute, Object: Self}, s.livePages)
 }
 
-// livePages joins the streams of pages to one. An event "page" has the number of
-// the page, from 0 in the order in which they were asked for, in its first line,
-// and a fragment in the others. An event "refused" has the number and the status
-// with which the page's stream was refused. When a stream ends, so does the whole:
-// the script asks for all of them again, and is told who is refused.
+// livePages merges the streams of several pages into one. The first line of an event
+// "page" is the number of the page, from 0 in the order of the request; the other lines
+// are a fragment. An event "refused" has the number and the HTTP status. When the stream
+// of one page ends, the merged stream ends; the script then asks for all pages again.
 func (s *Site) livePages(v *Visit) error {
 	pages := v.R.URL.Query()["page"]
 	if len(pages) == 0 || len(pages) > maxPages {
@@ -63,7 +62,7 @@ func (s *Site) livePages(v *Visit) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer cancel()
-	over := make(chan bool, len(requests)) // whether the stream had begun
+	over := make(chan bool, len(requests)) // whether the stream had started
 	for i, r := range requests {
 		parts.Go(func() {
 			p := &part{number: i, to: out, header: make(http.Header)}
@@ -94,7 +93,7 @@ func (s *Site) livePages(v *Visit) error {
 	return nil
 }
 
-// joined is the one stream that parts write into.
+// joined is the merged stream. Its methods are safe for concurrent use.
 type joined struct {
 	mu     sync.Mutex
 	stream *httpx.Stream
@@ -112,7 +111,7 @@ func (j *joined) event(name string, page int, rest []byte) error {
 	return j.stream.Named(name, fmt.Appendf(nil, "data: %d\n%s", page, rest))
 }
 
-// part is where the stream of one page writes.
+// part is the ResponseWriter of one page's stream within the merged one.
 type part struct {
 	number int
 	to     *joined
@@ -120,22 +119,22 @@ type part struct {
 	status int
 }
 
-// Header returns the headers, of which none are sent.
+// Header returns the headers; none are sent.
 func (p *part) Header() http.Header { return p.header }
 
-// WriteHeader keeps the status.
+// WriteHeader records the status.
 func (p *part) WriteHeader(status int) {
 	if p.status == 0 {
 		p.status = status
 	}
 }
 
-// streams reports whether the answer is a stream.
+// streams reports whether the page answered with a stream.
 func (p *part) streams() bool {
 	return p.status == http.StatusOK && strings.HasPrefix(p.header.Get("Content-Type"), "text/event-stream")
 }
 
-// Write sends one event; the joined stream has signs of life of its own.
+// Write sends one event. It drops heartbeats: the merged stream has its own.
 func (p *part) Write(b []byte) (int, error) {
 	p.WriteHeader(http.StatusOK)
 	if !p.streams() || !bytes.HasPrefix(b, []byte("data:")) {
@@ -144,12 +143,12 @@ func (p *part) Write(b []byte) (int, error) {
 	return len(b), p.to.event("page", p.number, b)
 }
 
-// FlushError does nothing: events are sent whole.
+// FlushError does nothing: Write sends whole events.
 func (p *part) FlushError() error { return nil }
 
 func (p *part) refused() {
 	status := p.status
-	if status < http.StatusBadRequest { // not a page that lives
+	if status < http.StatusBadRequest { // a page without a stream
 		status = http.StatusNotFound
 	}
 	_ = p.to.event("refused", p.number, fmt.Appendf(nil, "data: %d\n\n", status)) // the reader is gone

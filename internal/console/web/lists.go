@@ -10,9 +10,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TenantField is the field of a list that is narrowed to one tenant, and the id
-// that the list is to be asked for: of what the person typed, or of nothing when
-// that means no tenant, or several.
+// TenantField returns the tenant filter of a list, and the id to filter by. The id is
+// empty without a filter, and of no tenant when the text matches none or several.
 func (v *Visit) TenantField() (f ui.TenantField, id string, err error) {
 	f = ui.TenantField{Workspace: v.Workspace(), Text: strings.TrimSpace(v.R.URL.Query().Get("tenant"))}
 	if f.Text != "" {
@@ -31,7 +30,7 @@ func (v *Visit) TenantField() (f ui.TenantField, id string, err error) {
 	return f, id, err
 }
 
-// Crumbs lead from the tenants of the workspace to a page of one of them.
+// Crumbs returns the breadcrumbs from the workspace to its tenants, followed by more.
 func (v *Visit) Crumbs(more ...ui.Link) []ui.Link {
 	return append([]ui.Link{
 		{Text: v.Actor.WorkspaceName(), Href: op.WorkspacesRoute},
@@ -39,7 +38,7 @@ func (v *Visit) Crumbs(more ...ui.Link) []ui.Link {
 	}, more...)
 }
 
-// NextPage is the address of the next page of this list; empty without a cursor.
+// NextPage returns the address of this list's next page; empty without a cursor.
 func (v *Visit) NextPage(cursor string) string {
 	if cursor == "" {
 		return ""
@@ -50,7 +49,7 @@ func (v *Visit) NextPage(cursor string) string {
 	return (&url.URL{Path: v.R.URL.Path, RawQuery: q.Encode()}).String()
 }
 
-// FirstPage is the address of the first page of this list; empty on it.
+// FirstPage returns the address of this list's first page; empty on that page.
 func (v *Visit) FirstPage() string {
 	q := v.R.URL.Query()
 	if !q.Has("cursor") {
@@ -61,12 +60,12 @@ func (v *Visit) FirstPage() string {
 	return (&url.URL{Path: v.R.URL.Path, RawQuery: q.Encode()}).String()
 }
 
-// TenantLink leads to the page of the tenant that the visit is about.
+// TenantLink returns a link to the tenant of the visit.
 func (v *Visit) TenantLink() ui.Link {
 	return ui.Link{Text: v.Tenant.Tenant.Name, Href: op.TenantPath(v.Workspace(), v.Tenant.Tenant.Slug)}
 }
 
-// Monitoring leads to the runs of the workspace.
+// Monitoring returns the breadcrumbs of pages about runs and start attempts.
 func (v *Visit) Monitoring() []ui.Link {
 	return []ui.Link{
 		{Text: v.Actor.WorkspaceName(), Href: op.WorkspacesRoute},

@@ -17,12 +17,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// stream keeps a page that is open as it would be if it were loaded now: first
-// all of its parts, then those that changed. It wakes when something changed in
-// what the page shows. What holders of the same rights see is looked at once for
-// all of them; see [looks]. Before every look the reader's session and rights are
-// compared with those that they came with, and the stream ends when they may no
-// longer read.
+// stream keeps an open page up to date: it sends every part first, then the parts that
+// change. A change in what the page shows wakes it. Readers with the same rights share
+// one look at the page, see [looks]. Before each look it compares the reader's session
+// and rights with those they arrived with, and ends when they lose access.
 func (v *Visit) stream(build func(*Visit) (Page, error)) error {
 	ctx, site := v.R.Context(), v.site
 	done, err := v.openStream()
@@ -44,8 +42,8 @@ func (v *Visit) stream(build func(*Visit) (Page, error)) error {
 	about.Workspace = v.Actor.WorkspaceID()
 	changed, inside, stop := site.feed.WatchAround(about)
 	defer stop()
-	// Only the look says what there is to watch. What changed meanwhile is looked at
-	// now; if nothing did, this is the same look.
+	// Only the first look says what to watch. This look picks up what changed in
+	// between; without a change it is the same look.
 	if err := s.look(ctx, time.Time{}); err != nil {
 		return err
 	}
@@ -86,7 +84,7 @@ func (v *Visit) stream(build func(*Visit) (Page, error)) error {
 				refresh.Reset(again)
 			}
 			err = s.wake(ctx, what)
-		case <-refresh.C: // words such as "2 minutes ago" grow old, the more slowly the older they are
+		case <-refresh.C: // "2 minutes ago" gets out of date, more slowly the older it is
 			again = min(2*again, site.Intervals.Refresh)
 			refresh.Reset(again)
 			err = s.wake(ctx, aged)
@@ -97,8 +95,8 @@ func (v *Visit) stream(build func(*Visit) (Page, error)) error {
 	}
 }
 
-// openStream counts the stream among those of the person, unless it is a part of
-// one that was counted.
+// openStream counts the stream towards the reader's limit, unless it is part of a merged
+// stream, which is counted already.
 func (v *Visit) openStream() (done func(), err error) {
 	if v.R.Context().Value(partKey{}) != nil {
 		return func() {}, nil
@@ -106,43 +104,43 @@ func (v *Visit) openStream() (done func(), err error) {
 	return v.site.budgets.Streams.Open(v.Actor.ID())
 }
 
-// errReaderGone is returned by a stream whose reader takes nothing more.
+// errReaderGone is returned when the browser has closed the stream.
 var errReaderGone = errors.New("the reader is gone")
 
-// streaming is a stream: what it looks at, and what it has sent.
+// streaming is the state of one stream.
 type streaming struct {
-	visit  *Visit // as the reader was let in last
+	visit  *Visit // of the last admission
 	build  func(*Visit) (Page, error)
 	holder *httpx.Holder
 	out    *httpx.Stream
 
 	stands  access.Standing // of the reader
-	pages   *sharing        // of the page, with those who have the same rights
-	frames  *sharing        // of its frame
+	pages   *sharing        // looks at the page, shared by readers with the same rights
+	frames  *sharing        // looks at the frame
 	page    *look
-	active  string // the count in the frame, as it is now
+	active  string // the current count in the frame
 	unread  int64
-	inbox   string // the standing's, when unread was read
-	ended   string // the run whose end was read by then
-	greeted bool   // the reader was told of it once
+	inbox   string // version of the inbox that unread was read from
+	ended   string // run whose notification is marked as read
+	greeted bool   // unread has been sent once
 
-	seen   map[string]string // by id of the part: how it looked
+	seen   map[string]string // key of each part as last sent, by its id
 	status string
-	heard  time.Time // when the reader was last told that the stream lives
+	heard  time.Time // when the reader last got anything
 }
 
-// What of a page is looked at anew.
+// scope is how much of a page is looked at again.
 type scope int
 
 const (
-	onlyReader scope = iota // what is the reader's own, and whether they still may read
-	onlyFrame               // and what stands around every page
-	aged                    // and the page, if nobody just did
+	onlyReader scope = iota // the reader's rights and notifications
+	onlyFrame               // and the frame
+	aged                    // and the page, unless somebody just looked
 	everything              // and the page
 )
 
-// settled waits a little, so that what changes fast is told a few times a second.
-// It reports whether the reader is still there.
+// settled waits briefly, so that fast changes are sent at most twice a second. It reports
+// whether the reader is still there.
 func (s *streaming) settled(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
@@ -152,7 +150,7 @@ func (s *streaming) settled(ctx context.Context) bool {
 	}
 }
 
-// wake looks at what may have changed and sends what did.
+// wake looks again at what and sends what changed.
 func (s *streaming) wake(ctx context.Context, what scope) error {
 	now, err := s.holder.Standing(ctx)
 	if err != nil {
@@ -181,7 +179,7 @@ func (s *streaming) wake(ctx context.Context, what scope) error {
 	return s.send(ctx)
 }
 
-// send tells what is new.
+// send sends the parts that changed since they were last sent.
 func (s *streaming) send(ctx context.Context) error {
 	var b bytes.Buffer
 	if err := s.own(ctx, &b); err != nil {
@@ -212,7 +210,7 @@ func (s *streaming) send(ctx context.Context) error {
 	return s.fragment(ctx, &b)
 }
 
-// sign tells when the stream last lived, when it had nothing to tell for long.
+// sign updates the "Live" line when nothing was sent for a while.
 func (s *streaming) sign(ctx context.Context) error {
 	if time.Since(s.heard) < s.visit.site.Intervals.Beat/2 {
 		return nil
@@ -231,9 +229,8 @@ func (s *streaming) fragment(ctx context.Context, b *bytes.Buffer) error {
 	return nil
 }
 
-// own tells what is the reader's alone: how many notifications are unread, and the
-// ends of runs that they started, as they come. The end of the run that the page
-// is about can be seen there.
+// own adds what only this reader sees: the number of unread notifications, and notices
+// of runs that they started and that have ended. The page's own run gets no notice.
 func (s *streaming) own(ctx context.Context, b *bytes.Buffer) error {
 	v := s.visit
 	if s.greeted && s.inbox == s.stands.Inbox && s.page.ended.ID == s.ended {
@@ -278,10 +275,11 @@ func (s *streaming) own(ctx context.Context, b *bytes.Buffer) error {
 	return nil
 }
 
-// maxNotices are shown at a time; all of them are behind the bell.
+// maxNotices is how many notices are shown at once; the bell has all of them.
 const maxNotices = 3
 
-// gone ends the stream. A reader who may come back does so, and is told if not why.
+// gone ends the stream after an error. A browser that reconnects gets a stream, or the
+// reason why not.
 func (s *streaming) gone(ctx context.Context, err error) error {
 	if ctx.Err() == nil && !errors.Is(err, errReaderGone) {
 		httpx.Of(ctx).Failed(ctx, err)

@@ -13,9 +13,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// look is what the holders of the same rights see of a page at one moment. Nothing
-// in it is of one reader: keys of start forms are put in when it is sent, and what
-// is the reader's own does not come from here.
+// look is a page at one moment, as readers with the same rights see it. It holds nothing
+// of one reader: keys of start forms are filled in when it is sent.
 type look struct {
 	parts  []lookPart
 	active string // the count in the frame
@@ -24,7 +23,7 @@ type look struct {
 	ended  op.Run
 }
 
-// lookPart is a piece of a page. Two that have the same key look the same.
+// lookPart is one part of a page. Parts with the same key look the same.
 type lookPart struct {
 	id, key string
 	html    func() (string, error)
@@ -34,21 +33,21 @@ func asIs(id, html string) lookPart {
 	return lookPart{id, html, func() (string, error) { return html, nil }}
 }
 
-// lookKey tells who may share a look.
+// lookKey identifies the readers who can share a look.
 type lookKey struct {
-	address string // of the page; empty: the frame of any
+	address string // of the page; empty: the frame of any page
 	rights  string // see [access.Standing]
-	person  string // for pages that show a reader their own; empty: whoever has the rights
+	person  string // for pages that show the reader's own; else empty
 }
 
-// sharing are the looks of those with the same key.
+// sharing are the looks of one key.
 type sharing struct {
 	httpx.Shared[*look]
 	key  lookKey
 	with int
 }
 
-// looks holds what the open streams share.
+// looks holds the looks that open streams share. It is safe for concurrent use.
 type looks struct {
 	mu   sync.Mutex
 	open map[lookKey]*sharing
@@ -86,7 +85,7 @@ func (l *looks) len() int {
 	return len(l.open)
 }
 
-// rendered renders what of a page lives and may be shared.
+// rendered renders the shared parts of a page.
 func rendered(ctx context.Context, p Page) (*look, error) {
 	l := &look{status: p.Status, about: p.About, ended: p.Ended}
 	var b bytes.Buffer
@@ -100,7 +99,7 @@ func rendered(ctx context.Context, p Page) (*look, error) {
 			err := part.Content.Render(ctx, &b)
 			return b.String(), err
 		})
-		if part.Key != "" { // who has seen it needs no text
+		if part.Key != "" { // rendered only for readers who have not seen it
 			l.parts = append(l.parts, lookPart{part.ID, part.Key, text})
 			continue
 		}
@@ -113,8 +112,8 @@ func rendered(ctx context.Context, p Page) (*look, error) {
 	return l, nil
 }
 
-// looked lets the reader in anew and takes a look that others share: it goes on when
-// the reader leaves, and has places for the keys of start forms.
+// looked admits the reader again and builds a look for all who share it. It continues
+// when the reader leaves, and has placeholders for the keys of start forms.
 func (v *Visit) looked(ctx context.Context, build func(*Visit) (Page, error)) (*look, error) {
 	next := v.site.visit(v.W, v.R.WithContext(ctx), v.Route)
 	next.shared = true
@@ -128,12 +127,12 @@ func (v *Visit) looked(ctx context.Context, build func(*Visit) (Page, error)) (*
 	return rendered(ctx, p)
 }
 
-// keyPlace stands in a look for the key of a start form. It is chance, so that no
-// text of a page can be taken for it.
+// keyPlace is the placeholder of a start form's key in a look. It is random, so that no
+// text on a page can equal it.
 var keyPlace = "key-" + rand.Text()
 
-// withKeys puts a new key into each place for one. A piece is sent only when it
-// looks different, so that a form that did not change keeps its key.
+// withKeys replaces each placeholder with a new key. A part is sent only when it changes,
+// so an unchanged form keeps its key.
 func withKeys(html string) string {
 	n := strings.Count(html, keyPlace)
 	if n == 0 {

@@ -11,21 +11,21 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// live is the query parameter that asks for the stream of a page.
+// live is the query parameter that requests the stream of a page.
 const live = "live"
 
-// Page is a page, and what of it lives.
+// Page is a page and the parts of it that update while it is open.
 type Page struct {
 	Frame  ui.Frame
 	Body   templ.Component
 	Parts  []ui.Part
-	Status string          // read aloud when it changes
-	About  op.Change       // what it shows: a run, a tenant, or anything of the workspace
-	Ended  op.Run          // the run whose end the page tells; zero: none
-	Panel  templ.Component // how it opens beside another page; nil: it does not
+	Status string          // announced to screen readers when it changes
+	About  op.Change       // changes that it shows: of a run, a tenant, or the workspace
+	Ended  op.Run          // run whose end it shows, which marks that notification as read; zero: none
+	Panel  templ.Component // form of it that opens beside another page; nil: none
 }
 
-// Frame begins a page.
+// Frame returns the frame of a page. It reads the counts that every page shows.
 func (v *Visit) Frame(title string, section ui.Section) (ui.Frame, error) {
 	g, err := v.Store.Glance(v.R.Context(), v.Actor)
 	if err != nil {
@@ -37,10 +37,10 @@ func (v *Visit) Frame(title string, section ui.Section) (ui.Frame, error) {
 	}, nil
 }
 
-// address is that of the page, without what belongs to one answer or one stream.
+// address returns the page's address without the parameters of an answer or a stream.
 func (v *Visit) address() string {
 	q := v.R.URL.Query()
-	q.Del("attempt") // an answer stays as it was
+	q.Del("attempt") // an answer doesn't update
 	q.Del(live)
 	return (&url.URL{Path: v.R.URL.Path, RawQuery: q.Encode()}).String()
 }
@@ -58,8 +58,8 @@ func (v *Visit) show(p Page) error {
 
 func whole(p Page) templ.Component { return ui.Within(ui.Page(p.Frame), p.Body) }
 
-// readEnd marks the notification of the end that the page tells as read, when it
-// is the reader's. It reports whether there may have been one.
+// readEnd marks the reader's notification of this run as read. It reports whether there
+// may have been one.
 func (v *Visit) readEnd(ended op.Run, unread int64) (bool, error) {
 	if unread == 0 || ended.ID == "" || ended.Initiator.ID != v.Actor.ID() {
 		return false, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Explained puts causes into the words that a start would be answered with.
+// Explained describes causes in the words of a blocked start.
 func (v *Visit) Explained(t tenancy.Tenant, c *tenancy.Connection, causes []op.Cause, now time.Time) []op.Explained {
 	if len(causes) == 0 {
 		return nil
@@ -21,7 +21,7 @@ func (v *Visit) Explained(t tenancy.Tenant, c *tenancy.Connection, causes []op.C
 	return op.Describe(op.BlockedResult(v.Facts(t, c, now), causes, nil)).Reasons
 }
 
-// Facts say what words are about, and who reads them.
+// Facts returns the subject of a text, and its reader. c may be nil.
 func (v *Visit) Facts(t tenancy.Tenant, c *tenancy.Connection, at time.Time) op.Facts {
 	facts := op.Facts{
 		Workspace: v.Workspace(), Tenant: op.Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name}, At: at,
@@ -34,7 +34,8 @@ func (v *Visit) Facts(t tenancy.Tenant, c *tenancy.Connection, at time.Time) op.
 	return facts
 }
 
-// Report is what is known of a connection, nil for the default that a tenant lacks.
+// Report returns what is known about a connection. c is nil when the tenant has no
+// default connection.
 func (v *Visit) Report(t tenancy.Tenant, c *tenancy.Connection, causes []op.Cause, now time.Time) (ui.Report, error) {
 	r := ui.Report{Workspace: v.Workspace(), Connection: c, Causes: v.Explained(t, c, causes, now), Now: now}
 	if c == nil {

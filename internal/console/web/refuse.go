@@ -15,12 +15,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// refuse answers for an error: with a page, or with a piece of one in the place
-// of the answer that was asked for.
+// refuse answers an error with a page, or by script with a piece of one in the place of
+// the expected answer.
 func (v *Visit) refuse(err error) {
 	var other elsewhere
 	switch {
-	case v.watches(): // a stream is not led elsewhere: it is told, and stops
+	case v.watches(): // a stream is never redirected
 	case errors.Is(err, errSignedOut) && v.Reads():
 		_ = v.GoTo(signInPath(v.R.URL.RequestURI()))
 		return
@@ -35,15 +35,15 @@ func (v *Visit) refuse(err error) {
 	v.tellProblem(v.Problem(err))
 }
 
-// tellProblem answers with the page of a problem, or the piece of one.
+// tellProblem answers with the page of a problem, or with a piece of one.
 func (v *Visit) tellProblem(p *httpx.Problem) {
 	if err := v.WriteProblem(p, v.refusal(p)); err != nil {
 		p.Write(v.W)
 	}
 }
 
-// WriteProblem answers with a component that tells of a problem, with the problem's
-// status and its headers, such as Retry-After. nil: there is no problem.
+// WriteProblem answers with content and with the status and headers of p, such as
+// Retry-After. nil p: status 200.
 func (v *Visit) WriteProblem(p *httpx.Problem, content templ.Component) error {
 	if p == nil {
 		return v.Write(http.StatusOK, content)
@@ -54,12 +54,12 @@ func (v *Visit) WriteProblem(p *httpx.Problem, content templ.Component) error {
 	return v.Write(p.Status, content)
 }
 
-// Reads reports whether the request changes nothing.
+// Reads reports whether the request is a GET or HEAD.
 func (v *Visit) Reads() bool {
 	return v.R.Method == http.MethodGet || v.R.Method == http.MethodHead
 }
 
-// Problem is err in words.
+// Problem returns err as a problem with its words and status.
 func (v *Visit) Problem(err error) *httpx.Problem {
 	var reused *gate.KeyReusedError
 	switch {
@@ -82,7 +82,7 @@ func (v *Visit) Problem(err error) *httpx.Problem {
 	return httpx.Explain(err, httpx.Of(v.R.Context()).ID).ForPage()
 }
 
-// refusal is the page of a problem, or the piece of one.
+// refusal returns the page of a problem, or by script a piece of one.
 func (v *Visit) refusal(p *httpx.Problem) templ.Component {
 	signIn := ""
 	if p.Code == string(op.ProblemSessionEnded) {
@@ -90,7 +90,7 @@ func (v *Visit) refusal(p *httpx.Problem) templ.Component {
 	}
 	switch {
 	case v.HTMX():
-		_ = v.Form() // what can't be read leaves the place of the answer as it is
+		_ = v.Form() // without a readable form the defaults name the place
 		return ui.Refused(v.Pressed(), p, signIn)
 	case signIn != "":
 		return ui.SessionEnded(p, signIn)
@@ -109,8 +109,8 @@ func (v *Visit) refusal(p *httpx.Problem) templ.Component {
 	return ui.Refusal(v.Actor, p, on)
 }
 
-// from is the page that the request came from: where someone goes on after they
-// signed in again.
+// from returns the page that the request came from, to return to after a sign-in; empty
+// when it is unknown.
 func (v *Visit) from() string {
 	if v.Reads() {
 		return v.R.URL.RequestURI()
@@ -124,7 +124,7 @@ func (v *Visit) from() string {
 	return ""
 }
 
-// signInPath is the sign-in page that leads on to next.
+// signInPath returns the address of the sign-in page that continues at next.
 func signInPath(next string) string {
 	if next = LocalPath(next); next == "" || next == "/" {
 		return "/sign-in"
@@ -132,16 +132,16 @@ func signInPath(next string) string {
 	return "/sign-in?" + url.Values{"next": {next}}.Encode()
 }
 
-// maxPath bounds an address to go on at, in bytes.
+// maxPath is the size limit of an address to continue at, in bytes.
 const maxPath = 2000
 
-// LocalPath returns a path on this host with its query, or "" for anything that a
-// browser could take for another host.
+// LocalPath returns s when it is a path on this host, with its query; else "", also for
+// anything that a browser could read as another host.
 func LocalPath(s string) string {
 	if len(s) > maxPath || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.Contains(s, `\`) {
 		return ""
 	}
-	u, err := url.Parse(s) // refuses control characters, which browsers drop
+	u, err := url.Parse(s) // rejects control characters, which browsers drop
 	if err != nil || u.Host != "" || u.Scheme != "" {
 		return ""
 	}
@@ -155,7 +155,7 @@ func LocalPath(s string) string {
 	return path
 }
 
-// BadForm says which field of a form can't be used.
+// BadForm returns the error of an invalid form field.
 func BadForm(field, detail string) error {
 	return &op.FieldError{Field: field, Detail: detail}
 }

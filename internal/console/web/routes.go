@@ -11,39 +11,39 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Route is one row of the table of routes: what it is about, and who may use it.
-// Nobody comes past the row: see [Visit.enter].
+// Route is one row of the table of routes: its object, and what it needs. Every request
+// is checked against its row before its handler runs.
 type Route struct {
 	Method string
 	Path   string // pattern
 	Object Object
-	Needs  tenancy.Capability // empty: none beyond being signed in
-	Own    bool               // what it shows or changes is the person's own
+	Needs  tenancy.Capability // empty: a sign-in is enough
+	Own    bool               // it shows or changes only what is the reader's own
 }
 
 // Routes is the table of routes.
 type Routes []Route
 
-// Object is what a route is about. Who may not see it gets the page of what is
-// not there.
+// Object is what a route is about. A reader without access to it gets the same 404 page
+// as for an address that doesn't exist.
 type Object string
 
 // The objects of routes.
 const (
-	Public    Object = "public"    // no sign-in is asked
-	Self      Object = "self"      // who asks, in whatever workspace
-	Workspace Object = "workspace" // {workspace}, and lists over what they see in it
+	Public    Object = "public"    // no sign-in needed
+	Self      Object = "self"      // the reader, in any workspace
+	Workspace Object = "workspace" // {workspace}, or a list of what the reader sees in it
 	Tenant    Object = "tenant"    // {tenant}: id or slug
 	Run       Object = "run"       // {run}: id or code
 )
 
-// ByOperation stands for the capability that the {operation} of the path names.
+// ByOperation stands for the capability of the {operation} in the path.
 const ByOperation tenancy.Capability = "(of the operation)"
 
-// Pattern returns method and path as the router has them.
+// Pattern returns the route as a pattern of [http.ServeMux].
 func (r Route) Pattern() string { return r.Method + " " + r.Path }
 
-// Handle puts a row into the table and its handler behind it.
+// Handle adds a route and its handler.
 func (s *Site) Handle(r Route, handle func(*Visit) error) {
 	s.routes = append(s.routes, r)
 	s.mux.HandleFunc(r.Pattern(), func(w http.ResponseWriter, req *http.Request) {
@@ -55,7 +55,7 @@ func (s *Site) Handle(r Route, handle func(*Visit) error) {
 	})
 }
 
-// answer lets the visitor in and calls the handler.
+// answer admits the visitor and calls the handler.
 func (v *Visit) answer(handle func(*Visit) error) (err error) {
 	defer recovered(&err)
 	if err := httpx.CheckOrigin(v.R); err != nil {
@@ -70,7 +70,7 @@ func (v *Visit) answer(handle func(*Visit) error) (err error) {
 	return handle(v)
 }
 
-// Page serves a page, and its stream of changes at the same address with "live".
+// Page adds a page, and its stream at the same address with the parameter "live".
 func (s *Site) Page(r Route, build func(*Visit) (Page, error)) {
 	r.Method = http.MethodGet
 	s.Handle(r, func(v *Visit) error {
@@ -93,8 +93,8 @@ func (s *Site) Page(r Route, build func(*Visit) (Page, error)) {
 	})
 }
 
-// tell wakes the streams that show what the request may have changed. Somebody's
-// session or rights may be among it.
+// tell wakes the streams that show what the request may have changed, which includes
+// sessions and rights.
 func (v *Visit) tell() {
 	if v.Reads() {
 		return
@@ -110,7 +110,7 @@ func (v *Visit) tell() {
 	v.site.feed.Changed(op.Change{Workspace: v.Actor.WorkspaceID(), Tenant: tenant})
 }
 
-// recovered turns a panic of a handler into an error, which has a page and is logged.
+// recovered turns a panic of a handler into an error, so that it is logged and has a page.
 func recovered(err *error) {
 	fault := recover()
 	if fault == nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 )
 
-// admit lets the reader in anew, and joins those who have the same rights by now.
+// admit admits the reader again, and joins the readers who now have the same rights.
 func (s *streaming) admit(ctx context.Context) error {
 	before, err := s.holder.Now(ctx)
 	for range maxMoves {
@@ -38,12 +38,12 @@ func (s *streaming) admit(ctx context.Context) error {
 	return errMoving
 }
 
-// maxMoves bounds how often a reader whose rights change meanwhile is let in anew.
+// maxMoves is how often admit retries while the reader's rights keep changing.
 const maxMoves = 5
 
 var errMoving = errors.New("the reader's rights keep changing")
 
-// drop leaves those whom the looks are shared with.
+// drop leaves the shared looks.
 func (s *streaming) drop() {
 	s.visit.site.looks.leave(s.pages)
 	s.visit.site.looks.leave(s.frames)
@@ -71,8 +71,8 @@ func (s *streaming) lookAround(ctx context.Context, since time.Time) error {
 	return err
 }
 
-// shared takes part in a look. Whoever builds it is one of those who have the same
-// rights; if theirs changed meanwhile nobody sees it.
+// shared returns a look that is built by one of the readers with the same rights. A look
+// whose builder's rights changed meanwhile is discarded.
 func (s *streaming) shared(ctx context.Context, with *sharing, since time.Time, build func(*Visit) (Page, error)) (*look, error) {
 	feed := s.visit.site.feed
 	for range maxMoves {

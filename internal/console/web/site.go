@@ -1,6 +1,6 @@
-// Package web is what every page of the console stands on: who visits and what they
-// may see, the table of routes, how a page keeps up with what it shows, how forms are
-// read, and how errors are answered. It knows no page: features add theirs to a [Site].
+// Package web holds what every page of the console needs: the visitor and their access,
+// the table of routes, streams, forms, and the answers to errors. It knows no page:
+// features add theirs to a [Site].
 package web
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// Rooms are what pages ask, and what they change things through.
+// Rooms are the packages that pages read from and write through.
 type Rooms struct {
 	Door   *httpx.Door
 	Store  *store.Store
@@ -25,24 +25,25 @@ type Rooms struct {
 	Flow   *flow.Flow
 }
 
-// Config is what a site is made of.
+// Config is the configuration of a site.
 type Config struct {
 	Rooms
-	Feed    *httpx.Feed    // nil: pages look for changes by themselves only
-	Holders *httpx.Holders // of streams; nil: the site's own
+	Feed    *httpx.Feed    // nil: pages refresh on their timers only
+	Holders *httpx.Holders // of streams; nil: the site makes its own
 	Budgets httpx.Budgets
 }
 
-// Intervals are those of streams.
+// Intervals are the timings of streams.
 type Intervals struct {
-	Pulse    time.Duration // between signs of life for the script
-	Beat     time.Duration // between those that a reader sees
-	Settle   time.Duration // for which a change waits for others
-	Freshest time.Duration // between a change and the first look without one
-	Refresh  time.Duration // between two looks without a change, at last
+	Pulse    time.Duration // between heartbeats for the script
+	Beat     time.Duration // between updates of the "Live" line
+	Settle   time.Duration // how long a change waits for others to join it
+	Freshest time.Duration // from a change to the first look without one
+	Refresh  time.Duration // longest time between two looks without a change
 }
 
-// Site is the pages of the console. Features add their routes before it serves.
+// Site serves the pages of the console. Features add their routes before it serves; then
+// it is safe for concurrent use.
 type Site struct {
 	Rooms
 	Intervals Intervals
@@ -55,7 +56,7 @@ type Site struct {
 	routes  Routes
 }
 
-// New returns a site with the one route that belongs to all pages: their stream.
+// New returns a site with one route, the stream that all pages use.
 func New(c Config) *Site {
 	s := &Site{
 		Rooms: c.Rooms, Holders: c.Holders, feed: c.Feed, budgets: c.Budgets, mux: http.NewServeMux(),
@@ -78,10 +79,10 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHT
 // Routes returns the table of routes.
 func (s *Site) Routes() Routes { return s.routes }
 
-// HandleFunc serves what is no page, and stands in no table.
+// HandleFunc adds a handler that is no page and has no row in the table of routes.
 func (s *Site) HandleFunc(pattern string, handle http.HandlerFunc) { s.mux.HandleFunc(pattern, handle) }
 
-// NotFound answers for every address that is not in use.
+// NotFound answers with the page for an address that doesn't exist.
 func (s *Site) NotFound(w http.ResponseWriter, r *http.Request) {
 	v := s.visit(w, r, Route{})
 	if actor, err := s.Door.Session(r.Context(), httpx.SessionSecret(r)); err == nil {
@@ -90,17 +91,17 @@ func (s *Site) NotFound(w http.ResponseWriter, r *http.Request) {
 	v.refuse(httpx.NotFound())
 }
 
-// Piece answers the script of a page with a problem that no route was asked about. The
-// answer to a start button stands in that button's place.
+// Piece answers a request by script with a problem found before routing. For a start
+// button, the answer goes where that button's answers go.
 func (s *Site) Piece(w http.ResponseWriter, r *http.Request, p *httpx.Problem) {
-	r.SetPathValue("operation", path.Base(r.URL.Path)) // of op.StartRoute; elsewhere it does no harm
+	r.SetPathValue("operation", path.Base(r.URL.Path)) // as in op.StartRoute; other routes ignore it
 	s.visit(w, r, Route{}).tellProblem(p)
 }
 
 // Changed wakes the streams that show what changed.
 func (s *Site) Changed(c op.Change) { s.feed.Changed(c) }
 
-// Looks returns how many looks the open streams share now.
+// Looks returns how many looks the open streams share.
 func (s *Site) Looks() int { return s.looks.len() }
 
 func (s *Site) visit(w http.ResponseWriter, r *http.Request, route Route) *Visit {

@@ -14,7 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Pressed is the start action that the form of the request belongs to.
+// Pressed returns the start action whose form was sent.
 func (v *Visit) Pressed() ui.Start {
 	return ui.Start{
 		Workspace: v.Workspace(), Tenant: v.Tenant.Tenant.Slug, Kind: op.Kind(v.R.PathValue("operation")),
@@ -22,19 +22,20 @@ func (v *Visit) Pressed() ui.Start {
 	}
 }
 
-// An idempotency key says when its form was rendered, so that a page that was
-// open for a long time can be told from a fresh one. Beyond that it is chance.
+// keyLife is how long a start form can be sent. An idempotency key is the time at which
+// its form was rendered, and a random text.
 const keyLife = access.SessionIdle
 
-// ErrStale is returned for a form that was rendered too long ago.
+// ErrStale is the error of a form that was rendered too long ago.
 var ErrStale = errors.New("the form is out of date")
 
-// NewKey mints an idempotency key.
+// NewKey returns a new idempotency key for a form rendered at now.
 func NewKey(now time.Time) string {
 	return strconv.FormatInt(now.Unix(), 36) + "-" + rand.Text()
 }
 
-// CheckKey returns [ErrStale] for a key of a form that was rendered too long ago.
+// CheckKey returns an error for a malformed key, and [ErrStale] for one of a form that
+// was rendered too long ago.
 func CheckKey(key string, now time.Time) error {
 	made, chance, ok := strings.Cut(key, "-")
 	at, err := strconv.ParseInt(made, 36, 64)
@@ -47,7 +48,7 @@ func CheckKey(key string, now time.Time) error {
 	return nil
 }
 
-// key mints the idempotency key of a start form, once for each form of a page.
+// key returns the idempotency key of a start form: one for each form of a page.
 func (v *Visit) key(form string) string {
 	if v.shared {
 		return keyPlace
@@ -61,7 +62,7 @@ func (v *Visit) key(form string) string {
 	return v.keys[form]
 }
 
-// StartOf is a start action on a tenant; connection is empty for its default.
+// StartOf returns a start action on a tenant. An empty connection is its default.
 func (v *Visit) StartOf(tenant string, kind op.Kind, connection string) ui.Start {
 	return ui.Start{
 		Workspace: v.Workspace(), Tenant: tenant, Kind: kind, Connection: connection,
@@ -69,9 +70,9 @@ func (v *Visit) StartOf(tenant string, kind op.Kind, connection string) ui.Start
 	}
 }
 
-// StartActions are the start actions of a page about a tenant. on is the
-// connection that the page shows as the one to be used, or nil; with explicit it
-// is the one that is asked for, else it is the tenant's default.
+// StartActions returns the start actions of a page about a tenant. on is the connection
+// that the page shows as used, or nil. explicit starts on that connection instead of the
+// tenant's default. It takes a fixed number of statements.
 func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit bool, active *op.RunRef) ([]ui.StartAction, error) {
 	answer, err := v.Attempted(t)
 	if err != nil {
@@ -100,7 +101,7 @@ func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit 
 				s.Shown, s.Version = on.ID, on.Version
 			}
 		}
-		// What is known of a connection that was changed is old: verifying comes first.
+		// After a change of the connection, verifying comes first.
 		s.Main = def.Kind == op.ConnectionVerify && on != nil && on.ChangedSince()
 		a := ui.StartAction{Start: s}
 		if !v.May(def.Capability) {
@@ -120,8 +121,8 @@ func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit 
 	return actions, nil
 }
 
-// Attempted is the answer to the press that led to this page, in words; nil when
-// none did, or it was on another tenant.
+// Attempted returns the answer to the start that led to this page; nil when there was
+// none, or when it was on another tenant.
 func (v *Visit) Attempted(t tenancy.Tenant) (*op.Answer, error) {
 	id := v.R.URL.Query().Get("attempt")
 	if id == "" {
@@ -137,6 +138,6 @@ func (v *Visit) Attempted(t tenancy.Tenant) (*op.Answer, error) {
 	return &answer, nil
 }
 
-// SpendStart takes one from the starts that the person has for a minute. Nothing is
-// started beyond them.
+// SpendStart counts a start towards the reader's limit per minute. Its error says when
+// to try again.
 func (v *Visit) SpendStart() error { return v.site.budgets.Start(v.Actor.ID()) }

@@ -19,34 +19,34 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Visit is one request of someone, and what they were let in to.
+// Visit is one request and what its sender has access to.
 type Visit struct {
 	Rooms
 	W     http.ResponseWriter
 	R     *http.Request
 	Route Route
 
-	// What the person was let in to, as far as the route is about it.
+	// Set as far as the object of the route needs it.
 	Actor  access.Actor
 	Scope  access.Scope
 	Tenant access.TenantAccess
 	Run    op.Run
 
 	site   *Site
-	keys   map[string]string // of the start forms, by what they start
-	shared bool              // what is built is for all who have the same rights
+	keys   map[string]string // idempotency keys of start forms, by what they start
+	shared bool              // the page is built for all readers with the same rights
 }
 
-// errSignedOut is returned to someone who brings no session at all.
+// errSignedOut is returned without a session cookie.
 var errSignedOut = errors.New("not signed in")
 
-// elsewhere is returned for a page in another of the person's own workspaces.
+// elsewhere is returned for a page in another workspace of the reader's.
 type elsewhere struct{ workspace string }
 
 func (elsewhere) Error() string { return "in another workspace" }
 
-// enter lets the person in to the object of the route, or says why not: first who
-// they are, then what they may see, then what they may do.
+// enter admits the reader to the object of the route, or returns why not. It checks the
+// session first, then what they can see, then what they can do.
 func (v *Visit) enter() error {
 	x, ctx, r := httpx.Of(v.R.Context()), v.R.Context(), v.R
 	x.Route = v.Route.Pattern()
@@ -58,7 +58,7 @@ func (v *Visit) enter() error {
 		return errSignedOut
 	}
 	recognize := v.Door.Session
-	if v.watches() { // the page asks, not the person
+	if v.watches() { // a stream doesn't count as use of the session
 		recognize = v.Door.Watching
 	}
 	var err error
@@ -109,8 +109,8 @@ func (v *Visit) inWorkspace(slug string) error {
 	return op.ErrNotFound
 }
 
-// inTenant lets the person in to a tenant, for the operation that the path names
-// if it names one.
+// inTenant admits the reader to a tenant, with the capability of the operation in the
+// path if there is one.
 func (v *Visit) inTenant(ref string, kind op.Kind) (err error) {
 	needs := v.Route.Needs
 	if needs == ByOperation {
@@ -121,13 +121,13 @@ func (v *Visit) inTenant(ref string, kind op.Kind) (err error) {
 		needs = def.Capability
 	}
 	v.Tenant, err = v.Door.Tenant(v.R.Context(), v.Actor, ref, needs)
-	if errors.Is(err, op.ErrForbidden) { // they see it: its page has a name
+	if errors.Is(err, op.ErrForbidden) { // they see the tenant: its name may be shown
 		v.Tenant, _ = v.Door.Tenant(v.R.Context(), v.Actor, ref, tenancy.View)
 	}
 	return v.lacking(err, needs, kind)
 }
 
-// lacking names what a refusal is for.
+// lacking adds to a refusal what it is about.
 func (v *Visit) lacking(err error, needs tenancy.Capability, kind op.Kind) error {
 	if !errors.Is(err, op.ErrForbidden) {
 		return err
@@ -135,40 +135,39 @@ func (v *Visit) lacking(err error, needs tenancy.Capability, kind op.Kind) error
 	return v.Forbidden(cmp.Or(v.Tenant.Tenant.Name, v.Actor.WorkspaceName()), needs, kind)
 }
 
-// Forbidden is the refusal of what needs a capability that the person lacks.
+// Forbidden returns the error for a capability that the reader lacks.
 func (v *Visit) Forbidden(where string, needs tenancy.Capability, kind op.Kind) error {
 	return &httpx.Forbidden{Kind: kind, Where: where, Role: string(v.Actor.Role()), Capability: needs.Words()}
 }
 
-// Workspace is the slug that addresses of this visit have.
+// Workspace returns the slug of the reader's workspace.
 func (v *Visit) Workspace() string { return v.Actor.WorkspaceSlug() }
 
-// May reports whether the person holds a capability, for showing what they can do.
+// May reports whether the reader has a capability. Use it to decide what to show.
 func (v *Visit) May(c tenancy.Capability) bool { return v.Actor.Grants().Has(c) }
 
-// again returns the visit anew, as the person is by now. Keys that were minted
-// stay: the page has them already.
+// again repeats the admission with the reader's current rights. It keeps the keys, which
+// the page has already.
 func (v *Visit) again() (*Visit, error) {
 	next := v.site.visit(v.W, v.R, v.Route)
 	next.keys = maps.Clone(v.keys)
 	return next, next.enter()
 }
 
-// watches reports whether the request is for a stream, which the page makes and not
-// the person.
+// watches reports whether the request is for a stream: the page makes it, not the reader.
 func (v *Visit) watches() bool {
 	return v.Route.Path == op.LiveRoute || v.R.URL.Query().Has(live)
 }
 
-// Described puts a run into words, as the reader may act on it.
+// Described returns the run with its words for this reader.
 func (v *Visit) Described(r op.Run) op.Run {
 	r.MayMend = v.May(tenancy.ManageConnections)
 	r.Words = op.DescribeRun(r, time.Now())
 	return r
 }
 
-// Write answers with a component. It is rendered first, so that a page is whole
-// or a fault.
+// Write answers with a component. It renders before it sends, so that an error never
+// leaves half a page.
 func (v *Visit) Write(status int, content templ.Component) error {
 	var b bytes.Buffer
 	if err := content.Render(v.R.Context(), &b); err != nil {
@@ -180,18 +179,18 @@ func (v *Visit) Write(status int, content templ.Component) error {
 	return nil
 }
 
-// GoTo answers that what was asked for is elsewhere, and to be got from there.
+// GoTo redirects to path with status 303.
 func (v *Visit) GoTo(path string) error {
 	v.W.Header().Set("Location", path)
 	v.W.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-// HTMX reports whether the request is for a piece of a page.
+// HTMX reports whether script asks for a piece of a page.
 func (v *Visit) HTMX() bool { return v.R.Header.Get("HX-Request") == "true" }
 
 // Changed wakes the pages that show what changed.
 func (v *Visit) Changed(c op.Change) { v.site.feed.Changed(c) }
 
-// NotFound answers as for every address that is not in use.
+// NotFound answers with the page for an address that doesn't exist.
 func (v *Visit) NotFound() { v.site.NotFound(v.W, v.R) }

@@ -1,4 +1,4 @@
-package tenants_test
+package manyoperations_test
 
 import (
 	"context"
@@ -15,6 +15,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
+
+// kestrel is the page of a tenant.
+const kestrel = "/w/lattice/tenants/kestrel"
 
 // TestStatementsOfALook: a look at the page of a tenant, or of a connection, takes the
 // same number of statements with 3 operations as with 30.
