@@ -18,17 +18,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 )
 
-// world is the API on a seeded database, without a worker: runs stay in line.
+// world is the API on the served world, without a worker: runs stay queued.
 type world struct {
 	*apptest.World
 	t        *testing.T
 	server   *server
 	http     *httptest.Server
 	log      *lockedBuffer
-	document *served // what answers are held against
+	document *served // that answers are checked against
 }
 
-// each runs fn on both engines.
+// onBoth runs fn on both engines.
 func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(t, newWorld(t, d, httpx.Budgets{}, access.Limits{})) })
 }
@@ -58,7 +58,7 @@ func (w *world) ready(slug string) (tenant, connection string) {
 	return w.Ready(slug, nil)
 }
 
-// answer is what came back.
+// answer is an answer as received.
 type answer struct {
 	t      *testing.T
 	status int
@@ -121,13 +121,13 @@ func (w *world) post(a access.Actor, path string, body any, header ...string) an
 	return w.ask(w.Bearer(a), http.MethodPost, path, body, header...)
 }
 
-// start presses.
+// start sends a start.
 func (w *world) start(a access.Actor, tenant, key string, body any) answer {
 	w.t.Helper()
 	return w.post(a, "/tenants/"+tenant+"/starts", body, "Idempotency-Key", key)
 }
 
-// want fails the test unless the status is the wanted one, and decodes the body.
+// want fails the test unless the status is as expected, and decodes the body.
 func (a answer) want(status int, into ...any) answer {
 	a.t.Helper()
 	if a.status != status {

@@ -21,10 +21,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 )
 
-// served is the OpenAPI document as the server gives it out, read without the
-// code that made it. Every answer of every test is held against it.
+// served is the OpenAPI document as served, parsed without the code that made it. Every
+// answer in every test is checked against it.
 type served struct {
-	said  map[string]bool // what was told already
+	said  map[string]bool // what was reported already
 	root  map[string]any
 	paths []*regexp.Regexp // of names
 	names []string
@@ -48,7 +48,7 @@ func readDocument(t *testing.T, s *httptest.Server) *served {
 	for name := range d.root["paths"].(map[string]any) {
 		d.names = append(d.names, name)
 	}
-	// The one with fewer variables comes first: /inventory/types before /inventory/{x}.
+	// Paths with fewer variables first: /inventory/types before /inventory/{x}.
 	slices.SortFunc(d.names, func(a, b string) int { return strings.Count(a, "{") - strings.Count(b, "{") })
 	variable := regexp.MustCompile(`\\\{[^/]+\\\}`)
 	for _, name := range d.names {
@@ -57,7 +57,7 @@ func readDocument(t *testing.T, s *httptest.Server) *served {
 	return d
 }
 
-// operation returns what the document says of a request; nil when nothing.
+// operation returns the document's entry for a request; nil if there is none.
 func (d *served) operation(method, path string) map[string]any {
 	path, _, _ = strings.Cut(path, "?")
 	for i, p := range d.paths {
@@ -69,7 +69,7 @@ func (d *served) operation(method, path string) map[string]any {
 	return nil
 }
 
-// check fails t when the answer is not one that the document promises.
+// check fails t if the document does not promise the answer.
 func (d *served) check(t *testing.T, method, path string, a answer) {
 	t.Helper()
 	o := d.operation(method, path)
@@ -107,8 +107,8 @@ func (d *served) check(t *testing.T, method, path string, a answer) {
 	}
 }
 
-// against returns how a value differs from a schema. It knows the keywords that
-// the document uses, and says so when it meets another one.
+// against returns how a value differs from a schema. It knows the keywords that the
+// document uses, and reports others.
 func (d *served) against(at string, schema map[string]any, v any) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, at+" "+fmt.Sprintf(format, args...)) }
 	if ref, ok := schema["$ref"].(string); ok {
@@ -294,7 +294,7 @@ func walk(at string, v any, visit func(string, map[string]any)) {
 	}
 }
 
-// The checks above are only as good as what they refuse.
+// The checks must refuse what is wrong.
 func TestDocumentRefuses(t *testing.T) {
 	d := &served{root: map[string]any{"components": map[string]any{"schemas": map[string]any{"Named": map[string]any{"type": "string"}}}}}
 	schema := map[string]any{

@@ -15,11 +15,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// patience is how long a test waits for an event before it fails: for a machine in
-// trouble, since no test judges how fast anything is.
+// patience is how long a test waits for an event before it fails. It is long, for slow
+// machines: no test measures speed.
 const patience = time.Minute
 
-// event is one event of a stream; beats have no name.
+// event is one event of a stream. Keep-alives have no name.
 type event struct{ id, name, data string }
 
 // reader reads a stream.
@@ -69,7 +69,7 @@ func (w *world) follow(a access.Actor, run, last string) *reader {
 	return f
 }
 
-// next returns the next event that is no beat, and fails when the stream ends.
+// next returns the next event that is no keep-alive, and fails if the stream ends.
 func (r *reader) next(want string, into any) event {
 	r.t.Helper()
 	for {
@@ -93,7 +93,7 @@ func (r *reader) next(want string, into any) event {
 	}
 }
 
-// rests waits until the stream has nothing more to tell: it beats.
+// rests waits for a keep-alive: the stream has sent everything.
 func (r *reader) rests() {
 	r.t.Helper()
 	select {
@@ -106,7 +106,7 @@ func (r *reader) rests() {
 	}
 }
 
-// closed waits for the end of the stream, with nothing but beats before it.
+// closed waits for the end of the stream; only keep-alives may precede it.
 func (r *reader) closed() {
 	r.t.Helper()
 	for {
@@ -126,7 +126,7 @@ func (r *reader) closed() {
 
 func TestFollowARun(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		w.server.poll, w.server.beat = time.Hour, 20*time.Millisecond // nobody looks between two of our statements
+		w.server.poll, w.server.beat = time.Hour, 20*time.Millisecond // no poll between two statements of the test
 		w.ready("kestrel")
 		ref := w.accepted(w.Operator, "kestrel", op.InventorySync)
 		f := w.follow(w.Viewer, ref.Code, "")
@@ -155,7 +155,7 @@ func TestFollowARun(t *testing.T) {
 			t.Errorf("the second state is %+v", run)
 		}
 
-		// Who comes back gets the state, and what they have not seen.
+		// A reader that reconnects gets the state, and what it has not seen.
 		w.item(ref.ID, 2, "managedDevices", op.ItemDone)
 		again := w.follow(w.Viewer, ref.ID, last.id)
 		again.next("state", &run)
@@ -190,7 +190,7 @@ func TestFollowARun(t *testing.T) {
 	})
 }
 
-// TestFollowEndsWithTheRight: a stream does not outlive the right to read it.
+// TestFollowEndsWithTheRight: a stream ends when its reader loses the right to read it.
 func TestFollowEndsWithTheRight(t *testing.T) {
 	for what, sql := range map[string]string{
 		"a revoked token":       `UPDATE tokens SET revoked_at = interlock_now() WHERE user_id = $1`,
@@ -219,15 +219,15 @@ func TestFollowEndsWithTheRight(t *testing.T) {
 	}
 }
 
-// TestFollowShowsLife: the command line takes 45 s of silence for the end.
+// TestFollowShowsLife: the command line treats 45 s of silence as the end.
 func TestFollowShowsLife(t *testing.T) {
 	if s := newServer(Deps{}); s.beat > 15*time.Second {
 		t.Errorf("a sign of life comes every %s", s.beat)
 	}
 }
 
-// TestFollowingIsNoUse: a stream keeps no idle session alive, neither by being
-// open nor by coming back.
+// TestFollowingIsNoUse: neither an open stream nor a reconnect keeps an idle session
+// alive.
 func TestFollowingIsNoUse(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.server.poll, w.server.beat = 20*time.Millisecond, 20*time.Millisecond
@@ -254,7 +254,7 @@ func TestFollowingIsNoUse(t *testing.T) {
 	})
 }
 
-// TestFollowIsBounded: a person holds so many streams and no more, until one ends.
+// TestFollowIsBounded: the number of a person's streams is limited, until one ends.
 func TestFollowIsBounded(t *testing.T) {
 	w := newWorld(t, dbtest.New(t, db.SQLite), httpx.Budgets{}, access.Limits{})
 	w.server.streams = httpx.NewStreams(2)
@@ -278,7 +278,7 @@ func TestFollowIsBounded(t *testing.T) {
 	t.Error("a stream that ended still counts")
 }
 
-// What another process changes, and does not live to tell, is seen all the same.
+// A change by another process that dies before it tells anyone is seen all the same.
 func TestFollowSeesOtherProcesses(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.server.poll = 20 * time.Millisecond

@@ -14,8 +14,8 @@ import (
 
 const password = "correct horse battery"
 
-// TestConfirmSession: a session that was opened long ago may do the rest, and
-// everything again once its person proved who they are. A token never may.
+// TestConfirmSession: an old session may do everything but sensitive changes, and those
+// too once its person has confirmed who they are. A token never may.
 func TestConfirmSession(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.ready("kestrel")
@@ -48,7 +48,7 @@ func TestConfirmSession(t *testing.T) {
 	})
 }
 
-// code is what an authenticator app shows, some steps from now.
+// code returns the code of an authenticator app, some steps from now.
 func code(t *testing.T, secret string, steps int) string {
 	t.Helper()
 	c, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(steps)*30*time.Second))

@@ -14,16 +14,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// hostile are texts that programs stumble over: at the end of a C string, in a
-// database's encoding, in a pattern, in a log, in a page.
+// hostile are texts that break programs: at the end of a C string, in a database's
+// encoding, in a pattern, in a log, in a page.
 var hostile = []string{
 	"\x00", "a\x00b", "\xff\xfe", "\u202e", "%", `\`, "';--", "{}", "<script>", "../..", "\r\nX: y",
 	strings.Repeat("x", 5000), strings.Repeat("💥", 300), "-1", "9223372036854775808", " ",
 }
 
-// TestHostileInput puts hostile texts into every query parameter, every field of
-// every body and every path of the document. Whatever comes in, it is refused or
-// taken for what it is, and is never a fault.
+// TestHostileInput puts hostile texts into every query parameter, every body field and
+// every path of the document. Each is accepted or refused, and none is a fault.
 func TestHostileInput(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		m := newMatrix(t, w)
@@ -65,8 +64,7 @@ func TestHostileInput(t *testing.T) {
 	})
 }
 
-// bodies are bodies for an operation: one that is right, with one field of it
-// replaced by something hostile at a time.
+// bodies returns bodies for an operation: a valid one with one hostile field at a time.
 func (m *matrix) bodies(o map[string]any) (out []string) {
 	request, _ := o["requestBody"].(map[string]any)
 	if request == nil {
@@ -95,7 +93,7 @@ func (m *matrix) bodies(o map[string]any) (out []string) {
 			m.t.Fatal(err)
 		}
 		out = append(out, string(text))
-		// What Go would mend: bytes that are no text.
+		// Bytes that are no text; Go would replace them.
 		if s, ok := v.(string); ok && s == "\xff\xfe" {
 			out = append(out, strings.Replace(string(text), `\ufffd\ufffd`, s, 1))
 		}
@@ -113,9 +111,9 @@ func (m *matrix) bodies(o map[string]any) (out []string) {
 	return append(out, strings.Repeat("[", 100_000))
 }
 
-// TestBodiesHaveOneMeaning sends to every route that changes something what two
-// readers could understand differently. Each is refused, and the field is named,
-// before the database is asked: one engine is enough.
+// TestBodiesHaveOneMeaning sends bodies that two readers could understand differently
+// to every changing route. Each is refused, with its field, before the database is
+// read: one engine is enough.
 func TestBodiesHaveOneMeaning(t *testing.T) {
 	w := onOne(t)
 	m := newMatrix(t, w)
@@ -168,7 +166,7 @@ func TestBodiesHaveOneMeaning(t *testing.T) {
 	}
 }
 
-// right are the properties of a route's body, each with a value that it takes.
+// right returns the properties of a route's body, each with a valid value.
 func (m *matrix) right(r Route) map[string]any {
 	request, _ := m.document.operation(r.Method, Base+r.Path)["requestBody"].(map[string]any)
 	if request == nil {
@@ -208,7 +206,8 @@ func (m *matrix) right(r Route) map[string]any {
 	return out
 }
 
-// without is a route's right body from behind its brace, but for one property.
+// without returns a valid body of a route, after its opening brace, without one
+// property.
 func (m *matrix) without(r Route, name string) string {
 	var b strings.Builder
 	for n, v := range m.right(r) {

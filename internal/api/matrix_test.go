@@ -19,23 +19,23 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// who is an actor of the matrix: a secret, and what it must be good for.
+// who is an actor of the matrix: a secret, and its expected rights.
 type who struct {
 	name   string
 	secret string
 	in     bool   // signed in
-	fresh  bool   // a session of someone who proved lately who they are
+	fresh  bool   // a session with a recent sign-in
 	space  string // id of the workspace
 	grants map[tenancy.Capability]bool
 	sees   map[string]bool // slugs of tenants
 }
 
-// same reports whether an actor is one of many that differ only in a capability.
+// same reports whether an actor is one of many that differ in one capability only.
 func (w who) same() bool { return strings.Contains(w.name, " without ") }
 
 func (w who) has(c tenancy.Capability) bool { return w.grants[c] }
 
-// place is one tenant with everything in it that a route can be about.
+// place is one tenant with one object of each kind.
 type place struct {
 	name                             string // slug of the tenant, or what is wrong with it
 	tenant, connection, run, attempt string
@@ -140,8 +140,8 @@ func (p place) at(path string) string {
 	return Base + r.Replace(path)
 }
 
-// expected is what the table of routes and the facts about actor and object say:
-// 401, 403, 404, or 0 for whoever must get further.
+// expected returns the status that the table of routes demands: 401, 403, 404, or 0 if
+// the request must be authorized.
 func expected(a who, r Route, seen bool) int {
 	needs := r.Needs
 	if needs == ByOperation { // the matrix asks for this one
@@ -168,7 +168,7 @@ func expected(a who, r Route, seen bool) int {
 	return 0
 }
 
-// sensitive are the routes that ask for a fresh sign-in.
+// sensitive reports whether a route needs a fresh sign-in.
 func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
 
 var sensitiveIDs = []string{
@@ -177,8 +177,8 @@ var sensitiveIDs = []string{
 	"revoke-invitation", "rotate-credential", "set-policy",
 }
 
-// harmless is a request that gets past the door and changes nothing: it has a
-// field that no route knows, or reads.
+// harmless sends a request that is authorized but changes nothing: it has an unknown
+// field.
 func (m *matrix) harmless(a who, r Route, path string) answer {
 	m.t.Helper()
 	switch r.ID {
@@ -193,8 +193,8 @@ func (m *matrix) harmless(a who, r Route, path string) answer {
 	return m.ask(a.secret, r.Method, path, `{"no such field":1}`)
 }
 
-// acts reports whether a request of a route that is let in does something,
-// whatever its body: those are asked at the door only.
+// acts reports whether a route changes something whatever its body. For these only
+// authorization is tested.
 func acts(r Route) bool {
 	switch r.ID {
 	case "follow-run":
@@ -207,7 +207,7 @@ func acts(r Route) bool {
 	return r.Method != http.MethodGet
 }
 
-// door asks only whether a request is let in.
+// door returns the status of authorization only.
 func (m *matrix) door(a who, r Route, path string) int {
 	m.t.Helper()
 	mux := http.NewServeMux()
@@ -223,9 +223,9 @@ func (m *matrix) door(a who, r Route, path string) int {
 	return status
 }
 
-// TestAuthorizationMatrix asks every route as every actor about every object, and
-// every method that no route has. What is expected comes from the table of routes
-// and the registry of capabilities, not from the code that decides.
+// TestAuthorizationMatrix requests every route as every actor for every object. The
+// expected status comes from the table of routes and the registry of capabilities, not
+// from the code that decides.
 func TestAuthorizationMatrix(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		m := newMatrix(t, w)
@@ -275,9 +275,8 @@ func TestAuthorizationMatrix(t *testing.T) {
 	})
 }
 
-// agrees reports whether a status is the wanted refusal, or, where none is
-// wanted, no refusal of the door's. Inside, things that are looked for by a
-// made-up id are not there.
+// agrees reports whether a status is the expected refusal or, if none is expected, no
+// refusal of authorization. Objects with made-up ids may be missing.
 func agrees(got, want int, r Route) bool {
 	if want != 0 {
 		return got == want
@@ -293,8 +292,8 @@ func agrees(got, want int, r Route) bool {
 	return got < http.StatusInternalServerError
 }
 
-// TestMethodsWithoutARoute asks every path with each method that it has no route for.
-// The table of routes decides, whatever the database: one engine is enough.
+// TestMethodsWithoutARoute requests every path with each method that it has no route
+// for. The table of routes decides, not the database: one engine is enough.
 func TestMethodsWithoutARoute(t *testing.T) {
 	w := onOne(t)
 	m := newMatrix(t, w)
@@ -334,8 +333,8 @@ func TestMethodsWithoutARoute(t *testing.T) {
 	}
 }
 
-// TestNotYoursIsNotThere (A1, M5): the answer about something foreign is the
-// answer about nothing, to the byte, header by header, from the same statements.
+// TestNotYoursIsNotThere (A1, M5): the answer for a foreign object is the answer for a
+// missing one, byte by byte, header by header, from the same statements.
 func TestNotYoursIsNotThere(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		m := newMatrix(t, w)
@@ -374,8 +373,8 @@ func TestNotYoursIsNotThere(t *testing.T) {
 	})
 }
 
-// TestForeignIdsElsewhere swaps ids of another workspace into query, body, header
-// and cursor: none of them is any different from one that does not exist.
+// TestForeignIdsElsewhere puts ids of another workspace into query, body, header and
+// cursor. They are treated as missing.
 func TestForeignIdsElsewhere(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		m := newMatrix(t, w)
@@ -417,7 +416,7 @@ func TestForeignIdsElsewhere(t *testing.T) {
 		if d := member(foreign.tenant).differs(member(missing.tenant)); d != "" {
 			t.Errorf("a member with someone's tenant: %s", d)
 		}
-		// A key and a cursor of someone else's mean nothing here.
+		// Another person's key and cursor have no effect.
 		w.start(w.Owner, "wren", "k-farside", map[string]any{"operation": "inventory.sync"}).want(http.StatusOK)
 		var theirs struct{ Next *string }
 		w.Tenant(w.Other, "zenith", "zenith")
@@ -432,8 +431,8 @@ func TestForeignIdsElsewhere(t *testing.T) {
 	})
 }
 
-// TestNothingOfTheOthersIsShown reads everything that two workspaces can read and
-// looks for words of the other in it.
+// TestNothingOfTheOthersIsShown reads everything that two workspaces can read and looks
+// for words of the other one.
 func TestNothingOfTheOthersIsShown(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		m := newMatrix(t, w)
@@ -489,7 +488,7 @@ func (m *matrix) recorded(ask func() answer) recorded {
 	return recorded{ask(), statements}
 }
 
-// differs says how two answers can be told apart; empty when they can't.
+// differs returns how two answers can be told apart; empty if they can't.
 func (r recorded) differs(o recorded) string {
 	header := func(h http.Header) http.Header {
 		h = maps.Clone(h)

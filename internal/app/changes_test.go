@@ -15,13 +15,13 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// presses sends every request of the API that changes something, as the owner, and
-// judges the statements that it runs. A route that is not among them fails t.
+// presses sends every changing request of the API, as the owner, and checks what its
+// statements read. A route that it does not send fails t.
 func (h *old) presses(t *testing.T) {
 	c := &changes{old: h, t: t, secret: h.Session(h.Owner), sent: map[string]bool{}}
 	member, leaver := h.Second.ID(), h.Member("Lea Vega", "lea.vega@lattice.example", tenancy.Viewer).ID()
 
-	// Work, and what holds it up.
+	// Runs, tenants and connections.
 	tenant := func(slug string) []string { return []string{"tenant", slug, "connection", slug} }
 	c.send("start", `{"operation":"inventory.sync"}`, tenant("tenant-7")...)
 	c.send("start", `{"operation":"inventory.sync"}`, tenant("tenant-7")...)
@@ -81,7 +81,7 @@ func (h *old) presses(t *testing.T) {
 	c.send("enable-member", ``, "member", member)
 	c.send("remove-member", ``, "member", leaver)
 
-	// One's own account.
+	// The owner's own account.
 	c.send("rename-me", `{"name":"Mei Tan"}`)
 	var token struct{ Token struct{ ID string } }
 	c.read(&token, "create-token", `{"name":"a program"}`)
@@ -122,9 +122,9 @@ type changes struct {
 	sent   map[string]bool
 }
 
-// send sends a request to the route of that name. args are placeholders of its path
-// and what they stand for. It has to be done; a
-// start may be refused, and so may the release of a run that was cancelled.
+// send sends a request to the route with that id. args are the placeholders of its
+// path, each with its value. The request has to succeed; only a start, and the release
+// of a cancelled run, may be refused.
 func (c *changes) send(id, body string, args ...string) []byte {
 	c.t.Helper()
 	c.sent[id] = true

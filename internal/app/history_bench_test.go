@@ -25,7 +25,7 @@ func BenchmarkPages(b *testing.B) {
 			if err := h.DB.Analyze(b.Context()); err != nil {
 				b.Fatal(err)
 			}
-			if engine == db.Postgres { // as autovacuum does within a minute of so many new rows
+			if engine == db.Postgres { // as autovacuum would within a minute
 				err := h.DB.Write(b.Context(), func(ctx context.Context, tx db.Tx) error {
 					_, err := tx.Exec(ctx, `ANALYZE`)
 					return err
@@ -76,8 +76,8 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// quantiles runs fn n times, after a few that don't count, and returns the median
-// and the 99th percentile.
+// quantiles runs fn n times, after a few uncounted runs, and returns the median and the
+// 99th percentile.
 func (h *old) quantiles(b *testing.B, n int, fn func()) [2]time.Duration {
 	b.Helper()
 	for range 3 {

@@ -59,14 +59,14 @@ func TestNothingThatSomebodyWaitsForReadsTheHistory(t *testing.T) {
 	}
 }
 
-// old is a whole Interlock with a long history.
+// old is Interlock with a long history.
 type old struct {
 	*gatetest.World
 	gatetest.Past
 
 	app       *App
 	recording *dbtest.Recording
-	costs     map[string]int64 // the most that each text has cost
+	costs     map[string]int64 // the highest cost of each statement text
 	seen      map[string]bool  // statements with their arguments
 	asked     map[string]bool
 	sessions  map[string]string // by person
@@ -114,7 +114,7 @@ func (h *old) most(path string, s dbtest.Statement) (rows, pages int64) {
 	return rows, pages
 }
 
-// everything asks for all that can be read.
+// everything requests all that can be read.
 func (h *old) everything(t *testing.T) {
 	h.seen, h.asked, h.recording = map[string]bool{}, map[string]bool{}, dbtest.Record(h.DB)
 	for _, who := range []access.Actor{h.Owner, h.Few} {
@@ -134,7 +134,7 @@ func (h *old) everything(t *testing.T) {
 	}
 }
 
-// things are what the placeholders of routes stand for, on a page about a tenant,
+// things returns the values of the placeholders of routes, for pages about a tenant,
 // whose connection has the same name.
 func (h *old) things(tenant string) map[string]string {
 	return map[string]string{
@@ -145,7 +145,7 @@ func (h *old) things(tenant string) map[string]string {
 
 var placeholder = regexp.MustCompile(`\{([a-z]+|\$)\}`)
 
-// path fills a route.
+// path fills the placeholders of a route.
 func (h *old) path(t *testing.T, pattern, tenant string) string {
 	t.Helper()
 	return placeholder.ReplaceAllStringFunc(pattern, func(p string) string {
@@ -157,7 +157,7 @@ func (h *old) path(t *testing.T, pattern, tenant string) string {
 	})
 }
 
-// samples are values of filters: common and rare, and what is not there.
+// samples returns values for a filter: common, rare and missing ones.
 func (h *old) samples(name string) []string {
 	switch name {
 	case "tenant":
@@ -186,7 +186,7 @@ func (h *old) samples(name string) []string {
 	return nil
 }
 
-// parameter is one of the OpenAPI document.
+// parameter is a parameter in the OpenAPI document.
 type parameter struct {
 	Name     string
 	In       string
@@ -197,8 +197,8 @@ type parameter struct {
 	}
 }
 
-// programs asks a route of the API: without filters, with each of their values,
-// with each pair of them, and for the page behind the first.
+// programs requests a route of the API: without filters, with each of their values,
+// with each pair of them, and for the second page.
 func (h *old) programs(t *testing.T, who access.Actor, r api.Route) {
 	path := api.Base + h.path(t, r.Path, h.Rare)
 	var filters [][2]string
@@ -244,7 +244,7 @@ func clone(q url.Values) url.Values {
 	return c
 }
 
-// parameters are those that the document tells of a route.
+// parameters returns the documented parameters of a route.
 func (h *old) parameters(t *testing.T, r api.Route) []parameter {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -270,8 +270,8 @@ func (h *old) parameters(t *testing.T, r api.Route) []parameter {
 	return o.Parameters
 }
 
-// person asks for a page and its stream, then for what its forms can ask for and
-// where its links to further pages lead.
+// person requests a page and its stream, then what its forms and its links to further
+// pages lead to.
 func (h *old) person(t *testing.T, who access.Actor, r web.Route, tenant string) {
 	path := h.path(t, r.Path, tenant)
 	h.ask(t, who, path, url.Values{"live": {"1"}}, false)
@@ -300,7 +300,7 @@ func (h *old) person(t *testing.T, who access.Actor, r web.Route, tenant string)
 			}
 		})
 	})
-	page.Find("input[hx-get]").Each(func(_ int, field *goquery.Selection) { // asks while one types
+	page.Find("input[hx-get]").Each(func(_ int, field *goquery.Selection) { // requests while one types
 		for _, v := range h.samples(field.AttrOr("name", "")) {
 			h.ask(t, who, field.AttrOr("hx-get", ""), url.Values{field.AttrOr("name", ""): {v}}, false)
 		}
@@ -312,8 +312,8 @@ func (h *old) person(t *testing.T, who access.Actor, r web.Route, tenant string)
 	})
 }
 
-// ask sends a request and looks at the statements that it runs. A stream is left
-// when it has told the first thing.
+// ask sends a request and checks its statements. It leaves a stream after the first
+// event.
 func (h *old) ask(t *testing.T, who access.Actor, path string, q url.Values, more bool) []byte {
 	t.Helper()
 	address := (&url.URL{Path: path, RawQuery: q.Encode()}).String()
@@ -363,8 +363,8 @@ func (h *old) request(t testing.TB, secret, method, address string, body []byte)
 	return w
 }
 
-// impatient is the connection of a reader who leaves when a stream, which begins
-// with a flush, has told something.
+// impatient is the connection of a reader who leaves a stream after its first event,
+// which follows the flush of the header.
 type impatient struct {
 	*httptest.ResponseRecorder
 	leave   func()
@@ -377,7 +377,7 @@ func (i *impatient) Flush() {
 	}
 }
 
-// judge looks at the statements since the last time.
+// judge checks the statements since the last call.
 func (h *old) judge(t *testing.T, method, path string) {
 	t.Helper()
 	for _, s := range h.recording.Take() {
@@ -388,7 +388,7 @@ func (h *old) judge(t *testing.T, method, path string) {
 		h.seen[key] = true
 		cost, err := dbtest.CostOf(t.Context(), h.DB, s)
 		if err != nil {
-			if !s.Write { // a write may not be possible twice
+			if !s.Write { // a write may not be repeatable
 				t.Errorf("%s %s: %s: %v", method, path, s.SQL, err)
 			}
 			continue
@@ -401,7 +401,7 @@ func (h *old) judge(t *testing.T, method, path string) {
 	}
 }
 
-// report tells the dearest statements.
+// report logs the most expensive statements.
 func (h *old) report(t *testing.T) {
 	type line struct {
 		rows int64

@@ -19,8 +19,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 )
 
-// How BenchmarkIdlePages measures. Within the first minutes an open page still looks
-// for words that grow old, less and less often.
+// How BenchmarkIdlePages measures. In its first minutes an open page still refreshes
+// ages, less and less often.
 var (
 	pagesFlag = flag.Int("pages", 200, "pages that are open")
 	warmFlag  = flag.Duration("warm", 3*time.Minute, "how long they are open before it is measured")
@@ -67,7 +67,7 @@ func BenchmarkIdlePages(b *testing.B) {
 	}
 }
 
-// serve answers on loopback, without working on runs.
+// serve answers on loopback and works on no runs.
 func (h *old) serve(b *testing.B) (address string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it lasts as long as the benchmark
 	if err != nil {
@@ -103,7 +103,7 @@ func open(b *testing.B, address, path, session string) {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 }
 
-// cpu is the processor time of this process so far, in seconds.
+// cpu returns the CPU time of this process so far, in seconds.
 func cpu(b *testing.B) float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -112,8 +112,8 @@ func cpu(b *testing.B) float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-// postgres is the processor time of the database's sessions so far, in seconds; 0
-// on SQLite, which is a part of this process.
+// postgres returns the CPU time of the database's sessions so far, in seconds; 0 on
+// SQLite, which is part of this process.
 func (h *old) postgres(b *testing.B) (seconds float64) {
 	if h.DB.Engine() != db.Postgres {
 		return 0

@@ -23,8 +23,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// TestOwnTLS: a server with a certificate speaks HTTP/2 to whoever can, takes as
-// many connections as it was told, and stops when it is asked to.
+// TestOwnTLS: a server with a certificate speaks HTTP/2 if the client can, accepts the
+// configured number of connections, and stops on request.
 func TestOwnTLS(t *testing.T) {
 	root, err := vault.GenerateRoot()
 	if err != nil {
@@ -79,7 +79,7 @@ func TestOwnTLS(t *testing.T) {
 	}{
 		{true, http.StatusOK, "HTTP/2.0"},
 		{false, http.StatusOK, "HTTP/1.1"},
-		{true, http.StatusServiceUnavailable, "HTTP/2.0"}, // those before are kept open by their clients
+		{true, http.StatusServiceUnavailable, "HTTP/2.0"}, // the clients keep the earlier ones open
 		{false, http.StatusServiceUnavailable, "HTTP/1.1"},
 	} {
 		if status, proto := get(want.http2); status != want.status || proto != want.proto {

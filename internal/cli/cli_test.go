@@ -41,8 +41,8 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// TestScripts runs each script of testdata against an API without a worker: runs
-// stay in line until a script says what becomes of them.
+// TestScripts runs each script of testdata against an API without a worker: runs stay
+// queued until a script ends them.
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(scripts) == 0 {
@@ -71,7 +71,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// onLink runs a command on the one-time link in a file and holds its exit code:
+// onLink runs a command on the one-time link in a file and checks its exit code:
 // COMMAND CODE FILE FLAGS...
 func onLink(command ...string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -83,7 +83,7 @@ func onLink(command ...string) func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// exits runs a command and holds its exit code: exits CODE COMMAND...
+// exits runs a command and checks its exit code: exits CODE COMMAND...
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND...")
@@ -102,11 +102,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 type world struct {
 	*apptest.World
 	url        string
-	followed   chan struct{} // a stream of a run has told its first event
+	followed   chan struct{} // receives when a stream of a run has started
 	background *exec.Cmd     // that was interrupted
 }
 
-// patience is for a machine in trouble: no script judges how fast anything is.
+// patience is how long a script waits for an event before it fails. It is long, for
+// slow machines: no script measures speed.
 const patience = time.Minute
 
 func newWorld(t *testing.T, d *db.DB) *world {
@@ -158,9 +159,9 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	return w
 }
 
-// enrols gives somebody an authenticator app, and writes the recovery codes that
-// come with it into files code0 to code9, with the password before each where the
-// login asks for it: enrols EMAIL PASSWORD.
+// enrols adds an authenticator app to an account, and writes its recovery codes into
+// files code0 to code9, each preceded by the password where the login asks for it:
+// enrols EMAIL PASSWORD.
 func (w *world) enrols(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: enrols EMAIL PASSWORD")
@@ -180,7 +181,7 @@ func (w *world) enrols(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// stale makes the sessions of someone look as if they were opened long ago: stale EMAIL.
+// stale ages the sessions of a person, so that they need confirmation: stale EMAIL.
 func (w *world) stale(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: stale EMAIL")
@@ -188,14 +189,14 @@ func (w *world) stale(ts *testscript.TestScript, neg bool, args []string) {
 	w.Exec(`UPDATE tokens SET proved_at = 1 WHERE user_id = (SELECT id FROM users WHERE email = $1)`, args[0])
 }
 
-// stream tells when it has told something for the first time.
+// stream signals its first flush.
 type stream struct {
 	http.ResponseWriter
 	told chan<- struct{}
 	once sync.Once
 }
 
-// FlushError implements the interface that [http.ResponseController] looks for.
+// FlushError implements what [http.ResponseController] looks for.
 func (s *stream) FlushError() error {
 	err := http.NewResponseController(s.ResponseWriter).Flush()
 	s.once.Do(func() { s.told <- struct{}{} })
@@ -214,7 +215,8 @@ func (w *world) awaitFollower() error {
 	}
 }
 
-// interrupts sends an interrupt to the command in the background, once it follows a run.
+// interrupts sends an interrupt to the command in the background, once it follows a
+// run.
 func (w *world) interrupts(ts *testscript.TestScript, neg bool, args []string) {
 	commands := ts.BackgroundCmds()
 	if neg || len(args) != 0 || len(commands) != 1 {
@@ -225,7 +227,8 @@ func (w *world) interrupts(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(w.background.Process.Signal(os.Interrupt))
 }
 
-// exited holds the exit code of the command that was interrupted and waited for: exited CODE.
+// exited checks the exit code of the command that was interrupted and waited for:
+// exited CODE.
 func (w *world) exited(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 || w.background == nil || w.background.ProcessState == nil {
 		ts.Fatalf("usage: exited CODE, after interrupts and wait")
@@ -235,8 +238,8 @@ func (w *world) exited(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ends makes the run of a tenant look as if a worker had ended it, now or once
-// somebody follows it: ends TENANT OUTCOME [followed].
+// ends ends the run of a tenant as a worker would, now or once somebody follows it:
+// ends TENANT OUTCOME [followed].
 func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) == 3 && args[2] != "followed" || len(args) > 3 {
 		ts.Fatalf("usage: ends TENANT OUTCOME [followed]")
@@ -282,8 +285,8 @@ func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { ts.Check(<-ended) })
 }
 
-// TestFollowAsksNothingBesides: who follows a run makes one request, for the stream.
-// Another one, when the run ends hours later, would count as use of the session.
+// TestFollowAsksNothingBesides: following a run makes one request, for the stream.
+// Another one at its end, hours later, would count as use of the session.
 func TestFollowAsksNothingBesides(t *testing.T) {
 	for _, output := range []string{"text", "json"} {
 		var asked []string
@@ -312,8 +315,8 @@ func TestFollowAsksNothingBesides(t *testing.T) {
 	}
 }
 
-// TestSecurityAdd: somebody adds an authenticator app on the command line, with the
-// code that it shows.
+// TestSecurityAdd adds an authenticator app on the command line, with the code that it
+// shows.
 func TestSecurityAdd(t *testing.T) {
 	w := newWorld(t, dbtest.New(t, db.SQLite))
 	t.Setenv("INTERLOCK_CONFIG", filepath.Join(t.TempDir(), "config.json"))

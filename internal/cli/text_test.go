@@ -8,8 +8,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// A printed link leads where the link on the page leads: its fragment and query
-// stay, and what was escaped is not escaped again.
+// A printed link leads where the page's link leads: it keeps fragment and query, and is
+// not escaped twice.
 func TestPrintedLinks(t *testing.T) {
 	for _, href := range []string{
 		"/w/lattice/operations/K7QM2X#items",

@@ -1,7 +1,7 @@
-// Package gatetest is the stored world of tests: workspaces with people of every
-// role, and tenants with connections in any state of readiness. It writes rows
-// directly, so that a test has at once what the product reaches only over time.
-// What serves requests stands on it: see the package apptest.
+// Package gatetest is the stored world of tests: workspaces with people of every role,
+// and tenants with connections in any state of readiness. It writes rows directly, so
+// that a test gets at once what takes the product time. Package apptest adds what
+// serves requests.
 package gatetest
 
 import (
@@ -28,7 +28,7 @@ type World struct {
 	Store *store.Store
 	Root  *vault.Root
 
-	// What [New] made.
+	// Created by [New].
 	Workspace string // id of "lattice"
 	Other     string // id of "northgate"
 
@@ -50,7 +50,7 @@ func New(t testing.TB, d *db.DB) *World {
 	return With(t, d, root)
 }
 
-// With is [New] with a root key of the caller's.
+// With is [New] with the caller's root key.
 func With(t testing.TB, d *db.DB, root *vault.Root) *World {
 	t.Helper()
 	w := Attach(t, d, root)
@@ -63,8 +63,8 @@ func With(t testing.TB, d *db.DB, root *vault.Root) *World {
 	return w
 }
 
-// Attach returns the world of a database that is empty, or was filled by the
-// product itself. root is its root key.
+// Attach returns a world on a database that is empty or that the product has filled.
+// root is its root key.
 func Attach(t testing.TB, d *db.DB, root *vault.Root) *World {
 	t.Helper()
 	w := &World{DB: d, Store: store.New(d, root, store.Options{}), Root: root, t: t, keysets: map[string]string{}, tokens: map[string]string{}}
@@ -116,7 +116,7 @@ func (w *World) Exec(sql string, args ...any) {
 	})
 }
 
-// Int returns the one number that a query gives.
+// Int returns the number that a query selects.
 func (w *World) Int(sql string, args ...any) (n int64) {
 	w.t.Helper()
 	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
@@ -128,7 +128,7 @@ func (w *World) Int(sql string, args ...any) (n int64) {
 	return n
 }
 
-// Text returns the one text that a query gives.
+// Text returns the text that a query selects.
 func (w *World) Text(sql string, args ...any) (s string) {
 	w.t.Helper()
 	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
@@ -150,13 +150,13 @@ func (w *World) Tenant(workspace, slug, name string) string {
 	return id
 }
 
-// Directory is the directory of the tenant or connection with that slug.
+// Directory returns the directory id of the tenant or connection with that slug.
 func Directory(slug string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("gatetest/"+slug)).String()
 }
 
-// Connection adds a connection that is ready for every operation, as changed by
-// edit, and returns its id. Its directory derives from its slug.
+// Connection adds a connection that is ready for every operation, as changed by edit,
+// which may be nil, and returns its id. Its directory derives from its slug.
 func (w *World) Connection(workspace, tenant, slug string, edit func(*tenancy.Connection)) string {
 	w.t.Helper()
 	now := time.Now().UTC()
@@ -187,7 +187,7 @@ func (w *World) Connection(workspace, tenant, slug string, edit func(*tenancy.Co
 	return c.ID
 }
 
-// seal saves a credential that the vault can open.
+// seal stores a credential that the vault can open.
 func (w *World) seal(c tenancy.Connection) {
 	w.t.Helper()
 	if c.Credential == "" {
@@ -207,8 +207,8 @@ func (w *World) seal(c tenancy.Connection) {
 		c.ID, c.CredentialVersion, string(c.Credential), sealed)
 }
 
-// OpenCredentials opens every credential that is stored. It returns how many it could
-// open, and what is wrong with each of the others.
+// OpenCredentials opens every stored credential. It returns how many it opened, and
+// what is wrong with the others.
 func (w *World) OpenCredentials() (opened int, closed []string) {
 	w.t.Helper()
 	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
@@ -250,8 +250,8 @@ func micros(t *time.Time) *int64 {
 	return &us
 }
 
-// AllPermissions satisfy every operation, and every area that a verification
-// looks into.
+// AllPermissions returns permissions that satisfy every operation and every area of a
+// verification.
 func AllPermissions() []string {
 	all := []string{
 		"DeviceManagementApps.Read.All", "DeviceManagementManagedDevices.Read.All", "DeviceManagementRBAC.Read.All",
@@ -265,14 +265,14 @@ func AllPermissions() []string {
 	return all
 }
 
-// Audit returns what is not as it must always be; nothing when all is well. It
-// looks at the database only, never at what the code under test says.
+// Audit returns the broken invariants; none if all hold. It reads the database only,
+// and ignores what the code under test says.
 func (w *World) Audit() []string {
 	w.t.Helper()
 	return Audit(w.t, w.DB)
 }
 
-// Audit returns what is not as it must always be in d, whoever has filled it.
+// Audit returns the broken invariants of d, whoever has filled it.
 func Audit(t testing.TB, d *db.DB) []string {
 	t.Helper()
 	counts := make([]int64, len(rules))
@@ -295,7 +295,7 @@ func Audit(t testing.TB, d *db.DB) []string {
 	return wrong
 }
 
-// rules count what must never be there.
+// rules count what must never exist.
 var rules = []struct{ what, sql string }{
 	{"unfinished runs that share a connection", `SELECT COUNT(*) FROM (SELECT connection_id FROM runs WHERE state <> 'finished' GROUP BY connection_id HAVING COUNT(*) > 1) x`},
 	{"unfinished runs without their slot", `SELECT COUNT(*) FROM runs r WHERE r.state <> 'finished' AND NOT EXISTS (SELECT 1 FROM run_claims c WHERE c.run_id = r.id AND c.scope = r.connection_id AND c.fence = r.fence)`},
@@ -317,7 +317,7 @@ var rules = []struct{ what, sql string }{
 	{"gaps in the audit trail", `SELECT COUNT(*) FROM audit_heads h WHERE h.seq <> (SELECT COUNT(*) FROM audit_log l WHERE l.workspace_id = h.workspace_id)`},
 }
 
-// Wipe removes every run with all that belongs to it, and every attempt.
+// Wipe removes all runs with everything that belongs to them, and all attempts.
 func (w *World) Wipe() {
 	w.t.Helper()
 	w.Write(func(ctx context.Context, tx db.Tx) error {

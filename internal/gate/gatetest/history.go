@@ -11,7 +11,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// History says how much has happened in a [World].
+// History is how much has happened in a [World].
 type History struct {
 	Runs    int // of both workspaces; 30 % are lattice's. At most 1,000,000
 	Expired int // the oldest of them, which ended 500 days ago; the others ended in the last 30
@@ -19,21 +19,20 @@ type History struct {
 	Groups  int // of the directory of Rare; the last hundredth of them by name are distribution groups
 }
 
-// Past is what a history was filled with, for whoever asks for it. What is rare
-// is also old, so that whoever walks down a list in search of it reads the list.
+// Past describes a history. What is rare is also old, so that a search for it that
+// walks a list reads the whole list.
 type Past struct {
 	Big, Rare           string       // slugs of tenants: a fifth of lattice's runs is Big's, ten are Rare's
 	BigID, RareID       string       //
 	RareConnection      string       // id
 	RareOperation       op.Kind      // of Rare's runs only
 	Few                 access.Actor // an operator of lattice who sees Rare and two others
-	Run, Queued, Refuse string       // codes of a run that ended and of one in line, and the id of a refusal
+	Run, Queued, Refuse string       // codes of an ended and of a queued run, and the id of a refusal
 }
 
-// Fill fills the tables that grow with use: runs with what belongs to them,
-// attempts, notifications, the audit trail. It counts for nothing that rows are
-// as the product would have written them in every detail; their keys are. The
-// statistics are left as the engine has them: see [World.Analyze].
+// Fill fills the tables that grow with use: runs with what belongs to them, attempts,
+// notifications, the audit trail. Keys are as in the product; other details may not be.
+// The engine's statistics are not updated: see [World.Analyze].
 func (w *World) Fill(h History) Past {
 	w.t.Helper()
 	p := Past{Big: "big", Rare: "rare", RareOperation: op.ConnectionVerify}
@@ -43,7 +42,7 @@ func (w *World) Fill(h History) Past {
 	p.Few = w.Member("Few Ted", "few.ted@lattice.example", tenancy.Operator)
 	w.Exec(`UPDATE members SET all_tenants = FALSE WHERE user_id = $1`, p.Few.ID())
 
-	// Ids of our own making: a moment, and behind it a number of twelve digits.
+	// Ids for tests: a time, followed by a number of twelve digits.
 	now := time.Now()
 	prefix := func(days int) string { return access.FirstID(now.AddDate(0, 0, -days))[:24] }
 	const number = `substr(CAST(1000000000000 + i AS TEXT), 2)`
@@ -96,7 +95,8 @@ func (w *World) Fill(h History) Past {
 		old = prefix(30)
 	}
 	for _, sql := range []string{
-		// Slots are of connections: those in line have one each that is not the tenant's.
+		// A claim is for a connection: each queued run has one that is not the
+		// tenant's.
 		`INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at, workspace_id, tenant_id)
 			SELECT r.id, r.id, 'f', 1, r.accepted_at, r.workspace_id, r.tenant_id FROM runs r WHERE r.state = 'queued'`,
 		`INSERT INTO run_events (run_id, seq, at, kind, text, fence) SELECT r.id, 1, r.accepted_at, 'accepted', '', 1 FROM runs r`,
@@ -108,7 +108,7 @@ func (w *World) Fill(h History) Past {
 				run_id, seen, fingerprint, parameters, target, facts, idem_key, request_id, at, last_at)
 			SELECT r.id, r.workspace_id, r.tenant_id, r.connection_id, r.operation, r.initiator_id, r.initiator, 'api', 'accepted', 'accepted', '[{"code":"accepted"}]',
 				r.id, '{"id":"x"}', 'f', '{}', '', '{}', '', '', r.accepted_at, r.accepted_at FROM runs r`,
-		// A fifth as many refusals; the rarest kind is with what is rare.
+		// A fifth as many refusals. The rarest kind belongs to what is rare.
 		`INSERT INTO start_attempts (id, workspace_id, tenant_id, connection_id, operation, actor_id, actor, surface, outcome, reason, causes,
 				fingerprint, parameters, target, facts, idem_key, request_id, at, last_at)
 			SELECT 'f' || substr(r.id, 2), r.workspace_id, r.tenant_id, r.connection_id, r.operation, r.initiator_id, r.initiator, 'api',
@@ -138,7 +138,7 @@ func (w *World) Fill(h History) Past {
 	return p
 }
 
-// Analyze makes the engine's statistics as they would be after a while.
+// Analyze updates the engine's statistics, as they would be after some time.
 func (w *World) Analyze() {
 	w.t.Helper()
 	w.Write(func(ctx context.Context, tx db.Tx) error {

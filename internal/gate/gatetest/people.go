@@ -12,10 +12,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Password is that of everybody who was given no other.
+// Password is the default password.
 const Password = "correct horse battery"
 
-// passwordHash is its hash, made so that comparing with it costs next to nothing.
+// passwordHash is its hash, with parameters that make a comparison almost free.
 const passwordHash = "$argon2id$v=19$m=8,t=1,p=1$GdDgdFJZJ2qE+NPL7+Ns7A$j+8mTLeeytB53t4UR5YIPotdxdvmyCqcHYTXooUY32o"
 
 // Person is someone to add to a workspace. The zero values are: no capability
@@ -28,7 +28,7 @@ type Person struct {
 	Password    string
 }
 
-// Add adds someone to a workspace, and returns them as a token proves them, which
+// Add adds someone to a workspace, and returns them as authenticated by a token, which
 // [World.Bearer] returns.
 func (w *World) Add(workspace string, p Person) access.Actor {
 	w.t.Helper()
@@ -44,17 +44,17 @@ func (w *World) Member(name, email string, role tenancy.Role) access.Actor {
 	return w.Add(w.Workspace, Person{Name: name, Email: email, Role: role})
 }
 
-// Join adds someone to lattice who has a password of their own, and returns their id.
+// Join adds someone to lattice with a password of their own, and returns their id.
 func (w *World) Join(name, email, password string, role tenancy.Role) string {
 	w.t.Helper()
 	return w.AddAccount(w.Workspace, Person{Name: name, Email: email, Role: role, Password: password})
 }
 
-// AddAccount adds someone to a workspace who has no session and no token, and returns
-// their id.
+// AddAccount adds someone without a session or token to a workspace, and returns their
+// id.
 func (w *World) AddAccount(workspace string, p Person) (id string) {
 	w.t.Helper()
-	var account access.Account // of a password that has to be hashed
+	var account access.Account // if the password has to be hashed
 	if p.Password != "" && p.Password != Password {
 		var err error
 		if account, err = (access.NewUser{Email: p.Email, Name: p.Name, Password: p.Password}).Prepare(w.t.Context()); err != nil {
@@ -82,7 +82,7 @@ func (w *World) AddAccount(workspace string, p Person) (id string) {
 	return id
 }
 
-// Authenticate returns whom a secret proves.
+// Authenticate returns the actor of a secret.
 func (w *World) Authenticate(secret string) access.Actor {
 	w.t.Helper()
 	a, err := access.Authenticate(w.t.Context(), w.DB, secret)
@@ -92,7 +92,8 @@ func (w *World) Authenticate(secret string) access.Actor {
 	return a
 }
 
-// Token makes a bearer secret for someone, good for a year; only narrows it.
+// Token creates a bearer secret that is valid for a year. only, if not nil, lists its
+// capabilities.
 func (w *World) Token(workspace, user string, only []tenancy.Capability) string {
 	w.t.Helper()
 	secret := "ilk_" + rand.Text()
@@ -110,8 +111,7 @@ func (w *World) Token(workspace, user string, only []tenancy.Capability) string 
 	return secret
 }
 
-// Session opens a session for someone made by New or Member, who signed in just now,
-// and returns its secret.
+// Session opens a session for someone, signed in just now, and returns its secret.
 func (w *World) Session(a access.Actor) string {
 	w.t.Helper()
 	secret := "ils_" + rand.Text()
@@ -122,8 +122,8 @@ func (w *World) Session(a access.Actor) string {
 	return secret
 }
 
-// SignIn makes sessions of the tokens that [World.Bearer] tells: their people signed
-// in just now.
+// SignIn turns the tokens that [World.Bearer] returns into sessions, signed in just
+// now.
 func (w *World) SignIn() {
 	w.t.Helper()
 	w.Exec(`UPDATE tokens SET kind = 'session', proved_at = interlock_now() WHERE name = 'test' AND only_caps = '[]'`)
