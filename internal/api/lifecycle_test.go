@@ -21,9 +21,7 @@ import (
 
 const guid = "8c4e0000-0000-4000-8000-0000000091d2"
 
-// TestConnectionLifecycle (P3): changes of a connection are no starts. They make
-// no attempt and no run, and what they change is in the audit trail.
-// TestPastedIsTidied: the answer to a change tells what was taken off a pasted value.
+// TestPastedIsTidied: the answer to a change says how a pasted value was tidied.
 func TestPastedIsTidied(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.Tenant(w.Workspace, "kestrel", "Kestrel")
@@ -55,6 +53,8 @@ func TestPastedIsTidied(t *testing.T) {
 	})
 }
 
+// TestConnectionLifecycle (P3): changing a connection is no start. It creates no attempt
+// and no run, and is recorded in the audit trail.
 func TestConnectionLifecycle(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.Tenant(w.Workspace, "kestrel", "Kestrel")
