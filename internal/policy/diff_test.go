@@ -34,22 +34,30 @@ func TestDiff(t *testing.T) {
 		{"null is not zero", "deviceConfigurations", `{"a":null}`, `{"a":0}`, "~ A: null → 0", "a"},
 		{"digits", "deviceConfigurations", `{"a":1.0}`, `{"a":1.00}`, "~ A: 1.0 → 1.00", "a"},
 		{"another kind of value", "deviceConfigurations", `{"a":[1]}`, `{"a":{"0":1}}`, `~ A: [1] → {"0":1}`, "a"},
-		{"a set by its values", "conditionalAccessPolicies", `{"conditions":{"users":{"includeGroups":["g1","x"]}}}`, `{"conditions":{"users":{"includeGroups":["x","g2"]}}}`,
-			"- Conditions › Users › Include groups: All pilots\n+ Conditions › Users › Include groups: All staff", "conditions.users.includeGroups[] conditions.users.includeGroups[]"},
+		{
+			"a set by its values", "conditionalAccessPolicies", `{"conditions":{"users":{"includeGroups":["g1","x"]}}}`, `{"conditions":{"users":{"includeGroups":["x","g2"]}}}`,
+			"- Conditions › Users › Include groups: All pilots\n+ Conditions › Users › Include groups: All staff", "conditions.users.includeGroups[] conditions.users.includeGroups[]",
+		},
 		{"a list by its numbers", "deviceConfigurations", `{"l":[{"v":1},{"v":2}]}`, `{"l":[{"v":1},{"v":3}]}`, "~ L › 2 › V: 2 → 3", "l[1].v"},
 		{"an element put in before others", "deviceConfigurations", `{"l":["a","b","c"]}`, `{"l":["x","a","b","c"]}`, "+ L › 1: x", "l[0]"},
 		{"an element taken from the middle", "deviceConfigurations", `{"l":["a","b","c"]}`, `{"l":["a","c"]}`, "- L › 2: b", "l[1]"},
-		{"a setting by its definition, with names", "configurationPolicies", `{"settings":[` + setting("defender_cloudblocklevel_2") + `]}`,
+		{
+			"a setting by its definition, with names", "configurationPolicies", `{"settings":[` + setting("defender_cloudblocklevel_2") + `]}`,
 			`{"settings":[{"settingInstance":{"settingDefinitionId":"a"}},` + setting("defender_cloudblocklevel_4") + `]}`,
 			"+ a: {\"settingInstance\":{\"settingDefinitionId\":\"a\"}}\n~ Cloud block level: High → High plus",
-			"settings[a] settings[defender_cloudblocklevel].settingInstance.choiceSettingValue.value"},
+			"settings[a] settings[defender_cloudblocklevel].settingInstance.choiceSettingValue.value",
+		},
 		{"assignments", "configurationPolicies", `{"assignments":[` + group("g1") + `]}`, `{"assignments":[` + group("g2") + `]}`, "- Assignments: All pilots\n+ Assignments: All staff", "assignments[] assignments[]"},
 		{"assignments that one does not know", "configurationPolicies", `{"name":"n"}`, `{"name":"n","assignments":[` + group("g2") + `]}`, "", ""},
 		{"a secret", "deviceConfigurations", `{"preSharedKey":"hunter2"}`, `{"preSharedKey":"hunter3"}`, "~ Pre shared key: [secret] → [secret]", "preSharedKey"},
-		{"a key with brackets and dots", "targetedManagedAppConfigurations", `{"customSettings":[{"name":"a.b[0]","value":"1"}]}`, `{"customSettings":[{"name":"a.b[0]","value":"2"}]}`,
-			"~ Custom settings › a.b[0]: 1 → 2", "customSettings[a.b[0]].value"},
-		{"a message by its locale", "notificationMessageTemplates", `{"localizedNotificationMessages":[{"locale":"de","subject":"a"},{"locale":"en","subject":"b"}]}`,
-			`{"localizedNotificationMessages":[{"locale":"en","subject":"c"},{"locale":"de","subject":"a"}]}`, "~ Localized notification messages › en › Subject: b → c", "localizedNotificationMessages[en].subject"},
+		{
+			"a key with brackets and dots", "targetedManagedAppConfigurations", `{"customSettings":[{"name":"a.b[0]","value":"1"}]}`, `{"customSettings":[{"name":"a.b[0]","value":"2"}]}`,
+			"~ Custom settings › a.b[0]: 1 → 2", "customSettings[a.b[0]].value",
+		},
+		{
+			"a message by its locale", "notificationMessageTemplates", `{"localizedNotificationMessages":[{"locale":"de","subject":"a"},{"locale":"en","subject":"b"}]}`,
+			`{"localizedNotificationMessages":[{"locale":"en","subject":"c"},{"locale":"de","subject":"a"}]}`, "~ Localized notification messages › en › Subject: b → c", "localizedNotificationMessages[en].subject",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, b := of(t, tt.key, tt.a), of(t, tt.key, tt.b)
@@ -128,14 +136,22 @@ func TestSecretsStayInside(t *testing.T) {
 
 func TestReferences(t *testing.T) {
 	for _, tt := range []struct{ name, key, body, want string }{
-		{"conditional access", "conditionalAccessPolicies", `{"conditions":{"users":{"includeUsers":["All","u1"],"excludeGroups":["g1"],"includeRoles":["r1"]},"locations":{"includeLocations":["AllTrusted","l1"],"excludeLocations":[]},"applications":{"includeApplications":["Office365","a1"]}},"grantControls":{"authenticationStrength":{"id":"s1"}}}`,
-			"applications a1, namedLocations l1, groups g1 excluded, directoryRoles r1, users u1, authenticationStrengths s1"},
-		{"compliance", "deviceCompliancePolicies", `{"roleScopeTagIds":["0","7"],"scheduledActionsForRule":[{"scheduledActionConfigurations":[{"actionType":"block","notificationTemplateId":"00000000-0000-0000-0000-000000000000"},{"actionType":"notification","notificationTemplateId":"n1","notificationMessageCCList":["g1"]}]}],"deviceCompliancePolicyScript":{"deviceComplianceScriptId":"c1"}}`,
-			"deviceComplianceScripts c1, roleScopeTags 0, roleScopeTags 7, groups g1, notificationMessageTemplates n1"},
-		{"a reusable setting, at any depth", "configurationPolicies", `{"settings":[{"settingInstance":{"settingDefinitionId":"a","groupSettingCollectionValue":[{"children":[{"settingDefinitionId":"b","simpleSettingCollectionValue":[{"@odata.type":"#microsoft.graph.deviceManagementConfigurationReferenceSettingValue","value":"rs1"}]}]}]}}]}`,
-			"reusablePolicySettings rs1"},
-		{"assignments", "configurationPolicies", `{"assignments":[{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g1","deviceAndAppManagementAssignmentFilterId":"f1","deviceAndAppManagementAssignmentFilterType":"include"}},{"target":{"@odata.type":"#microsoft.graph.exclusionGroupAssignmentTarget","groupId":"g2"}},{"target":{"@odata.type":"#microsoft.graph.allDevicesAssignmentTarget"}}]}`,
-			"groups g2 excluded, assignmentFilters f1, groups g1"},
+		{
+			"conditional access", "conditionalAccessPolicies", `{"conditions":{"users":{"includeUsers":["All","u1"],"excludeGroups":["g1"],"includeRoles":["r1"]},"locations":{"includeLocations":["AllTrusted","l1"],"excludeLocations":[]},"applications":{"includeApplications":["Office365","a1"]}},"grantControls":{"authenticationStrength":{"id":"s1"}}}`,
+			"applications a1, namedLocations l1, groups g1 excluded, directoryRoles r1, users u1, authenticationStrengths s1",
+		},
+		{
+			"compliance", "deviceCompliancePolicies", `{"roleScopeTagIds":["0","7"],"scheduledActionsForRule":[{"scheduledActionConfigurations":[{"actionType":"block","notificationTemplateId":"00000000-0000-0000-0000-000000000000"},{"actionType":"notification","notificationTemplateId":"n1","notificationMessageCCList":["g1"]}]}],"deviceCompliancePolicyScript":{"deviceComplianceScriptId":"c1"}}`,
+			"deviceComplianceScripts c1, roleScopeTags 0, roleScopeTags 7, groups g1, notificationMessageTemplates n1",
+		},
+		{
+			"a reusable setting, at any depth", "configurationPolicies", `{"settings":[{"settingInstance":{"settingDefinitionId":"a","groupSettingCollectionValue":[{"children":[{"settingDefinitionId":"b","simpleSettingCollectionValue":[{"@odata.type":"#microsoft.graph.deviceManagementConfigurationReferenceSettingValue","value":"rs1"}]}]}]}}]}`,
+			"reusablePolicySettings rs1",
+		},
+		{
+			"assignments", "configurationPolicies", `{"assignments":[{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"g1","deviceAndAppManagementAssignmentFilterId":"f1","deviceAndAppManagementAssignmentFilterType":"include"}},{"target":{"@odata.type":"#microsoft.graph.exclusionGroupAssignmentTarget","groupId":"g2"}},{"target":{"@odata.type":"#microsoft.graph.allDevicesAssignmentTarget"}}]}`,
+			"groups g2 excluded, assignmentFilters f1, groups g1",
+		},
 		{"apps", "mobileAppConfigurations", `{"targetedMobileApps":["m2","m1"]}`, "mobileApps m1, mobileApps m2"},
 		{"scope tags of a filter", "assignmentFilters", `{"roleScopeTags":["3"]}`, "roleScopeTags 3"},
 	} {

@@ -70,8 +70,10 @@ func TestPaths(t *testing.T) {
 		{typ.UndeletePath("a1"), "/beta/identity/conditionalAccess/deletedItems/policies/a1/restore"},
 		{policy.Lookup("deviceShellScripts").UndeletePath("a1"), ""},
 		{policy.Lookup("configurationPolicies").PartPath("a/1", policy.Lookup("configurationPolicies").Parts[0]), "/beta/deviceManagement/configurationPolicies/a%2F1/settings"},
-		{policy.Lookup("deviceCompliancePolicies").PartPath("a1", policy.Lookup("deviceCompliancePolicies").Parts[0]),
-			"/beta/deviceManagement/deviceCompliancePolicies/a1?$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)"},
+		{
+			policy.Lookup("deviceCompliancePolicies").PartPath("a1", policy.Lookup("deviceCompliancePolicies").Parts[0]),
+			"/beta/deviceManagement/deviceCompliancePolicies/a1?$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)",
+		},
 		{templates.PartPath("a1", templates.Parts[0]), "/beta/deviceManagement/groupPolicyConfigurations/a1/definitionValues?$expand=definition"},
 		{templates.EachPath("a1", templates.Parts[0], "v1"), "/beta/deviceManagement/groupPolicyConfigurations/a1/definitionValues/v1/presentationValues?$expand=presentation"},
 		{templates.AssignmentsPath("a1"), "/beta/deviceManagement/groupPolicyConfigurations/a1/assignments"},

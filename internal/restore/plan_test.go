@@ -191,10 +191,12 @@ func TestStale(t *testing.T) {
 		{"another directory", func(f *restore.Facts) { f.Directory = there }, []restore.Staleness{restore.DirectoryChanged}},
 		{"written since", func(f *restore.Facts) { f.Written = readAt.Add(time.Second) }, []restore.Staleness{restore.TenantWritten}},
 		{"written at the same moment", func(f *restore.Facts) { f.Written = readAt }, []restore.Staleness{restore.TenantWritten}},
-		{"everything", func(f *restore.Facts) {
-			*f = restore.Facts{Now: readAt.Add(time.Hour), Written: readAt.Add(time.Minute)}
+		{
+			"everything", func(f *restore.Facts) {
+				*f = restore.Facts{Now: readAt.Add(time.Hour), Written: readAt.Add(time.Minute)}
+			},
+			[]restore.Staleness{restore.Expired, restore.ConnectionChanged, restore.DirectoryChanged, restore.TenantWritten},
 		},
-			[]restore.Staleness{restore.Expired, restore.ConnectionChanged, restore.DirectoryChanged, restore.TenantWritten}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			facts := good
