@@ -34,7 +34,7 @@ func (s *Service) groupsDelta(c *wire.Call, q *odata.Query) *wire.Reply {
 	cur := odata.Cursor{Kind: "skip", Path: "groups/delta", Select: q.Select, Round: &odata.Round{Initial: true, To: w.Visible(c.At, t.Spec.DeltaLagMS)}}
 	cur.Round.State = w.State(cur.Round.To)
 	if q.Filter != nil {
-		cur.IDs = q.Filter.Ids
+		cur.IDs = q.Filter.IDs
 	}
 	latest := false
 	switch {
@@ -82,7 +82,7 @@ func deltaOptions(c *wire.Call, q *odata.Query) *wire.Reply {
 		return refuse("$expand")
 	case q.Skip > 0:
 		return refuse("$skip")
-	case q.Filter != nil && len(q.Filter.Ids) == 0:
+	case q.Filter != nil && len(q.Filter.IDs) == 0:
 		return refuse("$filter") // docs: only id eq '...', joined by or
 	}
 	return nil

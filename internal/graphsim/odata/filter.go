@@ -11,7 +11,7 @@ import (
 type filter struct {
 	match    func(scope) bool
 	Advanced bool     // needs ConsistencyLevel: eventual on directory objects
-	Ids      []string // set if the expression is only id eq '...', joined by or
+	IDs      []string // set if the expression is only id eq '...', joined by or
 }
 
 // scope resolves names while an expression is evaluated.
@@ -63,7 +63,7 @@ func parseFilter(src string) (*filter, error) {
 	}
 	p.f.match = m
 	if !p.plain {
-		p.f.Ids = nil
+		p.f.IDs = nil
 	}
 	return p.f, nil
 }
@@ -236,7 +236,7 @@ func (p *filterParser) comparison() (predicate, error) {
 		return nil, err
 	}
 	if id, ok := want.(string); ok && op.text == "eq" && t.text == "id" {
-		p.f.Ids = append(p.f.Ids, id)
+		p.f.IDs = append(p.f.IDs, id)
 	} else {
 		p.plain = false
 	}
