@@ -3,9 +3,7 @@ package access_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -13,56 +11,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
-
-// interleaved runs two while one waits before each of its statements in turn, on two
-// handles of one database, until neither can go on without the other. begin brings
-// the world to its beginning; after is told how the two ended.
-func interleaved(t *testing.T, first, second *db.DB, begin func(), one, two func() error, after func(t *testing.T, a, b error)) {
-	t.Helper()
-	last := false
-	for n := 1; !last; n++ {
-		if n > 100 {
-			t.Fatal("the first one never ends")
-		}
-		begin()
-		reached, proceed := make(chan struct{}), make(chan struct{})
-		first.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
-			if p.N == n {
-				close(reached)
-				<-proceed
-			}
-			return db.NoFault
-		}))
-		a, b := make(chan error, 1), make(chan error, 1)
-		go func() { a <- one() }()
-		select {
-		case <-reached:
-		case err := <-a: // it has no statement n
-			a <- err
-			last = true
-		}
-		go func() { b <- two() }()
-		for !last && len(b) == 0 && !waits(t, second) {
-			time.Sleep(time.Millisecond)
-		}
-		close(proceed)
-		errA, errB := <-a, <-b
-		first.WithFaults(nil)
-		t.Run(fmt.Sprintf("before statement %d", n), func(t *testing.T) { after(t, errA, errB) })
-	}
-}
-
-// waits reports whether somebody waits for a lock.
-func waits(t *testing.T, d *db.DB) (is bool) {
-	t.Helper()
-	err := d.Read(t.Context(), func(ctx context.Context, tx db.Tx) error {
-		return tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&is)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return is
-}
 
 // TestLinksAtOnce interleaves the use of a one-time link with what makes it no good,
 // statement by statement.
@@ -100,7 +48,7 @@ func TestLinksAtOnce(t *testing.T) {
 	}
 
 	t.Run("used twice", func(t *testing.T) {
-		interleaved(t, first, second, open(tom, "new@lattice.example"), accept(first, "One"), accept(second, "Two"), func(t *testing.T, a, b error) {
+		dbtest.EachStep(t, first, second, open(tom, "new@lattice.example"), accept(first, "One"), accept(second, "Two"), func(t *testing.T, a, b error) {
 			// Who comes after finds the link used, or the account made, with the same password.
 			if (a == nil) == (b == nil) || joined("new@lattice.example") != 1 {
 				t.Errorf("%v, %v: %d members", a, b, joined("new@lattice.example"))
@@ -129,7 +77,7 @@ func TestLinksAtOnce(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			killed := false
-			interleaved(t, first, second, open(tom, "new@lattice.example"), accept(first, "One"), func() error {
+			dbtest.EachStep(t, first, second, open(tom, "new@lattice.example"), accept(first, "One"), func() error {
 				err := kill()
 				killed = err == nil && joined("new@lattice.example") == 0
 				return err
@@ -164,13 +112,13 @@ func TestLinksAtOnce(t *testing.T) {
 		}
 	}
 	t.Run("she joins while her password is reset", func(t *testing.T) {
-		interleaved(t, first, second, begin, use, func() error { _, err := access.Join(ctx, second, ana, link); return err }, safe)
+		dbtest.EachStep(t, first, second, begin, use, func() error { _, err := access.Join(ctx, second, ana, link); return err }, safe)
 	})
 	t.Run("she accepts while her password is reset", func(t *testing.T) {
-		interleaved(t, first, second, begin, use, accept(second, ""), safe)
+		dbtest.EachStep(t, first, second, begin, use, accept(second, ""), safe)
 	})
 	t.Run("her password is reset while she joins", func(t *testing.T) {
-		interleaved(t, first, second, begin, func() error { _, err := access.Join(ctx, first, ana, link); return err },
+		dbtest.EachStep(t, first, second, begin, func() error { _, err := access.Join(ctx, first, ana, link); return err },
 			func() error { _, err := access.Reset(ctx, second, access.Limits{}, reset, another, ""); return err },
 			func(t *testing.T, a, b error) { safe(t, b, a) })
 	})

@@ -248,56 +248,6 @@ func TestRemovedAndDisabledPeopleAreOutAtOnce(t *testing.T) {
 	})
 }
 
-// interleaved runs two while one waits before each of its statements in turn, on two
-// handles of one database, until neither can go on without the other. begin brings
-// the world back to its beginning; after is told how the two ended.
-func interleaved(t *testing.T, first, second *db.DB, begin func(), one, two func() error, after func(t *testing.T, a, b error)) {
-	t.Helper()
-	last := false
-	for n := 1; !last; n++ {
-		if n > 100 {
-			t.Fatal("the first one never ends")
-		}
-		begin()
-		reached, proceed := make(chan struct{}), make(chan struct{})
-		first.WithFaults(db.NewFaults(func(p db.Point) db.Fault {
-			if p.N == n {
-				close(reached)
-				<-proceed
-			}
-			return db.NoFault
-		}))
-		a, b := make(chan error, 1), make(chan error, 1)
-		go func() { a <- one() }()
-		select {
-		case <-reached:
-		case err := <-a: // it has no statement n
-			a <- err
-			last = true
-		}
-		go func() { b <- two() }()
-		for !last && len(b) == 0 && !waits(t, second) {
-			time.Sleep(time.Millisecond)
-		}
-		close(proceed)
-		errA, errB := <-a, <-b
-		first.WithFaults(nil)
-		t.Run(fmt.Sprintf("before statement %d", n), func(t *testing.T) { after(t, errA, errB) })
-	}
-}
-
-// waits reports whether somebody waits for a lock.
-func waits(t *testing.T, d *db.DB) (is bool) {
-	t.Helper()
-	err := d.Read(t.Context(), func(ctx context.Context, tx db.Tx) error {
-		return tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&is)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return is
-}
-
 // TestRemovalLeavesRuns: what a member who is removed has started goes on. The
 // re-check of the gate blocks what has not begun.
 func TestRemovalLeavesRuns(t *testing.T) {
@@ -342,7 +292,7 @@ func TestTwoOwnersAtOnce(t *testing.T) {
 
 	t.Run("change one member", func(t *testing.T) {
 		no, tenants := []tenancy.Capability{"directory.groups.sync"}, []string{"marlow"}
-		interleaved(t, first, second, begin, func() error {
+		dbtest.EachStep(t, first, second, begin, func() error {
 			_, err := w.ChangeMember(ctx, w.mei, w.ana.ID(), store.MemberChange{Denied: &no})
 			return err
 		}, func() error {
@@ -365,7 +315,7 @@ func TestTwoOwnersAtOnce(t *testing.T) {
 	} {
 		for _, others := range []int64{0, 1} { // with a third owner, being the last one refuses nobody
 			t.Run(fmt.Sprintf("%s each other beside %d", what, others), func(t *testing.T) {
-				interleaved(t, first, second, func() {
+				dbtest.EachStep(t, first, second, func() {
 					begin()
 					if others == 0 {
 						w.exec(`UPDATE members SET role = 'viewer' WHERE user_id = $1`, una)
