@@ -17,7 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestHostileData (S8): what a provider or a person wrote is text, whatever it holds.
+// TestHostileData (S8): markup in data of a provider or a member is shown as text.
 func TestHostileData(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	const hostile = `<script>alert(1)</script>"'><img src=x>`
@@ -50,7 +50,7 @@ func TestHostileData(t *testing.T) {
 	}
 }
 
-// TestHostileNames (S8): what people and providers call things stays text.
+// TestHostileNames (S8): markup in names is shown as text.
 func TestHostileNames(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	hostile := []string{

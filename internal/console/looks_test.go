@@ -20,8 +20,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// counted is a page that counts how often it is built. Its one part tells that
-// number.
+// counted is a page that counts how often it is built. Its one part shows the number.
 type counted struct {
 	built  atomic.Int64
 	rested int64  // built, when it last rested
@@ -40,8 +39,8 @@ func newCounted(w *consoletest.World, path string, object web.Object) *counted {
 	return p
 }
 
-// rests waits until nothing has been built for a while, and returns how often it
-// was since the last call.
+// rests waits until the page has not been built for a while. It returns how often it was
+// built since the last call.
 func (p *counted) rests(t *testing.T) int64 {
 	t.Helper()
 	for last := int64(-1); ; {
@@ -56,8 +55,8 @@ func (p *counted) rests(t *testing.T) int64 {
 	}
 }
 
-// TestLooksAreShared: what holders of the same rights see is built once for all of
-// their streams, and what others see apart from it.
+// TestLooksAreShared: a page is built once for all readers with the same rights, and
+// separately for others.
 func TestLooksAreShared(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Idle(w)
@@ -83,8 +82,7 @@ func TestLooksAreShared(t *testing.T) {
 	})
 }
 
-// TestPagesSleep: nothing is built while nothing changes in what a page shows,
-// however often the rights of its reader are looked at.
+// TestPagesSleep: a page is not built while nothing changes in what it shows.
 func TestPagesSleep(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Idle(w)
@@ -116,8 +114,7 @@ func TestPagesSleep(t *testing.T) {
 	})
 }
 
-// TestChangesWake: what a person changes wakes the pages that show it, at once and
-// whatever it is.
+// TestChangesWake: every kind of change wakes the pages that show it at once.
 func TestChangesWake(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Idle(w)
@@ -138,8 +135,8 @@ func TestChangesWake(t *testing.T) {
 	})
 }
 
-// TestLooksStayApart: two readers of one address whose rights differ never see
-// each other's page, however their looks interleave.
+// TestLooksStayApart: readers of one address with different rights never get each other's
+// page, however their looks interleave.
 func TestLooksStayApart(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Quick(w)
@@ -174,8 +171,7 @@ func TestLooksStayApart(t *testing.T) {
 	})
 }
 
-// TestRightsThatMove: a look that was begun with rights that were taken away
-// meanwhile, or given, is seen by nobody.
+// TestRightsThatMove: a look is discarded when its builder's rights changed meanwhile.
 func TestRightsThatMove(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Idle(w)
@@ -222,8 +218,8 @@ func TestRightsThatMove(t *testing.T) {
 	})
 }
 
-// TestSharedPagesAreNobodys: a page that is shared by rights does not tell of its
-// reader; those that do are marked as the reader's own.
+// TestSharedPagesAreNobodys: a page shared by rights shows nothing about its reader. Pages
+// that do are marked as the reader's own.
 func TestSharedPagesAreNobodys(t *testing.T) {
 	w := consoletest.Quick(consoletest.OnOne(t, console.Deps{}))
 	m := consoletest.NewMatrix(w)
@@ -278,8 +274,7 @@ func TestSharedPagesAreNobodys(t *testing.T) {
 	}
 }
 
-// TestOneLooksOnForAnother: a reader who leaves while they look for others does not
-// take the look with them.
+// TestOneLooksOnForAnother: a look continues when the reader who builds it leaves.
 func TestOneLooksOnForAnother(t *testing.T) {
 	w := consoletest.Idle(consoletest.OnOne(t, console.Deps{}))
 	p := newCounted(w, "/w/{workspace}/counted", web.Workspace)
@@ -296,8 +291,8 @@ func TestOneLooksOnForAnother(t *testing.T) {
 	two.Until("#built", " by ")
 }
 
-// TestOwnIsNotShared: of two operators who look at one page, only the one whose run
-// ended is told of it.
+// TestOwnIsNotShared: of two operators on one page, only the initiator of a run is notified
+// of its end.
 func TestOwnIsNotShared(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Idle(w)
@@ -344,7 +339,7 @@ func TestInboxesStayApart(t *testing.T) {
 	})
 }
 
-// TestLooksAreForgotten: nothing is kept of pages that nobody has open.
+// TestLooksAreForgotten: nothing is kept of pages that nobody has open any more.
 func TestLooksAreForgotten(t *testing.T) {
 	w := consoletest.Idle(consoletest.OnOne(t, console.Deps{}))
 	s := w.Browser(w.Viewer).Stream("/w/lattice/tenants?live=1")

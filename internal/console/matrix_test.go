@@ -19,8 +19,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestNotThere (A1, M5): what someone may not see and what does not exist are the
-// same page, byte for byte, on every route and verb.
+// TestNotThere (A1, M5): what a member may not see gets the same page, byte for byte, as
+// what doesn't exist, on every route and method.
 func TestNotThere(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		m := consoletest.NewMatrix(w)
@@ -71,8 +71,8 @@ func TestNotThere(t *testing.T) {
 	})
 }
 
-// TestLacking (A2, R5): a member without the capability is refused on every route
-// that needs one, and told which.
+// TestLacking (A2, R5): every route that needs a capability refuses a member without it,
+// and names it.
 func TestLacking(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		m := consoletest.NewMatrix(w)
@@ -113,7 +113,8 @@ func TestLacking(t *testing.T) {
 	})
 }
 
-// TestStrangers: who is not signed in is led to sign in and back, and changes nothing.
+// TestStrangers: without a sign-in, every page redirects to the sign-in page, and every
+// change is refused.
 func TestStrangers(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)
@@ -145,7 +146,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestCrossSite (S8): a form of another site does nothing, on any route.
+// TestCrossSite (S8): every route refuses a form of another site.
 func TestCrossSite(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)
@@ -182,7 +183,7 @@ func TestCrossSite(t *testing.T) {
 	}
 }
 
-// TestHeaders: every answer of the console has the headers that bind browsers.
+// TestHeaders: every response of the console has the security headers.
 func TestHeaders(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)
@@ -222,8 +223,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestRoutesNameACapability (A3): who only sees a thing changes nothing, and
-// starts have one door.
+// TestRoutesNameACapability (A3): view is not enough for a change, and one route starts
+// operations.
 func TestRoutesNameACapability(t *testing.T) {
 	starts := 0
 	for _, r := range consoletest.OnOne(t, console.Deps{}).Console.Routes() {

@@ -19,8 +19,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestPartsAreOnTheirPages: what a stream replaces is there to be replaced, once,
-// and leaves alone the start forms, whose keys the page has by then.
+// TestPartsAreOnTheirPages: each part of a stream has exactly one place on its page, and
+// none of them contains a start form, whose key would change.
 func TestPartsAreOnTheirPages(t *testing.T) {
 	w := consoletest.Quick(consoletest.OnOne(t, console.Deps{}))
 	tenant, connection := w.Ready("kestrel", nil)
@@ -51,8 +51,8 @@ func TestPartsAreOnTheirPages(t *testing.T) {
 	}
 }
 
-// TestEvidence: what the provider answered stands behind a fold at the run, at each
-// failed item and at each failed check, as its own words, and only there.
+// TestEvidence: the provider's answer is folded at the run, at each failed item and at each
+// failed check, and nowhere else.
 func TestEvidence(t *testing.T) {
 	const evidence = `{"call":"GET /v1.0/groups","status":403,"code":"AccessDenied","text":"<b>No</b>","request_id":"r-1","client_request_id":"c-1","correlation_id":"k-1","at":"2026-11-23T14:02:31Z"}`
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
@@ -99,8 +99,8 @@ func TestEvidence(t *testing.T) {
 	})
 }
 
-// TestAge: what is known of a connection is told with its age, and after a change
-// as what it is: not verified since. No green pill stands beside a red one.
+// TestAge: facts about a connection have their age, and say "Not verified since the
+// change" after a change. No green pill is beside a red one.
 func TestAge(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		old := time.Now().Add(-29 * 24 * time.Hour)
@@ -149,8 +149,8 @@ func TestAge(t *testing.T) {
 	})
 }
 
-// TestFilterByAnyTenant: a list is narrowed to one of many tenants by what a person
-// would type, and says so when that means none or several.
+// TestFilterByAnyTenant: a list is filtered by a tenant's name or URL name, and says so when
+// the text matches none or several.
 func TestFilterByAnyTenant(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		for i := range 205 {
@@ -210,8 +210,7 @@ func TestFilterByAnyTenant(t *testing.T) {
 	})
 }
 
-// TestFault: what goes wrong on our side has a page that says so, and a reference
-// to look it up by.
+// TestFault: an internal error has a page with a reference to the log.
 func TestFault(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Site.Handle(web.Route{Method: http.MethodGet, Path: "/fault", Object: web.Self}, func(*web.Visit) error { panic("a fault of ours") })
@@ -223,8 +222,8 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// TestSimulatorIsNamed: a page of a server that works with a simulator says so,
-// whatever page it is; no page of another server does.
+// TestSimulatorIsNamed: every page of a server with a simulator says so, and no page of
+// another server.
 func TestSimulatorIsNamed(t *testing.T) {
 	for _, simulated := range []bool{true, false} {
 		w := consoletest.OnOne(t, console.Deps{Simulated: simulated})

@@ -14,8 +14,8 @@ const kestrel = "/w/lattice/tenants/kestrel"
 
 func dashed(k op.Kind) string { return strings.ReplaceAll(string(k), ".", "-") }
 
-// TestAttempts (M4, M5): every answer can be looked up, in the words that it was
-// given in, by those who see its tenant.
+// TestAttempts (M4, M5): every answer can be looked up in its original words by members who
+// see its tenant.
 func TestAttempts(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		const list = "/w/lattice/operations/attempts"

@@ -72,8 +72,7 @@ func TestConnectionLife(t *testing.T) {
 	})
 }
 
-// TestConnectionForms: what can't be used is told at its field, and what was typed
-// is kept.
+// TestConnectionForms: errors are shown at their fields, and the input is kept.
 func TestConnectionForms(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -124,8 +123,7 @@ func TestConnectionForms(t *testing.T) {
 	})
 }
 
-// TestPastedIsTidied: what was taken off a pasted value is told on the page, and the
-// value that is saved is the bare one.
+// TestPastedIsTidied: a pasted value is saved tidied up, and the page says so.
 func TestPastedIsTidied(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -153,8 +151,7 @@ func TestPastedIsTidied(t *testing.T) {
 	})
 }
 
-// TestConnectionInUse: what a run is in the way of is told in words on the page,
-// and nothing is changed.
+// TestConnectionInUse: a change that a run prevents is refused on the page.
 func TestConnectionInUse(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -182,8 +179,7 @@ func TestConnectionInUse(t *testing.T) {
 	})
 }
 
-// TestDirectoryHasOneConnection: two enabled connections to one directory are
-// refused in words.
+// TestDirectoryHasOneConnection: a second enabled connection to one directory is refused.
 func TestDirectoryHasOneConnection(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -196,8 +192,8 @@ func TestDirectoryHasOneConnection(t *testing.T) {
 	})
 }
 
-// TestStartFromList (P1, P2): the list starts on exactly the connection of its
-// row; without script the answer stands above the list.
+// TestStartFromList (P1, P2): a button of the list starts on its row's connection. Without
+// script the answer is above the list.
 func TestStartFromList(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		tenant, _ := w.Ready("kestrel", nil)
@@ -217,8 +213,8 @@ func TestStartFromList(t *testing.T) {
 	})
 }
 
-// TestPermissions: what an application lacks is told with what can't be done
-// without it, all of it, and what only makes a run partial apart from the rest.
+// TestPermissions: every missing permission is shown with what it prevents. Those that only
+// make a run partial are told apart.
 func TestPermissions(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		has := func(names ...string) func(*tenancy.Connection) {
@@ -250,6 +246,8 @@ func TestPermissions(t *testing.T) {
 	})
 }
 
+// TestConnectionNeedsCapability (P3, A2): a member who can't manage connections sees no
+// button for it, is told what it needs, and gets 403 for a form.
 func TestConnectionNeedsCapability(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -272,7 +270,7 @@ func TestConnectionNeedsCapability(t *testing.T) {
 	})
 }
 
-// TestSure: a change that takes something away needs the form that says so.
+// TestSure: a destructive change needs its confirmation.
 func TestSure(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Ready("kestrel", nil)
@@ -285,8 +283,8 @@ func TestSure(t *testing.T) {
 	}
 }
 
-// TestConsent: the link is shown once, the provider's answer needs no sign-in, and
-// says nothing to whoever made its address up.
+// TestConsent: the link is shown once. The provider's redirect needs no sign-in, and an
+// invented address reveals nothing.
 func TestConsent(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", func(c *tenancy.Connection) { c.Consent = tenancy.ConsentMissing })
@@ -357,7 +355,7 @@ func TestConsent(t *testing.T) {
 	})
 }
 
-// TestHostileNames (S8): names are text, whatever they hold.
+// TestHostileConnection (S8): markup in a connection's name is shown as text.
 func TestHostileConnection(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	const hostile = `<script>alert(1)</script>"'><img src=x>`

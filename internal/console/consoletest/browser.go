@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 )
 
-// Browser is someone's browser. The zero secret is nobody's.
+// Browser is a browser with or without a session.
 type Browser struct {
 	Secret  string
 	Pending string // of a sign-in that waits
@@ -22,23 +22,23 @@ type Browser struct {
 	w *World
 }
 
-// With returns a browser that brings the secret of a session, or any other.
+// With returns a browser that sends secret as its session cookie.
 func (w *World) With(secret string) *Browser { return &Browser{w: w, Secret: secret} }
 
-// Browser is the browser of somebody who is signed in.
+// Browser returns a browser in which a is signed in.
 func (w *World) Browser(a access.Actor) *Browser {
 	w.t.Helper()
 	return &Browser{w: w, Secret: w.Session(a)}
 }
 
-// Stranger is the browser of somebody who is not signed in.
+// Stranger returns a browser without a session.
 func (w *World) Stranger() *Browser { return &Browser{w: w} }
 
-// WithScript is the same browser with scripts switched on.
+// WithScript returns the same browser with script.
 func (b Browser) WithScript() *Browser { return &Browser{w: b.w, Secret: b.Secret, Script: true} }
 
-// Send sends a request as a browser on a page of the console would, and does not
-// follow where it is led.
+// Send sends a request as a browser on a page of the console would. It follows no
+// redirect. header is a list of names and values; an empty value removes the header.
 func (b *Browser) Send(method, path string, form url.Values, header ...string) Answer {
 	b.w.t.Helper()
 	var body io.Reader
@@ -92,14 +92,14 @@ func (b *Browser) Send(method, path string, form url.Values, header ...string) A
 	return a
 }
 
-// Get asks for a page.
+// Get requests a page.
 func (b *Browser) Get(path string) Answer {
 	b.w.t.Helper()
 	return b.Send(http.MethodGet, path, nil)
 }
 
-// Press sends the form that selector finds on the page, with its hidden fields
-// and what is given beside them.
+// Press sends the form at selector as the page has it. more is a list of names and values
+// that replace fields.
 func (b *Browser) Press(page Answer, selector string, more ...string) Answer {
 	b.w.t.Helper()
 	path, form := page.Form(selector)
@@ -109,7 +109,7 @@ func (b *Browser) Press(page Answer, selector string, more ...string) Answer {
 	return b.Send(http.MethodPost, path, form)
 }
 
-// Answer is what came back, read as a page.
+// Answer is a response, parsed as a page.
 type Answer struct {
 	Status  int
 	Header  http.Header
@@ -121,7 +121,8 @@ type Answer struct {
 	t *testing.T
 }
 
-// Form reads a form of the page as a browser would send it.
+// Form returns the address and the values of the form at selector, as a browser would
+// send them.
 func (a Answer) Form(selector string) (action string, values url.Values) {
 	a.t.Helper()
 	form := a.Page.Find(selector)
@@ -138,7 +139,7 @@ func (a Answer) Form(selector string) (action string, values url.Values) {
 	return form.AttrOr("action", ""), values
 }
 
-// Want fails the test unless the status is the wanted one.
+// Want fails the test unless the response has this status.
 func (a Answer) Want(status int) Answer {
 	a.t.Helper()
 	if a.Status != status {
@@ -147,7 +148,8 @@ func (a Answer) Want(status int) Answer {
 	return a
 }
 
-// Leads fails the test unless the answer leads to the path, and returns where.
+// Leads fails the test unless the response redirects to an address that begins with path.
+// It returns that address.
 func (a Answer) Leads(path string) string {
 	a.t.Helper()
 	a.Want(http.StatusSeeOther)
@@ -158,12 +160,12 @@ func (a Answer) Leads(path string) string {
 	return to
 }
 
-// Text is what a person reads at the selector, on one line.
+// Text returns the visible text at selector, on one line.
 func (a Answer) Text(selector string) string {
 	return strings.Join(strings.Fields(a.Page.Find(selector).Text()), " ")
 }
 
-// Says fails the test unless the text is there.
+// Says fails the test unless the text at selector contains text.
 func (a Answer) Says(selector, text string) {
 	a.t.Helper()
 	if got := a.Text(selector); !strings.Contains(got, text) {
@@ -171,10 +173,10 @@ func (a Answer) Says(selector, text string) {
 	}
 }
 
-// Result are the slots of a result on a page, as a person reads them.
+// Result is a result component as a reader sees it.
 type Result struct{ Tag, Title, Why, Next, Facts string }
 
-// Result reads the result at the selector; there must be exactly one.
+// Result returns the result at selector. There must be exactly one.
 func (a Answer) Result(selector string) Result {
 	a.t.Helper()
 	if n := a.Page.Find(selector).Length(); n != 1 {
@@ -187,13 +189,13 @@ func (a Answer) Result(selector string) Result {
 	}
 }
 
-// Column is what a person reads at each place that the selector finds.
+// Column returns the visible text of each element at selector.
 func (a Answer) Column(selector string) (texts []string) {
 	a.Page.Find(selector).Each(func(_ int, s *goquery.Selection) { texts = append(texts, strings.Join(strings.Fields(s.Text()), " ")) })
 	return texts
 }
 
-// Link is the one-time link that a page shows, as a path here.
+// Link returns the one-time link that the page shows, without its origin.
 func (a Answer) Link(t *testing.T, path string) string {
 	t.Helper()
 	href := a.Page.Find("#link").AttrOr("value", "")

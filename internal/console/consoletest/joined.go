@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// JoinedStream is the one stream of a browser.
+// JoinedStream is the merged stream of a browser's pages.
 type JoinedStream struct {
 	Cancel context.CancelFunc
 	Beats  chan struct{}
@@ -23,7 +23,7 @@ type JoinedStream struct {
 	seen   [][3]string    // since the stream began
 }
 
-// Joined opens the one stream for pages.
+// Joined opens the merged stream of pages.
 func (b *Browser) Joined(pages ...string) *JoinedStream {
 	b.w.t.Helper()
 	ctx, cancel := context.WithCancel(b.w.t.Context())
@@ -64,7 +64,7 @@ func (b *Browser) Joined(pages ...string) *JoinedStream {
 	return s
 }
 
-// Until waits for an event of that name for that page that has the text.
+// Until waits for an event of that name and page that contains text.
 func (s *JoinedStream) Until(name, page, text string) {
 	s.t.Helper()
 	is := func(e [3]string) bool { return e[0] == name && e[1] == page && strings.Contains(e[2], text) }

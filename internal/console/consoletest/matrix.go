@@ -14,12 +14,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Things are what the placeholders of routes stand for.
+// Things are values for the placeholders of routes.
 type Things map[string]string
 
 var placeholder = regexp.MustCompile(`\{([a-z]+|\$)\}`)
 
-// Path fills a route.
+// Path returns the route's path with its placeholders filled in.
 func (x Things) Path(r web.Route) string {
 	return placeholder.ReplaceAllStringFunc(r.Path, func(p string) string {
 		name := strings.Trim(p, "{}")
@@ -30,15 +30,14 @@ func (x Things) Path(r web.Route) string {
 	})
 }
 
-// But returns x with one thing exchanged; a tenant's or a run's own parts are
-// looked for in the exchanged one.
+// But returns x with another value for name.
 func (x Things) But(name, value string) Things {
 	other := maps.Clone(x)
 	other[name] = value
 	return other
 }
 
-// Unsafe reports whether a route changes something.
+// Unsafe reports whether a route is not a GET.
 func Unsafe(r web.Route) bool { return r.Method != http.MethodGet }
 
 // Names reports whether a route has the placeholder.
@@ -46,15 +45,14 @@ func Names(r web.Route, placeholder string) bool {
 	return strings.Contains(r.Path, "{"+placeholder+"}")
 }
 
-// Matrix is a world with a tenant that Ana sees, one that she does not, and one
-// of another workspace, each with a run that is in line.
+// Matrix is a world with two tenants, each with a queued run. Limited sees only the first.
 type Matrix struct {
 	*World
 	Own, Foreign Things
 	Limited      access.Actor // an operator who sees one tenant
 }
 
-// NewMatrix adds the tenants and their runs.
+// NewMatrix adds the tenants, their runs and the limited member to w.
 func NewMatrix(w *World) Matrix {
 	w.t.Helper()
 	m := Matrix{World: w, Limited: w.Member("Lim Ited", "lim@lattice.example", tenancy.Operator)}
@@ -66,7 +64,7 @@ func NewMatrix(w *World) Matrix {
 	return m
 }
 
-// things of a tenant, with a run.
+// things starts a run on a tenant and returns the values for routes about it.
 func (m Matrix) things(tenant string) Things {
 	m.t.Helper()
 	res, err := m.Gate.Start(m.t.Context(), m.Owner, op.Request{Tenant: tenant, Kind: op.InventorySync, Surface: op.SurfaceWeb})
@@ -79,7 +77,7 @@ func (m Matrix) things(tenant string) Things {
 	}
 }
 
-// Comparable is an answer without what differs between any two.
+// Comparable returns the response without what differs between any two.
 func (a Answer) Comparable() string {
 	h := a.Header.Clone()
 	h.Del("Date")

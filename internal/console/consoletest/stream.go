@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/console/web"
 )
 
-// Stream is a page's stream as a browser reads it.
+// Stream is the stream of a page.
 type Stream struct {
 	Cancel context.CancelFunc
 	Events chan string // closed when the stream ends
@@ -60,8 +60,8 @@ func (s *Stream) read(body io.ReadCloser) {
 	}
 }
 
-// Next is the next event, as the pieces of a page that it replaces. A stream that
-// says nothing for ten seconds, or ends, fails the test.
+// Next returns the next event, parsed as the parts that it replaces. It fails the test
+// when the stream ends or is silent for ten seconds.
 func (s *Stream) Next() *goquery.Document {
 	s.t.Helper()
 	select {
@@ -80,8 +80,8 @@ func (s *Stream) Next() *goquery.Document {
 	return nil
 }
 
-// Until returns the first event whose piece for the target, or any piece for an
-// empty one, has the text.
+// Until returns the next event whose part for target contains text. An empty target
+// stands for any part.
 func (s *Stream) Until(target, text string) *goquery.Document {
 	s.t.Helper()
 	piece := "hx-partial"
@@ -114,7 +114,7 @@ func (s *Stream) Ends() {
 	}
 }
 
-// WithLive is the address of the stream of the page at path.
+// WithLive returns the address of the stream of the page at path.
 func WithLive(t *testing.T, path string) string {
 	t.Helper()
 	u, err := url.Parse(path)
@@ -127,7 +127,7 @@ func WithLive(t *testing.T, path string) string {
 	return u.String()
 }
 
-// Quick makes streams look often.
+// Quick shortens the intervals of streams to fractions of a second.
 func Quick(w *World) *World {
 	w.Site.Intervals = web.Intervals{
 		Settle: 10 * time.Millisecond, Freshest: 50 * time.Millisecond, Refresh: 50 * time.Millisecond, Beat: 200 * time.Millisecond, Pulse: time.Second,
@@ -136,14 +136,14 @@ func Quick(w *World) *World {
 	return w
 }
 
-// Idle makes streams look again by themselves only after an hour.
+// Idle lets streams refresh only on changes.
 func Idle(w *World) *World {
 	Quick(w)
 	w.Site.Intervals.Freshest, w.Site.Intervals.Refresh = time.Hour, time.Hour
 	return w
 }
 
-// Alone waits until no look is kept, as after the end of the last stream.
+// Alone waits until no look is kept, which is so after the last stream has ended.
 func (w *World) Alone() {
 	w.t.Helper()
 	for range 200 {

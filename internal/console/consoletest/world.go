@@ -1,5 +1,5 @@
-// Package consoletest is the console on a seeded database, for tests of its pages: it
-// reads them, and sends their forms, as browsers do.
+// Package consoletest serves the console on a seeded database for tests. It reads pages
+// and sends their forms as a browser does.
 package consoletest
 
 import (
@@ -48,7 +48,7 @@ func OnOne(t *testing.T, deps console.Deps) *World {
 	return NewWorld(t, dbtest.New(t, db.SQLite), deps)
 }
 
-// NewWorld returns the console on d.
+// NewWorld serves the console on d.
 func NewWorld(t *testing.T, d *db.DB, deps console.Deps) *World {
 	t.Helper()
 	w := &World{World: apptest.New(t, d, nil), t: t}
@@ -66,21 +66,21 @@ func NewWorld(t *testing.T, d *db.DB, deps console.Deps) *World {
 	return w
 }
 
-// Limit bounds the guessing of passwords from here on.
+// Limit sets the limits of password tries.
 func (w *World) Limit(l access.Limits) {
 	w.Site.Door = w.Door(l, w.Origin)
 }
 
-// Password is that of everyone who can sign in with one.
+// Password is the password of every account.
 const Password = gatetest.Password
 
-// Account adds someone who can sign in with a password.
+// Account adds an operator with a password.
 func (w *World) Account(name, email string) {
 	w.t.Helper()
 	w.Join(name, email, Password, tenancy.Operator)
 }
 
-// SignedIn is the browser of somebody who signs in with the password.
+// SignedIn signs somebody in with the password.
 func (w *World) SignedIn(email string) *Browser {
 	w.t.Helper()
 	stranger := w.Stranger()
@@ -89,7 +89,7 @@ func (w *World) SignedIn(email string) *Browser {
 	return &Browser{w: w, Secret: in.Cookie.Value}
 }
 
-// NewOwner adds an owner who can sign in with a password, and signs them in.
+// NewOwner adds an owner with a password, and signs them in.
 func (w *World) NewOwner(email string) *Browser {
 	w.t.Helper()
 	w.Join("Ola Berg", email, Password, tenancy.Owner)
@@ -99,12 +99,12 @@ func (w *World) NewOwner(email string) *Browser {
 	return &Browser{w: w, Secret: in.Cookie.Value}
 }
 
-// Stale makes every sign-in one of long ago.
+// Stale makes every sign-in too old for changes that need a fresh one.
 func (w *World) Stale() {
 	w.Exec(`UPDATE tokens SET proved_at = interlock_now() - $1`, access.FreshFor.Microseconds())
 }
 
-// Start asks for an operation past the console and returns the run's code.
+// Start starts an operation without the console. It returns the run's id and code.
 func (w *World) Start(a access.Actor, tenant string, kind op.Kind) (id, code string) {
 	w.t.Helper()
 	res, err := w.Gate.Start(w.t.Context(), a, op.Request{Tenant: tenant, Kind: kind, Surface: op.SurfaceAPI})
@@ -114,7 +114,7 @@ func (w *World) Start(a access.Actor, tenant string, kind op.Kind) (id, code str
 	return res.Run().ID, res.Run().Code
 }
 
-// Working makes a run one that a worker works on, as the ledger would.
+// Working gives a run to a worker, as the ledger would.
 func (w *World) Working(run string, done, total int64) {
 	w.t.Helper()
 	now := time.Now()
@@ -122,7 +122,7 @@ func (w *World) Working(run string, done, total int64) {
 	w.Exec(`UPDATE run_claims SET lease_until = $2, boot_id = 'test' WHERE run_id = $1`, run, now.Add(time.Minute).UnixMicro())
 }
 
-// End makes a run one that ended, and tells its starter.
+// End ends a run and notifies its initiator.
 func (w *World) End(run string, outcome op.RunOutcome, cause string) {
 	w.t.Helper()
 	w.Exec(`DELETE FROM run_claims WHERE run_id = $1`, run)
@@ -144,7 +144,7 @@ func (w *World) RunAt(path string) (id string) {
 	return r.ID
 }
 
-// ScopeOf is what somebody sees.
+// ScopeOf returns what a can see.
 func (w *World) ScopeOf(a access.Actor) access.Scope {
 	w.t.Helper()
 	s, err := w.Site.Door.Workspace(w.t.Context(), a, tenancy.View)
@@ -160,7 +160,7 @@ func (w *World) ConnectionAt(address string) string {
 	return w.Text(`SELECT id FROM connections WHERE slug = $1`, path.Base(address))
 }
 
-// Text returns the one text that a query gives.
+// Text returns the text that a query selects.
 func (w *World) Text(sql string, args ...any) (s string) {
 	w.t.Helper()
 	err := w.DB.Read(w.t.Context(), func(ctx context.Context, tx db.Tx) error {
@@ -172,8 +172,8 @@ func (w *World) Text(sql string, args ...any) (s string) {
 	return s
 }
 
-// Read puts rows into a dataset of a connection, as a run does. Rows with a parent
-// are members of it.
+// Read writes rows into a dataset of a connection, as a run does. Rows with a parent
+// become its members.
 func (w *World) Read(tenant, connection, dataset string, rows ...mirror.Record) {
 	w.t.Helper()
 	key := mirror.Key{Workspace: w.Workspace, Tenant: tenant, Connection: connection, Name: dataset, Run: access.NewID()}
@@ -200,7 +200,7 @@ func (w *World) Read(tenant, connection, dataset string, rows ...mirror.Record) 
 	})
 }
 
-// Row is an object of a dataset; with a parent it is a member of that.
+// Row returns an object of a dataset, or with a parent a member of it.
 func Row(parent, id, name, data string) mirror.Record {
 	return mirror.Record{Parent: parent, ID: id, Name: name, Type: "#microsoft.graph.user", Data: json.RawMessage(data)}
 }

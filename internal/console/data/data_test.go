@@ -22,7 +22,7 @@ const (
 
 func dashed(k op.Kind) string { return strings.ReplaceAll(string(k), ".", "-") }
 
-// TestGroups: the groups that a sync read, page by page, with their members.
+// TestGroups: the groups of the last sync, page by page, with their members.
 func TestGroups(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		tenant, connection := w.Ready("kestrel", nil)
@@ -78,8 +78,8 @@ func ofType(t tenancy.GroupType, r mirror.Record) mirror.Record {
 	return r
 }
 
-// TestGroupsOfAType: the choice is in the address, goes together with the name and
-// from page to page, and can be taken back.
+// TestGroupsOfAType: the type is in the address, combines with the name, is kept from page
+// to page, and can be cleared.
 func TestGroupsOfAType(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		tenant, connection := w.Ready("kestrel", nil)
@@ -141,8 +141,8 @@ func TestGroupsOfAType(t *testing.T) {
 	})
 }
 
-// TestSyncNow (T1): the button of the page starts the sync on the default
-// connection that the page showed, and the answer stands on the page.
+// TestSyncNow (T1): the page's button starts the sync on the default connection that the
+// page shows, and the answer is on the page.
 func TestSyncNow(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -167,7 +167,7 @@ func TestSyncNow(t *testing.T) {
 	})
 }
 
-// TestInventory: what a sync read, by type, and the button that reads it anew.
+// TestInventory: the objects of the last sync, by type, and the button for a new sync.
 func TestInventory(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		const path = kestrel + "/inventory"
@@ -191,8 +191,8 @@ func TestInventory(t *testing.T) {
 	})
 }
 
-// TestEveryDataset: each dataset of the catalogue has a page and a tab on it, with its
-// own words before the first sync, after one that found nothing, and for what it lists.
+// TestEveryDataset: each dataset of the catalogue has a page and a tab, with its words for a
+// list that was never read, for an empty one, and for its rows.
 func TestEveryDataset(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	tenant, connection := w.Ready("kestrel", nil)
@@ -225,7 +225,7 @@ func TestEveryDataset(t *testing.T) {
 	}
 }
 
-// TestRoles: the lists of one dataset are told apart, and it can be narrowed to one.
+// TestRoles: the parts of a dataset are told apart, and the list can be filtered by part.
 func TestRoles(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	tenant, connection := w.Ready("kestrel", nil)

@@ -10,7 +10,7 @@ import (
 
 const kestrel = "/w/lattice/tenants/kestrel"
 
-// TestNotifications (A4): who started a run is told how it ended, and nobody else.
+// TestNotifications (A4): only the initiator of a run is notified of its end.
 func TestNotifications(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)

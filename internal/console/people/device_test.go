@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDevice: strings in the forms that browsers document, and what is none.
+// TestDevice: headers as browsers document them, and others.
 func TestDevice(t *testing.T) {
 	const webkit = " AppleWebKit/537.36 (KHTML, like Gecko) "
 	for _, tt := range []struct{ agent, brands, want string }{

@@ -11,7 +11,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestMembers walks through what an owner does with a member.
+// TestMembers: an owner changes, disables and removes a member.
 func TestMembers(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -45,8 +45,8 @@ func TestMembers(t *testing.T) {
 	})
 }
 
-// TestFormsChangeWhatWasChanged: a page that was open while somebody else changed the
-// member takes nothing of that back.
+// TestFormsChangeWhatWasChanged: a form that was open while somebody else changed the member
+// doesn't undo that change.
 func TestFormsChangeWhatWasChanged(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -63,8 +63,8 @@ func TestFormsChangeWhatWasChanged(t *testing.T) {
 	})
 }
 
-// TestInvite: an owner creates a link, which is shown once; the person who opens it
-// chooses name and password, and is in.
+// TestInvite: an owner creates a link, which is shown once. Its holder chooses a name and a
+// password, and is signed in.
 func TestInvite(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -117,8 +117,7 @@ func TestInvite(t *testing.T) {
 	})
 }
 
-// TestJoin: somebody who is signed in becomes a member of one workspace more by a
-// press, and is taken there.
+// TestJoin: a signed-in person joins another workspace with one button.
 func TestJoin(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		nora, ana := w.Browser(w.Outsider), w.Browser(w.Operator)
@@ -180,7 +179,7 @@ func TestAccount(t *testing.T) {
 	})
 }
 
-// TestBeyondOnesAccess: an owner who lacks something is told so where they asked.
+// TestBeyondOnesAccess: an owner can't grant what they lack, and the form says so.
 func TestBeyondOnesAccess(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	bob := w.Member("Bob", "bob@lattice.example", tenancy.Owner)

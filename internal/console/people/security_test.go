@@ -20,7 +20,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// code is what an authenticator app shows, some steps from now.
+// code returns what an authenticator app shows, some steps from now.
 func code(t *testing.T, secret string, steps int) string {
 	t.Helper()
 	c, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(steps)*30*time.Second))
@@ -30,8 +30,8 @@ func code(t *testing.T, secret string, steps int) string {
 	return c
 }
 
-// enrol adds an authenticator app on the pages, and returns its secret and the
-// recovery codes that came with it.
+// enrol adds an authenticator app on the pages. It returns its secret and the recovery
+// codes.
 func enrol(t *testing.T, b *consoletest.Browser) (secret string, codes []string) {
 	t.Helper()
 	b.Send(http.MethodPost, op.AuthenticatorRoute, url.Values{}).Leads(op.AuthenticatorRoute)
@@ -52,7 +52,7 @@ func enrol(t *testing.T, b *consoletest.Browser) (secret string, codes []string)
 	return secret, codes
 }
 
-// signIn gets as far as the second factor, and returns the page that asks for it.
+// signIn signs in up to the second factor, and returns the page that asks for it.
 func signIn(t *testing.T, w *consoletest.World, email, next string) (*consoletest.Browser, consoletest.Answer) {
 	t.Helper()
 	path := "/sign-in"
@@ -70,8 +70,7 @@ func signIn(t *testing.T, w *consoletest.World, email, next string) (*consoletes
 	return half, half.Get(to).Want(http.StatusOK)
 }
 
-// TestSecondFactorSignIn (S9): the password leads to a page that asks for a code, and
-// to nothing else.
+// TestSecondFactorSignIn (S9): with a second factor, the password alone gives no access.
 func TestSecondFactorSignIn(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -121,8 +120,8 @@ func TestSecondFactorSignIn(t *testing.T) {
 	})
 }
 
-// TestSecurityPage: second factors are listed, renamed and removed, and few recovery
-// codes are told.
+// TestSecurityPage: second factors are listed, renamed and removed. The page warns when few
+// recovery codes are left.
 func TestSecurityPage(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		ola := w.NewOwner("ola@lattice.example")
@@ -155,8 +154,8 @@ func TestSecurityPage(t *testing.T) {
 	})
 }
 
-// TestPolicyLeadsToEnrol: in a workspace that requires a second factor a member
-// without one is led to add one, whatever they ask for, and can do nothing before.
+// TestPolicyLeadsToEnrol: where a second factor is required, a member without one is
+// redirected to add it, and can do nothing else.
 func TestPolicyLeadsToEnrol(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		m := consoletest.NewMatrix(w)
@@ -193,7 +192,7 @@ func TestPolicyLeadsToEnrol(t *testing.T) {
 	})
 }
 
-// TestPasskeyPages: what the pages ask the browser, and what becomes of its answers.
+// TestPasskeyPages: passkeys are created and used on the pages.
 func TestPasskeyPages(t *testing.T) {
 	const site = "https://interlock.example"
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {

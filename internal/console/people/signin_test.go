@@ -21,7 +21,7 @@ const (
 	password = consoletest.Password
 )
 
-// TestSignIn (S9): a new session at each sign-in, and no other way in.
+// TestSignIn (S9): each sign-in opens a new session and ends the one before.
 func TestSignIn(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Account("Pia Lund", "pia@lattice.example")
@@ -68,7 +68,7 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-// TestSignInLeadsOnlyHere: the way on after a sign-in is on this host.
+// TestSignInLeadsOnlyHere: a sign-in only redirects to this host.
 func TestSignInLeadsOnlyHere(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Account("Pia Lund", "pia@lattice.example")
@@ -100,8 +100,8 @@ func TestDemoPeople(t *testing.T) {
 	}
 }
 
-// TestWorkspaces: who is a member of two can go from one to the other, and a link
-// into the other one asks first.
+// TestWorkspaces: a member of two workspaces can switch, and a link into the other one asks
+// first.
 func TestWorkspaces(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -134,8 +134,7 @@ func TestWorkspaces(t *testing.T) {
 	})
 }
 
-// TestLimitedTriesSayWhen: whichever page a password is guessed on, it says when to
-// come back.
+// TestLimitedTriesSayWhen: every page that limits password tries sends Retry-After.
 func TestLimitedTriesSayWhen(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Account("Pia Lund", "pia@lattice.example")

@@ -15,8 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestTokens: a token's secret is told once, it works, and it stops to work when
-// it is revoked.
+// TestTokens: a token's secret is shown once. It works until the token is revoked.
 func TestTokens(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		ana := w.Browser(w.Operator)
@@ -53,8 +52,8 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// TestSessionsAreToldApart: each is called by the browser that it was opened in,
-// whatever that says of itself, and tells when it was last used.
+// TestSessionsAreToldApart: each session has the name of its browser and says when it was
+// last used. No header text is shown.
 func TestSessionsAreToldApart(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Account("Pia Lund", "pia@lattice.example")
@@ -100,8 +99,7 @@ func TestSessionsAreToldApart(t *testing.T) {
 	})
 }
 
-// TestSessionsCanBeEnded (S9): a session that is ended elsewhere is over at its
-// next request.
+// TestSessionsCanBeEnded (S9): a session ended elsewhere is refused at its next request.
 func TestSessionsCanBeEnded(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	here, there := w.Browser(w.Operator), w.Browser(w.Operator)

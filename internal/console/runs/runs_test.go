@@ -12,7 +12,8 @@ import (
 
 const kestrel = "/w/lattice/tenants/kestrel"
 
-// TestRunPage (M2, P2): what a run is, who asked for it, on what, and who joined.
+// TestRunPage (M2, P2): the page of a run shows its state, its initiator, its connection and
+// the starts that joined it.
 func TestRunPage(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -132,7 +133,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestRunList (M1, M3): runs of all tenants that someone sees, told apart at a glance.
+// TestRunList (M1, M3): the list shows the runs of all tenants that the reader sees.
 func TestRunList(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)

@@ -16,8 +16,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TestFourOutcomes (T1, V1): every answer stands below its button, in the same
-// component and with its true status, with script and without.
+// TestFourOutcomes (T1, V1): each answer is below its button, in the same component and with
+// its status, with and without script.
 func TestFourOutcomes(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -81,8 +81,7 @@ func TestFourOutcomes(t *testing.T) {
 	})
 }
 
-// TestSameFormTwice: a double click, and a form that a browser sends again, is
-// one press.
+// TestSameFormTwice: a double click, or a form that is sent again, starts once.
 func TestSameFormTwice(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		w.Ready("kestrel", nil)
@@ -104,8 +103,7 @@ func TestSameFormTwice(t *testing.T) {
 	})
 }
 
-// TestStaleForms: a form that no longer says what is true starts nothing, and the
-// page says so.
+// TestStaleForms: an out-of-date form starts nothing, and the page says so.
 func TestStaleForms(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		_, connection := w.Ready("kestrel", nil)
@@ -151,7 +149,7 @@ func TestStaleForms(t *testing.T) {
 	})
 }
 
-// TestTooManyStarts: a limit is told as one, and queues nothing.
+// TestTooManyStarts: a start over the limit is refused with Retry-After.
 func TestTooManyStarts(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{Budgets: httpx.Budgets{Starts: httpx.NewBudget(1)}})
 	w.Ready("kestrel", nil)
@@ -165,8 +163,8 @@ func TestTooManyStarts(t *testing.T) {
 	}
 }
 
-// TestTooManyByScript: a press over a limit, of starts or of requests, is answered in
-// the place of its answer, which stays there for the next press.
+// TestTooManyByScript: by script, a start over a limit of starts or requests is refused in
+// the place of its answer, and that place remains.
 func TestTooManyByScript(t *testing.T) {
 	for _, limit := range []struct {
 		name, title string

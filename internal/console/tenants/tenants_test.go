@@ -87,8 +87,8 @@ func TestPaging(t *testing.T) {
 	mei.Get("/w/lattice/operations?cursor=" + u.Query().Get("cursor")).Want(http.StatusBadRequest)
 }
 
-// TestTenantPage (T1, T2, P4): what can be started, what was verified, and who
-// mends what is in the way.
+// TestTenantPage (T1, T2, P4): the page shows what can be started, the verification, and who
+// can remove a blocker.
 func TestTenantPage(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		expired := time.Now().Add(-24 * time.Hour)
@@ -135,10 +135,8 @@ func TestTenantPage(t *testing.T) {
 	})
 }
 
-// TestConnectionNeedsCapability (P3, A2): who may not manage connections sees no
-// button for it, is told what it needs, and gets 403 when they send a form anyway.
-// TestTenantAdded: who has nothing yet comes to a tenant and its connection by the
-// console alone; bad input is told at its field, with what was typed kept.
+// TestTenantAdded: a new workspace gets a tenant and its connection on the pages alone.
+// Errors are shown at their fields, and the input is kept.
 func TestTenantAdded(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		mei := w.Browser(w.Owner)
@@ -178,7 +176,7 @@ func TestTenantAdded(t *testing.T) {
 	})
 }
 
-// TestSettings: a tenant goes into the archive and comes back, and its starts say so.
+// TestSettings: a tenant is archived and brought back, and starts on it say so.
 func TestSettings(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		const path = kestrel + "/settings"

@@ -19,7 +19,7 @@ import (
 
 const kestrel = "/w/lattice/tenants/kestrel"
 
-// sensitive are the changes that ask for a fresh sign-in.
+// sensitive are changes that must need a fresh sign-in.
 var sensitive = []string{
 	"POST " + op.RunReleaseRoute,
 	"POST " + op.RotateCredential.Route(),
@@ -43,9 +43,8 @@ var sensitive = []string{
 	"POST " + op.FactorRemoveRoute,
 }
 
-// TestFreshRoutes: each change that could lock others out, give rights away or take
-// work away asks for a fresh sign-in, and does nothing before. The table of what
-// does is held against the routes that must be in it.
+// TestFreshRoutes: each change that could lock others out, grant rights or stop work needs a
+// fresh sign-in, and does nothing before.
 func TestFreshRoutes(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)
@@ -81,8 +80,7 @@ func TestFreshRoutes(t *testing.T) {
 	}
 }
 
-// TestConfirm: a press of someone who signed in long ago goes on after they proved
-// who they are, with what they typed.
+// TestConfirm: after the confirmation, a change continues with its original input.
 func TestConfirm(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		_, connection := w.Ready("kestrel", nil)
@@ -130,7 +128,8 @@ func TestConfirm(t *testing.T) {
 	})
 }
 
-// TestConfirmKeepsTheForm: what can't be used is told on the form, filled as it was.
+// TestConfirmKeepsTheForm: invalid input is shown on the original form after the
+// confirmation.
 func TestConfirmKeepsTheForm(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Ready("kestrel", nil)
@@ -145,7 +144,7 @@ func TestConfirmKeepsTheForm(t *testing.T) {
 	ola.Get("/").Leads("/w/lattice/tenants")
 }
 
-// TestConfirmByScript: with script the question takes the place of the page.
+// TestConfirmByScript: with script, the confirm page replaces the page.
 func TestConfirmByScript(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)
@@ -157,7 +156,8 @@ func TestConfirmByScript(t *testing.T) {
 	}
 }
 
-// TestConfirmIsLimited: guesses at the password of an open session count as sign-ins do.
+// TestConfirmIsLimited: password tries on the confirm page count towards the limit of
+// sign-ins.
 func TestConfirmIsLimited(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	m := consoletest.NewMatrix(w)

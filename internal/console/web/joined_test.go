@@ -12,8 +12,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestPagesShareAStream: one stream keeps all pages of a browser; who may not read
-// one of them goes on reading the others.
+// TestPagesShareAStream: one stream updates all pages of a browser. When one is refused, the
+// others continue.
 func TestPagesShareAStream(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Quick(w)
@@ -38,8 +38,7 @@ func TestPagesShareAStream(t *testing.T) {
 	})
 }
 
-// TestPagesOfAStream: what can't be the pages of a stream is refused, without a word
-// of any page.
+// TestPagesOfAStream: invalid pages of a stream are refused before anything is sent.
 func TestPagesOfAStream(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	mei := w.Browser(w.Owner)
@@ -53,8 +52,7 @@ func TestPagesOfAStream(t *testing.T) {
 	w.Stranger().Get(op.LiveRoute + "?page=/w/lattice/tenants").Want(http.StatusUnauthorized)
 }
 
-// TestStreamsOfAPersonAreBounded: a person holds so many streams, each for as many
-// pages as it has, and is told when it is one too many.
+// TestStreamsOfAPersonAreBounded: the number of streams of one person is limited.
 func TestStreamsOfAPersonAreBounded(t *testing.T) {
 	streams := httpx.NewStreams(2)
 	w := consoletest.Quick(consoletest.OnOne(t, console.Deps{Budgets: httpx.Budgets{Streams: streams}}))

@@ -11,8 +11,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestRunLives: the stream of a run's page tells its whole state first, then what
-// changes, and in the end how it ended.
+// TestRunLives: the stream of a run's page sends the whole state first, then changes, then
+// the end.
 func TestRunLives(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Quick(w)
@@ -55,8 +55,8 @@ func TestRunLives(t *testing.T) {
 	})
 }
 
-// TestListLives: new runs come into the list, and the end of one's own run is
-// told on whatever page one is.
+// TestListLives: new runs appear in the list, and the end of the reader's run is shown on
+// every page.
 func TestListLives(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Quick(w)
@@ -81,7 +81,7 @@ func TestListLives(t *testing.T) {
 	})
 }
 
-// TestStreamEnds: who may no longer read a page does not go on reading it.
+// TestStreamEnds: a stream ends when its reader loses access.
 func TestStreamEnds(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Quick(w)
@@ -108,8 +108,7 @@ func TestStreamEnds(t *testing.T) {
 	})
 }
 
-// TestStreamEndsAtOnce: what a request to this server takes away ends streams
-// without a wait for the next look at everyone's rights.
+// TestStreamEndsAtOnce: access taken away through this server ends streams at once.
 func TestStreamEndsAtOnce(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
 		consoletest.Idle(w).Site.Holders.Every(time.Hour)
@@ -123,8 +122,7 @@ func TestStreamEndsAtOnce(t *testing.T) {
 	})
 }
 
-// TestStreamIsNotLedElsewhere: a stream that comes back from a page of another
-// session or workspace is refused, where a person would be led on.
+// TestStreamIsNotLedElsewhere: a stream is refused where a page would redirect.
 func TestStreamIsNotLedElsewhere(t *testing.T) {
 	w := consoletest.OnOne(t, console.Deps{})
 	w.Stranger().Get("/w/lattice/tenants?live=1").Want(http.StatusUnauthorized)
@@ -134,7 +132,7 @@ func TestStreamIsNotLedElsewhere(t *testing.T) {
 	ana.Get("/w/northgate/tenants?live=1").Want(http.StatusBadRequest)
 }
 
-// TestBeat: a stream that has nothing to tell says that it is there.
+// TestBeat: a stream without changes sends heartbeats.
 func TestBeat(t *testing.T) {
 	w := consoletest.Quick(consoletest.OnOne(t, console.Deps{}))
 	s := w.Browser(w.Owner).Stream("/w/lattice/tenants?live=1")
@@ -152,7 +150,7 @@ func TestBeat(t *testing.T) {
 	}
 }
 
-// TestOpenPageKeepsNoSession: what a page asks by itself is no use of the session.
+// TestOpenPageKeepsNoSession: a stream doesn't count as use of the session.
 func TestOpenPageKeepsNoSession(t *testing.T) {
 	w := consoletest.Quick(consoletest.OnOne(t, console.Deps{}))
 	mei := w.Browser(w.Owner)
