@@ -493,7 +493,7 @@ var discontinued = map[Reason]text{
 		action: action{"Open members", toMembers},
 	},
 	ConnectionChanged: {
-		reason: "Connection changed",
+		reason: "Connection has changed",
 		why:    "{connection} was changed on {changed_at}, so the run did not continue.",
 		next:   "Check the connection, then start again.",
 		action: action{"Open connection", toConnection},
