@@ -42,7 +42,7 @@ func refusedSignIns() []refusedSignIn {
 		{65001, "", op.ConsentRevoked, op.ConsentRevoked, admin},
 		{650052, "", op.ConsentRevoked, op.ConsentRevoked, admin},
 		{650051, "", op.ConsentSettling, "", "in a minute"},
-		{700024, "", op.ClockSkew, "", "whoever runs this server"},
+		{700024, "", op.ClockSkew, "", "the server's administrator"},
 		{90055, "", op.ProviderThrottled, "", "Start again"},
 		{90033, "", op.ProviderFault, "", "Start again"},
 		{7654321, "", op.SignInRefused, "", "Look up the code"},

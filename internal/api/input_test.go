@@ -146,7 +146,7 @@ func TestBodiesHaveOneMeaning(t *testing.T) {
 		send(`{`+rest+`"colour":{"deep":[{"x":1,"x":2}]}}`, "colour.deep[0].x", "is given twice")
 		send("\xef\xbb\xbf{}", "body", "byte order mark")
 		send(`{"colour":"`+"\xff"+`"}`, "body", "UTF-8")
-		send(`{} {}`, "body", "something behind")
+		send(`{} {}`, "body", "has data after the JSON value")
 		send(`{"a":`, "body", "cut off")
 		send(`{a:1}`, "body", "not valid JSON")
 		if name != "" {
