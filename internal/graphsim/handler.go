@@ -16,10 +16,10 @@ import (
 
 // Handler serves login, Graph and the control API on one address.
 func (s *Server) Handler() http.Handler {
-	control := (&control.API{Token: s.cfg.ControlToken, Estate: s.estate, Faults: s.faults, Calls: s.calls, Clock: s.clock}).Handler()
+	api := (&control.API{Token: s.cfg.ControlToken, Estate: s.estate, Faults: s.faults, Calls: s.calls, Clock: s.clock}).Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_sim/") {
-			control.ServeHTTP(w, r)
+			api.ServeHTTP(w, r)
 			return
 		}
 		s.serveProvider(w, r)

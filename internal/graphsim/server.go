@@ -89,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	now := control.NewClock(cfg.Now)
-	estate, err := estate.New(cfg.Seed, cfg.DataDir, now.Now)
+	tenants, err := estate.New(cfg.Seed, cfg.DataDir, now.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,8 @@ func New(cfg Config) (*Server, error) {
 		log:      cfg.Logger,
 		keys:     keys,
 		clock:    now,
-		estate:   estate,
-		login:    &login.Service{Keys: keys, Estate: estate},
+		estate:   tenants,
+		login:    &login.Service{Keys: keys, Estate: tenants},
 		graph:    &graph.Service{Seed: cfg.Seed},
 		throttle: control.NewThrottle(cfg.Throttle),
 		faults:   control.NewPlan(cfg.Seed),
