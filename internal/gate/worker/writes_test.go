@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -226,6 +227,22 @@ func TestStartResumesARunWhoseWorkerIsGone(t *testing.T) {
 		w.expect(run.ID, "succeeded")
 		w.holds(run.ID, []string{"red a"}, []string{"a done"})
 		wake()
+	})
+}
+
+// A worker that was silent and comes back between the look and the move keeps its run.
+func TestResumingComparesTheHeartbeat(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorkshop(t, d)
+		run := w.make("a")
+		wake := w.kill(run.ID, "after intent a/create")
+		c := w.slot(run.ID)
+		w.Exec(`UPDATE run_claims SET heartbeat = heartbeat + 1`)
+		if _, err := w.w.gone(t.Context(), c); !errors.Is(err, ledger.ErrFenced) {
+			t.Errorf("its run was taken away: %v", err)
+		}
+		wake()
+		w.expect(run.ID, "succeeded")
 	})
 }
 
