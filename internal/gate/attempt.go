@@ -16,9 +16,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// record writes the press down, in the transaction of its decision: an attempt
-// for every press, with identical refusals of one actor within a few seconds
-// counted in one row.
+// record stores the attempt in the transaction of its decision. Identical refusals of
+// one actor within a few seconds share one row, with a count.
 func (p *press) record(ctx context.Context, d *decision) (op.Result, error) {
 	causes, err := json.Marshal(d.result.Causes())
 	if err != nil {
@@ -82,8 +81,8 @@ func (p *press) record(ctx context.Context, d *decision) (op.Result, error) {
 		}
 	}
 	if d.result.Outcome() == op.Accepted {
-		// Last, since the audit trail's head is the one lock that starts on different
-		// connections share.
+		// Last, because the head of the audit trail is the only lock that starts on
+		// different connections share.
 		r := d.result.Run()
 		err := p.audit(ctx, "run.accepted", r.ID, map[string]any{"operation": p.def.Kind, "connection": connection, "attempt": id})
 		if err != nil {
@@ -93,14 +92,14 @@ func (p *press) record(ctx context.Context, d *decision) (op.Result, error) {
 	return d.result.Recorded(id), nil
 }
 
-// sameness hashes what makes two refusals identical: one record stands for both,
-// and has to say what each was answered.
+// sameness hashes what makes two refusals identical, so that one row can stand for both
+// and still say what each was answered.
 func (p *press) sameness(d *decision) string {
 	codes := make([]string, 0, len(d.result.Causes()))
 	for _, c := range d.result.Causes() {
 		codes = append(codes, string(c.Code), c.Args["shown_connection"], c.Args["edited"])
 	}
-	version := "" // an edit in between may be a new name
+	version := "" // an edit may have changed the name
 	if d.target != nil {
 		version = strconv.FormatInt(d.target.Version, 10)
 	}
@@ -114,9 +113,9 @@ func (p *press) sameness(d *decision) string {
 	return hex.EncodeToString(h[:])
 }
 
-// countAgain adds the press to an identical one of a moment ago; empty when there
-// is none. Windows slide; two first presses at the same instant are told apart by
-// nothing but the bucket, where they meet in the unique index.
+// countAgain adds the attempt to an identical recent one and returns its id; empty when
+// there is none. The window slides. Simultaneous first attempts share a bucket, and the
+// unique index merges them.
 func (p *press) countAgain(ctx context.Context, same string) (id string, err error) {
 	err = p.tx.QueryRow(ctx, `UPDATE start_attempts SET presses = presses + 1, last_at = $2
 		WHERE sameness = $1 AND at > $3 RETURNING id`,
@@ -137,11 +136,11 @@ func marshal(v any) (string, error) {
 	return string(b), nil
 }
 
-// errKeyTaken means that a press with the same key was decided at the same
-// instant; the transaction is undone and decided again.
+// errKeyTaken means that another request with the same key was decided meanwhile. The
+// transaction is rolled back and the start is decided again.
 var errKeyTaken = errors.New("the same key was used at the same instant")
 
-// asked is what must be the same for a key to mean the same press.
+// asked is what two requests with the same key must have in common.
 func (p *press) asked() map[string]string {
 	return map[string]string{
 		"operation":  string(p.def.Kind),
@@ -151,8 +150,8 @@ func (p *press) asked() map[string]string {
 	}
 }
 
-// pin ties the key to the answer. Only answers that made or joined a run are
-// pinned: mending and pressing again must work.
+// pin stores the answer under its key. Only answers that made or joined a run are pinned:
+// after a fix, the same key must work again.
 func (p *press) pin(ctx context.Context, attempt, run string) error {
 	asked, err := marshal(p.asked())
 	if err != nil {
@@ -170,8 +169,8 @@ func (p *press) pin(ctx context.Context, attempt, run string) error {
 	return nil
 }
 
-// replay answers a press whose key was answered before: with that answer and the
-// run's current state. nil when the key is new.
+// replay returns the stored answer to the request's key, with the run's current state;
+// nil when the key is new.
 func (p *press) replay(ctx context.Context) (*decision, error) {
 	var request, attempt string
 	err := p.tx.QueryRow(ctx, `SELECT request, attempt_id FROM idempotency_keys WHERE workspace_id = $1 AND actor_id = $2 AND key = $3`,

@@ -16,10 +16,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Cancel stops a run: at once while it is in line, within two seconds while it
-// works. It returns the run's id. Asking again while it is stopping changes
-// nothing; a finished run is [op.ErrConflict], an [*op.EarlierError] when a person
-// had stopped it.
+// Cancel stops a run and returns its id. A queued run ends at once. A running run stops
+// within two seconds, or when the item that it is changing is finished. Cancelling it
+// again changes nothing. For a finished run the error is [op.ErrConflict], an
+// [*op.EarlierError] if a person stopped it.
 func (g *Gate) Cancel(ctx context.Context, actor access.Actor, runRef string) (string, error) {
 	return g.control(ctx, actor, runRef, tenancy.CancelRuns, "run.cancelled", nil, func(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 		switch c.State {
@@ -33,17 +33,17 @@ func (g *Gate) Cancel(ctx context.Context, actor access.Actor, runRef string) (s
 	})
 }
 
-// Limits of the note that a force release needs, in characters.
+// Limits of the note of a forced release, in characters.
 const (
 	minNote = 3
 	maxNote = 300
 )
 
-// Release takes a run away from its worker, which then can change nothing more.
-// The connection stays held until a call that the worker may have under way has
-// ended (its lease) plus the quarantine; then the run ends as lost, released by
-// the actor. A run in line is cancelled instead. note says why and is shown. Of two
-// releases the first counts; the second is an [*op.EarlierError].
+// Release takes a run away from its worker, which can change nothing from then on. The
+// connection stays claimed until the lease, within which a call may be in flight, and
+// the quarantine have passed. Then the run ends as lost, released by the actor. A queued
+// run is cancelled instead. note says why and is shown. A second release is an
+// [*op.EarlierError].
 func (g *Gate) Release(ctx context.Context, actor access.Actor, runRef, note string) (string, error) {
 	note = strings.TrimSpace(note)
 	if n := utf8.RuneCountInString(note); n < minNote || n > maxNote {
@@ -65,7 +65,7 @@ func (g *Gate) Release(ctx context.Context, actor access.Actor, runRef, note str
 		})
 }
 
-// control lets do change a living run, for those who may.
+// control authorizes the actor, then applies do to an unfinished run.
 func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, need tenancy.Capability, action string, data any,
 	do func(context.Context, db.Tx, *ledger.Claim) error,
 ) (string, error) {
@@ -93,12 +93,12 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 		before := c.State
 		changed = c.Change()
 		if err := do(ctx, tx, c); errors.Is(err, ledger.ErrFenced) {
-			return ledger.ErrMoved // it has another worker by now, or none: judge again
+			return ledger.ErrMoved // it has another worker now, or none: judge again
 		} else if err != nil {
 			return err
 		}
 		if action == "run.cancelled" && before == op.Cancelling {
-			return nil // nothing was changed, nothing to put on record
+			return nil // nothing changed: no audit record
 		}
 		return access.Audit(ctx, tx, c.Workspace, access.Entry{
 			Actor: op.Person{ID: actor.ID(), Name: actor.Name()}, Action: action, Object: id, Data: data,
@@ -113,8 +113,8 @@ func (g *Gate) control(ctx context.Context, actor access.Actor, runRef string, n
 	return id, nil
 }
 
-// ended says that a run has ended already and, where a person had stopped it, who
-// and when.
+// ended returns the error for a run that has already ended: who stopped it and when, if a
+// person did.
 func ended(ctx context.Context, tx db.Tx, run string) error {
 	var by, outcome string
 	var at *int64
@@ -128,17 +128,17 @@ func ended(ctx context.Context, tx db.Tx, run string) error {
 	return op.Conflict("the run has ended")
 }
 
-// StopConnection stops the run that works on a connection, in the transaction
-// that disables or deletes it. A run in line is left to the re-check, which
-// blocks it in the words of what was changed.
+// StopConnection stops the running run of a connection, in the transaction that disables
+// or deletes the connection and holds its row. A queued run is left to the recheck, which
+// blocks it with the reason of the change.
 func (g *Gate) StopConnection(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {
-	c, err := ledger.OfScope(ctx, tx, connection)
+	c, err := ledger.OfConnection(ctx, tx, connection)
 	if err != nil || c == nil || c.State != op.Running {
 		return err
 	}
 	err = ledger.Cancelling(ctx, tx, c, by.Name, why)
 	if errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrMoved) {
-		return nil // it ended or was cancelled at the same moment: it can't begin or go back in line, for that takes the row that the caller holds
+		return nil // it ended or was cancelled meanwhile; it can't begin or be requeued, because that locks the row that the caller holds
 	}
 	return err
 }

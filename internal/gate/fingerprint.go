@@ -13,10 +13,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 )
 
-// fingerprint identifies what a start would do: two starts are the same exactly
-// when their fingerprints are. Everything that changes the effect is in it, and
-// nothing else (not who asks, where, nor the connection's version). Each field is
-// preceded by its length, so that no two lists of fields hash alike.
+// fingerprint identifies what a start would do: two starts are the same if and only if
+// their fingerprints are equal. It covers everything that changes the effect and nothing
+// else: not the actor, the surface or the connection's version. Each field is preceded by
+// its length, so that different lists of fields never hash the same bytes.
 func fingerprint(def *catalogue.Definition, workspace, tenant, connection string, canonical json.RawMessage) string {
 	h := sha256.New()
 	for _, field := range []string{
@@ -30,7 +30,7 @@ func fingerprint(def *catalogue.Definition, workspace, tenant, connection string
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// differences tells in which parameters two canonical forms differ, such as
+// differences lists the parameters in which two canonical forms differ, such as
 // "types: apps instead of devices". Canonical forms hold nothing secret.
 func differences(asked, running json.RawMessage) string {
 	a, b := fields(asked), fields(running)
@@ -55,7 +55,7 @@ func differences(asked, running json.RawMessage) string {
 
 func fields(canonical json.RawMessage) map[string]string {
 	var raw map[string]json.RawMessage
-	_ = json.Unmarshal(canonical, &raw) // canonical forms are objects; anything else has no fields to name
+	_ = json.Unmarshal(canonical, &raw) // a canonical form is an object
 	out := make(map[string]string, len(raw))
 	for name, v := range raw {
 		var list []string

@@ -1,8 +1,7 @@
 // Package gate is the start gate: the only way work begins. [Gate.Start] decides
 // every start of a provider-backed operation in one database transaction,
-// together with the run, its job and the record of the press, and answers
-// exactly one of accepted, deduped, scope_busy and blocked. It never calls the
-// provider.
+// together with the run, its job and the record of the attempt, and answers exactly
+// one of accepted, deduped, scope_busy and blocked. It never calls the provider.
 package gate
 
 import (
@@ -28,17 +27,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Config holds the gate's intervals. The zero of each means its default.
+// Config holds the gate's intervals. A zero interval means its default.
 type Config struct {
-	Quarantine time.Duration // how long a scope stays shut after its lease; 30 s
-	StallAfter time.Duration // without progress, a living run counts as stalled; 10 min
-	Coalesce   time.Duration // identical refusals within it are one attempt; 10 s
+	Quarantine time.Duration // how long a connection stays claimed after the lease has expired; 30 s
+	StallAfter time.Duration // a running run counts as stalled after this time without progress; 10 min
+	Coalesce   time.Duration // identical refusals within this time are one attempt; 10 s
 	Logger     *slog.Logger
-	// Silent reports that this process has itself watched a slot for a lease
-	// without seeing its heartbeat counter move. nil: never. Database time alone
-	// does not free a slot, or a clock that jumps would kill a healthy run.
+	// Silent reports that this process saw no heartbeat for one full lease. nil: never.
+	// Database time alone settles no run, because a clock that jumps would end a healthy
+	// one.
 	Silent func(run string, fence, heartbeat int64) bool
-	// Changed is called after a commit that changed a run. nil: nobody listens.
+	// Changed is called after a commit that changed a run. nil: not called.
 	Changed func(op.Change)
 }
 
@@ -50,7 +49,7 @@ type Gate struct {
 	cfg   Config
 }
 
-// New returns the gate on d. Its tables must be there.
+// New returns the gate on d, which must be migrated.
 func New(d *db.DB, st *store.Store, cfg Config) (*Gate, error) {
 	cfg.Quarantine = orElse(cfg.Quarantine, 30*time.Second)
 	cfg.StallAfter = orElse(cfg.StallAfter, 10*time.Minute)
@@ -78,7 +77,7 @@ func orElse(d, other time.Duration) time.Duration {
 	return d
 }
 
-// KeyReusedError says that an idempotency key came before with other values.
+// KeyReusedError says that an idempotency key was used before with other values.
 type KeyReusedError struct{ Fields []string }
 
 // Error names the fields that differ.
@@ -86,21 +85,21 @@ func (e *KeyReusedError) Error() string {
 	return "idempotency key was used before with other values: " + strings.Join(e.Fields, ", ")
 }
 
-// maxRounds bounds how often one start is decided again because the scope's
-// holder ended, or the connection changed, between two statements.
+// maxRounds limits how often one start is decided again because the holder ended, or the
+// connection changed, between two statements.
 const maxRounds = 8
 
-// Start decides one start. All four outcomes are answers; errors are refusals of
-// the caller and faults: [op.ErrNotFound], [op.ErrForbidden], [*op.FieldError],
-// [*KeyReusedError], or what the database says (see [db.IsUnavailable]). After an
-// error nothing was queued, except after [db.ErrOutcomeUnknown]: ask again with
-// the same key to learn it.
+// Start decides one start. All four outcomes are answers. Errors are refusals of the
+// caller and faults: [op.ErrNotFound], [op.ErrForbidden], [*op.FieldError],
+// [*KeyReusedError], or a database error (see [db.IsUnavailable]). After an error nothing
+// was queued, except perhaps after [db.ErrOutcomeUnknown]: call Start again with the same
+// key to find out.
 func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (op.Result, error) {
 	def, err := catalogue.Lookup(req.Kind)
 	if err != nil {
 		return op.Result{}, err
 	}
-	// Refusals of the caller must not queue for the one writer.
+	// Callers that are refused must not wait for the single writer.
 	var canonical json.RawMessage
 	err = g.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		canonical, err = g.admitCaller(ctx, tx, actor, req, def)
@@ -110,8 +109,8 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 		return op.Result{}, err
 	}
 
-	ids := [2]string{newID(), newID()} // attempt, run: the same in every try
-	var decided *decision              // a decided blocked stays, whatever a retry would see
+	ids := [2]string{newID(), newID()} // attempt, run: the same in every retry
+	var decided *decision              // once decided, blocked is kept across retries
 	var res op.Result
 	var changed op.Change
 	var broken *ledger.Claim
@@ -149,7 +148,7 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 			}
 			continue
 		case errors.Is(err, errKeyTaken):
-			decided = nil // by the next try the other press with this key has its answer
+			decided = nil // the next round finds the other request's answer
 			continue
 		}
 		break
@@ -166,15 +165,15 @@ func (g *Gate) Start(ctx context.Context, actor access.Actor, req op.Request) (o
 	return res, nil
 }
 
-// expiredError ends a start's transaction because the scope's holder is gone. It
-// is reaped in a transaction of its own: the end of a run takes the audit trail's
-// head, and a start that went on from there would take every other lock after it.
+// expiredError ends a start's transaction because the holder's worker is gone. The holder
+// is settled in a transaction of its own: ending a run locks the head of the audit trail,
+// and the start would take every other lock after it.
 type expiredError struct{ holder *ledger.Claim }
 
 func (e *expiredError) Error() string { return "the holder's lease and quarantine have passed" }
 
-// reap ends the run of an expired holder, unless it lives after all or someone
-// else was quicker.
+// reap settles the run of an expired claim (see [ending.Gone]), unless its worker is alive
+// after all or another node was faster.
 func (g *Gate) reap(ctx context.Context, c *ledger.Claim) error {
 	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		_, err := ending.Gone(ctx, tx, g.queue, c)
@@ -189,21 +188,21 @@ func (g *Gate) reap(ctx context.Context, c *ledger.Claim) error {
 	return nil
 }
 
-// heal removes a slot that no living run holds. When it fails the next round of
-// the house does it.
+// heal removes a claim that no living run holds. If it fails, the worker's next round does
+// it.
 func (g *Gate) heal(ctx context.Context, c *ledger.Claim) {
 	err := g.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Healed(ctx, tx, c) })
 	switch {
 	case errors.Is(err, ledger.ErrFenced):
 	case err != nil:
-		g.cfg.Logger.WarnContext(ctx, "could not free a connection that no living run holds", "connection", c.Scope, "error", err)
+		g.cfg.Logger.WarnContext(ctx, "could not remove a claim without a living run", "connection", c.Connection, "error", err)
 	default:
-		g.cfg.Logger.ErrorContext(ctx, "a connection was held by no living run; freed it", "connection", c.Scope, "run", c.RunID)
+		g.cfg.Logger.ErrorContext(ctx, "removed a claim without a living run", "connection", c.Connection, "run", c.RunID)
 	}
 }
 
-// Preflight returns what Start would answer now, and writes nothing. An accepted
-// answer carries no run.
+// Preflight returns what Start would answer now, and writes nothing. An accepted answer has
+// no run.
 func (g *Gate) Preflight(ctx context.Context, actor access.Actor, req op.Request) (op.Result, error) {
 	def, err := catalogue.Lookup(req.Kind)
 	if err != nil {
@@ -229,7 +228,8 @@ func (g *Gate) Preflight(ctx context.Context, actor access.Actor, req op.Request
 	return res, err
 }
 
-// admitCaller refuses callers and shapes, in that order.
+// admitCaller checks the actor's access, then the shape of the request. It returns the
+// canonical parameters.
 func (g *Gate) admitCaller(ctx context.Context, tx db.Tx, actor access.Actor, req op.Request, def *catalogue.Definition) (json.RawMessage, error) {
 	if _, err := access.Authorize(ctx, tx, actor, req.Tenant, def.Capability); err != nil {
 		return nil, err
@@ -240,10 +240,10 @@ func (g *Gate) admitCaller(ctx context.Context, tx db.Tx, actor access.Actor, re
 	return def.Canonical(req.Parameters)
 }
 
-// maxKey bounds an idempotency key, in bytes.
+// maxKey limits an idempotency key, in bytes.
 const maxKey = 200
 
-// press is one start on its way through a transaction.
+// press is one request to start, inside a transaction.
 type press struct {
 	gate      *Gate
 	tx        db.Tx
@@ -253,7 +253,7 @@ type press struct {
 	canonical json.RawMessage
 	attempt   string
 	run       string
-	dry       bool // nothing may be written
+	dry       bool // preflight: nothing may be written
 
 	ta     access.TenantAccess
 	now    time.Time
@@ -261,19 +261,19 @@ type press struct {
 	print  string // fingerprint
 }
 
-// decision is an answer with what its record needs.
+// decision is an answer with what its attempt row needs.
 type decision struct {
 	result   op.Result
-	replayed bool // the first answer stands; no new attempt
-	joined   bool // the press is pinned to its key
+	replayed bool // the stored answer is returned; no new attempt
+	joined   bool // the answer is stored under its key
 	holder   *ledger.Claim
-	broken   *ledger.Claim // a slot without a living run, to be healed
+	broken   *ledger.Claim // a claim without a living run, to be removed
 	print    string
 	target   *op.Target
 	facts    string
 }
 
-// open authorizes the press in this transaction and reads database time.
+// open authorizes the actor in this transaction and reads the database time.
 func (p *press) open(ctx context.Context) error {
 	ta, err := access.Authorize(ctx, p.tx, p.actor, p.req.Tenant, p.def.Capability)
 	if err != nil {
@@ -287,7 +287,7 @@ func (p *press) open(ctx context.Context) error {
 	return nil
 }
 
-// decide goes through the order of the decision; the first decisive answer wins.
+// decide checks in the documented order; the first decisive answer wins.
 func (p *press) decide(ctx context.Context) (*decision, error) {
 	for range maxRounds {
 		if p.req.Key != "" && !p.dry {
@@ -319,12 +319,12 @@ func (p *press) decide(ctx context.Context) (*decision, error) {
 		if d != nil || err != nil {
 			return d, err
 		}
-		// The holder ended, or the connection changed, since it was read: decide again.
+		// The holder ended or the connection changed since they were read: decide again.
 	}
 	return p.blocked([]op.Cause{{Code: op.PrecheckUnavailable, Phase: op.Admission, Args: op.Args{"reference": p.req.RequestID}}}, nil), nil
 }
 
-// resolve pins the target connection.
+// resolve chooses the target connection.
 func (p *press) resolve(ctx context.Context) error {
 	target, err := p.gate.store.Resolve(ctx, p.tx, p.ta, p.req.Connection)
 	if err != nil {
@@ -339,7 +339,7 @@ func (p *press) resolve(ctx context.Context) error {
 	return nil
 }
 
-// blockers returns everything that has to be mended first.
+// blockers returns everything that must be fixed first.
 func (p *press) blockers(ctx context.Context) ([]op.Cause, error) {
 	c, id := p.target.Connection, ""
 	if c != nil {
@@ -357,7 +357,7 @@ func (p *press) blockers(ctx context.Context) ([]op.Cause, error) {
 		switch name := p.target.NameOf(shown); {
 		case shown == c.ID:
 			changed.Args["edited"] = "true"
-		case name != c.Name: // two of one name can't be told apart by it
+		case name != c.Name: // equal names would not tell them apart
 			changed.Args["shown_connection"] = name
 		}
 		at := 0 // after the blockers of the connection itself
@@ -369,7 +369,7 @@ func (p *press) blockers(ctx context.Context) ([]op.Cause, error) {
 	return causes, nil
 }
 
-// facts are what every answer to this press carries.
+// facts returns what every answer to this request carries.
 func (p *press) facts() op.Facts {
 	f := op.Facts{
 		Attempt:   p.attempt,
@@ -387,7 +387,7 @@ func (p *press) facts() op.Facts {
 	return f
 }
 
-// TargetOf freezes a connection as runs and answers name it.
+// TargetOf returns a connection as runs and answers name it. Later edits don't change it.
 func TargetOf(c tenancy.Connection) *op.Target {
 	return &op.Target{
 		ConnectionID: c.ID, Slug: c.Slug, Version: c.Version, Provider: c.Provider,
@@ -395,7 +395,7 @@ func TargetOf(c tenancy.Connection) *op.Target {
 	}
 }
 
-// known is what the decision rested on and since when, for the record.
+// known returns the facts that the decision was based on, with their times, as JSON.
 func (p *press) known() string {
 	c := p.target.Connection
 	if c == nil {
@@ -420,9 +420,8 @@ func (p *press) blocked(causes []op.Cause, holder *ledger.Claim) *decision {
 	return p.decision(op.BlockedResult(p.facts(), causes, p.visible(holder)), holder)
 }
 
-// visible names a holder to the actor, or nil when the actor may not open it: the
-// run belongs to a connection of this very tenant, so that being allowed to look
-// at the tenant decides.
+// visible returns a reference to the holder, or nil when the actor may not open it. The
+// holder belongs to this tenant, so the right to view the tenant decides.
 func (p *press) visible(holder *ledger.Claim) *op.RunRef {
 	if holder == nil || !p.ta.Grants.Has(tenancy.View) {
 		return nil
@@ -443,21 +442,20 @@ func (p *press) ref(c *ledger.Claim) op.RunRef {
 	return r
 }
 
-// expiring reports that nobody works on the run any more: its lease has run out,
-// or someone released it.
+// expiring reports whether the run's lease has expired, or a person released it.
 func (p *press) expiring(c *ledger.Claim) bool {
 	return c.Lease != nil && c.Lease.Before(p.now) || c.Released()
 }
 
-// holder reads the slot of the target's scope; nil when it is free.
+// holder returns the claim on the target connection; nil when there is none.
 func (p *press) holder(ctx context.Context) (*ledger.Claim, error) {
 	if p.target.Connection == nil {
 		return nil, nil
 	}
-	return ledger.OfScope(ctx, p.tx, p.target.Connection.ID)
+	return ledger.OfConnection(ctx, p.tx, p.target.Connection.ID)
 }
 
-// held answers a start on a scope that is taken, or returns an [*expiredError].
+// held answers a start on a connection that is claimed, or returns an [*expiredError].
 func (p *press) held(c *ledger.Claim) (*decision, error) {
 	busy := func(code op.Reason, args op.Args) (*decision, error) {
 		if args == nil {
@@ -466,7 +464,7 @@ func (p *press) held(c *ledger.Claim) (*decision, error) {
 		args["connection"], args["tenant"] = p.target.Connection.Name, p.ta.Tenant.Name
 		return p.decision(op.BusyResult(p.facts(), op.Cause{Code: code, Phase: op.Admission, Args: args}, p.visible(c)), c), nil
 	}
-	if c.State == "" { // a slot without a living run: fail closed, and heal
+	if c.State == "" { // a claim without a living run: refuse, and heal
 		d := p.decision(op.BusyResult(p.facts(), op.Cause{Code: op.ScopeInconsistent, Phase: op.Admission, Args: op.Args{
 			"connection": p.target.Connection.Name, "tenant": p.ta.Tenant.Name, "reference": p.req.RequestID,
 		}}, nil), nil)
@@ -475,13 +473,14 @@ func (p *press) held(c *ledger.Claim) (*decision, error) {
 	}
 	if p.expiring(c) {
 		release := c.Lease.Add(p.gate.cfg.Quarantine)
-		if release.Before(p.now) && p.gate.cfg.Silent(c.RunID, c.Fence, c.Heartbeat) {
-			if p.dry { // a start would free it and go on
-				return p.decision(op.ReadyResult(p.facts()), nil), nil
-			}
+		switch gone := release.Before(p.now) && p.gate.cfg.Silent(c.RunID, c.Fence, c.Heartbeat); {
+		case !gone:
+			return busy(op.ScopeQuarantined, op.Args{"release_at": release.UTC().Format(time.RFC3339)})
+		case !p.dry:
 			return nil, &expiredError{c}
+		case !ending.Resumes(c): // a start would end it and be accepted
+			return p.decision(op.ReadyResult(p.facts()), nil), nil
 		}
-		return busy(op.ScopeQuarantined, op.Args{"release_at": release.UTC().Format(time.RFC3339)})
 	}
 	switch {
 	case c.State == op.Cancelling:
@@ -492,7 +491,7 @@ func (p *press) held(c *ledger.Claim) (*decision, error) {
 			d.joined = true
 			return d, nil
 		}
-		// Joining a run that one may not open would tell of it.
+		// Joining a run that the actor may not open would reveal it.
 		return busy(op.OtherOperationActive, nil)
 	case c.State == op.Running && c.ProgressAt != nil && p.now.Sub(*c.ProgressAt) > p.gate.cfg.StallAfter:
 		return busy(op.HolderStalled, op.Args{"last_seen": c.ProgressAt.UTC().Format(time.RFC3339)})
@@ -502,7 +501,7 @@ func (p *press) held(c *ledger.Claim) (*decision, error) {
 	return busy(op.OtherOperationActive, nil)
 }
 
-// admit takes the scope. A nil decision means that the world has moved: decide again.
+// admit claims the connection. A nil decision means that something changed: decide again.
 func (p *press) admit(ctx context.Context) (*decision, error) {
 	c := p.target.Connection
 	facts := p.facts()
@@ -536,5 +535,5 @@ func (p *press) audit(ctx context.Context, action, object string, data any) erro
 	})
 }
 
-// newID returns an id for a row. Ids are not secrets.
+// newID returns an id that sorts by time. Ids are not secrets.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

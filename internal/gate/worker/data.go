@@ -14,10 +14,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// data keeps what the operation read, each write under the run's fence.
+// data stores what the operation read. Each write compares the run's fence.
 type data struct{ x *execution }
 
-// write runs fn in a transaction that begins with the fence.
+// write runs fn in a transaction that first compares the fence.
 func (x *execution) write(ctx context.Context, fn func(context.Context, db.Tx) error) error {
 	return x.record(ctx, func(ctx context.Context, tx db.Tx) error {
 		if err := ledger.Guard(ctx, tx, x.claim.RunID, x.claim.Fence); err != nil {
@@ -29,7 +29,7 @@ func (x *execution) write(ctx context.Context, fn func(context.Context, db.Tx) e
 
 func (x *execution) dataset(name string) mirror.Key {
 	return mirror.Key{
-		Workspace: x.claim.Workspace, Tenant: x.claim.Tenant, Connection: x.claim.Scope, Name: name, Run: x.claim.RunID,
+		Workspace: x.claim.Workspace, Tenant: x.claim.Tenant, Connection: x.claim.Connection, Name: name, Run: x.claim.RunID,
 	}
 }
 
@@ -72,11 +72,11 @@ func (d data) Learn(ctx context.Context, f catalogue.Facts) error {
 	})
 }
 
-// learn stores facts about the connection: its row is locked before the slot, in
-// the order in which everybody else takes the two.
+// learn stores facts about the connection. It locks the connection before the claim, as
+// every other transaction does.
 func (x *execution) learn(ctx context.Context, l store.Learned) error {
 	return x.record(ctx, func(ctx context.Context, tx db.Tx) error {
-		if err := store.Learn(ctx, tx, x.claim.Scope, l); err != nil {
+		if err := store.Learn(ctx, tx, x.claim.Connection, l); err != nil {
 			return err
 		}
 		return ledger.Guard(ctx, tx, x.claim.RunID, x.claim.Fence)
@@ -128,7 +128,7 @@ func (r *round) RemoveMembers(ctx context.Context, members []catalogue.Member) e
 	return r.members(ctx, members, mirror.RemoveMembers)
 }
 
-// members does something with members of groups, batch by batch.
+// members calls do for the members of groups, batch by batch.
 func (r *round) members(ctx context.Context, members []catalogue.Member, do func(context.Context, db.Tx, int64, []mirror.Member) error) error {
 	list := make([]mirror.Member, len(members))
 	for i, m := range members {
@@ -152,7 +152,7 @@ func (r *round) Commit(ctx context.Context, end catalogue.Committed) (out catalo
 	return out, err
 }
 
-// report tells readers what the run is doing, each write under its fence.
+// report stores what the run is doing. Each write compares the fence.
 type report struct{ x *execution }
 
 func (r report) Progress(ctx context.Context, c op.Counts) error {

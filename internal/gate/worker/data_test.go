@@ -25,7 +25,7 @@ func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row
 	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT r.id, r.name, r.type, r.modified_at, r.data FROM datasets d
 			JOIN records r ON r.generation = d.generation
-			WHERE d.connection_id = $1 AND d.name = $2`, r.x.claim.Scope, dataset)
+			WHERE d.connection_id = $1 AND d.name = $2`, r.x.claim.Connection, dataset)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (r readable) Members(ctx context.Context, dataset string) (list []catalogue
 	types := map[string]string{"u": "user", "d": "device", "g": "group", "s": "servicePrincipal", "c": "orgContact"}
 	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT m.group_id, m.member_id, m.type FROM datasets d JOIN memberships m ON m.generation = d.generation
-			WHERE d.connection_id = $1 AND d.name = $2 ORDER BY m.group_id, m.member_id`, r.x.claim.Scope, dataset)
+			WHERE d.connection_id = $1 AND d.name = $2 ORDER BY m.group_id, m.member_id`, r.x.claim.Connection, dataset)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Why an execution stops before its operation is through.
+// Why an execution stops before its operation has returned.
 var (
 	errLost     = errors.New("the run is no longer ours")
 	errStopping = errors.New("the run is being stopped")
@@ -32,7 +32,7 @@ var (
 type execution struct {
 	w      *Worker
 	def    *catalogue.Definition
-	claim  *ledger.Claim // as it was when the run began
+	claim  *ledger.Claim // as of the begin of this dispatch
 	job    int64
 	pinned store.Pinned
 	log    *slog.Logger
@@ -40,13 +40,13 @@ type execution struct {
 
 	mu      sync.Mutex
 	changes changes
-	left    []op.Item       // which this try did not reach
-	token   *provider.Token // once we have signed in
+	left    []op.Item       // items that this dispatch did not reach
+	token   *provider.Token // nil before sign-in
 }
 
 // work runs the operation and ends the run.
 func (x *execution) work(ctx context.Context) {
-	// River's context ends when the process is killed hard; ours ends for a reason.
+	// River cancels its context on a hard stop only; ours carries the reason.
 	run, cancel := context.WithCancelCause(ctx)
 	x.cancel = cancel
 	var beats sync.WaitGroup
@@ -55,15 +55,15 @@ func (x *execution) work(ctx context.Context) {
 	err := x.operate(run)
 	x.w.attend(x, false)
 	if cause := context.Cause(run); err != nil && cause != nil {
-		err = cause // what the operation says then is only an echo
+		err = cause // the operation's own error only repeats it
 	}
 	cancel(nil)
 	beats.Wait()
 	x.finish(context.WithoutCancel(ctx), err)
 }
 
-// operate signs in and runs the operation. A panic is our own fault and ends the
-// run as such, not the process.
+// operate signs in and runs the operation. A panic becomes an error of ours and does
+// not end the process.
 func (x *execution) operate(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -106,7 +106,8 @@ func (x *execution) operate(ctx context.Context) (err error) {
 	})
 }
 
-// signIn gets a token and holds it against what the run was accepted for.
+// signIn gets a token and compares it with the run's connection: its directory, and the
+// permissions that the operation needs.
 func (x *execution) signIn(ctx context.Context, client provider.Client) error {
 	token, err := client.Token(ctx)
 	if err != nil {
@@ -118,7 +119,7 @@ func (x *execution) signIn(ctx context.Context, client provider.Client) error {
 	if token.Directory != x.pinned.Connection.DirectoryID {
 		return &provider.Error{Reason: op.TenantMismatch, Proven: true, Directory: token.Directory, At: time.Now()}
 	}
-	if len(token.Roles) == 0 { // the token endpoint calls that a success
+	if len(token.Roles) == 0 { // the token endpoint reports success all the same
 		return &provider.Error{Reason: op.ConsentMissing, Proven: true, Note: "the token carries no permissions", At: time.Now()}
 	}
 	if missing := catalogue.Missing(x.def.Needed(x.claim.Parameters), token.Roles); len(missing) > 0 {
@@ -127,9 +128,9 @@ func (x *execution) signIn(ctx context.Context, client provider.Client) error {
 	return x.identify(ctx, client)
 }
 
-// identify holds the organization that the connection opens against the one that
-// the run was accepted for: the token says so, and the provider has to agree. A
-// connection that may not read it is known by its token alone.
+// identify compares the organization that the provider returns with the connection's
+// directory. A connection that may not read the organization passes: its token was
+// checked.
 func (x *execution) identify(ctx context.Context, client provider.Client) error {
 	id, _, err := catalogue.Organization(ctx, client)
 	var pe *provider.Error
@@ -144,19 +145,19 @@ func (x *execution) identify(ctx context.Context, client provider.Client) error 
 	return nil
 }
 
-// view is the run as its operation sees it.
+// view returns the run as its operation sees it.
 func (x *execution) view() op.Run {
 	c := x.claim
 	return op.Run{
 		ID: c.RunID, Code: c.Code, Operation: c.Operation, Surface: c.Surface, State: op.Running, Target: c.Target,
 		Tenant:    op.Tenant{ID: x.pinned.Tenant.ID, Slug: x.pinned.Tenant.Slug, Name: x.pinned.Tenant.Name},
 		Initiator: c.Initiator, Parameters: c.Parameters, Dispatch: c.Dispatch, Fence: c.Fence, AcceptedAt: c.AcceptedAt,
-		BeganAt: c.BeganAt, // nil in the first dispatch: what is fresher than that is this run's own
+		BeganAt: c.BeganAt, // nil in the first dispatch
 	}
 }
 
-// finish ends the run with what came of it, or hands it back to the queue. It
-// tries again while the database is away, until the lease must have run out.
+// finish ends the run or hands it back to the queue. It retries while the database is
+// unavailable, for one lease.
 func (x *execution) finish(ctx context.Context, err error) {
 	if errors.Is(err, errLost) {
 		x.note(ctx, "")
@@ -176,11 +177,11 @@ func (x *execution) finish(ctx context.Context, err error) {
 			return
 		}
 		x.log.WarnContext(ctx, "could not end the run; trying again", "error", werr)
-		<-time.After(wait) // ctx outlives the process's stop: the lease bounds the waiting
+		<-time.After(wait) // ctx outlives the stop of the process; giveUp ends the loop
 	}
 }
 
-// summary is the one word that a late report is kept as.
+// summary is the reason that a late report is stored with; empty for success.
 func summary(err error) op.Reason {
 	if err == nil {
 		return ""
@@ -188,7 +189,7 @@ func summary(err error) op.Reason {
 	return provider.Classify(err)
 }
 
-// note keeps the late word of a worker that had lost its run. It changes nothing.
+// note adds an event about a late report to the run's timeline. It changes nothing else.
 func (x *execution) note(ctx context.Context, late op.Reason) {
 	x.log.WarnContext(ctx, "a worker reported for a run that it had lost", "late", late)
 	err := x.w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -199,7 +200,7 @@ func (x *execution) note(ctx context.Context, late op.Reason) {
 	}
 }
 
-// credential opens what the connection signs in with, or tells why it can't be.
+// credential returns the connection's secret, or in none why there is no usable one.
 func (x *execution) credential(ctx context.Context) (secret vault.Secret, none op.Reason, err error) {
 	if x.pinned.Connection.Credential == "" {
 		return secret, op.CredentialMissing, nil
@@ -209,11 +210,11 @@ func (x *execution) credential(ctx context.Context) (secret vault.Secret, none o
 		return err
 	})
 	var wrong *vault.WrongKeyError
-	if errors.As(err, &wrong) { // the key was changed since the run began: for another node to read
+	if errors.As(err, &wrong) { // the key was changed since the run began: another node has it
 		return secret, "", wrong
 	}
 	if errors.Is(err, store.ErrUnreadable) {
-		x.log.ErrorContext(ctx, "a credential can't be read", "connection", x.claim.Scope, "error", err)
+		x.log.ErrorContext(ctx, "a credential can't be read", "connection", x.claim.Connection, "error", err)
 		return secret, op.CredentialUnreadable, nil
 	}
 	return secret, "", err

@@ -14,8 +14,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// watch remembers since when, on this process's own monotonic clock, each slot's
-// heartbeat counter has not moved. A clock that jumps can't fool it.
+// watch remembers since when each claim's heartbeat counter has not moved, on this
+// process's monotonic clock, which does not jump.
 type watch struct {
 	mu   sync.Mutex
 	seen map[string]sight // by run
@@ -28,7 +28,7 @@ type sight struct {
 
 func newWatch() *watch { return &watch{seen: map[string]sight{}} }
 
-// look takes note of all slots, and forgets those that are gone.
+// look updates the watch with the current claims and forgets those that are gone.
 func (w *watch) look(claims []*ledger.Claim, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -43,7 +43,7 @@ func (w *watch) look(claims []*ledger.Claim, now time.Time) {
 	w.seen = still
 }
 
-// silent is for how long the counter is known not to have moved.
+// silent returns for how long the heartbeat counter is known not to have moved.
 func (w *watch) silent(run string, fence, heartbeat int64) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -54,12 +54,12 @@ func (w *watch) silent(run string, fence, heartbeat int64) time.Duration {
 	return time.Since(s.since)
 }
 
-// stopEvery is how often a node that works looks whether it has to stop a run: a
-// person who cancels waits for that long and for the current read.
+// stopEvery is how often a node checks whether it must stop one of its runs. A person
+// who cancels waits this long, plus the current call.
 const stopEvery = time.Second
 
-// keepHouse begins the rounds, which go on until ctx ends. None waits for another:
-// a dead worker's connection is free in time however long the line is.
+// keepHouse starts the rounds, which run until ctx ends. They don't wait for each other:
+// a long queue does not delay the reaper.
 func (w *Worker) keepHouse(ctx context.Context) {
 	every := func(interval time.Duration, what string, do func(context.Context) error) {
 		w.house.Go(func() {
@@ -72,13 +72,13 @@ func (w *Worker) keepHouse(ctx context.Context) {
 				case <-tick.C:
 				}
 				if err := do(ctx); err != nil && ctx.Err() == nil {
-					w.cfg.Logger.WarnContext(ctx, "a round of the house failed", "round", what, "error", err)
+					w.cfg.Logger.WarnContext(ctx, "a housekeeping round failed", "round", what, "error", err)
 				}
 			}
 		})
 	}
-	every(w.cfg.ReapEvery, "slots with a worker", w.reapRound)
-	every(w.cfg.ReapEvery, "runs in line", w.lineWhenDue)
+	every(w.cfg.ReapEvery, "claims with a lease", w.reapRound)
+	every(w.cfg.ReapEvery, "queued runs", w.lineWhenDue)
 	every(stopEvery, "runs to stop", w.stopRound)
 	every(settleEvery, "readiness of tenants", func(ctx context.Context) error {
 		_, err := w.store.SettleReadiness(ctx)
@@ -87,11 +87,10 @@ func (w *Worker) keepHouse(ctx context.Context) {
 	w.house.Go(func() { w.keepRecords(ctx) })
 }
 
-// share bounds what looking through a long line may cost: one part in share of a
-// node's time.
+// share limits the cost of checking a long queue to one share-th of a node's time.
 const share = 50
 
-// lineWhenDue leaves rounds out until the last look has taken no more than its share.
+// lineWhenDue skips rounds until the last one has used no more than its share.
 func (w *Worker) lineWhenDue(ctx context.Context) error {
 	if time.Now().Before(w.lineDue) {
 		return nil
@@ -99,7 +98,7 @@ func (w *Worker) lineWhenDue(ctx context.Context) error {
 	return w.lineRound(ctx)
 }
 
-// reapRound looks through the slots with a worker.
+// reapRound checks the claims that have a lease.
 func (w *Worker) reapRound(ctx context.Context) error {
 	claims, err := w.leased(ctx)
 	if err != nil {
@@ -117,10 +116,10 @@ func (w *Worker) reapRound(ctx context.Context) error {
 	return nil
 }
 
-// lineBatch bounds how many runs in line one round cares for.
+// lineBatch limits how many queued runs one round handles.
 const lineBatch = 250
 
-// lineRound looks through the slots in line, and cares for those that need it.
+// lineRound checks the claims of queued runs and handles those that need it.
 func (w *Worker) lineRound(ctx context.Context) error {
 	var astray []ledger.Astray
 	begin := time.Now()
@@ -132,7 +131,7 @@ func (w *Worker) lineRound(ctx context.Context) error {
 		return err
 	}
 	w.lineDue = begin.Add(share * time.Since(begin))
-	if len(astray) == lineBatch { // there is more to care for
+	if len(astray) == lineBatch { // there may be more
 		w.lineDue = begin
 	}
 	var taken []*ledger.Claim
@@ -150,7 +149,7 @@ func (w *Worker) lineRound(ctx context.Context) error {
 			case a.Now.After(a.QueueUntil):
 				return true, w.expire(ctx, a.Claim)
 			case a.Taken && w.taken.silent(a.RunID, a.Fence, a.Heartbeat) < w.cfg.Lease:
-				return false, nil // its worker is about to begin it
+				return false, nil // a worker is about to begin it
 			}
 			return true, w.resend(ctx, a.Claim)
 		})
@@ -158,14 +157,14 @@ func (w *Worker) lineRound(ctx context.Context) error {
 	return nil
 }
 
-// tend does one thing for one slot, and says what became of it.
+// tend runs do for one claim. It logs an error, and publishes a change.
 func (w *Worker) tend(ctx context.Context, c *ledger.Claim, do func() (changed bool, err error)) {
 	changed, err := do()
 	switch {
 	case errors.Is(err, ledger.ErrFenced), errors.Is(err, ledger.ErrMoved):
-		// It moved on by itself, or another node was quicker.
+		// The run moved on, or another node was faster.
 	case err != nil:
-		w.cfg.Logger.WarnContext(ctx, "could not tend a slot", "run", c.RunID, "error", err)
+		w.cfg.Logger.WarnContext(ctx, "could not handle a claim", "run", c.RunID, "error", err)
 	case changed:
 		w.cfg.Changed(c.Change())
 	}
@@ -179,10 +178,10 @@ func (w *Worker) leased(ctx context.Context) (claims []*ledger.Claim, err error)
 	return claims, err
 }
 
-// reap ends a run whose worker is gone. Two clocks have to agree: database time
-// says that lease and quarantine have passed, and we ourselves have seen no
-// heartbeat for a lease. After two silent leases (and the quarantine) the
-// database's clock is no longer asked, since it may have jumped back.
+// reap settles a run whose worker is gone. Two clocks must agree: by database time the
+// lease and the quarantine have passed, and this process has seen no heartbeat for one
+// lease. After two silent leases plus the quarantine the database's clock is ignored,
+// because it may have jumped back.
 func (w *Worker) reap(ctx context.Context, c *ledger.Claim) (bool, error) {
 	silent := w.watch.silent(c.RunID, c.Fence, c.Heartbeat)
 	expired := c.Now.After(c.Lease.Add(w.cfg.Quarantine))
@@ -196,7 +195,7 @@ func (w *Worker) reap(ctx context.Context, c *ledger.Claim) (bool, error) {
 	return err == nil, err
 }
 
-// gone ends a run whose worker is gone, or sends it again.
+// gone settles a run whose worker is gone: see [ending.Gone].
 func (w *Worker) gone(ctx context.Context, c *ledger.Claim) (resumed bool, err error) {
 	err = w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		resumed, err = ending.Gone(ctx, tx, w.queue, c)
@@ -205,7 +204,7 @@ func (w *Worker) gone(ctx context.Context, c *ledger.Claim) (resumed bool, err e
 	return resumed, err
 }
 
-// expire ends a run that waited in line for too long.
+// expire ends a run that waited too long in the queue.
 func (w *Worker) expire(ctx context.Context, c *ledger.Claim) error {
 	code, args := expired(c)
 	return w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -213,12 +212,12 @@ func (w *Worker) expire(ctx context.Context, c *ledger.Claim) error {
 	})
 }
 
-// maxResends bounds how many jobs in a row a run in line may lose before it ends
-// by our own fault: something keeps every worker from beginning it.
+// maxResends limits how many jobs in a row a queued run may lose. Then it fails by our
+// own fault: something keeps every worker from beginning it.
 const maxResends = 8
 
-// resend sends a run in line anew, which no job will begin: its job is settled or
-// lost, or was taken by a worker that did not begin it within a lease.
+// resend sends a queued run again that no job will begin: its job is settled or lost, or
+// was taken by a worker that did not begin the run within a lease.
 func (w *Worker) resend(ctx context.Context, c *ledger.Claim) error {
 	if c.Resends >= maxResends {
 		return w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -248,21 +247,21 @@ func (w *Worker) resend(ctx context.Context, c *ledger.Claim) error {
 		return ledger.Event(ctx, tx, c.RunID, fence, op.EventResent, "")
 	})
 	if err == nil {
-		w.cfg.Logger.WarnContext(ctx, "the job of a run in line was lost; sent it anew", "run", c.RunID, "fence", fence, "resends", c.Resends+1)
+		w.cfg.Logger.WarnContext(ctx, "the job of a queued run was lost; sent the run again", "run", c.RunID, "fence", fence, "resends", c.Resends+1)
 	}
 	return err
 }
 
-// heal frees a scope that no living run holds.
+// heal removes a claim that no living run holds.
 func (w *Worker) heal(ctx context.Context, c *ledger.Claim) error {
 	err := w.db.Write(ctx, func(ctx context.Context, tx db.Tx) error { return ending.Healed(ctx, tx, c) })
 	if err == nil {
-		w.cfg.Logger.ErrorContext(ctx, "a connection was held by no living run; freed it", "connection", c.Scope, "run", c.RunID)
+		w.cfg.Logger.ErrorContext(ctx, "removed a claim without a living run", "connection", c.Connection, "run", c.RunID)
 	}
 	return err
 }
 
-// attend notes that this process works on a run, or does no more.
+// attend notes whether this process works on a run.
 func (w *Worker) attend(x *execution, works bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -273,8 +272,8 @@ func (w *Worker) attend(x *execution, works bool) {
 	}
 }
 
-// stopRound ends the executions whose run was cancelled, released or reaped, here
-// or through another node, without waiting for their next heartbeat.
+// stopRound stops the executions whose run was cancelled, released or reaped, by this
+// or another node, without waiting for their next heartbeat.
 func (w *Worker) stopRound(ctx context.Context) error {
 	w.mu.Lock()
 	mine := maps.Clone(w.working)
@@ -286,20 +285,20 @@ func (w *Worker) stopRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	slots := make(map[string]*ledger.Claim, len(claims))
+	current := make(map[string]*ledger.Claim, len(claims))
 	for _, c := range claims {
-		slots[c.RunID] = c
+		current[c.RunID] = c
 	}
 	for run, x := range mine {
-		x.heed(slots[run])
+		x.heed(current[run])
 	}
 	return nil
 }
 
-// recover sets right what an earlier process left behind, where this process is
-// the only one on its database: runs that it worked on are lost, and runs in line
-// whose job it had taken are sent anew. With several nodes the earlier process may
-// be alive, and leases decide.
+// recover handles what an earlier process left behind. On SQLite this process is alone
+// on its database: runs that the earlier one worked on resume or are lost, and queued
+// runs whose job it had taken are sent again. On PostgreSQL the other process may be
+// alive, and leases decide.
 func (w *Worker) recover(ctx context.Context) error {
 	if w.db.Engine() != db.SQLite {
 		return nil

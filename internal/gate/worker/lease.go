@@ -11,8 +11,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// beat renews the lease until ctx ends, and ends the execution when the run is no
-// longer ours, is being stopped, or has reached its limit.
+// beat renews the lease until ctx ends. It ends the execution when the run is no longer
+// ours, is being stopped, or has reached its time limit.
 func (x *execution) beat(ctx context.Context) {
 	tick := time.NewTicker(x.w.cfg.Heartbeat)
 	defer tick.Stop()
@@ -25,7 +25,7 @@ func (x *execution) beat(ctx context.Context) {
 			if x.def.Recovery != catalogue.Never {
 				x.halt(errDraining)
 			}
-			<-ctx.Done() // what goes on is waited for; a process that is stopped for good leaves it to the reaper
+			<-ctx.Done() // Stop waits for it; if the process ends first, the reaper settles the run
 			return
 		case <-tick.C:
 		}
@@ -34,7 +34,7 @@ func (x *execution) beat(ctx context.Context) {
 		case errors.Is(err, ledger.ErrFenced):
 			x.cancel(errLost)
 			return
-		case ctx.Err() != nil: // the operation is through
+		case ctx.Err() != nil: // the operation has returned
 			return
 		case err != nil:
 			x.log.WarnContext(ctx, "could not renew the lease", "error", err)
@@ -51,8 +51,8 @@ func (x *execution) beat(ctx context.Context) {
 	}
 }
 
-// heed ends the execution when c, the run's claim as it is now, says so: in the middle
-// of a call, or after the items that it has begun to change.
+// heed stops the execution if c, the run's current claim, demands it: at once, or after
+// the items that it is changing. It reports whether the execution was stopped at once.
 func (x *execution) heed(c *ledger.Claim) bool {
 	stop := x.stopped(c)
 	return stop != nil && x.halt(stop)
@@ -66,7 +66,7 @@ func (x *execution) renew(ctx context.Context) (c *ledger.Claim, err error) {
 	return c, err
 }
 
-// stopped tells why the execution has to stop; nil to go on.
+// stopped returns why the execution must stop; nil when it may go on.
 func (x *execution) stopped(c *ledger.Claim) error {
 	switch {
 	case c == nil || c.Fence != x.claim.Fence:
@@ -79,10 +79,11 @@ func (x *execution) stopped(c *ledger.Claim) error {
 	return nil
 }
 
-// before looks at the run right before a provider call, since the provider can't
-// check our fence: no call begins for a run that is not ours, and none outlasts
-// the lease, the run's limit or the operation's limit for a call. It is read again each time because a suspended machine stops our
-// clock, not the lease.
+// before checks the run right before an attempt of a provider call, because the
+// provider can't check our fence. It refuses an attempt for a run that is not ours, and
+// returns a deadline within the lease, the run's time limit and the operation's limit
+// for a call. It reads the claim each time: a suspended machine stops our clock, but not
+// the lease.
 func (x *execution) before(ctx context.Context) (time.Time, error) {
 	if err := context.Cause(ctx); err != nil {
 		return time.Time{}, err

@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ending"
+	"github.com/interlock-dev/interlock/internal/gate/internal/journal"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -61,6 +63,15 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 		}, false},
 		{"guard", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error {
 			return ledger.Guard(ctx, tx, c.RunID, c.Fence)
+		}, false},
+		{"intend", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error {
+			return journal.Intend(ctx, tx, c.RunID, c.Fence, toyStep("a"))
+		}, false},
+		{"note as not made", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error {
+			return journal.NotMade(ctx, tx, c.RunID, c.Fence, "a/create")
+		}, false},
+		{"settle a step", true, func(ctx context.Context, tx db.Tx, c *ledger.Claim, _ int64) error {
+			return journal.Settle(ctx, tx, c.RunID, c.Fence, "a/create", catalogue.Settled{State: catalogue.StepDone})
 		}, false},
 	}
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

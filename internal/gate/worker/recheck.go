@@ -14,10 +14,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// recheck looks again, in the transaction that would begin the run, at what was
-// true at the click: the starter's access, the pinned connection, its readiness,
-// and the time in line. It returns the first reason not to begin, in the words of
-// the gate where the gate has them.
+// recheck checks again, in the transaction that begins the run, what the gate checked at
+// the start: the starter's access, the pinned connection, its readiness, and the time
+// in the queue. It returns the first reason not to begin, with the gate's code where the
+// gate has one.
 func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *catalogue.Definition) (store.Pinned, *op.Cause, error) {
 	no := func(code op.Reason, args op.Args) (store.Pinned, *op.Cause, error) {
 		if args == nil {
@@ -37,8 +37,8 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 	if !may {
 		return no(op.AuthorizationLost, op.Args{"starter": c.Initiator.Name})
 	}
-	// The default is never resolved again: the run has the connection of the click.
-	p, err := w.store.Pinned(ctx, tx, access.ForRun(c.Workspace, c.Tenant), c.Scope)
+	// The default connection is not resolved again: the run keeps the one it was accepted for.
+	p, err := w.store.Pinned(ctx, tx, access.ForRun(c.Workspace, c.Tenant), c.Connection)
 	switch {
 	case errors.Is(err, op.ErrNotFound):
 		return no(op.ConnectionRemoved, nil)
@@ -51,7 +51,7 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 	}
 	causes, err := def.Judge(ctx, catalogue.Question{
 		Tenant: p.Tenant, Target: catalogue.Target{Connection: &p.Connection, Count: 1}, Parameters: c.Parameters, Phase: op.Execution, Now: c.Now,
-	}, stored.Facts{Tx: tx, Connection: c.Scope})
+	}, stored.Facts{Tx: tx, Connection: c.Connection})
 	if err != nil {
 		return store.Pinned{}, nil, err
 	}
@@ -61,10 +61,10 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 	return p, nil, nil
 }
 
-// expired is why a run that waited too long does not begin.
+// expired returns the reason of a run that waited too long in the queue.
 func expired(c *ledger.Claim) (op.Reason, op.Args) {
 	args := op.Args{"waited": c.Now.Sub(c.AcceptedAt).String(), "connection": c.Target.Short, "limit": c.QueueUntil.Sub(c.AcceptedAt).String()}
-	if def, err := catalogue.Lookup(c.Operation); err == nil { // else accepted by a newer node
+	if def, err := catalogue.Lookup(c.Operation); err == nil { // unknown when a newer node accepted it
 		args["limit"] = def.QueueLimit.String()
 	}
 	return op.ExpiredInQueue, args

@@ -20,12 +20,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// settle turns what the operation came back with into the run's next state, in
-// one transaction: what was learnt about the connection, the transition, the
+// settle turns the operation's result into the run's next state. The caller's
+// transaction holds what was learnt about the connection, the transition, the
 // notification and the job.
 func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 	if lesson := x.lesson(err); lesson != nil {
-		if lerr := store.Learn(ctx, tx, x.claim.Scope, *lesson); lerr != nil && !errors.Is(lerr, op.ErrNotFound) {
+		if lerr := store.Learn(ctx, tx, x.claim.Connection, *lesson); lerr != nil && !errors.Is(lerr, op.ErrNotFound) {
 			return lerr
 		}
 	}
@@ -36,7 +36,7 @@ func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 	if c == nil || c.Fence != x.claim.Fence {
 		return ledger.ErrFenced
 	}
-	if err == nil { // it is through, whatever was asked in its last moment
+	if err == nil { // it is done, even if a cancel came at the last moment
 		end, err := x.fromItems(ctx, tx, c)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (x *execution) settle(ctx context.Context, tx db.Tx, err error) error {
 	return x.end(ctx, tx, c, ledger.End{Outcome: op.RunFailed, Cause: x.cause(c, reason, err)})
 }
 
-// end ends the run, with what it did not come to.
+// end stores the items that were not reached and ends the run.
 func (x *execution) end(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 	x.mu.Lock()
 	left := x.left
@@ -74,9 +74,9 @@ func (x *execution) end(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger
 	return ending.Run(ctx, tx, c, e)
 }
 
-// fromItems computes how a run ended that came through, from the items that are
-// stored: those of earlier dispatches count, unless this one began from the start.
-// Steps that are still open end as items whose result is not known.
+// fromItems computes the outcome of a run whose operation returned without an error,
+// from the stored items. Items of earlier dispatches count, unless this dispatch began
+// from the start. Open steps become items with an unknown result first.
 func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (ledger.End, error) {
 	if err := ledger.Guard(ctx, tx, c.RunID, c.Fence); err != nil {
 		return ledger.End{}, err
@@ -95,11 +95,11 @@ func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (l
 		return ledger.End{}, err
 	case r.Bad == 0:
 		return ledger.End{Outcome: op.RunSucceeded}, nil
-	case r.Good > 0, r.InDoubt > 0: // what is in doubt may have been done
+	case r.Good > 0, r.InDoubt > 0: // a change in doubt may have been made
 		return ledger.End{Outcome: op.RunPartial}, nil
 	}
 	code := r.First.Reason
-	if code == op.ItemRefused { // what it is called for the run
+	if code == op.ItemRefused { // a run has a reason of its own for it
 		code = op.ProviderRejected
 	}
 	cause := x.cause(c, code, nil)
@@ -108,7 +108,7 @@ func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (l
 	return ledger.End{Outcome: op.RunFailed, Cause: cause}, nil
 }
 
-// again decides whether the run goes back in line, and how it waits there.
+// again decides whether the run goes back to the queue, and how it waits there.
 func (x *execution) again(c *ledger.Claim, err error) (w ledger.Wait, again bool) {
 	w = ledger.Wait{QueueLimit: x.def.QueueLimit, Counts: true}
 	resume := x.def.Recovery == catalogue.Resume
@@ -117,12 +117,12 @@ func (x *execution) again(c *ledger.Claim, err error) (w ledger.Wait, again bool
 	}
 	if errors.Is(err, errDraining) {
 		w.Counts = !resume
-		return w, true // our stop is not a try of the run's
+		return w, true // our stop is not the run's failure
 	}
 	var wrong *vault.WrongKeyError
 	if errors.As(err, &wrong) {
 		w.For = elsewhere
-		return w, true // nor is a key that another node has
+		return w, true // nor is a key that only another node has
 	}
 	var pe *provider.Error
 	temporary := errors.As(err, &pe) && pe.Temporary || db.IsUnavailable(err)
@@ -135,14 +135,14 @@ func (x *execution) again(c *ledger.Claim, err error) (w ledger.Wait, again bool
 		w.Why = pe.Reason
 		if pe.RetryAfter > 0 {
 			w.For = pe.RetryAfter
-			w.Counts = !resume // nothing is lost: it goes on where it stopped
+			w.Counts = !resume // nothing is lost: the run continues where it stopped
 		}
 	}
 	if w.Counts && c.Dispatch >= int64(x.def.MaxDispatch) {
 		return w, false
 	}
 	if c.RunUntil != nil && c.Now.Add(w.For).After(*c.RunUntil) {
-		return w, false // it could only begin after its limit
+		return w, false // it could begin only after its time limit
 	}
 	return w, true
 }
@@ -161,7 +161,7 @@ func (x *execution) requeue(ctx context.Context, tx db.Tx, c *ledger.Claim, w le
 	return ledger.Event(ctx, tx, c.RunID, fence, op.EventWaiting, string(w.Why))
 }
 
-// send puts a run that is in line into the queue under its new fence.
+// send inserts a job for a queued run with its new fence.
 func (w *Worker) send(ctx context.Context, tx db.Tx, c *ledger.Claim, fence int64, wait time.Duration) error {
 	var at time.Time
 	if wait > 0 {
@@ -174,7 +174,7 @@ func (w *Worker) send(ctx context.Context, tx db.Tx, c *ledger.Claim, fence int6
 	return ledger.Sent(ctx, tx, c.RunID, fence, job)
 }
 
-// reason is why the operation failed, as its run says it.
+// reason returns the run's reason for err.
 func (x *execution) reason(err error) op.Reason {
 	if errors.Is(err, errLimit) {
 		return op.TimeLimit
@@ -183,13 +183,13 @@ func (x *execution) reason(err error) op.Reason {
 	return reason
 }
 
-// refusal is why a call failed, told as the items of the run tell it.
+// refusal returns the reason and the facts of err, as items of the run have them.
 func (x *execution) refusal(err error) (op.Reason, op.Args) {
 	return catalogue.Refusal(err, x.def.Needed(x.claim.Parameters), x.pinned.Connection.Consent == tenancy.ConsentGranted)
 }
 
-// cause is a failure's reason with the facts that its sentence names, and with what
-// the provider answered.
+// cause returns a reason with the facts that its sentence names and with the provider's
+// answer.
 func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause {
 	conn := x.pinned.Connection
 	args := op.Args{
@@ -204,7 +204,7 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 	}
 	_, facts := x.refusal(err)
 	maps.Copy(args, facts)
-	if pe.RetryAfter > 0 { // by our clock, which says when it is tried again
+	if pe.RetryAfter > 0 { // by our clock, which decides when it is tried again
 		args["retry_at"] = c.Now.Add(pe.RetryAfter).Format(time.RFC3339)
 	}
 	if c.Dispatch >= int64(x.def.MaxDispatch) {
@@ -217,10 +217,10 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 	return cause
 }
 
-// lesson is what a run teaches about its connection, so that the next start is
-// blocked at the click rather than an hour later, and is not blocked by what is no
-// longer so: a sign-in that worked heals whatever it disproves. Beyond that only an
-// answer that proves something is learnt. A verification reports its own findings.
+// lesson returns what the run proved about its connection; nil when it proved nothing.
+// The next start is judged by it: blocked at once by what is wrong, and not blocked by
+// what a successful sign-in has disproved. Of failures, only answers that prove a lasting
+// state count. An operation that does not set Learns reports its own findings.
 func (x *execution) lesson(err error) *store.Learned {
 	if !x.def.Learns {
 		return nil
@@ -233,7 +233,7 @@ func (x *execution) lesson(err error) *store.Learned {
 	if token != nil {
 		good, granted, none := tenancy.CredentialOK, tenancy.ConsentGranted, op.Reason("")
 		l.Credential, l.SignIn, l.Directory = &good, &none, &token.Directory
-		if token.Directory == x.pinned.Connection.DirectoryID { // what another one grants says nothing here
+		if token.Directory == x.pinned.Connection.DirectoryID { // permissions in another directory say nothing
 			l.Permissions = &token.Roles
 			if len(token.Roles) > 0 {
 				l.Consent = &granted
@@ -247,9 +247,9 @@ func (x *execution) lesson(err error) *store.Learned {
 		}
 		return nil
 	}
-	switch reason := pe.Reason; reason { //nolint:exhaustive // the others say nothing lasting about the connection
+	switch reason := pe.Reason; reason { //nolint:exhaustive // the others prove nothing lasting about the connection
 	case op.ConsentMissing:
-		gone := tenancy.ConsentMissing // the store knows whether it was there before
+		gone := tenancy.ConsentMissing // the store turns it into "revoked" if it was granted before
 		l.Consent, l.Permissions, learnt = &gone, nil, true
 	case op.CredentialUnreadable:
 		unreadable := tenancy.CredentialUnreadable

@@ -14,26 +14,26 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// How long records are kept. The audit trail is kept for ever.
+// How long records are kept. The audit trail is kept forever.
 const (
 	keepKeys     = 24 * time.Hour       // idempotency keys, from the end of their run
-	keepRefusals = 90 * 24 * time.Hour  // from the last press that the record stands for
-	keepRuns     = 400 * 24 * time.Hour // runs with all that belongs to them, from their end
+	keepRefusals = 90 * 24 * time.Hour  // from the last request that the record counts
+	keepRuns     = 400 * 24 * time.Hour // runs with everything that belongs to them, from their end
 )
 
-// A sweep deletes records that are older than they have to be kept, the oldest
-// first. It finds a few at the oldest end of an index, so that a round with
-// nothing to delete reads next to nothing, and deletes them by their ids: a DELETE
-// that has the search inside of it makes PostgreSQL read whole tables.
+// A sweep deletes records that are older than they must be kept, the oldest first. It
+// finds a few at the oldest end of an index, so that a round with nothing to delete
+// reads almost nothing, and deletes them by id: with a DELETE that contains the search,
+// PostgreSQL reads whole tables.
 type sweep struct {
 	what string
 	keep time.Duration
-	// find returns at most $1 ids of what is older than the time $2, in
-	// microseconds. byID: $3 is the smallest id that was made at that time, for
-	// tables whose rows are found by an id that sorts by time.
+	// find returns at most $1 ids of records older than $2, a time in microseconds. If
+	// byID is set, $3 is the smallest id of that time; it is for tables that are searched
+	// by an id that sorts by time.
 	find   string
 	byID   bool
-	remove []string // statements that a list of the ids completes
+	remove []string // each followed by the list of ids
 }
 
 var sweeps = []sweep{
@@ -52,8 +52,8 @@ var sweeps = []sweep{
 	}},
 }
 
-// batch deletes at most limit of the records, each with what belongs to it, and
-// returns how many.
+// batch deletes at most limit records, each with what belongs to it, and returns how
+// many it deleted.
 func (s sweep) batch(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	var now int64
 	if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
@@ -93,8 +93,8 @@ func (s sweep) ids(ctx context.Context, tx db.Tx, args []any) (ids []string, err
 	return ids, rows.Err()
 }
 
-// inList is a list of ids in brackets. The last is repeated until there are a power
-// of two, so that there are few texts to prepare.
+// inList returns a list of ids in parentheses. It repeats the last id up to a power of
+// two, so that there are few distinct statements to prepare.
 func inList(ids []string) (text string, values []any) {
 	var b strings.Builder
 	for i := range 1 << bits.Len(uint(len(ids)-1)) {
@@ -108,17 +108,17 @@ func inList(ids []string) (text string, values []any) {
 	return b.String() + ")", values
 }
 
-// When old records are looked for. The first time comes soon, so that a server
-// that is restarted every night sweeps too.
+// When old records are deleted. The first sweep comes soon, so that a server that is
+// restarted every night sweeps too.
 const (
 	firstSweep = 2 * time.Minute
 	sweepEvery = time.Hour
 )
 
-// settleEvery is how often readiness that is out of date is judged anew.
+// settleEvery is how often outdated readiness of tenants is judged again.
 const settleEvery = 10 * time.Second
 
-// keepRecords sweeps, and has the database's statistics follow, until ctx ends.
+// keepRecords sweeps and updates the database's statistics until ctx ends.
 func (w *Worker) keepRecords(ctx context.Context) {
 	for wait := firstSweep; ; wait = sweepEvery {
 		select {
@@ -135,7 +135,7 @@ func (w *Worker) keepRecords(ctx context.Context) {
 	}
 }
 
-// sweep deletes everything that is older than it has to be kept.
+// sweep deletes everything that is older than it must be kept.
 func (w *Worker) sweep(ctx context.Context) error {
 	for _, s := range sweeps {
 		err := w.inBatches(ctx, s.batch)

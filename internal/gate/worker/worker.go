@@ -1,7 +1,7 @@
-// Package worker does accepted work: it claims a run with its fence, checks again
-// what the gate had checked, keeps the lease, runs the operation and ends the run
-// truthfully. It also keeps house: the reaper frees scopes whose worker is gone,
-// the reconciler sends runs anew whose job was lost, and old records are swept.
+// Package worker works accepted runs: it begins a run by its fence, rechecks what the
+// gate checked, renews the lease, runs the operation and ends the run. It also does the
+// housekeeping: the reaper settles runs whose worker is gone, the reconciler sends
+// queued runs again whose job was lost, and old records are swept.
 package worker
 
 import (
@@ -25,49 +25,49 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Config holds the worker's intervals and its way to the provider. The zero of
-// each interval means its default.
+// Config holds the worker's intervals and how it reaches the provider. A zero interval
+// means its default.
 type Config struct {
 	Lease      time.Duration // how long a run is held without a heartbeat; 60 s
 	Heartbeat  time.Duration // how often the lease is renewed; a quarter of Lease
-	Quarantine time.Duration // how long a scope stays shut after its lease; 30 s
-	CallMargin time.Duration // a provider call ends this long before the lease; 5 s, or a quarter of a short lease
-	ReapEvery  time.Duration // how often slots are looked through, at most every Quarantine; 5 s
-	Backoff    time.Duration // before the second dispatch of a run when the provider named no time; doubles; 15 s
+	Quarantine time.Duration // how long a connection stays claimed after the lease has expired; 30 s
+	CallMargin time.Duration // a provider call ends this long before the lease; 5 s, or a quarter of Lease if that is less
+	ReapEvery  time.Duration // how often claims are checked; 5 s, and Quarantine at most
+	Backoff    time.Duration // wait before the second dispatch when the provider named no time; doubles with each one; 15 s
 	Workers    int           // runs at a time in this process; 32
-	Drain      time.Duration // how long Stop waits for runs that can't be cut off; 30 s
+	Drain      time.Duration // how long Stop waits for running runs; 30 s
 	Logger     *slog.Logger
 
-	// Connect makes the client that a run speaks to its provider with.
+	// Connect makes the client of one dispatch of a run. A client that is a
+	// [provider.Writer] too can make changes.
 	Connect func(Connect) (provider.Client, error)
-	// Changed is called after a commit that changed a run. nil: nobody listens.
+	// Changed is called after a commit that changed a run. nil: not called.
 	Changed func(op.Change)
 }
 
-// Connect is what a provider client is made of.
+// Connect is what a provider client is made from.
 type Connect struct {
 	Connection tenancy.Connection
 	Credential vault.Secret
-	// NoCredential is why there is no Credential to sign in with; empty when there is.
+	// NoCredential is why Credential is not set; empty when it is.
 	NoCredential op.Reason
-	// Interactive says that someone waits for the answer of this operation.
+	// Interactive says that somebody waits for the run.
 	Interactive bool
-	// Before is called before every single call, also before a repeated one and
-	// before signing in. It returns when that call has to have ended. After an error
-	// no call may be made.
+	// Before must be called before each attempt of a call, sign-ins included. It returns
+	// the attempt's deadline. After an error no attempt may be made.
 	Before func(context.Context) (time.Time, error)
 }
 
-// Worker works on runs. It is made by [New], begins with Start and ends with Stop.
+// Worker works runs. Make it with [New], then call Start and Stop, once each.
 type Worker struct {
 	db    *db.DB
 	store *store.Store
 	queue *queue.Queue
-	watch *watch // of slots with a worker
-	taken *watch // of slots in line whose job was taken
+	watch *watch // claims with a lease
+	taken *watch // claims of queued runs whose job was taken
 	cfg   Config
 
-	lineDue  time.Time // when the line is looked through next; of the house
+	lineDue  time.Time // when queued runs are checked next; used by that loop only
 	rarely   rarely
 	draining chan struct{}
 	stop     context.CancelFunc
@@ -77,7 +77,7 @@ type Worker struct {
 	working map[string]*execution // by run
 }
 
-// New returns a worker on d. It does nothing before Start.
+// New returns a worker on d. It does nothing until Start.
 func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 	orElse := func(d *time.Duration, other time.Duration) {
 		if *d == 0 {
@@ -89,7 +89,7 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 	orElse(&cfg.Quarantine, 30*time.Second)
 	orElse(&cfg.CallMargin, min(5*time.Second, cfg.Lease/4))
 	orElse(&cfg.ReapEvery, 5*time.Second)
-	cfg.ReapEvery = min(cfg.ReapEvery, cfg.Quarantine) // or a silence would be noticed later than it ends
+	cfg.ReapEvery = min(cfg.ReapEvery, cfg.Quarantine) // or the quarantine would be over before the reaper looks
 	orElse(&cfg.Backoff, 15*time.Second)
 	orElse(&cfg.Drain, 30*time.Second)
 	if cfg.Workers == 0 {
@@ -113,14 +113,14 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 	return w, nil
 }
 
-// Silent reports that this process has watched a slot for a whole lease without
-// seeing its heartbeat counter move. The gate asks it before it frees an expired slot.
+// Silent reports that this process has watched a claim for one full lease and saw no
+// heartbeat. The gate asks it before it settles the run of an expired claim.
 func (w *Worker) Silent(run string, fence, heartbeat int64) bool {
 	return w.watch.silent(run, fence, heartbeat) >= w.cfg.Lease
 }
 
-// Start recovers what an earlier process left behind and begins to take runs. It
-// returns before HTTP may begin to answer.
+// Start recovers the runs of an earlier process and begins to take runs. Call it before
+// the server answers requests.
 func (w *Worker) Start(ctx context.Context) error {
 	if err := w.recover(ctx); err != nil {
 		return fmt.Errorf("recover the runs of an earlier process: %w", err)
@@ -134,8 +134,9 @@ func (w *Worker) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop takes no further runs. Runs that can be made again go back in line at
-// once; the others are waited for, until Drain has passed or ctx ends.
+// Stop takes no further runs. Runs whose operation can be dispatched again go back to
+// the queue, as soon as the items that they are changing are finished. Stop waits for
+// the others until Drain has passed or ctx ends.
 func (w *Worker) Stop(ctx context.Context) error {
 	close(w.draining)
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Drain)
@@ -146,14 +147,14 @@ func (w *Worker) Stop(ctx context.Context) error {
 	return err
 }
 
-// elsewhere is how long a job waits that another node has to take, and stopNow one
-// that was taken while this process stops.
+// elsewhere is how long a job waits that another node must take, and stopNow how long
+// one waits that was taken while this process stops.
 const (
 	elsewhere = 5 * time.Second
 	stopNow   = time.Second
 )
 
-// handle is one delivery of one run. again above zero puts its job back.
+// handle works one delivery of a job. again > 0 puts the job back for that long.
 func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) (again time.Duration) {
 	log := w.cfg.Logger.With("run", args.RunID, "fence", args.Fence)
 	select {
@@ -166,12 +167,12 @@ func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) (again 
 	switch {
 	case errors.As(err, &not):
 		if w.rarely.say(not.what) {
-			log.WarnContext(ctx, "left runs in line for another node", "reason", not)
+			log.WarnContext(ctx, "left queued runs for another node", "reason", not)
 		}
-		// Not all at once and not in step, so that another node comes to take it.
+		// With jitter, so that another node gets the chance to take it.
 		return elsewhere + rand.N(elsewhere)
 	case err != nil:
-		// The run stays in line without a job; the reconciler sends it anew.
+		// The run stays queued without a job; the reconciler sends it again.
 		log.ErrorContext(ctx, "could not claim the run", "error", err)
 		return 0
 	case x == nil:
@@ -183,17 +184,17 @@ func (w *Worker) handle(ctx context.Context, job int64, args queue.Args) (again 
 	return 0
 }
 
-// notHereError says that another node has to do a run.
+// notHereError says that another node must work the run.
 type notHereError struct {
-	what string // of which one word in a while is enough
+	what string // one log line a minute is written for each
 	err  error
 }
 
 func (e *notHereError) Error() string { return e.err.Error() }
 
-// claim begins the run, or ends it when it may not begin any more. A nil
-// execution means that there is nothing to do. What this node can't judge, for want
-// of the operation or the key, is a [*notHereError] and stays in line.
+// claim begins the run, or ends it when it may no longer begin. A nil execution means
+// that there is nothing to do. A run that this node can't judge, because it lacks the
+// operation or the key, stays queued: that is a [*notHereError].
 func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execution, error) {
 	var x *execution
 	var changed op.Change
@@ -204,7 +205,7 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 			return err
 		}
 		if c == nil || c.Fence != args.Fence || c.State != op.Queued {
-			return queue.Complete(ctx, tx, job) // sent anew meanwhile, cancelled, or taken
+			return queue.Complete(ctx, tx, job) // sent again meanwhile, cancelled, or begun
 		}
 		def, err := catalogue.Lookup(c.Operation)
 		if err != nil { // a newer node accepted it
@@ -237,7 +238,7 @@ func (w *Worker) claim(ctx context.Context, job int64, args queue.Args) (*execut
 	return x, err
 }
 
-// rarely lets each thing be said once in a minute.
+// rarely limits log lines about one thing to one a minute.
 type rarely struct {
 	mu   sync.Mutex
 	said map[string]time.Time

@@ -802,10 +802,10 @@ func TestEveryScheduleKeepsThePromises(t *testing.T) {
 						if _, ended := over[c.RunID]; ended {
 							rt.Fatal("a finished run came back")
 						}
-						if c.Fence < fences[c.Scope] {
-							rt.Fatalf("fence of %s fell from %d to %d", c.Scope, fences[c.Scope], c.Fence)
+						if c.Fence < fences[c.Connection] {
+							rt.Fatalf("fence of %s fell from %d to %d", c.Connection, fences[c.Connection], c.Fence)
 						}
-						fences[c.Scope] = c.Fence
+						fences[c.Connection] = c.Fence
 					}
 				},
 			})

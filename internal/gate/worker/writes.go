@@ -12,17 +12,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// changes is what an execution is changing at the provider. It is guarded by the
-// execution's mutex.
+// changes is what an execution is changing at the provider. The execution's mutex
+// guards it.
 type changes struct {
-	intended map[string]provider.Change // by step: intended in this dispatch and not written yet
-	begun    map[string]bool            // items with a step, which are not finished
-	stop     error                      // why no further item may begin; nil: any may
+	intended map[string]provider.Change // by step: intended in this dispatch, not written yet
+	begun    map[string]bool            // items that have begun and are not finished
+	stop     error                      // why no further item may begin; nil: items may begin
 }
 
-// halt ends the execution, or leaves it to finish the items that it has begun: a cut
-// in the middle of a change would leave its result open. It reports whether the
-// execution was ended.
+// halt stops the execution: at once, or after the items that have begun, because the
+// result of a change that is cut off is not known. A lost run stops at once. halt
+// reports whether the execution was stopped at once.
 func (x *execution) halt(stop error) bool {
 	x.mu.Lock()
 	if x.changes.stop == nil {
@@ -37,8 +37,8 @@ func (x *execution) halt(stop error) bool {
 	return true
 }
 
-// begin notes that a step of the item begins. fresh: it is the item's first one in
-// this dispatch.
+// begin notes that a step of the item begins. fresh reports whether it is the item's
+// first step in this dispatch.
 func (x *execution) begin(item string) (fresh bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -52,8 +52,8 @@ func (x *execution) begin(item string) (fresh bool, err error) {
 	return fresh, nil
 }
 
-// finished notes that an item is finished, and ends the execution when that was
-// waited for.
+// finished notes that an item is finished, and stops the execution if it was the last
+// item that a stop waited for.
 func (x *execution) finished(item string) {
 	x.mu.Lock()
 	delete(x.changes.begun, item)
@@ -65,7 +65,7 @@ func (x *execution) finished(item string) {
 	}
 }
 
-// inItem reports whether an item has begun that is not finished.
+// inItem reports whether an item has begun and is not finished.
 func (x *execution) inItem() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -82,7 +82,7 @@ func (x *execution) record(ctx context.Context, fn func(context.Context, db.Tx) 
 	return err
 }
 
-// journaling is the journal of a run as its operation has it.
+// journaling implements [catalogue.Journal] for one dispatch.
 type journaling struct{ x *execution }
 
 // Intend implements [catalogue.Journal].
@@ -104,7 +104,7 @@ func (j journaling) Intend(ctx context.Context, s catalogue.Step) error {
 		if err != nil {
 			return err
 		}
-		// A cancel takes the same lock: it comes before the intent or after it.
+		// A cancel takes the same lock, so it comes either before or after the intent.
 		if stop = x.stopped(c); stop != nil && (fresh || errors.Is(stop, errLost)) {
 			return stop
 		}
@@ -150,7 +150,7 @@ func (j journaling) Steps(ctx context.Context) (all []catalogue.Recorded, err er
 	return all, err
 }
 
-// writing makes the changes of a run.
+// writing implements [catalogue.Writer] for one dispatch.
 type writing struct {
 	x      *execution
 	writer provider.Writer // nil: the client only reads
@@ -173,7 +173,7 @@ func (w writing) Write(ctx context.Context, key string) (provider.Answer, error)
 	if err == nil || provider.Doubtful(err) {
 		return a, err
 	}
-	// A step that stays open is only looked for once more than it has to be.
+	// If this fails, the step stays open and is looked for before it is sent again.
 	if nerr := x.record(context.WithoutCancel(ctx), func(ctx context.Context, tx db.Tx) error {
 		return journal.NotMade(ctx, tx, x.claim.RunID, x.claim.Fence, key)
 	}); nerr != nil {

@@ -28,6 +28,7 @@ func toyStep(item string) catalogue.Step {
 var writes = []action{
 	{"intend", []situation{isRunning, isCancelling, isExpired}, func(ctx context.Context, r *ring, a *actor) error {
 		x := r.execution(a)
+		dbtest.Pause(ctx, "about to begin an item")
 		r.mu.Lock()
 		stopped := r.answered[a.other] && slices.Contains([]string{"cancel", "release", "disable", "revoke"}, a.kind)
 		r.mu.Unlock()

@@ -218,7 +218,11 @@ func TestStartResumesARunWhoseWorkerIsGone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := w.gate.Start(t.Context(), w.Operator, op.Request{Tenant: "kestrel", Kind: toysMake, Surface: op.SurfaceAPI, Parameters: in})
+		req := op.Request{Tenant: "kestrel", Kind: toysMake, Surface: op.SurfaceAPI, Parameters: in}
+		if res, err := w.gate.Preflight(t.Context(), w.Operator, req); err != nil || res.Outcome() != op.Deduped {
+			t.Errorf("the preflight says %s, want what the start answers: %v", res.Outcome(), err)
+		}
+		res, err := w.gate.Start(t.Context(), w.Operator, req)
 		if err != nil || res.Outcome() != op.Deduped || res.Run().ID != run.ID {
 			t.Fatalf("%s %v %v", res.Outcome(), res.Causes(), err)
 		}

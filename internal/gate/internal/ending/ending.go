@@ -1,6 +1,6 @@
-// Package ending is the one place where runs end: the ledger's transition, the
-// notification of the person who started it, the queue's job and the audit
-// trail, in one transaction.
+// Package ending is the one place where runs end. One transaction holds the state
+// transition, the journal's open steps, the job, the notification of the person who
+// started the run, and the audit record.
 package ending
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Run ends the run that holds c. It returns [ledger.ErrFenced] or
-// [ledger.ErrMoved] when c is not how things are any more.
+// Run ends the holder of c. It returns [ledger.ErrFenced] or [ledger.ErrMoved] when c is
+// out of date.
 func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 	if err := ledger.Finish(ctx, tx, c, e); err != nil {
 		return err
@@ -34,7 +34,7 @@ func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 	if err := notify.Initiator(ctx, tx, c.Workspace, c.Tenant, c.Initiator.ID, c.RunID); err != nil {
 		return err
 	}
-	// How the tenant's newest run ended stands with the tenant, for lists of tenants.
+	// Lists of tenants read the outcome of the newest run from the tenant's row.
 	if _, err := tx.Exec(ctx, `UPDATE tenants SET latest_run = $2, latest_outcome = $3 WHERE id = $1 AND latest_run < $2`,
 		c.Tenant, c.RunID, string(e.Outcome)); err != nil {
 		return err
@@ -49,8 +49,8 @@ func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 	return access.Audit(ctx, tx, c.Workspace, access.Entry{Action: "run.finished", Object: c.RunID, Data: data})
 }
 
-// Stopped ends a run in line that may not begin, or not go on: as blocked or, when an
-// earlier dispatch of it changed something, as failed.
+// Stopped ends a queued run that may not begin or continue: as blocked or, when an
+// earlier dispatch changed something at the provider, as failed.
 func Stopped(ctx context.Context, tx db.Tx, c *ledger.Claim, why *op.Cause) error {
 	changed, err := journal.Any(ctx, tx, c.RunID)
 	if err != nil {
@@ -63,12 +63,13 @@ func Stopped(ctx context.Context, tx db.Tx, c *ledger.Claim, why *op.Cause) erro
 	return Run(ctx, tx, c, e)
 }
 
-// Gone settles a run whose worker is gone: its heartbeat has not moved since c was
-// read. A run that can resume is sent again, and goes on where its journal ends; any
-// other is lost, and so is one that was being stopped or has used up its tries.
+// Gone settles a run whose worker is gone, if its heartbeat has not moved since c was
+// read. A run whose operation can resume goes back to the queue and continues where its
+// journal ends. Any other run is lost, and so is one that was being cancelled or has
+// used up its dispatches or its time.
 func Gone(ctx context.Context, tx db.Tx, q *queue.Queue, c *ledger.Claim) (resumed bool, err error) {
 	def, err := catalogue.Lookup(c.Operation)
-	if err != nil || !resumes(c, def) { // a newer node knows the operation, and can't be asked
+	if err != nil || !Resumes(c) { // unknown: a newer node accepted the run
 		return false, Lost(ctx, tx, c)
 	}
 	fence, err := ledger.Requeue(ctx, tx, c, ledger.Wait{QueueLimit: def.QueueLimit, Counts: true})
@@ -91,13 +92,14 @@ func Gone(ctx context.Context, tx db.Tx, q *queue.Queue, c *ledger.Claim) (resum
 	return true, ledger.Event(ctx, tx, c.RunID, fence, op.EventWaiting, "")
 }
 
-func resumes(c *ledger.Claim, def *catalogue.Definition) bool {
-	return def.Recovery == catalogue.Resume && c.State == op.Running && !c.Released() &&
+// Resumes reports whether [Gone] would send the run again.
+func Resumes(c *ledger.Claim) bool {
+	def, err := catalogue.Lookup(c.Operation)
+	return err == nil && def.Recovery == catalogue.Resume && c.State == op.Running && !c.Released() &&
 		c.Dispatch < int64(def.MaxDispatch) && (c.RunUntil == nil || c.Now.Before(*c.RunUntil))
 }
 
-// Lost ends a run whose worker is gone. Who released it, if someone did, is on the
-// run already.
+// Lost ends a run whose worker is gone, if its heartbeat has not moved since c was read.
 func Lost(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 	if err := ledger.Still(ctx, tx, c); err != nil {
 		return err
@@ -105,12 +107,12 @@ func Lost(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 	return Run(ctx, tx, c, ledger.End{Outcome: op.RunLost})
 }
 
-// Healed frees a scope that no living run holds. It returns [ledger.ErrFenced]
-// when there is nothing to heal any more.
+// Healed removes a claim that no living run holds. It returns [ledger.ErrFenced] when
+// there is nothing left to heal.
 func Healed(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 	workspace, err := ledger.Heal(ctx, tx, c)
 	if err != nil {
 		return err
 	}
-	return access.Audit(ctx, tx, workspace, access.Entry{Action: "scope.healed", Object: c.Scope, Data: map[string]string{"run": c.RunID}})
+	return access.Audit(ctx, tx, workspace, access.Entry{Action: "scope.healed", Object: c.Connection, Data: map[string]string{"run": c.RunID}})
 }

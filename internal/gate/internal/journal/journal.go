@@ -1,6 +1,6 @@
-// Package journal holds the SQL of what runs change at a provider: an intent before
-// each call, and its result with the item that it belongs to. Every write compares
-// the run's fence first, so that a worker that lost its run records nothing.
+// Package journal holds the SQL of the changes that runs make at a provider: an intent
+// before each call, and a result together with its item. Every write compares the run's
+// fence first, so that a worker that lost its run records nothing.
 package journal
 
 import (
@@ -17,19 +17,19 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// Limits of what a step may bring along, in bytes.
+// Limits of what is stored with a step, in bytes.
 const (
 	maxText   = 500
 	maxMarker = 4 << 10
 )
 
-// maxDoubtful is how often a change may be intended whose repeat is doubtful: once,
-// and once more after it was looked for and is not there.
+// maxDoubtful is how often a change may be sent whose repeat is doubtful: once, and once
+// more after it was looked for and not found.
 const maxDoubtful = 2
 
-// Intend records that the run is about to make the step. It returns
-// [ledger.ErrFenced] when the run has another fence, and an error when the step is
-// settled, was another change before, or may not be sent once more.
+// Intend records that the run is about to make a step. It returns [ledger.ErrFenced]
+// when the run has another fence, and an error when the step is settled, was a different
+// change before, or may not be sent again.
 func Intend(ctx context.Context, tx db.Tx, run string, fence int64, s catalogue.Step) error {
 	if err := check(s); err != nil {
 		return err
@@ -59,7 +59,7 @@ func Intend(ctx context.Context, tx db.Tx, run string, fence int64, s catalogue.
 	return nil
 }
 
-// check refuses a step that the journal can't hold.
+// check returns an error for a step that can't be stored.
 func check(s catalogue.Step) error {
 	for name, text := range map[string]string{"key": s.Key, "item": s.Item, "look": s.Look} {
 		if text == "" {
@@ -77,7 +77,7 @@ func check(s catalogue.Step) error {
 	return nil
 }
 
-// refused returns why a step can't be intended.
+// refused returns why a step may not be intended.
 func refused(ctx context.Context, tx db.Tx, run, key, call, body string) error {
 	var state, wasCall, wasBody string
 	var tries int64
@@ -94,8 +94,8 @@ func refused(ctx context.Context, tx db.Tx, run, key, call, body string) error {
 	return fmt.Errorf("journal: step %s is settled as %s", key, state)
 }
 
-// NotMade records that an intended step was refused or not sent. It does not count
-// as a try.
+// NotMade records that an intended step was refused or not sent. It does not count as a
+// try.
 func NotMade(ctx context.Context, tx db.Tx, run string, fence int64, key string) error {
 	if err := ledger.Guard(ctx, tx, run, fence); err != nil {
 		return err
@@ -104,7 +104,7 @@ func NotMade(ctx context.Context, tx db.Tx, run string, fence int64, key string)
 		WHERE run_id = $1 AND step = $2 AND state = 'open'`, run, key))(key)
 }
 
-// Settle records what came of a step, and its item as it stands with that.
+// Settle records the result of a step together with its item.
 func Settle(ctx context.Context, tx db.Tx, run string, fence int64, key string, s catalogue.Settled) error {
 	switch s.State {
 	case catalogue.StepDone, catalogue.StepFailed, catalogue.StepUnknown:
@@ -128,7 +128,8 @@ func Settle(ctx context.Context, tx db.Tx, run string, fence int64, key string, 
 	return ledger.Item(ctx, tx, run, fence, s.Item)
 }
 
-// one turns "no row was changed" into an error about the step.
+// one returns a function that makes an error about a step when a statement failed or
+// changed no row.
 func one(rows int64, err error) func(key string) error {
 	return func(key string) error {
 		switch {
@@ -170,7 +171,7 @@ func raw(s string) json.RawMessage {
 	return json.RawMessage(s)
 }
 
-// Any reports whether the run has changed, or may have changed, anything.
+// Any reports whether the run has made, or may have made, a change.
 func Any(ctx context.Context, tx db.Tx, run string) (bool, error) {
 	var n int64
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM run_journal WHERE run_id = $1 AND state <> 'not_made'`, run).Scan(&n)
@@ -180,8 +181,8 @@ func Any(ctx context.Context, tx db.Tx, run string) (bool, error) {
 	return n > 0, nil
 }
 
-// Close turns the open steps of a run that is about to end into items whose result is
-// not known. The caller holds the claim's lock.
+// Close turns the open steps of a run that ends into items whose result is not known.
+// The caller holds the claim's lock.
 func Close(ctx context.Context, tx db.Tx, c *ledger.Claim) error {
 	type step struct{ key, item, name, call, look string }
 	var open []step

@@ -13,9 +13,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Claim is a scope's slot with the run in it, as one read saw them.
+// Claim is one row of run_claims with its run, the holder, as one statement read them.
 type Claim struct {
-	Scope       string
+	Connection  string // id
 	RunID       string
 	Fingerprint string
 	Fence       int64
@@ -25,10 +25,10 @@ type Claim struct {
 	JobID       int64
 	SentAt      time.Time
 	QueueUntil  time.Time
-	Resends     int64     // jobs in a row that were lost before a worker began
+	Resends     int64     // jobs in a row that were lost before a worker began the run
 	Now         time.Time // database time of the read
 
-	// Of the run; State is empty when there is none, which should never be.
+	// Of the run. State is empty when there is no unfinished run, which is a fault.
 	Workspace    string
 	Tenant       string
 	Code         string
@@ -52,11 +52,11 @@ type Claim struct {
 	CancelAt     *time.Time
 }
 
-// Released reports whether the run was taken away from its worker by someone: its
-// slot is held until the lease and the quarantine have passed.
+// Released reports whether a person took the run away from its worker. The claim stays
+// until the lease and the quarantine have passed.
 func (c *Claim) Released() bool { return c.Lease != nil && c.BootID == "" }
 
-// Change says that something of the run changed.
+// Change names the run to those who follow changes.
 func (c *Claim) Change() op.Change {
 	return op.Change{Workspace: c.Workspace, Tenant: c.Tenant, Run: c.RunID}
 }
@@ -70,7 +70,7 @@ const claimColumns = `c.scope, c.run_id, c.fingerprint, c.fence, c.lease_until, 
 
 const claimTables = ` FROM run_claims c LEFT JOIN runs r ON r.id = c.run_id AND r.state <> 'finished'`
 
-// scanClaim reads claimColumns, and what comes behind them into more.
+// scanClaim reads claimColumns, and further columns into more.
 func scanClaim(row db.Row, more ...any) (*Claim, error) {
 	var (
 		c                                               Claim
@@ -80,7 +80,7 @@ func scanClaim(row db.Row, more ...any) (*Claim, error) {
 		parameters, target                              string
 	)
 	err := row.Scan(append([]any{
-		&c.Scope, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &queueUntil, &c.Resends, &now,
+		&c.Connection, &c.RunID, &c.Fingerprint, &c.Fence, &lease, &c.Heartbeat, &c.BootID, &c.JobID, &sent, &queueUntil, &c.Resends, &now,
 		&c.Workspace, &c.Tenant, &c.Code, &operation, &surface, &state, &parameters, &target, &c.Initiator.ID, &c.Initiator.Name,
 		&c.Dispatch, &c.Counts.Done, &c.Counts.Failed, &c.Counts.Total, &accepted,
 		&began, &until, &seen, &prog, &waitTo, &cancel, &c.CancelBy, &reason, &c.CancelNote,
@@ -108,13 +108,12 @@ func maybe(micros *int64) *time.Time {
 	return &t
 }
 
-// OfScope returns the slot of a scope; nil when it is free.
-func OfScope(ctx context.Context, tx db.Tx, scope string) (*Claim, error) {
-	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.scope = $1`, scope))
+// OfConnection returns the claim on a connection; nil when there is none.
+func OfConnection(ctx context.Context, tx db.Tx, connection string) (*Claim, error) {
+	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.scope = $1`, connection))
 }
 
-// OfRun returns the slot that a run holds; nil when it holds none, because it is
-// finished or never was.
+// OfRun returns the claim of a run; nil when the run is finished or does not exist.
 func OfRun(ctx context.Context, tx db.Tx, run string) (*Claim, error) {
 	return one(tx.QueryRow(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.run_id = $1`, run))
 }
@@ -124,38 +123,38 @@ func one(row db.Row) (*Claim, error) {
 	if errors.Is(err, db.ErrNoRows) {
 		return nil, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("read the slot: %w", err)
+		return nil, fmt.Errorf("read the claim: %w", err)
 	}
 	return c, nil
 }
 
-// Leased returns the slots with a worker: a few for each node, however many runs
-// are in line.
+// Leased returns the claims that have a lease: at most as many as all nodes have
+// workers, however many runs are queued.
 func Leased(ctx context.Context, tx db.Tx) ([]*Claim, error) {
 	return list(tx.Query(ctx, `SELECT `+claimColumns+claimTables+` WHERE c.lease_until IS NOT NULL ORDER BY c.scope`))
 }
 
-// Astray is a slot in line that needs care.
+// Astray is the claim of a queued run that no waiting job will begin in time.
 type Astray struct {
 	*Claim
-	Taken bool // its job was taken by a worker that has not begun the run yet
+	Taken bool // a worker took the job and has not begun the run yet
 }
 
-// astrayRuns asks for the two kinds apart, so that each is one pass.
+// astrayRuns selects the two kinds in separate branches, so that each reads its own
+// index once.
 const astrayRuns = `SELECT run_id FROM run_claims WHERE lease_until IS NULL AND queue_until < (SELECT interlock_now())
 	UNION
 	SELECT run_id FROM run_claims x WHERE lease_until IS NULL AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = x.job_id AND ` + queue.IsWaiting + `)
 	LIMIT $1`
 
-// astrayClaim looks for one run by its id. Asked for many at once, PostgreSQL reads
-// all runs and jobs where there are a few thousand of them.
+// astrayClaim reads the claim of one run by its id. For many runs in one statement,
+// PostgreSQL reads all runs and jobs once there are a few thousand of them.
 const astrayClaim = `SELECT ` + claimColumns + `, COALESCE(` + queue.IsTaken + `, FALSE)` + claimTables + `
 	LEFT JOIN river_job j ON j.id = c.job_id WHERE c.run_id = $1`
 
-// AllAstray returns up to limit of the claims in the queue that no job will begin
-// in time: the run has waited for too long, or its job was taken, settled or lost.
-// (The job of a claim without a run is settled by whoever takes it.) It reads the
-// claims in the queue and their jobs, never the runs and jobs that have ended.
+// AllAstray returns up to limit claims of queued runs that waited too long, or whose
+// job was taken, settled or lost. (A worker that takes the job of a claim without a run
+// settles that job.) It reads queued runs and their jobs, never those that have ended.
 func AllAstray(ctx context.Context, tx db.Tx, limit int) (all []Astray, err error) {
 	runs, err := query.All(ctx, tx, query.Of(astrayRuns, limit), query.ScanText)
 	if err != nil {
@@ -173,14 +172,14 @@ func AllAstray(ctx context.Context, tx db.Tx, limit int) (all []Astray, err erro
 
 func list(rows db.Rows, err error) ([]*Claim, error) {
 	if err != nil {
-		return nil, fmt.Errorf("read the slots: %w", err)
+		return nil, fmt.Errorf("read the claims: %w", err)
 	}
 	defer rows.Close()
 	var all []*Claim
 	for rows.Next() {
 		c, err := scanClaim(rows)
 		if err != nil {
-			return nil, fmt.Errorf("read the slots: %w", err)
+			return nil, fmt.Errorf("read the claims: %w", err)
 		}
 		all = append(all, c)
 	}

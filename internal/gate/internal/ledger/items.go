@@ -10,15 +10,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Progress replaces the counts. The caller holds the Guard.
+// Progress replaces the counts of a run. The caller holds [Guard].
 func Progress(ctx context.Context, tx db.Tx, run string, c op.Counts) error {
 	_, err := tx.Exec(ctx, `UPDATE runs SET done = $2, failed = $3, total = $4, progress_at = interlock_now() WHERE id = $1`,
 		run, c.Done, c.Failed, c.Total)
 	return err
 }
 
-// Item writes or replaces one line of the results, as the dispatch with that fence
-// reports it. The caller holds the Guard.
+// Item writes or replaces one item of a run by its key. fence is that of the dispatch
+// that reports it. The caller holds [Guard].
 func Item(ctx context.Context, tx db.Tx, run string, fence int64, it op.Item) error {
 	args, err := json.Marshal(it.Args)
 	if err != nil {
@@ -45,7 +45,7 @@ func Item(ctx context.Context, tx db.Tx, run string, fence int64, it op.Item) er
 }
 
 // Forget removes the items that earlier dispatches of a run reported. The caller holds
-// the Guard.
+// [Guard].
 func Forget(ctx context.Context, tx db.Tx, run string, fence int64) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM run_items WHERE run_id = $1 AND fence < $2`, run, fence); err != nil {
 		return fmt.Errorf("items of run %s: %w", run, err)
@@ -53,14 +53,14 @@ func Forget(ctx context.Context, tx db.Tx, run string, fence int64) error {
 	return nil
 }
 
-// Results are the stored items of a run, as far as they decide how it ended.
+// Results sum up the stored items of a run, as far as they decide its outcome.
 type Results struct {
 	Good, Bad int
-	InDoubt   int     // of the bad ones: changes that may have been made
-	First     op.Item // of the bad ones, by key
+	InDoubt   int     // bad ones that are changes with an unknown result
+	First     op.Item // the bad one with the smallest key
 }
 
-// ResultsOf reads what the items of a run came to, whichever dispatch reported them.
+// ResultsOf sums up the stored items of a run, of all its dispatches.
 func ResultsOf(ctx context.Context, tx db.Tx, run string) (r Results, err error) {
 	rows, err := tx.Query(ctx, `SELECT key, result, failed, reason FROM run_items WHERE run_id = $1`, run)
 	if err != nil {
@@ -112,11 +112,12 @@ func ResultsOf(ctx context.Context, tx db.Tx, run string) (r Results, err error)
 	return r, nil
 }
 
-// maxEventLength bounds the text of a line, in bytes.
+// maxEventLength limits the text of an event, in bytes.
 const maxEventLength = 300
 
-// Event adds a line to a run's timeline. Lines are kept in order by the slot's
-// lock; without it, as for late notes, a collision drops the line.
+// Event adds an event to a run's timeline and cuts a text that is too long. The claim's
+// lock keeps events in order. Without it, as for late reports, an event that collides
+// with another one is dropped.
 func Event(ctx context.Context, tx db.Tx, run string, fence int64, kind op.EventKind, text string) error {
 	if len(text) > maxEventLength {
 		text = strings.ToValidUTF8(text[:maxEventLength], "")

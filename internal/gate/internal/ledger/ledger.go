@@ -1,11 +1,11 @@
-// Package ledger holds the SQL that creates runs and moves their state. Every
-// move is a compare-and-set on what was judged: the fence of the slot, the state
-// of the run and, where readiness was judged, the revision of the connection. A
-// scope's slot (a row of run_claims) exists exactly while its run is not finished.
-// Times are compared in database time only.
+// Package ledger holds the SQL that creates runs and changes their state. Every
+// transition is a compare-and-set on what the caller judged: the fence of the claim,
+// the state of the run and, where readiness was judged, the revision of the
+// connection. A claim (a row of run_claims) exists exactly while its run is
+// unfinished: it gives the run its connection. Only database times are compared.
 //
-// Locks are taken in one order: connection, slot, run, job, and the head of the
-// audit trail last.
+// Locks are taken in one order: connection, claim, run, job, and last the head of the
+// audit trail.
 package ledger
 
 import (
@@ -21,19 +21,19 @@ import (
 )
 
 var (
-	// ErrFenced is returned when the run has moved on: another fence holds the
-	// scope, or nobody does. Whoever receives it may change nothing any more.
+	// ErrFenced is returned when the claim has another fence, or is gone. The caller no
+	// longer has the run and must change nothing.
 	ErrFenced = errors.New("ledger: the run has another fence or is finished")
-	// ErrMoved is returned when the fence is the same and what was judged is not: the
-	// state of the run, or the revision of the connection. Judge again ([Write] does).
+	// ErrMoved is returned when the fence is the same but the state of the run or the
+	// revision of the connection is not what was judged. Judge again, as [Write] does.
 	ErrMoved = errors.New("ledger: the run or its connection changed since it was judged")
 )
 
-// maxRounds bounds how often one change is judged again.
+// maxRounds limits how often [Write] runs its function.
 const maxRounds = 8
 
-// Write runs fn in a transaction, and again while what it judged had changed by
-// the time it wrote. fn reads what it judges inside.
+// Write runs fn in a transaction, and runs it again while it returns [ErrMoved]. fn
+// must read what it judges inside that transaction.
 func Write(ctx context.Context, d *db.DB, fn func(context.Context, db.Tx) error) (err error) {
 	for range maxRounds {
 		if err = d.Write(ctx, fn); !errors.Is(err, ErrMoved) {
@@ -56,20 +56,20 @@ type New struct {
 	QueueLimit                        time.Duration
 }
 
-// Admission is what came of trying to take a scope.
+// Admission is the result of [Admit].
 type Admission int
 
 // The admissions.
 const (
-	Taken Admission = iota // the run exists and holds the scope
-	Held                   // another run holds the scope
-	Moved                  // the connection is not what was judged
+	Taken Admission = iota // the run exists and holds the connection
+	Held                   // another run holds the connection
+	Moved                  // the connection changed since it was judged
 )
 
-// Admit takes the scope of n and creates its run, or tells why not. It writes to
-// the connection's row first: that locks it against a disable or a revocation
-// that is under way, refuses when one came in between, and draws the fence. A
-// fence that was drawn in vain leaves a gap, which harms nobody.
+// Admit claims the connection for a new run and creates the run, or returns why it
+// can't. It updates the connection's row first. That locks out a concurrent disable or
+// revocation, fails when one was committed since the connection was judged, and draws
+// the fence. When the connection is held, the drawn fence is not used; gaps are fine.
 func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Admission, err error) {
 	err = tx.QueryRow(ctx, `UPDATE connections SET fence = fence + 1
 		WHERE id = $1 AND workspace_id = $2 AND rev = $3 AND deleted_at IS NULL RETURNING fence`,
@@ -83,7 +83,7 @@ func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Ad
 		VALUES ($1, $2, $3, $4, interlock_now(), $5, $6, interlock_now() + $7) ON CONFLICT (scope) DO NOTHING`,
 		n.Connection, n.ID, n.Fingerprint, fence, n.Workspace, n.Tenant, n.QueueLimit.Microseconds())
 	if err != nil {
-		return "", 0, 0, fmt.Errorf("take the scope: %w", err)
+		return "", 0, 0, fmt.Errorf("claim the connection: %w", err)
 	}
 	if took == 0 {
 		return "", 0, Held, nil
@@ -110,8 +110,8 @@ func Admit(ctx context.Context, tx db.Tx, n New) (code string, fence int64, a Ad
 	return "", 0, 0, errors.New("create the run: no free code in 16 tries")
 }
 
-// newCode returns six characters of Crockford's base32, which leaves out the
-// letters that are mistaken for digits. It tells nothing about other runs.
+// newCode returns six random characters of Crockford's base32, which has no letters
+// that look like digits. A code reveals nothing about other runs.
 func newCode() string {
 	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	var b [6]byte
@@ -122,17 +122,17 @@ func newCode() string {
 	return string(b[:])
 }
 
-// Sent notes which job carries a run's fence.
+// Sent records which job carries the run's fence.
 func Sent(ctx context.Context, tx db.Tx, run string, fence, job int64) error {
 	return fenced(tx.Exec(ctx, `UPDATE run_claims SET job_id = $3, sent_at = interlock_now() WHERE run_id = $1 AND fence = $2`, run, fence, job))
 }
 
-// Begin moves the run that holds c from queued to running and starts its lease,
-// provided that its connection still has the revision that was judged: whoever
-// closes the connection from now on finds a run at work, and stops it. limit
-// bounds the whole of its work, over all its dispatches.
+// Begin moves the holder of c from queued to running and starts its lease, if the
+// connection still has the revision that was judged. A later disable or revocation
+// finds a running run and stops it. limit is how long the run may work in all, over
+// all its dispatches; it counts from the first Begin.
 func Begin(ctx context.Context, tx db.Tx, c *Claim, rev int64, lease, limit time.Duration, boot string) error {
-	err := moved(tx.Exec(ctx, `UPDATE connections SET rev = rev WHERE id = $1 AND rev = $2 AND deleted_at IS NULL`, c.Scope, rev))
+	err := moved(tx.Exec(ctx, `UPDATE connections SET rev = rev WHERE id = $1 AND rev = $2 AND deleted_at IS NULL`, c.Connection, rev))
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func Begin(ctx context.Context, tx db.Tx, c *Claim, rev int64, lease, limit time
 	return Event(ctx, tx, c.RunID, c.Fence, op.EventBegan, "")
 }
 
-// Beat renews the lease and returns the slot as it is now.
+// Beat renews the lease and returns the current claim.
 func Beat(ctx context.Context, tx db.Tx, run string, fence int64, lease time.Duration) (*Claim, error) {
 	err := fenced(tx.Exec(ctx, `UPDATE run_claims SET lease_until = interlock_now() + $3, heartbeat = heartbeat + 1
 		WHERE run_id = $1 AND fence = $2 AND lease_until IS NOT NULL`, run, fence, lease.Microseconds()))
@@ -163,29 +163,29 @@ func Beat(ctx context.Context, tx db.Tx, run string, fence int64, lease time.Dur
 	return OfRun(ctx, tx, run)
 }
 
-// Guard locks the slot for the rest of the transaction, or returns [ErrFenced].
-// Every write of a run's data begins with it.
+// Guard locks the claim for the rest of the transaction, or returns [ErrFenced]. Every
+// transaction that writes data of a run begins with it.
 func Guard(ctx context.Context, tx db.Tx, run string, fence int64) error {
 	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND fence = $2`, run, fence))
 }
 
-// Still locks the slot of a run, provided that its heartbeat has not moved since c
-// was read: a worker that was silent may have come back. [Finish], which follows,
-// compares the fence.
+// Still locks the claim if its heartbeat counter has not moved since c was read: a
+// silent worker may have come back. It does not compare the fence; [Finish] or
+// [Requeue] in the same transaction does.
 func Still(ctx context.Context, tx db.Tx, c *Claim) error {
 	return fenced(tx.Exec(ctx, `UPDATE run_claims SET fence = fence WHERE run_id = $1 AND heartbeat = $2`, c.RunID, c.Heartbeat))
 }
 
-// Wait is how a run goes back in line.
+// Wait says how a run goes back to the queue.
 type Wait struct {
-	For        time.Duration // it begins again not before this has passed
+	For        time.Duration // the run does not begin earlier than this; 0: at once
 	Why        op.Reason     // what it waits for; may be empty
-	QueueLimit time.Duration // how long it may stay in line after that
-	Counts     bool          // the dispatch that ends counts as one of its tries
+	QueueLimit time.Duration // how long it may stay in the queue after that
+	Counts     bool          // the dispatch that ends counts towards the operation's MaxDispatch
 }
 
-// Requeue hands the running run that holds c back to the queue with a new fence. It
-// keeps its claim.
+// Requeue moves the holder of c from running to queued and gives it a new fence. It
+// keeps its connection.
 func Requeue(ctx context.Context, tx db.Tx, c *Claim, w Wait) (fence int64, err error) {
 	limit := c.Now.Add(w.For + w.QueueLimit)
 	if fence, err = toQueue(ctx, tx, c, limit, 0); err != nil {
@@ -205,9 +205,9 @@ func Requeue(ctx context.Context, tx db.Tx, c *Claim, w Wait) (fence int64, err 
 		c.RunID, fence, until, string(w.Why), tries))
 }
 
-// Resend gives the run in line that holds c a new fence, for a job in the place of
-// one that was lost. The run has waited all the while: its time limit in the queue
-// and what it waits for stay, and it is no further try of the operation's.
+// Resend gives the queued holder of c a new fence, for a job that replaces a lost one.
+// The time limit in the queue, what the run waits for and the number of its dispatches
+// stay as they are.
 func Resend(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error) {
 	if fence, err = toQueue(ctx, tx, c, c.QueueUntil, c.Resends+1); err != nil {
 		return 0, err
@@ -215,8 +215,8 @@ func Resend(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error) {
 	return fence, moved(tx.Exec(ctx, `UPDATE runs SET fence = $2 WHERE id = $1 AND state = 'queued'`, c.RunID, fence))
 }
 
-// toQueue moves the slot to a new fence without a worker, to wait in line until
-// the given time.
+// toQueue gives the claim a new fence and no worker. The run may stay in the queue
+// until the given time.
 func toQueue(ctx context.Context, tx db.Tx, c *Claim, until time.Time, resends int64) (fence int64, err error) {
 	if fence, err = nextFence(ctx, tx, c); err != nil {
 		return 0, err
@@ -226,9 +226,9 @@ func toQueue(ctx context.Context, tx db.Tx, c *Claim, until time.Time, resends i
 		c.RunID, c.Fence, fence, resends, db.Micros(until)))
 }
 
-// Evict takes the run that holds c away from its worker at once: a new fence that
-// nobody carries. The slot stays taken until the lease has run out, because a call
-// of the old worker may still be under way until then.
+// Evict takes the run away from its worker at once, by a fence that no job carries.
+// The connection stays claimed until the lease has expired: a call of the old worker
+// may be in flight until then.
 func Evict(ctx context.Context, tx db.Tx, c *Claim, by op.Person, note string) error {
 	fence, err := nextFence(ctx, tx, c)
 	if err != nil {
@@ -246,18 +246,18 @@ func Evict(ctx context.Context, tx db.Tx, c *Claim, by op.Person, note string) e
 	return Event(ctx, tx, c.RunID, fence, op.EventReleased, by.Name)
 }
 
-// nextFence draws a fence. It locks the connection before the slot, as Admit does.
+// nextFence draws a fence. It locks the connection before the claim, as Admit does.
 func nextFence(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error) {
-	err = tx.QueryRow(ctx, `UPDATE connections SET fence = fence + 1 WHERE id = $1 RETURNING fence`, c.Scope).Scan(&fence)
+	err = tx.QueryRow(ctx, `UPDATE connections SET fence = fence + 1 WHERE id = $1 RETURNING fence`, c.Connection).Scan(&fence)
 	if err != nil {
 		return 0, fmt.Errorf("draw a fence: %w", err)
 	}
 	return fence, nil
 }
 
-// Cancelling moves the running run that holds c to cancelling; its worker sees it
-// at its next step. by is a person's name; reason is set when a change of the
-// connection stops the run.
+// Cancelling moves the holder of c from running to cancelling. Its worker notices
+// within a second. by is a person's name; reason is set when a change of the connection
+// stops the run.
 func Cancelling(ctx context.Context, tx db.Tx, c *Claim, by string, reason op.Reason) error {
 	if err := Guard(ctx, tx, c.RunID, c.Fence); err != nil {
 		return err
@@ -273,12 +273,12 @@ func Cancelling(ctx context.Context, tx db.Tx, c *Claim, by string, reason op.Re
 // End is how a run ends.
 type End struct {
 	Outcome op.RunOutcome
-	Cause   *op.Cause // why; nil when the outcome says it all
+	Cause   *op.Cause // nil when the outcome needs no reason
 	By      string    // who cancelled or released it
 	Note    string
 }
 
-// Finish ends the run that holds c and frees its scope.
+// Finish ends the holder of c and removes the claim.
 func Finish(ctx context.Context, tx db.Tx, c *Claim, e End) error {
 	if err := fenced(tx.Exec(ctx, `DELETE FROM run_claims WHERE run_id = $1 AND fence = $2`, c.RunID, c.Fence)); err != nil {
 		return err
@@ -307,19 +307,19 @@ func Finish(ctx context.Context, tx db.Tx, c *Claim, e End) error {
 	return Event(ctx, tx, c.RunID, c.Fence, op.EventEnded, string(e.Outcome))
 }
 
-// Heal removes a slot whose run is missing or finished, and returns the workspace
-// of its connection.
+// Heal removes a claim whose run is missing or finished, and returns the workspace of
+// its connection. It returns [ErrFenced] when the claim has a living run, or is gone.
 func Heal(ctx context.Context, tx db.Tx, c *Claim) (workspace string, err error) {
 	err = fenced(tx.Exec(ctx, `DELETE FROM run_claims WHERE scope = $1 AND run_id = $2
-		AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = $2 AND runs.state <> 'finished')`, c.Scope, c.RunID))
+		AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = $2 AND runs.state <> 'finished')`, c.Connection, c.RunID))
 	if err != nil {
 		return "", err
 	}
-	err = tx.QueryRow(ctx, `SELECT workspace_id FROM connections WHERE id = $1`, c.Scope).Scan(&workspace)
+	err = tx.QueryRow(ctx, `SELECT workspace_id FROM connections WHERE id = $1`, c.Connection).Scan(&workspace)
 	return workspace, err
 }
 
-// fenced turns "no row was changed" into [ErrFenced].
+// fenced returns [ErrFenced] when a statement changed no row.
 func fenced(rows int64, err error) error {
 	if err != nil {
 		return err
@@ -330,7 +330,7 @@ func fenced(rows int64, err error) error {
 	return nil
 }
 
-// moved turns "no row was changed" into [ErrMoved].
+// moved returns [ErrMoved] when a statement changed no row.
 func moved(rows int64, err error) error {
 	if err == nil && rows == 0 {
 		return ErrMoved

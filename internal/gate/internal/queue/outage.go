@@ -11,8 +11,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// quiet lowers River's chatter: its errors concern us, its progress does not, and
-// what it says at every poll is said once.
+// quiet drops River's log lines below warnings, and repeats of a failed poll.
 type quiet struct {
 	slog.Handler
 	outage *outage
@@ -22,11 +21,11 @@ func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
 }
 
-// fetchFailed ends what River says when it gets no jobs. observed: that, and
-// nothing else, comes with every poll while PostgreSQL is read-only or away.
+// fetchFailed ends River's message when it can't get jobs. observed: that message comes
+// with every poll while PostgreSQL is read-only or unavailable, and no other does.
 const fetchFailed = ": Error fetching jobs"
 
-// Handle writes r, unless it repeats what was said.
+// Handle logs r, unless it repeats a recent failure.
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	if strings.HasSuffix(r.Message, fetchFailed) {
 		left, say := q.outage.failed()
@@ -45,22 +44,22 @@ func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.Wi
 
 func (q quiet) WithGroup(n string) slog.Handler { return quiet{q.Handler.WithGroup(n), q.outage} }
 
-// sayEvery is how often a failure that goes on is said.
+// sayEvery is how often a lasting failure is logged.
 const sayEvery = time.Minute
 
-// outage is a time in which the queue gets no jobs. It is told of every fetch.
+// outage tracks whether the queue gets jobs. It learns of every fetch.
 type outage struct {
 	river.HookDefaults
 	log *slog.Logger
 
 	mu   sync.Mutex
-	said time.Time // the last failure that was said
-	open bool      // since then no fetch went well
-	left int       // failures that were left out since then
+	said time.Time // when a failure was last logged
+	open bool      // no fetch has succeeded since then
+	left int       // failures since then that were not logged
 }
 
-// failed counts a failure, and reports whether to say it, and how many were left
-// out before it.
+// failed counts a failure. It reports whether to log it, and how many failures before it
+// were not logged.
 func (o *outage) failed() (left int, say bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -74,9 +73,9 @@ func (o *outage) failed() (left int, say bool) {
 	return left, true
 }
 
-// MetricEmit implements [rivertype.HookMetricEmit]. River gives the duration of
-// every fetch that went well. A fetch that fails now and then is no more often
-// said to be well than to fail.
+// MetricEmit implements [rivertype.HookMetricEmit]. River reports the duration of every
+// successful fetch. When fetches fail only now and then, the recovery is logged no more
+// often than the failure.
 func (o *outage) MetricEmit(ctx context.Context, p *rivertype.HookMetricEmitParams) {
 	if p.Metric.Name() != rivertype.MetricNameJobGetAvailableDuration {
 		return

@@ -1,9 +1,8 @@
-// Package queue hands runs to workers through River, in the caller's
-// transaction. There is one kind of job; it carries a run's id and fence and
-// nothing else. River decides nothing here: it is given one attempt, its
-// uniqueness is not used, and its idea of completion is not trusted, because it
-// has no fence (a stopped worker that wakes up marks a job completed while its
-// successor works). Our own rows decide.
+// Package queue passes runs to workers through River, in the caller's transaction.
+// There is one kind of job, which carries a run's id and fence and nothing else. River
+// decides nothing: jobs have one attempt, its uniqueness is not used, and its completion
+// is not trusted, because it has no fence (a suspended worker that wakes up marks a job
+// completed while its successor works). Our own rows decide.
 package queue
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// Args is the whole of a job.
+// Args is everything that a job carries.
 type Args struct {
 	RunID string `json:"run_id"`
 	Fence int64  `json:"fence"`
@@ -31,23 +30,22 @@ type Args struct {
 // Kind names the one kind of job.
 func (Args) Kind() string { return "run" }
 
-// Handler works on one run. It never returns an error: how the run ended is in
-// our rows, and there is nothing that River could try again. again above zero puts
-// the job back for that long, for this or another node to take.
+// Handler works one run. It returns no error: our rows say how the run ended, and River
+// must not retry. again > 0 puts the job back for that long, for this or another node.
 type Handler func(ctx context.Context, jobID int64, args Args) (again time.Duration)
 
-// Config says how a queue works. The zero Config only inserts.
+// Config configures a queue. The zero Config only inserts.
 type Config struct {
 	Handle  Handler // nil: insert only
 	Workers int     // runs at a time in this process
 	Logger  *slog.Logger
 }
 
-// never is longer than any run: River must neither cut a run off nor rescue its
-// job, since lease and fence do that.
+// never is longer than any run. River must neither time out a run nor rescue its job:
+// lease and fence do that.
 const never = 10 * 365 * 24 * time.Hour
 
-// Queue inserts jobs and, when it has a handler, works on them.
+// Queue inserts jobs and, if it has a handler, works them. It is safe for concurrent use.
 type Queue struct{ client client }
 
 // client is a River client of either engine.
@@ -62,12 +60,12 @@ type client interface {
 func New(d *db.DB, cfg Config) (*Queue, error) {
 	out := &outage{log: cfg.Logger}
 	rc := &river.Config{
-		// Measured: with the default cool-downs of 100 ms pick-up takes 50 ms at the
-		// median on both engines.
+		// Measured: with the default cool-down of 100 ms a job is picked up after 50 ms at
+		// the median, on both engines.
 		FetchCooldown: 10 * time.Millisecond,
-		// PostgreSQL notifies. But River leaves a notification out when another one was
-		// sent within the cool-down, although that one's transaction may commit, and be
-		// acted on, before ours does: the poll is what picks such a job up.
+		// PostgreSQL notifies. But River skips a notification when another one was sent
+		// within the cool-down, although that transaction may commit, and be acted on,
+		// before ours. The poll picks up such a job.
 		FetchPollInterval:    100 * time.Millisecond,
 		JobTimeout:           -1,
 		RescueStuckJobsAfter: never,
@@ -75,10 +73,10 @@ func New(d *db.DB, cfg Config) (*Queue, error) {
 		Logger:               slog.New(quiet{cfg.Logger.Handler(), out}),
 		Hooks:                []rivertype.Hook{out},
 	}
-	if d.Engine() == db.SQLite { // has nothing but the poll
+	if d.Engine() == db.SQLite { // has no notifications
 		rc.FetchPollInterval = 40 * time.Millisecond
 	}
-	if cfg.Handle == nil { // the cool-down of a client that only inserts is that of its notifications
+	if cfg.Handle == nil { // for a client that only inserts, this is the cool-down of its notifications
 		rc.FetchCooldown = time.Millisecond
 	}
 	if cfg.Handle != nil {
@@ -91,8 +89,8 @@ func New(d *db.DB, cfg Config) (*Queue, error) {
 	var c client
 	var err error
 	if d.Engine() == db.SQLite {
-		// River shares the single writing connection: with one of its own, the two
-		// wait for each other's locks and the slowest starts get three times slower.
+		// River shares the single writing connection. With one of its own, the two wait
+		// for each other's locks, and the slowest starts take three times as long.
 		c, err = newClient[*sql.Tx](river.NewClient(riversqlite.New(d.Writer()), rc))
 	} else {
 		c, err = newClient[pgx.Tx](river.NewClient(riverpgxv5.New(d.Pool()), rc))
@@ -125,13 +123,13 @@ type worker struct {
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, job *river.Job[Args]) error {
 	if again := w.handle(ctx, job.ID, job.Args); again > 0 {
-		return river.JobSnooze(again) // counts as no attempt
+		return river.JobSnooze(again) // does not count as an attempt
 	}
 	return nil
 }
 
-// Insert puts a run into the queue when tx commits, to be taken not before at
-// (zero: at once). It returns the job's id.
+// Insert adds a job, which workers see once tx commits and take not before at (zero: at
+// once). It returns the job's id.
 func (q *Queue) Insert(ctx context.Context, tx db.Tx, args Args, at time.Time) (int64, error) {
 	res, err := q.client.insert(ctx, tx, args, &river.InsertOpts{ScheduledAt: at})
 	if err != nil {
@@ -140,20 +138,20 @@ func (q *Queue) Insert(ctx context.Context, tx db.Tx, args Args, at time.Time) (
 	return res.Job.ID, nil
 }
 
-// Start begins to take jobs. Stop it with a context of its own.
+// Start begins to take jobs. ctx must live until after Stop.
 func (q *Queue) Start(ctx context.Context) error { return q.client.Start(ctx) }
 
-// Stop takes no further jobs and waits for those that are worked on, until ctx ends.
+// Stop takes no further jobs and waits for running ones until ctx ends.
 func (q *Queue) Stop(ctx context.Context) error { return q.client.Stop(ctx) }
 
-// Complete settles a job in the transaction that settles its run.
+// Complete marks a job completed, in the transaction that settles its run.
 func Complete(ctx context.Context, tx db.Tx, job int64) error {
-	// By our own statement rather than River's: that one reads the job back from
-	// the worker's context, and we also settle jobs whose worker is gone.
+	// River's own function takes the job from the worker's context, but we also settle
+	// jobs whose worker is gone.
 	return settle(ctx, tx, job, "completed")
 }
 
-// Discard settles a job that nobody works on any more.
+// Discard marks a job discarded that nobody works any more.
 func Discard(ctx context.Context, tx db.Tx, job int64) error {
 	return settle(ctx, tx, job, "discarded")
 }
@@ -167,16 +165,15 @@ func settle(ctx context.Context, tx db.Tx, job int64, state string) error {
 	return nil
 }
 
-// Conditions on a job, for statements that join river_job j. They are written so
-// that the index on the state, which jobs that have ended are not in the way of,
-// is good for them.
+// Conditions on a job, for statements that join river_job j. They can use the index on
+// the state, so that jobs that have ended cost nothing.
 const (
 	IsWaiting = `j.state IN ('available', 'pending', 'retryable', 'scheduled')` // a worker will take it
 	IsTaken   = `j.state = 'running'`                                           // a worker has it, here or elsewhere
 )
 
-// DiscardTaken settles every job that a worker had taken. It is for the start of
-// a process that is alone on its database: nobody can be working on them.
+// DiscardTaken discards every job that a worker had taken. Call it only at the start of
+// a process that is alone on its database: nobody works those jobs.
 func DiscardTaken(ctx context.Context, tx db.Tx) (int64, error) {
 	n, err := tx.Exec(ctx, `UPDATE river_job SET state = 'discarded', finalized_at = CURRENT_TIMESTAMP WHERE state = 'running'`)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package stored shows the prerequisites of operations what is stored of a
-// connection. The gate and the worker's re-check judge by the same facts.
+// Package stored gives the prerequisites of operations the stored facts of a connection.
+// The gate and the worker's recheck judge by the same facts.
 package stored
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/mirror"
 )
 
-// Facts are the facts of a connection as a transaction sees them. They are a
+// Facts are the stored facts of a connection, read in a transaction. Facts implements
 // [catalogue.Stored].
 type Facts struct {
 	Tx         db.Tx
@@ -26,7 +26,7 @@ func (f Facts) Dataset(ctx context.Context, name string) (catalogue.Dataset, err
 	return Known(d), nil
 }
 
-// Known is a dataset as operations see it.
+// Known returns a dataset as operations see it.
 func Known(d mirror.Dataset) catalogue.Dataset {
 	return catalogue.Dataset{
 		AsOf: d.AsOf, Count: d.Count, Members: d.Members, Unreadable: d.Unreadable, Delta: d.Delta, DeltaAt: d.DeltaAt,
