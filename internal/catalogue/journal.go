@@ -10,106 +10,102 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// Journal records what an operation changes at the provider, before and after each
-// call, so that a run that is cut off goes on where it stopped and makes nothing
-// twice. Every method compares the run's fence and returns an error when the run no
-// longer owns its connection; the operation must return at once then. It is safe for
-// concurrent use.
+// Journal records the changes that an operation makes at the provider, before and after
+// each call, so that a run that was cut off continues where it stopped and makes nothing
+// twice. Intend and Settle compare the run's fence. When they return an error, the
+// operation must return it at once. A Journal is safe for concurrent use.
 //
 // An item begins with its first Intend and is finished by a Settle without More. A
-// cancel, the run's time limit and a stop of the process act between items: an item
-// that has begun is finished first. Intend returns their error; the operation returns
-// it unchanged.
+// cancel, the run's time limit and a stop of the process act between items: an item that
+// has begun is finished first, and the next Intend returns an error.
 type Journal interface {
-	// Intend commits that a step is about to be made. It allows one [Writer.Write] of
-	// it. A step that is open or was not made may be intended again, with the same
-	// change; one whose repeat is doubtful at most once after it may have been sent.
+	// Intend commits that a step is about to be made, and allows one [Writer.Write] of it.
+	// A step that is open or was not made may be intended again, with the same change. If
+	// its repeat is doubtful, it may be sent twice at most.
 	Intend(ctx context.Context, s Step) error
-	// Settle commits what came of a step, together with the item as it stands then.
+	// Settle commits the result of a step together with its item.
 	Settle(ctx context.Context, key string, s Settled) error
-	// Steps returns the steps of the run in the order of their first intents, those of
-	// earlier dispatches included.
+	// Steps returns the steps of all dispatches of the run, in the order of their first
+	// intents.
 	Steps(ctx context.Context) ([]Recorded, error)
 }
 
 // Writer makes the changes of a run.
 type Writer interface {
-	// Write makes the change of the step with that key, which must have been intended
-	// in this dispatch and not been written since. The lease is looked at before each
-	// call. A change that was refused or not sent is noted as not made; after an error
-	// that is [provider.Doubtful] the step stays open: look for the object first.
+	// Write makes the change of the step with that key. The step must have been intended in
+	// this dispatch and not written since. The lease is checked before the call. A change
+	// that was refused or not sent is recorded as not made. After an error that is
+	// [provider.Doubtful] the step stays open: look for the object before you intend it again.
 	Write(ctx context.Context, key string) (provider.Answer, error)
 }
 
-// Step is one change that is about to be made.
+// Step is one change that an operation is about to make.
 type Step struct {
 	Key    string          // unique in the run and the same in every dispatch, such as "filters/7/create"
-	Item   string          // key of the item that it is for
-	Name   string          // of the item, as people know it
-	Change provider.Change // its body is not kept, only a hash of it
+	Item   string          // key of the item that the step belongs to
+	Name   string          // of the item, for people
+	Change provider.Change // only a hash of its body is stored
 	Look   string          // where people look when the result is not known, such as "Assignment filters, Windows 11"
-	Marker json.RawMessage // what the operation needs to find the object again; nothing secret
+	Marker json.RawMessage // what the operation needs to find the object again; nothing secret, at most 4 KiB
 }
 
-// Settled is what came of a step.
+// Settled is the result of a step.
 type Settled struct {
 	State StepState       // done, failed or unknown
-	Kept  json.RawMessage // what later steps need of the answer, such as an id; nothing secret
-	Item  op.Item         // as it would be told if the run ended now
-	More  bool            // another step of the same item follows
+	Kept  json.RawMessage // what later steps need from the answer, such as an id; nothing secret, at most 4 KiB
+	Item  op.Item         // the item as it should be shown if the run ended now
+	More  bool            // another step of the item follows
 }
 
-// Recorded is a step as the journal has it.
+// Recorded is a step as it is stored.
 type Recorded struct {
 	Key, Item, Name string
 	Call            string // method and path
 	State           StepState
-	Tries           int // how often it was sent, or may have been
+	Tries           int // how often it may have been sent
 	Marker, Kept    json.RawMessage
-	IntendedAt      time.Time // last
+	IntendedAt      time.Time // of the last intent
 }
 
-// StepState is where a step stands.
+// StepState is the state of a step.
 type StepState string
 
 // The states of a step.
 const (
-	StepOpen    StepState = "open"     // it may have been sent, and nobody knows what came of it
-	StepNotMade StepState = "not_made" // it was refused or not sent: nothing happened
+	StepOpen    StepState = "open"     // it may have been sent, and its result is not known yet
+	StepNotMade StepState = "not_made" // it was refused or not sent
 	StepDone    StepState = "done"
 	StepFailed  StepState = "failed"
-	StepUnknown StepState = "unknown" // it may have been made, and looking could not tell
+	StepUnknown StepState = "unknown" // it may have been made, and reading back could not tell
 )
 
-// Sight is what the operation sees when it looks for an object that may have been
-// made.
+// Sight is what an operation finds when it looks for an object that may have been made.
 type Sight struct {
-	There   bool            // once, and as it was sent
-	Unclear bool            // neither its presence nor its absence can be told, or it is there twice
-	Kept    json.RawMessage // of an object that is there: as [Settled.Kept]
+	There   bool            // it is there once, as it was sent
+	Unclear bool            // it is there twice, or one can't tell whether it is there
+	Kept    json.RawMessage // if it is there: what [Settled.Kept] needs
 }
 
-// Made is what [Env.Make] found out.
+// Made is the result of [Env.Make].
 type Made struct {
 	State   StepState
 	Settled bool            // an earlier dispatch has settled the step
-	Answer  provider.Answer // of a change that was answered with a success in this dispatch
-	Kept    json.RawMessage // of an earlier dispatch, or of what was found
+	Answer  provider.Answer // if the change succeeded in this dispatch
+	Kept    json.RawMessage // from an earlier dispatch, or from what was found
 	Err     error           // why it failed, or why its result is not known
 }
 
-// maxRepeats bounds how often a change is made again that was looked for and is not
-// there.
+// maxRepeats limits how often a change is sent again that was looked for and not found.
 const maxRepeats = 1
 
-// Make makes the change of a step, by the journal: it intends, writes and, when the
-// answer is in doubt or an earlier dispatch left the step open, looks for the object
-// before anything is sent again. earlier is the step as the journal has it; its zero
-// is a new one. look is asked with the time of the last intent: what is not there may
-// only be late. The caller settles the step, unless it was settled before.
+// Make makes the change of a step by the journal: it intends the step and writes it. If
+// the answer is in doubt, or an earlier dispatch left the step open, it calls look before
+// anything is sent again. earlier is the stored step, or zero for a new one. look gets the
+// time of the last intent, because an object may appear late. The caller settles the step
+// unless Settled is set.
 //
-// An error means that the dispatch ends and the step stays as it is: the provider asks
-// to wait, could not be asked, or the run has to stop.
+// An error ends the dispatch and leaves the step as it is: the provider asks to wait or
+// can't be reached, or the run must stop.
 func (e *Env) Make(ctx context.Context, s Step, earlier Recorded, look func(context.Context, time.Time) (Sight, error)) (Made, error) {
 	var doubt error
 	open, tries, intended := false, earlier.Tries, earlier.IntendedAt

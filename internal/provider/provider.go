@@ -1,6 +1,6 @@
-// Package provider is the port: what an operation may ask of a provider, and how
-// a failed call is told in Interlock's own words. Package provider/graph is its
-// one implementation for Microsoft 365.
+// Package provider is the port to providers: what an operation may ask of one, and how
+// a failed call is reported by our own reasons. Package provider/graph implements it for
+// Microsoft 365.
 package provider
 
 import (
@@ -15,66 +15,66 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Client speaks to one tenant through one connection with one version of its
-// credential, on behalf of one run. Every method returns an [*Error] when the
-// provider refuses or can't be reached. Calls end before the context's deadline,
-// which the worker keeps inside the run's lease.
+// Client reads from one tenant, through one connection with one version of its
+// credential, on behalf of one run. Every method returns an [*Error] when the provider
+// refuses the call or can't be reached. Calls end within the run's lease. A client is
+// safe for concurrent use.
 type Client interface {
-	// Discover proves that the login authority answers and knows the directory.
+	// Discover checks that the sign-in service answers and knows the directory.
 	Discover(ctx context.Context) error
-	// Token signs in and returns what the token says. Nothing secret is in it. A
-	// token of another application than the connection's is an error.
+	// Token signs in and returns the claims of the token, none of which is secret. A
+	// token for another application than the connection's is an error.
 	Token(ctx context.Context) (Token, error)
-	// Get reads one object. path is relative to the provider's root and names its
+	// Get reads one object. path is relative to the provider's root and contains the
 	// version, such as "/v1.0/organization?$select=id".
 	Get(ctx context.Context, path string) (json.RawMessage, error)
-	// Page reads one page of a list. next is a path as for Get, or a link of an
-	// earlier page, which is followed verbatim.
+	// Page reads one page of a list. next is a path as for Get, or the link of an earlier
+	// page, which is sent verbatim.
 	Page(ctx context.Context, next string) (Page, error)
 }
 
-// Token is what an access token says about the connection.
+// Token holds the claims of an access token that we use.
 type Token struct {
 	Directory string   // tid: the directory's GUID, lower case
 	ClientID  string   // appid
-	Roles     []string // application permissions that were consented; empty is a success of the token endpoint
+	Roles     []string // consented application permissions; without consent the sign-in succeeds and this is empty
 	ExpiresOn time.Time
 }
 
 // Page is one page of a list. A page may be empty and still have a Next.
 type Page struct {
 	Items []json.RawMessage
-	Next  string // follow verbatim; empty on the last page
-	Delta string // set on the last page of a delta round
+	Next  string // link to the next page, to be sent verbatim; empty on the last page
+	Delta string // link to the next delta round; set on the last page of a delta round
 }
 
-// Error is a call that the provider refused, or that did not reach it. What the
-// provider said and what Interlock found wrong are kept apart, so that no sentence
-// quotes one as the other.
+// Error is a call that the provider refused, or that got no answer. The provider's own
+// text and what Interlock found wrong are separate fields, so that no sentence quotes one
+// as the other.
 type Error struct {
-	Reason op.Reason // in our words
+	Reason op.Reason
 
-	// Proven: the answer proves a lasting state of the connection, so that it may
-	// be stored and block later starts. A refusal at the token endpoint with a known
-	// number is one; whatever else a provider answers may be its own fault.
+	// Proven says that the answer proves a lasting state of the connection, which may be
+	// stored and block later starts. Known error numbers of the sign-in service do; any
+	// other answer may be a fault of the provider.
 	Proven bool
 
-	Permissions []string      // what is missing, by the name to ask for
+	Permissions []string      // missing permissions, by the name to ask for
 	Granted     []string      // of a refused access: the roles of the token; nil: not known
-	Directory   string        // of a tenant_mismatch: the GUID that was met instead of the tenant's
-	Skew        time.Duration // of a clock_skew: by how much the clocks differ; 0: not known
+	Directory   string        // of tenant_mismatch: the GUID of the other directory
+	Skew        time.Duration // of clock_skew: difference of the clocks; 0: not known
 
 	Call    string        // method and path, without query, such as "GET /v1.0/organization"
 	Status  int           // HTTP status; 0 when there was no answer
-	Form    op.AnswerForm // of an answer that is not in the provider's own form
+	Form    op.AnswerForm // of an answer that is not in the provider's usual form
 	Code    string        // the provider's own code, such as "Authorization_RequestDenied" or "AADSTS7000222"
-	Message string        // the provider's own text, redacted, at most 300 characters; empty: it said nothing
-	Note    string        // what Interlock found wrong, as a clause; empty: nothing beyond the status
+	Message string        // the provider's own text, redacted, at most 300 characters; may be empty
+	Note    string        // what Interlock found wrong, as a clause; may be empty
 
-	RetryAfter time.Duration // how long the provider asked to wait; 0 when it did not say
-	Temporary  bool          // worth another try later
-	Doubtful   bool          // of a change: it may have been made all the same; see [Doubtful]
-	Resync     bool          // the delta token is no longer good: read everything anew
+	RetryAfter time.Duration // how long the provider asked to wait; 0: it did not say
+	Temporary  bool          // a later try may succeed
+	Doubtful   bool          // of a change: it may have been made; see [Doubtful]
+	Resync     bool          // the delta token is no longer valid: read everything again
 	Unlicensed bool          // the tenant does not have the service
 
 	RequestID     string    // the provider's id of the call
@@ -82,11 +82,11 @@ type Error struct {
 	CorrelationID string    // of the sign-in service
 	At            time.Time // the provider's date, else ours
 
-	Silence time.Duration // of provider_unreachable: for how long the provider had been asked in vain
+	Silence time.Duration // of provider_unreachable: time since the first of the unanswered calls
 	Err     error
 }
 
-// Error says what was refused, never with a secret.
+// Error describes the call and the answer. It contains no secret.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("provider: %s", e.Reason)
 	if e.Call != "" {
@@ -109,7 +109,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Evidence returns what is kept of the answer; nil when nothing was called.
+// Evidence returns what is stored of the answer; nil when no call was made.
 func (e *Error) Evidence() *op.Evidence {
 	if e.Call == "" && e.Status == 0 {
 		return nil
@@ -120,12 +120,10 @@ func (e *Error) Evidence() *op.Evidence {
 	}
 }
 
-// Unwrap returns the transport's error, if there was one.
+// Unwrap returns the error of the transport, or nil.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Args returns the facts that sentences about e are filled with: with what the
-// provider answered and what it said, which permissions are missing, until when it
-// asked to wait, for how long it gave no answer, by how much the clocks differ.
+// Args returns the facts that sentences about e need, by placeholder name.
 func (e *Error) Args() op.Args {
 	args := make(op.Args)
 	for name, value := range map[string]string{
@@ -139,7 +137,7 @@ func (e *Error) Args() op.Args {
 		args["status"] = strconv.Itoa(e.Status)
 	}
 	if e.Reason == op.CredentialExpired {
-		args["provider_said"] = "true" // the day is not known from it
+		args["provider_said"] = "true" // the date of expiry is not known
 	}
 	if e.Skew >= time.Second {
 		args["clock_difference"] = e.Skew.Round(time.Second).String()
@@ -157,9 +155,8 @@ func (e *Error) Args() op.Args {
 	return args
 }
 
-// Classify returns the reason of an error in our words: that of an [*Error],
-// time_limit for a passed deadline, and internal_fault for everything that no
-// provider said.
+// Classify returns the reason of an error: that of an [*Error], time_limit for a passed
+// deadline, and internal_fault for anything else.
 func Classify(err error) op.Reason {
 	var pe *Error
 	switch {

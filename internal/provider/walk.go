@@ -9,28 +9,26 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Errors in an answer that no honest provider gives. They are what an [*Error]
-// with the reason provider_fault unwraps to.
+// Faults in a provider's links. An [*Error] with the reason provider_fault wraps them.
 var (
-	// ErrForeignLink is a next link to another host, or to no address at all.
+	// ErrForeignLink is a link to another host, or one that is no address.
 	ErrForeignLink = errors.New("the link leads away from the provider")
-	// ErrLoop is a next link that was followed before.
+	// ErrLoop is a next link that was already followed.
 	ErrLoop = errors.New("the links of the list go in a circle")
-	// ErrEndless is a list that goes on past every bound.
+	// ErrEndless is a list that exceeds the limits of [Walk].
 	ErrEndless = errors.New("the list does not end")
 )
 
-// Bounds of one list. They are far above what any tenant has, and only keep a
-// provider that has lost its way from holding a worker until the run's limit.
+// Limits of one list. They are far above what any tenant has. They keep a faulty
+// provider from holding a worker until the run's time limit.
 const (
 	maxPages      = 20_000
 	maxEmptyPages = 500 // in a row; a few are normal in a delta round
 )
 
-// Walk reads a list page by page from first, which is a path or a link as for
-// [Client.Page]. It stops after the last page, after the first error, and with
-// ErrLoop or ErrEndless when the provider's links do not lead to an end. Only
-// one page is held at a time.
+// Walk reads a list page by page from first, a path or a link as for [Client.Page]. It
+// ends after the last page or the first error; with ErrLoop when a link repeats, and with
+// ErrEndless after 20,000 pages or 500 empty pages in a row. It holds one page at a time.
 func Walk(ctx context.Context, c Client, first string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		followed := make(map[string]bool)
@@ -57,7 +55,7 @@ func Walk(ctx context.Context, c Client, first string) iter.Seq2[Page, error] {
 	}
 }
 
-// broken is the error of an answer that came, and makes no sense.
+// broken returns the error of a list whose links make no sense.
 func broken(err error) *Error {
 	return &Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now(), Err: err}
 }

@@ -20,27 +20,27 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// call is one call on its way through a pipeline. It travels in the context,
-// because the sign-in library turns every error below it into text.
+// call is the state of one call in a pipeline. It travels in the context, because the
+// sign-in library turns every error below it into text.
 type call struct {
-	final error   // what ended the call for good: it is returned as it is
-	last  *answer // of the last attempt; nil when that brought none
+	final error   // an error that ends the call and is returned unchanged
+	last  *answer // of the last attempt; nil: it got none
 	name  string  // of the last attempt: method and path
 	id    string  // of the last attempt: its client-request-id
-	cause error   // why the last attempt brought none, or none that can be used
+	cause error   // why the last attempt got no usable answer
 
-	writes bool // it makes a change
-	doubt  bool // an attempt may have made the change, and no later one has
+	writes bool // the call makes a change
+	doubt  bool // an attempt may have made the change, and no later one succeeded
 }
 
-// made reports whether the last attempt was answered with a success.
+// made reports whether the last attempt got a usable success.
 func (c *call) made() bool {
 	return c.last != nil && c.last.status < 300 && !c.last.refused && (len(c.last.body) == 0 || json.Valid(c.last.body))
 }
 
-// open reports whether the last attempt, which was sent, leaves it open if the
-// change was made: everything does but a success and a refusal of the request. A
-// 408 is none: gateways answer it for what they have passed on.
+// open reports whether the last attempt, which was sent, leaves open if the change was
+// made. Only a success and a 4xx answer don't; and a 408 does, because gateways answer
+// it for requests that they have passed on.
 func (c *call) open() bool {
 	refused := c.last != nil && c.last.status >= 400 && c.last.status < 500 && c.last.status != http.StatusRequestTimeout
 	return !c.made() && !refused
@@ -48,20 +48,20 @@ func (c *call) open() bool {
 
 type callKey struct{}
 
-// errUnreadable is an answer that claims success and is no JSON.
+// errUnreadable is a successful answer that is not JSON.
 var errUnreadable = errors.New("the answer is not JSON")
 
-// errNotOurs is a request to somewhere else than the connection's endpoints.
+// errNotOurs is a request to an address outside the connection's endpoints.
 var errNotOurs = errors.New("the address is none of the connection's")
 
-// permanent is an error that the retry policy lets pass.
+// permanent is an error that the retry policy does not retry.
 type permanent struct{ error }
 
 func (permanent) NonRetriable()   {}
 func (p permanent) Unwrap() error { return p.error }
 
-// attempt is the policy that every attempt of every call goes through last, the
-// sign-in library's included: address, lane, permission of the run, deadline, id.
+// attempt is the last policy of every pipeline, including the sign-in library's. It checks
+// the address, waits in the lane, asks Config.Before, and sets deadline and id.
 type attempt struct{ c *Client }
 
 // Do implements [policy.Policy].
@@ -99,13 +99,13 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	defer cancel()
 	var sent atomic.Bool
 	if change {
-		// Once there is a connection the provider may get the request.
+		// From when there is a connection, the provider may get the request.
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
-		defer func() { call.doubt = call.doubt && !call.made() || sent.Load() && call.open() }()
+		defer func() { call.doubt = call.doubt && !call.made() || (sent.Load() || call.last != nil) && call.open() }()
 	}
 	req = req.Clone(ctx)
 	if change {
-		req.Raw().GetBody = nil // or the transport sends it once more by itself
+		req.Raw().GetBody = nil // otherwise the transport may send it a second time
 	}
 	id := uuid.NewString()
 	req.Raw().Header.Set("client-request-id", id)
@@ -147,8 +147,8 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	return resp, nil
 }
 
-// asked notes that an attempt begins, and answered that one brought an answer that
-// says something, be it a refusal: between the two the provider is silent.
+// asked notes the start of an attempt, and answered that one got an answer, even a refusal.
+// In between the provider counts as silent.
 func (c *Client) asked(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,8 +163,8 @@ func (c *Client) answered() {
 	c.vain = time.Time{}
 }
 
-// putRetryAfter writes a wait in the one form that the retry policy reads right:
-// it knows no fractions, and overflows on what is too large.
+// putRetryAfter writes a wait in the one form that the retry policy reads correctly: it
+// ignores fractions of seconds, and overflows on large values.
 func putRetryAfter(h http.Header, wait time.Duration) {
 	for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		h.Del(name)
@@ -174,7 +174,7 @@ func putRetryAfter(h http.Header, wait time.Duration) {
 	}
 }
 
-// failure tells a call that did not succeed in our words.
+// failure returns the error of a call that did not succeed.
 func (c *Client) failure(ctx context.Context, call *call, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -191,8 +191,8 @@ func (c *Client) failure(ctx context.Context, call *call, err error) error {
 	return c.told(e)
 }
 
-// told takes secrets out of what a provider said, notes for how long it said
-// nothing, and writes the failed call into the log, in one line.
+// told redacts secrets in the provider's texts, sets the time of silence, and logs the
+// failed call. It returns e.
 func (c *Client) told(e *provider.Error) *provider.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,14 +12,14 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// answer is what one attempt brought back.
+// answer is the answer to one attempt.
 type answer struct {
 	service  service
 	call     string // method and path, without query
 	status   int
 	header   http.Header
 	body     []byte // without a byte order mark
-	refused  bool   // by its status, or by an error inside of a success
+	refused  bool   // by its status, or by an error in the body of a success
 	clientID string // client-request-id of the attempt
 	at       time.Time
 }
@@ -27,8 +27,8 @@ type answer struct {
 // text returns the body as valid UTF-8.
 func (a *answer) text() []byte { return bytes.ToValidUTF8(a.body, []byte("\ufffd")) }
 
-// classify tells a refused call in our words. With signIn.go it is the one place
-// that looks at statuses, codes and texts of the provider.
+// classify returns the error of a refused call. This file and signin.go are the only ones
+// that interpret statuses, codes and texts of the provider.
 func classify(a answer) *provider.Error {
 	e := &provider.Error{
 		Call:       a.call,
@@ -45,7 +45,7 @@ func classify(a answer) *provider.Error {
 	} else {
 		graphRefusal(e, a.body)
 	}
-	// An answer that says when to come back is a busy provider, not a faulty one.
+	// A provider that says when to retry is busy, not faulty.
 	if e.Reason == op.ProviderFault && e.RetryAfter > 0 {
 		e.Reason = op.ProviderThrottled
 	}
@@ -56,7 +56,7 @@ func classify(a answer) *provider.Error {
 	return e
 }
 
-// formOf returns what a body is that is not in the provider's own form.
+// formOf returns the form of a body that is not the provider's JSON; else empty.
 func formOf(body []byte) op.AnswerForm {
 	switch body = bytes.TrimSpace(body); {
 	case len(body) == 0:
@@ -70,9 +70,9 @@ func formOf(body []byte) op.AnswerForm {
 	}
 }
 
-// graphRules are the refusals of Graph; the first that matches counts. A zero
-// field matches everything. Texts are the last resort, where the provider has
-// nothing else to tell one case from another.
+// graphRules map refusals of Graph to reasons; the first that matches counts. A zero
+// field matches everything. Texts are the last resort, where nothing else tells cases
+// apart.
 var graphRules = []struct {
 	code       string
 	text       string
@@ -96,9 +96,9 @@ var graphRules = []struct {
 	{code: "Authorization_RequestDenied", reason: op.PermissionMissing},
 	{code: "Forbidden", reason: op.PermissionMissing}, // Intune wraps it in UnknownError, with 401 or 403
 
-	// A token that is refused says nothing of the credential that it was got with:
-	// only the sign-in service does. observed: Graph refused every token for two
-	// hours, "Signing key is invalid" (msgraph-sdk-dotnet-core issue 222).
+	// A refused token does not condemn the credential; only the sign-in service does.
+	// observed: Graph refused every token for two hours, "Signing key is invalid"
+	// (msgraph-sdk-dotnet-core issue 222).
 	{status: http.StatusUnauthorized, reason: op.ProviderFault},
 	{status: http.StatusForbidden, reason: op.PermissionMissing},
 
@@ -113,7 +113,7 @@ var scopeList = regexp.MustCompile(`one of the following scopes: ([A-Za-z.,\- ]+
 
 func graphRefusal(e *provider.Error, body []byte) {
 	if (e.Form == op.AnswerPage || e.Form == op.AnswerText) && e.Status != http.StatusTooManyRequests {
-		e.Reason = op.ProviderFault // Graph says what it refuses: a page is from something before it
+		e.Reason = op.ProviderFault // Graph refuses in JSON: this comes from something in front of it
 		return
 	}
 	e.Code, e.Message = graphError(body)
@@ -129,18 +129,18 @@ func graphRefusal(e *provider.Error, body []byte) {
 		}
 	}
 	if m := scopeList.FindStringSubmatch(e.Message); m != nil && e.Reason == op.PermissionMissing {
-		// Any one of the list will do; the first is the one that reads. Whoever knows
-		// what the call needs knows better: the list has had names that are obsolete.
+		// Any permission of the list would do; the first one is the read permission. The
+		// operation's own list takes precedence: Graph has named obsolete permissions.
 		first, _, _ := strings.Cut(m[1], ",")
 		e.Permissions = []string{strings.TrimSpace(first)}
 	}
 }
 
-// maxNested is how deep an error may hide inside of an error's text.
+// maxNested is how many levels of errors inside an error's text are read.
 const maxNested = 4
 
-// graphError returns code and text of an error body. Intune's text is a JSON
-// document of its own, sometimes with another one in it; the innermost says most.
+// graphError returns code and text of an error body. Intune's text is a JSON document,
+// which may contain another one; the innermost has the details.
 func graphError(body []byte) (code, message string) {
 	var b struct {
 		Error struct {

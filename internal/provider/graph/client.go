@@ -1,9 +1,9 @@
 // Package graph is the Microsoft Graph client: it signs in to a tenant's
-// directory as an application, reads objects and lists as raw JSON, changes objects
-// with raw JSON, and reports every refusal in Interlock's words.
+// directory as an application, reads and changes objects as raw JSON, and reports
+// failed calls by our own reasons.
 //
-// It is azidentity and azcore's pipeline with one policy of ours at its end,
-// which every attempt passes, sign-in and retries included.
+// It consists of azidentity and azcore's pipeline, with one policy of ours at the end
+// that every attempt passes, sign-ins and retries included.
 package graph
 
 import (
@@ -31,16 +31,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Priority is what Graph should let pass first when it is busy.
+// Priority tells Graph which calls to serve first when it is busy.
 type Priority string
 
-// The priorities. Someone waits for a high one.
+// The priorities. High is for calls that somebody waits for.
 const (
 	PriorityHigh Priority = "High"
 	PriorityLow  Priority = "Low"
 )
 
-// Config is what a client needs. Fields without a remark are required.
+// Config configures a client. Fields are required unless their comment says otherwise.
 type Config struct {
 	Endpoints Endpoints
 	Directory string // GUID of the directory to sign in to
@@ -50,35 +50,36 @@ type Config struct {
 	// private key, both PEM.
 	Credential tenancy.CredentialKind
 	Secret     vault.Secret
-	// NoCredential, when set, is why there is no Secret: credential_missing or
-	// credential_unreadable. Signing in then fails with it, without a call.
+	// NoCredential, if set, is why Secret is not: credential_missing or
+	// credential_unreadable. Sign-in then fails with it, without a call.
 	NoCredential op.Reason
 
-	// HTTP makes the calls: one of package outbound, which follows no redirects
-	// and bounds every answer in size and time.
+	// HTTP makes the calls. It is a client of package outbound, which follows no redirects
+	// and limits the size and the time of every answer.
 	HTTP *http.Client
-	// Lanes are shared by all clients of the process. nil: lanes of its own.
+	// Lanes are shared by all clients of a process. nil: the client has its own.
 	Lanes *Lanes
-	// Before is asked before every attempt, of sign-ins too. It returns when the
-	// attempt must have ended; when it returns an error no attempt is made, and the
-	// call ends with that error. nil: no limit but the context's.
+	// Before is called before every attempt, sign-ins included. It returns the attempt's
+	// deadline. If it returns an error, no attempt is made and the call returns that
+	// error. nil: only the context limits attempts.
 	Before func(ctx context.Context) (deadline time.Time, err error)
 	// Priority of the calls. Empty: the provider's default.
 	Priority Priority
 	// MaxRetries of one call. 0: 3. Negative: none.
 	MaxRetries int
-	// MaxWait is the longest wait between two attempts. When the provider asks for a
-	// longer one, the call ends and its error says until when. 0: 20 s.
+	// MaxWait is the longest wait between two attempts. If the provider asks for a longer
+	// one, the call ends with an error that says how long. 0: 20 s.
 	MaxWait time.Duration
-	// CallTimeout limits one attempt, with its answer. 0: 60 s.
+	// CallTimeout limits one attempt, including its answer. 0: 60 s.
 	CallTimeout time.Duration
-	// Logger gets one debug line for each attempt, without query or body. nil: none.
+	// Logger gets a debug line for each attempt and a warning for each failed call, without
+	// query or body. nil: no log.
 	Logger *slog.Logger
 }
 
-// Client reads one tenant through one connection with one version of its
-// credential. It keeps its token; a run makes a client of its own, so that a
-// verification never judges by an older token. Safe for concurrent use.
+// Client reads and changes one tenant through one connection with one version of its
+// credential. It caches its token. Each dispatch of a run makes its own client, so that a
+// verification never judges by an older token. It is safe for concurrent use.
 type Client struct {
 	endpoints  Endpoints
 	directory  string
@@ -95,7 +96,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	session *session
-	vain    time.Time // begin of the first attempt since the last answer; zero: the last attempt was answered
+	vain    time.Time // start of the first attempt since the last answer; zero: the last attempt was answered
 }
 
 var (
@@ -103,9 +104,8 @@ var (
 	_ provider.Writer = (*Client)(nil)
 )
 
-// New returns a client. It makes no call. Its error names the field that can't be
-// used; a credential that can't be is told by the sign-in instead, as any other
-// credential that is refused.
+// New returns a client. It makes no call. Its error names the invalid field. An unusable
+// credential is no error here: the sign-in reports it, like a credential that is refused.
 func New(cfg Config) (*Client, error) {
 	if err := cfg.Endpoints.check(); err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
@@ -159,10 +159,10 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// idShape is what can stand in a URL's path as it is: a GUID or a domain.
+// idShape matches a GUID or a domain, which need no escaping in a URL.
 var idShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$`)
 
-// options are what every pipeline of the client shares.
+// options returns the options of every pipeline of the client.
 func (c *Client) options() *policy.ClientOptions {
 	return &policy.ClientOptions{
 		Transport:        c.transport,
@@ -172,10 +172,10 @@ func (c *Client) options() *policy.ClientOptions {
 	}
 }
 
-// service returns the service that a request goes to, and whether it goes to one
-// of the connection's endpoints at all. The sign-in service tells the library
-// where to send the secret: to nowhere else than where we asked. Instance
-// discovery is the one question that Microsoft's clouds answer centrally.
+// service returns the service that u belongs to, and whether u is one of the connection's
+// endpoints at all. The sign-in service tells the library where to send the secret; only
+// the configured endpoint is accepted. Instance discovery is the one request that all of
+// Microsoft's clouds answer at the global endpoint.
 func (c *Client) service(u *url.URL) (service, bool) {
 	switch at := u.Scheme + "://" + u.Host; {
 	case c.reads(u):
@@ -189,8 +189,8 @@ func (c *Client) service(u *url.URL) (service, bool) {
 	}
 }
 
-// reads reports whether u is in one of Graph's two versions, where alone the
-// token is sent.
+// reads reports whether u is below one of Graph's two versions. The token is sent nowhere
+// else.
 func (c *Client) reads(u *url.URL) bool {
 	version, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(u.Path), "/"), "/")
 	return u.Scheme+"://"+u.Host == c.endpoints.Graph && (version == "v1.0" || version == "beta")
@@ -219,8 +219,7 @@ func (c *Client) Get(ctx context.Context, path string) (json.RawMessage, error) 
 	return c.read(ctx, path)
 }
 
-// Page implements [provider.Client]. A link is followed byte for byte, and only
-// to where the client reads anyway.
+// Page implements [provider.Client]. A link is sent byte for byte, and only to Graph.
 func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 	body, err := c.read(ctx, next)
 	if err != nil {
@@ -240,10 +239,10 @@ func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 	return provider.Page{Items: page.Value, Next: page.Next, Delta: page.Delta}, nil
 }
 
-// maxLink is the longest link that is followed; real ones are under 8 KiB.
+// maxLink is the longest link that is followed, in bytes; real ones are under 8 KiB.
 const maxLink = 32 << 10
 
-// read gets path, or the link, with a token.
+// read gets a path or a link, with a token.
 func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	address, err := c.address(path)
 	if err != nil {
@@ -256,8 +255,8 @@ func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	return a.text(), nil
 }
 
-// signed makes a call through a pipeline that signs in, and once more with a new
-// token when Graph doubts the first.
+// signed makes a call through a pipeline that signs in. When Graph refuses the token, it
+// makes the call once more with a new one.
 func (c *Client) signed(ctx context.Context, do func(runtime.Pipeline) (*answer, error)) (*answer, error) {
 	s, err := c.signedIn()
 	if err != nil {
@@ -269,9 +268,9 @@ func (c *Client) signed(ctx context.Context, do func(runtime.Pipeline) (*answer,
 		return a, err
 	}
 	if doubtsToken(pe) && !pe.Doubtful {
-		// Only a new sign-in can tell what became of the token, the consent or the
-		// credential, and the library has none but with a new credential object. When
-		// it is refused, that proves it; when it works, the provider contradicts itself.
+		// Only a new sign-in shows whether the token, the consent or the credential is to
+		// blame, and the library needs a new credential object for it. A refused sign-in is
+		// proof. After a successful one, the provider contradicts itself.
 		if s, err = c.signInAnew(s); err != nil {
 			return nil, err
 		}
@@ -287,11 +286,11 @@ func (c *Client) signed(ctx context.Context, do func(runtime.Pipeline) (*answer,
 		switch {
 		case lost != nil:
 		case len(token.Roles) == 0:
-			// A token without roles is not one permission that is missing, it is consent.
+			// A token without roles means that consent is missing, not one permission.
 			pe.Reason, pe.Proven, pe.Temporary, pe.Note = op.ConsentMissing, true, false, ""
 		default:
 			pe.Granted = token.Roles
-			if pe.Reason == op.ConsentMissing { // there is consent: the token says so
+			if pe.Reason == op.ConsentMissing { // the token has roles, so there is consent
 				pe.Reason = op.PermissionMissing
 			}
 		}
@@ -299,13 +298,12 @@ func (c *Client) signed(ctx context.Context, do func(runtime.Pipeline) (*answer,
 	return nil, pe
 }
 
-// doubtsToken reports whether Graph refuses the token itself, or whom it was
-// issued to.
+// doubtsToken reports whether Graph refuses the token or the identity in it.
 func doubtsToken(e *provider.Error) bool {
 	return e.Status == http.StatusUnauthorized && (e.Reason == op.ProviderFault && e.Form != op.AnswerPage && e.Form != op.AnswerText || e.Reason == op.ConsentMissing)
 }
 
-// address returns the URL of a path or link, or an error when it leads elsewhere.
+// address returns the URL of a path or link. A URL outside Graph is an error.
 func (c *Client) address(path string) (string, error) {
 	if strings.HasPrefix(path, "/") {
 		path = c.endpoints.Graph + path
@@ -320,7 +318,7 @@ func (c *Client) address(path string) (string, error) {
 	return path, nil
 }
 
-// send gets the address through a pipeline and returns a success.
+// send gets the address through a pipeline and returns a successful answer.
 func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (*answer, error) {
 	call := &call{}
 	req, err := c.request(ctx, call, http.MethodGet, address)
@@ -330,7 +328,7 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 	return c.do(ctx, p, call, req)
 }
 
-// request returns a request with what all of the client's have.
+// request returns a request with the headers that all of the client's requests have.
 func (c *Client) request(ctx context.Context, call *call, method, address string) (*policy.Request, error) {
 	req, err := runtime.NewRequest(context.WithValue(ctx, callKey{}, call), method, address)
 	if err != nil {
@@ -343,7 +341,7 @@ func (c *Client) request(ctx context.Context, call *call, method, address string
 	return req, nil
 }
 
-// do sends req through a pipeline and returns a success.
+// do sends req through a pipeline and returns a successful answer.
 func (c *Client) do(ctx context.Context, p runtime.Pipeline, call *call, req *policy.Request) (*answer, error) {
 	resp, err := p.Do(req)
 	if resp != nil {
@@ -358,8 +356,8 @@ func (c *Client) do(ctx context.Context, p runtime.Pipeline, call *call, req *po
 	return call.last, nil
 }
 
-// unanswered is the error of a call that brought no answer, or none that makes
-// sense: then a has its status.
+// unanswered returns the error of a call that got no answer, or an unusable one; a is that
+// answer, if there is one.
 func unanswered(a *answer, err error) *provider.Error {
 	e := &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, At: time.Now(), Note: err.Error()}
 	if a != nil && a.status != 0 {
@@ -368,7 +366,7 @@ func unanswered(a *answer, err error) *provider.Error {
 	}
 	var at *url.Error
 	if errors.As(err, &at) {
-		e.Note = at.Err.Error() // without the address: links have tokens in them
+		e.Note = at.Err.Error() // without the address: links contain tokens
 	}
 	var refused *outbound.Refused
 	switch {
@@ -379,14 +377,14 @@ func unanswered(a *answer, err error) *provider.Error {
 	case errors.As(err, &refused):
 		e.Temporary, e.Note = false, refused.Error()
 		if refused.Rule == outbound.Redirect || refused.Rule == outbound.TooLarge {
-			e.Reason = op.ProviderFault // there was an answer, and it can't be taken
+			e.Reason = op.ProviderFault // there was an answer, which can't be used
 		}
 	}
 	return e
 }
 
-// callOf names a call for people and logs: method and path, never a query, where
-// links have their tokens.
+// callOf names a call by method and path. It leaves out the query, which contains tokens
+// in links.
 func callOf(method, address string) string {
 	path, _, _ := strings.Cut(address, "?")
 	if u, err := url.Parse(path); err == nil && u.Path != "" {

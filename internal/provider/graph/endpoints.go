@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Endpoints are where one Microsoft cloud lives: base URLs without a path.
+// Endpoints are the base URLs of one Microsoft cloud, without a path.
 type Endpoints struct {
 	Login string // the authority, such as "https://login.microsoftonline.com"
 	Graph string // such as "https://graph.microsoft.com"
@@ -41,8 +41,8 @@ func Cloud(name string) (Endpoints, error) {
 	return e, nil
 }
 
-// Hosts returns the hosts, with their ports, that a client of e ever calls: what
-// the allow-list of its HTTP client has to name.
+// Hosts returns the hosts, with their ports, that a client of e calls. The allow-list of its
+// HTTP client must contain them.
 func (e Endpoints) Hosts() []string {
 	var hosts []string
 	for _, base := range []string{e.Login, e.Graph} {
@@ -53,10 +53,9 @@ func (e Endpoints) Hosts() []string {
 	return hosts
 }
 
-// microsoft reports whether the authority is one of Microsoft's own. Only those
-// are known to the instance discovery service, and for every other one the
-// question would leave the machine (observed: azidentity asks
-// login.microsoftonline.com whatever the authority is).
+// microsoft reports whether the sign-in service is Microsoft's. The instance discovery
+// service knows only those. For any other one the request would leave the machine
+// (observed: azidentity asks login.microsoftonline.com whatever the authority is).
 func (e Endpoints) microsoft() bool {
 	for _, known := range clouds {
 		if known.Login == e.Login {
@@ -66,8 +65,7 @@ func (e Endpoints) microsoft() bool {
 	return false
 }
 
-// check returns an error unless both endpoints can be used: secrets travel there,
-// so nothing but https will do.
+// check returns an error unless both endpoints are https URLs without a path.
 func (e Endpoints) check() error {
 	for name, base := range map[string]string{"login": e.Login, "graph": e.Graph} {
 		u, err := url.Parse(base)

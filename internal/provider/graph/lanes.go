@@ -14,7 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// service is a part of the provider that counts calls on its own.
+// service is a part of the provider with a rate limit of its own.
 type service string
 
 const (
@@ -24,17 +24,17 @@ const (
 	conditionalAccess service = "conditional access"
 )
 
-// Pace is how fast one application calls one service of one tenant.
+// Pace limits the calls of one application to one service of one tenant.
 type Pace struct {
 	PerSecond  float64
 	Burst      int
 	Concurrent int // calls at the same time
 }
 
-// paces stay well under what one application may do in the smallest tenant, so
-// that others in the tenant have room. docs: directory 3,500 units in 10 s at up
-// to 5 units a call; Intune 1,000 calls in 20 s; conditional access 1 call a
-// second, and no Retry-After to learn from.
+// paces are well below the limits of one application in the smallest tenant, which leaves
+// room for other applications. docs: directory 3,500 units in 10 s at up to 5 units a
+// call; Intune 1,000 calls in 20 s; conditional access 1 call a second, without a
+// Retry-After.
 var paces = map[service]Pace{
 	login:             {PerSecond: 5, Burst: 10, Concurrent: 4},
 	directory:         {PerSecond: 40, Burst: 40, Concurrent: 4},
@@ -42,22 +42,22 @@ var paces = map[service]Pace{
 	conditionalAccess: {PerSecond: 1, Burst: 1, Concurrent: 1},
 }
 
-// writePaces are those of changes, which the provider counts apart. docs: Intune 100
-// changes in 20 s, the directory 3,000 in 150 s. Conditional access has no row: it
-// counts changes together with reads.
+// writePaces are for changes, where the provider has a separate limit for them. docs:
+// Intune 100 changes in 20 s, the directory 3,000 in 150 s. Conditional access counts
+// reads and changes together.
 var writePaces = map[service]Pace{
 	directory: {PerSecond: 10, Burst: 10, Concurrent: 2},
 	intune:    {PerSecond: 4, Burst: 10, Concurrent: 2},
 }
 
-// maxPause is for how long an answer can close a lane. Real ones are under ten
-// minutes; a header that is broken must not keep a tenant out for days.
+// maxPause is the longest time that an answer can close a lane. Real waits are under ten
+// minutes; a faulty header must not lock out a tenant for days.
 const maxPause = time.Hour
 
-// Lanes keep the calls of one process within the provider's limits: one lane for
-// each application, tenant and service, and another one for its changes where the
-// provider counts them apart. All clients share them. A lane that the provider has
-// closed for a while holds up nobody else. Safe for concurrent use.
+// Lanes keep the calls of one process within the provider's rate limits. There is one lane
+// for each application, tenant and service, and another one for changes where the
+// provider limits them separately. A closed lane delays no other. Lanes are safe for
+// concurrent use.
 type Lanes struct {
 	pace  func(service, bool) Pace
 	mu    sync.Mutex
@@ -80,8 +80,8 @@ func NewLanes() *Lanes {
 	})
 }
 
-// UnlimitedLanes returns lanes that keep to Retry-After and to nothing else, for
-// a simulator.
+// UnlimitedLanes returns lanes that obey Retry-After and have no other limit, for a
+// simulator.
 func UnlimitedLanes() *Lanes {
 	return newLanes(func(service, bool) Pace { return Pace{PerSecond: float64(rate.Inf), Burst: 1, Concurrent: 64} })
 }
@@ -118,19 +118,19 @@ func serviceOf(u *url.URL) service {
 	}
 }
 
-// lane is the way to one service of one tenant.
+// lane limits the calls to one service of one tenant.
 type lane struct {
 	rate  *rate.Limiter
 	slots chan struct{}
 
 	mu    sync.Mutex
-	until time.Time // closed by the provider until then
-	asked time.Time // until when it asked to wait: later than until where that was bounded
+	until time.Time // the lane is closed until then
+	asked time.Time // until when the provider asked to wait; may be later than until
 }
 
-// enter waits for the lane's turn and returns how to leave it. A wait that is
-// longer than most is not waited for: it is the provider_throttled error that the
-// provider itself would give.
+// enter waits until a call may be made and returns a function that leaves the lane. If the
+// wait would be longer than most, it returns a provider_throttled error at once, as the
+// provider would.
 func (l *lane) enter(ctx context.Context, most time.Duration) (leave func(), err error) {
 	select {
 	case l.slots <- struct{}{}:
@@ -161,21 +161,21 @@ func (l *lane) enter(ctx context.Context, most time.Duration) (leave func(), err
 	}
 }
 
-// closed returns for how much longer the provider has closed the lane.
+// closed returns how much longer the lane is closed; not above 0 when it is open.
 func (l *lane) closed() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Until(l.until)
 }
 
-// wanted returns for how much longer the provider asked to wait, at least wait.
+// wanted returns how much longer the provider asked to wait, at least wait.
 func (l *lane) wanted(wait time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return max(wait, time.Until(l.asked))
 }
 
-// close keeps everybody out for d, or for [maxPause].
+// close closes the lane for d, at most [maxPause].
 func (l *lane) close(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +188,7 @@ func (l *lane) close(d time.Duration) {
 	}
 }
 
-// busy reports whether a status asks to slow down.
+// busy reports whether a status asks the client to slow down.
 func busy(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }

@@ -14,15 +14,15 @@ const (
 	maxMessage = 300 // runes of a provider's text that are kept
 )
 
-// tokenShape matches a signed token: what we sign in with, and what we are given.
+// tokenShape matches signed tokens: access tokens, and assertions that we sign in with.
 var tokenShape = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*`)
 
-// redactor takes secrets out of texts that a provider wrote. Providers have been
-// seen to echo what they were sent.
+// redactor removes secrets from texts of a provider. observed: providers echo what they
+// were sent.
 type redactor struct{ secrets []string }
 
-// redact knows the secret in every spelling in which an echo may come. A secret
-// that is too short to be one is not looked for: it would blot out the text.
+// redact returns a redactor that knows the secret in every encoding that an echo may have.
+// A secret of less than 4 bytes is ignored: removing it would garble the text.
 func redact(secret string) redactor {
 	if len(secret) < 4 {
 		return redactor{}
@@ -44,7 +44,7 @@ func redact(secret string) redactor {
 	return r
 }
 
-// text returns s without secrets and control characters, cut at [maxMessage].
+// text returns s without secrets and control characters, at most [maxMessage] runes.
 func (r redactor) text(s string) string {
 	s = strings.NewReplacer(r.secrets...).Replace(s)
 	s = tokenShape.ReplaceAllString(s, redacted)

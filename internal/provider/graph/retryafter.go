@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// maxAsked bounds what an answer can ask for: times must stay times. What a run
-// says is what the provider asked for, however long; what keeps other calls out is
-// bounded by [maxPause].
+// maxAsked limits the wait that is read from an answer, so that adding it to a time does
+// not overflow. Runs report the wait that the provider asked for; a lane is closed for
+// [maxPause] at most.
 const maxAsked = 10 * 365 * 24 * time.Hour
 
-// retryAfter returns how long an answer asks to wait: 0 when it does not say, or
-// says nothing that makes sense, and [maxAsked] at most. Seconds may have a
-// fraction (docs: the sample of the throttling page has 2.128); a date counts from
-// the answer's own Date, whose clock need not be ours.
+// retryAfter returns how long an answer asks to wait: 0 when it does not say so in a valid
+// form, and [maxAsked] at most. Seconds may have a fraction (docs: the sample of the
+// throttling page has 2.128). A date is relative to the answer's own Date, because the
+// clocks may differ.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	for _, ms := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		if n, err := strconv.ParseFloat(h.Get(ms), 64); err == nil {
@@ -33,7 +33,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return pause(at.Sub(dateOf(h, now)).Seconds())
 }
 
-// pause returns seconds as a wait, rounded up to the millisecond.
+// pause converts seconds to a duration, rounded up to the millisecond.
 func pause(seconds float64) time.Duration {
 	switch {
 	case math.IsNaN(seconds), seconds <= 0:
@@ -45,7 +45,7 @@ func pause(seconds float64) time.Duration {
 	}
 }
 
-// dateOf returns the provider's time of an answer, or now.
+// dateOf returns the Date of an answer, or now.
 func dateOf(h http.Header, now time.Time) time.Time {
 	if t, err := http.ParseTime(h.Get("Date")); err == nil {
 		return t

@@ -13,17 +13,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// signInCodes are the refusals of the sign-in service by AADSTS number. Each that
-// stands here proves a lasting state, unless it says that it passes. Microsoft
-// declares the numbers unstable, so one that is not here is told as it came.
+// signInCodes are the refusals of the sign-in service by AADSTS number. Each proves a
+// lasting state, unless passes is set. Microsoft may change the numbers; an unknown one is
+// reported as sign_in_refused, with the number.
 //
 // docs: Microsoft Entra authentication and authorization error codes, as of
 // September 2026; what that page does not have was observed, with the place.
-// Numbers that only a person's sign-in can get (50020, 50076, 50177, 700082) are
-// left out: we sign in as an application.
+// Numbers that only the sign-in of a person gets (50020, 50076, 50177, 700082) are left
+// out: we sign in as an application.
 var signInCodes = map[int]struct {
 	reason op.Reason
-	passes bool // it may be otherwise in a minute: nothing lasting is proven
+	passes bool // it may change within a minute, so nothing lasting is proven
 }{
 	65001:   {reason: op.ConsentMissing},           // no consent was given
 	650052:  {reason: op.ConsentMissing},           // the tenant has no service principal for what is asked for
@@ -45,8 +45,8 @@ var signInCodes = map[int]struct {
 	90033:   {op.ProviderFault, true},              // transient fault
 }
 
-// oauthErrors are the refusals that came without a number, by the error of RFC
-// 6749. They hint, and prove nothing: other services than Entra's write them, too.
+// oauthErrors are the refusals without a number, by the error code of RFC 6749. They prove
+// nothing: other services than Entra send them too.
 var oauthErrors = map[string]op.Reason{
 	"invalid_client":          op.CredentialInvalid, // the client could not be authenticated
 	"invalid_resource":        op.ResourceNotFound,
@@ -55,13 +55,13 @@ var oauthErrors = map[string]op.Reason{
 	"temporarily_unavailable": op.ProviderFault,
 }
 
-// settlingWait is how long to wait for a consent that is on its way.
+// settlingWait is how long to wait for a consent that has not taken effect yet.
 const settlingWait = 30 * time.Second
 
 var signInNumber = regexp.MustCompile(`\bAADSTS(\d{1,9})\b:? ?`)
 
-// signInRefusal tells a refusal of the sign-in service. Its number stands in
-// error_codes and in the text, and either may be missing.
+// signInRefusal fills e from a refusal of the sign-in service. The number is in error_codes,
+// in the text, or in both.
 func signInRefusal(e *provider.Error, a answer) {
 	var b struct {
 		Error       string `json:"error"`
@@ -70,7 +70,7 @@ func signInRefusal(e *provider.Error, a answer) {
 		Trace       string `json:"trace_id"`
 		Correlation string `json:"correlation_id"`
 	}
-	_ = json.Unmarshal(a.body, &b) // a page of a gateway says nothing but its status
+	_ = json.Unmarshal(a.body, &b) // the page of a gateway has only its status
 	message, _, _ := strings.Cut(b.Description, "\r\n")
 	number := 0
 	if m := signInNumber.FindStringSubmatchIndex(message); m != nil {
@@ -96,14 +96,14 @@ func signInRefusal(e *provider.Error, a answer) {
 		e.Reason = op.ProviderThrottled
 	case e.Status >= 500, e.Form != "":
 		e.Reason = op.ProviderFault
-	case number != 0: // one that nobody here knows
+	case number != 0: // an unknown one
 		e.Reason = op.SignInRefused
 	case named:
 		e.Reason = byName
 	default:
 		e.Reason = op.SignInRefused
 	}
-	switch e.Reason { //nolint:exhaustive // these two need more than the table says
+	switch e.Reason { //nolint:exhaustive // only these two need more
 	case op.ConsentSettling:
 		e.Temporary, e.RetryAfter = true, settlingWait
 	case op.ClockSkew:
@@ -111,8 +111,8 @@ func signInRefusal(e *provider.Error, a answer) {
 	}
 }
 
-// skew returns by how much the provider's clock and ours differ, from the time of
-// its answer; 0 when it does not say, or within what a sign-in tolerates anyway.
+// skew returns the difference between the provider's clock and ours, by the Date of its
+// answer; 0 when there is none, or when it is less than a minute.
 func skew(a answer) time.Duration {
 	theirs, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {

@@ -20,14 +20,14 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// session is one credential object with the pipeline that signs with it. The
-// library can't be told to fetch a fresh token; a new session does.
+// session is a credential object with the pipeline that uses it. The library has no way to
+// force a new token; a new session gets one.
 type session struct {
 	credential azcore.TokenCredential
 	pipeline   runtime.Pipeline
 }
 
-// credentialOf returns how to make the credential object of a configuration.
+// credentialOf returns a function that makes the credential object.
 func (c *Client) credentialOf(cfg Config) func() (azcore.TokenCredential, error) {
 	if cfg.NoCredential != "" {
 		return func() (azcore.TokenCredential, error) {
@@ -55,13 +55,13 @@ func (c *Client) credentialOf(cfg Config) func() (azcore.TokenCredential, error)
 	}
 }
 
-// unusable is the error of a credential that is none, whatever the provider would
-// say to it. The library's own words may quote it.
+// unusable returns the error of a credential that can't work at any provider. The library's
+// own error is dropped, because it may quote the credential.
 func unusable(what string) error {
 	return &provider.Error{Reason: op.CredentialInvalid, Proven: true, Note: "the " + what + " can’t be used to sign in", At: time.Now()}
 }
 
-// signedIn returns the session, made at the first use.
+// signedIn returns the session and makes it at first use.
 func (c *Client) signedIn() (*session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,7 @@ func (c *Client) signedIn() (*session, error) {
 	return c.session, nil
 }
 
-// signInAnew replaces old, unless somebody has already.
+// signInAnew replaces the session old, unless another goroutine has done so.
 func (c *Client) signInAnew(old *session) (*session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,9 +101,8 @@ func (c *Client) open() (*session, error) {
 
 func (c *Client) scope() string { return c.endpoints.Graph + "/.default" }
 
-// Token implements [provider.Client]. The token comes straight from the authority
-// over TLS; what it says is read without checking its signature, as docs tell
-// clients to leave to the resource.
+// Token implements [provider.Client]. The token comes from the sign-in service over TLS. Its
+// signature is not checked: docs leave that to the resource.
 func (c *Client) Token(ctx context.Context) (provider.Token, error) {
 	s, err := c.signedIn()
 	if err != nil {

@@ -24,9 +24,9 @@ var methods = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.M
 // ownHeaders are set by the client itself.
 var ownHeaders = []string{"Accept", "Authorization", "Client-Request-Id", "Content-Length", "Content-Type", "Host"}
 
-// Write implements [provider.Writer]. A change whose answer is in doubt is not sent
-// again, neither by the client nor by the transport, unless a repeat of it is safe;
-// what was refused before anything happened is tried again as a read is.
+// Write implements [provider.Writer]. Neither the client nor the transport sends a change
+// again whose result is in doubt, unless its repeat is safe. A change that was refused or
+// not sent is retried like a read.
 func (c *Client) Write(ctx context.Context, change provider.Change) (provider.Answer, error) {
 	address, err := c.target(change)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *Client) Write(ctx context.Context, change provider.Change) (provider.An
 	}, nil
 }
 
-// target returns the address of a change, or what is wrong with the change.
+// target returns the address of a change, or an error for an invalid change.
 func (c *Client) target(change provider.Change) (string, error) {
 	if !slices.Contains(methods, change.Method) {
 		return "", fmt.Errorf("method %.20q: must be one of %s", change.Method, strings.Join(methods, ", "))
@@ -57,7 +57,7 @@ func (c *Client) target(change provider.Change) (string, error) {
 	return c.address(change.Path)
 }
 
-// change makes a change through a pipeline and returns a success.
+// change sends a change through a pipeline and returns a successful answer.
 func (c *Client) change(ctx context.Context, p runtime.Pipeline, address string, change provider.Change) (*answer, error) {
 	call := &call{writes: true}
 	retry := c.retry
@@ -85,10 +85,10 @@ func (c *Client) change(ctx context.Context, p runtime.Pipeline, address string,
 	return a, err
 }
 
-// doubtful returns err as the error of a change that may have been made.
+// doubtful returns err as a [provider.Error] that is marked as doubtful.
 func doubtful(call *call, err error) error {
 	var pe *provider.Error
-	if !errors.As(err, &pe) { // the run was stopped meanwhile
+	if !errors.As(err, &pe) { // the run was stopped during the call
 		pe = &provider.Error{
 			Reason: op.ProviderUnreachable, Note: "the call was cut off", Temporary: true, Call: call.name, ClientID: call.id, At: time.Now(), Err: err,
 		}

@@ -1,6 +1,6 @@
-// Package providertest has a provider in memory, for tests of what writes. It keeps
-// the objects that it is sent and counts the calls, so that a test sees whether
-// something was made twice.
+// Package providertest has a provider in memory, for tests of operations that write. It
+// keeps the objects that it is sent and the changes that arrived, so that a test can see
+// whether something was made twice.
 package providertest
 
 import (
@@ -17,16 +17,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// Fake is a provider that keeps objects by their path: a POST to a collection makes
-// an object, whatever is there already; PUT and PATCH to an object replace its body,
-// DELETE removes it. It is safe for concurrent use.
+// Fake is a provider that keeps objects by their path. A POST to a collection makes an
+// object, even if there is an equal one. PUT and PATCH replace the body of an object, and
+// DELETE removes it. A Fake is safe for concurrent use.
 type Fake struct {
 	Token provider.Token // what signing in returns
 
 	mu      sync.Mutex
 	objects []Object
 	made    int
-	changes []provider.Change // that arrived, whatever became of them
+	changes []provider.Change // every one that arrived
 	hook    Hook
 }
 
@@ -36,9 +36,8 @@ type Object struct {
 	Body           json.RawMessage
 }
 
-// Hook stands in front of a change. apply makes the change and returns what the
-// provider would answer; the hook decides whether it is made, and what the client
-// learns of it.
+// Hook is called in place of a change. apply makes the change and returns its answer. The
+// hook decides whether to call apply, and what the client gets.
 type Hook func(ctx context.Context, c provider.Change, apply func() (provider.Answer, error)) (provider.Answer, error)
 
 // OnChange installs a hook; nil removes it.
