@@ -146,7 +146,7 @@ var Table = []Mutation{
 		Test: "TestSweepKeepsUnfinishedRuns",
 	},
 	{
-		Name: "lease-expiry", Guard: "A worker that can't renew its lease stops when it has passed", File: workers + "/execution.go",
+		Name: "lease-expiry", Guard: "A worker that can't renew its lease stops when it has passed", File: workers + "/lease.go",
 		Old: "if time.Since(last) > x.w.cfg.Lease {", New: "if time.Since(last) > x.w.cfg.Lease<<20 {",
 		Test: "TestLeaseThatCannotBeRenewedStopsTheWork",
 	},
@@ -186,6 +186,66 @@ var Table = []Mutation{
 		Name: "doubt-not-repeated", Guard: "A change whose response was lost is not sent again", File: "internal/provider/graph/write.go",
 		Old: "return !call.doubt && (err != nil", New: "return (err != nil",
 		Test: "TestWriteIsSentOnceWhenInDoubt",
+	},
+	{
+		Name: "journal-settled", Guard: "A settled step is not intended again", File: "internal/gate/internal/journal/journal.go",
+		Old: "WHERE run_journal.state IN ('open', 'not_made') AND", New: "WHERE run_journal.state <> '' AND",
+		Dir: workers, Test: "TestJournalOrderIsEnforced",
+	},
+	{
+		Name: "journal-open-is-unknown", Guard: "A run that ends with an open step says that its result is not known", File: "internal/gate/internal/ending/ending.go",
+		Old: "if err := journal.Close(ctx, tx, c); err != nil {", New: "if err := error(nil); err != nil {",
+		Dir: workers, Test: "TestReleaseLeavesOpenStepsUnknown",
+	},
+	{
+		Name: "journal-any-is-failed", Guard: "A run that changed something and may not continue is not called blocked", File: "internal/gate/internal/ending/ending.go",
+		Old: "\tif changed {\n", New: "\tif changed && c == nil {\n",
+		Dir: workers, Test: "TestResumedRunThatMayNotGoOnHasFailed",
+	},
+	{
+		Name: "write-once", Guard: "An intent allows one write", File: "internal/gate/worker/writes.go",
+		Old: "\tdelete(x.changes.intended, key)\n", New: "",
+		Dir: workers, Test: "TestJournalOrderIsEnforced",
+	},
+	{
+		Name: "write-again", Guard: "An operation that is made again from the start can't write", File: "internal/gate/worker/writes.go",
+		Old: "if x.def.Recovery == catalogue.Again {\n\t\treturn fmt", New: "if x.def.Recovery == \"\" {\n\t\treturn fmt",
+		Dir: workers, Test: "TestJournalOrderIsEnforced",
+	},
+	{
+		Name: "write-item-is-finished", Guard: "A cancel does not cut off an item that has begun", File: "internal/gate/worker/writes.go",
+		Old: "if busy && !errors.Is(stop, errLost) {", New: "if busy && stop == nil {",
+		Dir: workers, Test: "TestCancelActsBetweenItems",
+	},
+	{
+		Name: "write-stops", Guard: "After a cancel no further item begins", File: "internal/gate/worker/writes.go",
+		Old: "stop != nil && (fresh || errors.Is(stop, errLost))", New: "stop != nil && errors.Is(stop, errLost)",
+		Dir: workers, Test: "TestJournalInterleaved",
+	},
+	{
+		Name: "write-wait-is-free", Guard: "A long wait uses up no try", File: "internal/gate/worker/settle.go",
+		Old: "w.Counts = !resume // nothing is lost", New: "w.Counts = true // nothing is lost",
+		Dir: workers, Test: "TestLongWaitGivesTheWorkerBack",
+	},
+	{
+		Name: "resume-heartbeat", Guard: "A run whose worker sent a heartbeat in the meantime is not sent again", File: "internal/gate/internal/ending/ending.go",
+		Old: "\tif err := ledger.Still(ctx, tx, c); err != nil {\n\t\treturn false, err", New: "\tif err := error(nil); err != nil {\n\t\treturn false, err",
+		Dir: workers, Test: "TestResumingComparesTheHeartbeat",
+	},
+	{
+		Name: "items-made-again", Guard: "Items of a try that was made again do not decide how the run ended", File: "internal/gate/worker/settle.go",
+		Old: "if x.def.Recovery == catalogue.Again && c.Dispatch > 1 {", New: "if x.def.Recovery == catalogue.Again && c.Dispatch < 0 {",
+		Dir: workers, Test: "TestItemsOfATryMadeAgainAreForgotten",
+	},
+	{
+		Name: "transport-doubt", Guard: "The transport does not repeat a change by itself", File: "internal/provider/graph/attempt.go",
+		Old: "req.Raw().GetBody = nil // ", New: "_ = req // ",
+		Test: "TestTransportCantRepeatAChange",
+	},
+	{
+		Name: "write-lanes", Guard: "Changes wait in a lane of their own", File: "internal/provider/graph/lanes.go",
+		Old: "key := laneKey{app, tenant, s, writes && apart}", New: "key := laneKey{app, tenant, s, writes && apart && app == \"\"}",
+		Test: "TestLanesOfChanges",
 	},
 
 	// Who may see and do what.
