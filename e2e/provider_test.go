@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/graphsim"
@@ -26,7 +28,11 @@ type trouble struct {
 
 // all returns one code for every operation.
 func all(code string) map[op.Kind]string {
-	return map[op.Kind]string{op.ConnectionVerify: code, op.DirectoryGroupsSync: code, op.InventorySync: code}
+	ends := make(map[op.Kind]string)
+	for _, kind := range operations {
+		ends[kind] = code
+	}
+	return ends
 }
 
 // lists returns a code for the operations that read lists to their end; a verification
@@ -34,6 +40,18 @@ func all(code string) map[op.Kind]string {
 func lists(code string) map[op.Kind]string {
 	ends := all(code)
 	ends[op.ConnectionVerify] = "succeeded"
+	return ends
+}
+
+// brief is the first code for operations that may work for less than a quarter of an
+// hour, and the second for the others.
+func brief(code, others string) map[op.Kind]string {
+	ends := all(others)
+	for _, d := range catalogue.All() {
+		if d.RunLimit < 15*time.Minute {
+			ends[d.Kind] = code
+		}
+	}
 	return ends
 }
 
@@ -57,10 +75,7 @@ func troubles() []trouble {
 		{"429 once, without a time", once(act(graphsim.ActThrottle)), all("succeeded")},
 		{"429 once, with a negative time", once(act(graphsim.ActThrottle, after("-1"))), all("succeeded")},
 		{"429 once, with a date", once(act(graphsim.ActThrottle, after("date:1"))), all("succeeded")},
-		{"429 for a quarter of an hour", act(graphsim.ActThrottle, after("900")), map[op.Kind]string{
-			op.ConnectionVerify:    "failed/provider_throttled", // its run may last ten minutes
-			op.DirectoryGroupsSync: "waiting/provider_throttled", op.InventorySync: "waiting/provider_throttled",
-		}},
+		{"429 for a quarter of an hour", act(graphsim.ActThrottle, after("900")), brief("failed/provider_throttled", "waiting/provider_throttled")},
 		{"500", act(graphsim.ActError, status(500)), all("failed/provider_fault")},
 		{"502", act(graphsim.ActError, status(502)), all("failed/provider_fault")},
 		{"503 once", once(act(graphsim.ActError, status(503))), all("succeeded")},

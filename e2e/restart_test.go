@@ -72,7 +72,7 @@ func rollOver(t *testing.T, restarts int) {
 	for i, slug := range slugs {
 		pressers.Go(func() {
 			for j := i; ctx.Err() == nil; j++ {
-				p, err := rawStart(ctx, urls[j%2], w.owner.token, slug, key(), map[string]any{"operation": operations[j%3]})
+				p, err := rawStart(ctx, urls[j%2], w.owner.token, slug, key(), map[string]any{"operation": operations[j%len(operations)]})
 				switch {
 				case err != nil: // nobody listens there now
 				case p.status >= 500:

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
@@ -430,8 +431,15 @@ func rawStart(ctx context.Context, url, token, tenant, key string, body any) (pr
 	return p, json.Unmarshal(r.body, &p.answer)
 }
 
-// operations are the operations that the tests start.
-var operations = []op.Kind{op.ConnectionVerify, op.DirectoryGroupsSync, op.InventorySync}
+// operations are all that can be started.
+var operations = kinds()
+
+func kinds() (all []op.Kind) {
+	for _, d := range catalogue.All() {
+		all = append(all, d.Kind)
+	}
+	return all
+}
 
 var counter atomic.Int64
 

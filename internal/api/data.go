@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
@@ -14,10 +13,9 @@ import (
 )
 
 func (s *server) serveData() {
-	serve(s, Route{
-		ID: "list-groups", Method: http.MethodGet, Path: "/tenants/{tenant}/groups", Object: Tenant, Needs: tenancy.View,
-		Summary: "The directory groups that were read, by name",
-	}, s.groups)
+	for _, set := range catalogue.Datasets() {
+		s.serveDataset(set)
+	}
 	serve(s, Route{
 		ID: "get-group", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}", Object: Tenant, Needs: tenancy.View,
 		Summary: "One directory group",
@@ -26,14 +24,6 @@ func (s *server) serveData() {
 		ID: "list-group-members", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}/members", Object: Tenant, Needs: tenancy.View,
 		Summary: "The members of a directory group, by id. Those that are groups have their names; q is a part of such a name, or a whole id",
 	}, s.groupMembers)
-	serve(s, Route{
-		ID: "list-inventory", Method: http.MethodGet, Path: "/tenants/{tenant}/inventory", Object: Tenant, Needs: tenancy.View,
-		Summary: "What the inventory holds, by type and name",
-	}, s.inventory)
-	serve(s, Route{
-		ID: "list-inventory-types", Method: http.MethodGet, Path: "/tenants/{tenant}/inventory/types", Object: Tenant, Needs: tenancy.View,
-		Summary: "The types of the inventory: how many there are, as of when, and why one is stale",
-	}, s.inventoryTypes)
 	serve(s, Route{
 		ID: "get-verification", Method: http.MethodGet, Path: "/tenants/{tenant}/verification", Object: Tenant, Needs: tenancy.View,
 		Summary: "What the last verification of a connection found",
@@ -55,20 +45,6 @@ type DataRequest struct {
 
 func (r DataRequest) filter() mirror.Filter {
 	return mirror.Filter{Connection: r.Connection, Query: r.Query, Cursor: r.Cursor, Limit: r.Limit}
-}
-
-func (s *server) groups(ctx context.Context, in *struct {
-	DataRequest
-	Type tenancy.GroupType `query:"type" doc:"One type only; dynamic: every group whose members a rule chooses. The type of a group stands in its \"type\", with \"dynamic_\" before it where a rule chooses the members."`
-},
-) (*list[mirror.Record], error) {
-	f := in.filter()
-	f.Type = string(in.Type)
-	groups, next, err := s.mirror.Groups(ctx, at(ctx).tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return page(groups, next), nil
 }
 
 // GroupID names the group of a route.
@@ -98,50 +74,6 @@ func (s *server) groupMembers(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return page(members, next), nil
-}
-
-func (s *server) inventory(ctx context.Context, in *struct {
-	DataRequest
-	Type string `query:"type" doc:"One type only, such as \"deviceConfigurations\"."`
-},
-) (*list[mirror.InventoryRecord], error) {
-	f := in.filter()
-	f.Type = in.Type
-	records, next, err := s.mirror.Inventory(ctx, at(ctx).tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return page(records, next), nil
-}
-
-// InventoryType is the state of one type of the inventory.
-type InventoryType struct {
-	Type  string     `json:"type"`
-	AsOf  *time.Time `json:"as_of" doc:"When it was read completely the last time; null: never."`
-	Count int64      `json:"count"`
-
-	Unreadable int64     `json:"unreadable" doc:"Objects of the last read that could not be kept, such as ones without an id: the type is incomplete then."`
-	Stale      op.Reason `json:"stale_reason,omitempty" doc:"Why the last try kept the old objects."`
-}
-
-func (s *server) inventoryTypes(ctx context.Context, in *Through) (*list[InventoryType], error) {
-	sets, err := s.mirror.Datasets(ctx, at(ctx).tenant, in.Connection)
-	if err != nil {
-		return nil, err
-	}
-	var types []InventoryType
-	for _, d := range sets {
-		name, ok := strings.CutPrefix(d.Name, "inventory/")
-		if !ok {
-			continue
-		}
-		t := InventoryType{Type: name, Count: d.Count, Unreadable: d.Unreadable, Stale: d.Stale}
-		if !d.AsOf.IsZero() {
-			t.AsOf = &d.AsOf
-		}
-		types = append(types, t)
-	}
-	return page(types, ""), nil
 }
 
 // Verification is what the last verification of a connection found.

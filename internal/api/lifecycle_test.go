@@ -417,12 +417,12 @@ func TestData(t *testing.T) {
 			}
 		}
 		w.get(w.Viewer, "/tenants/kestrel/groups?connection=elsewhere").problem(http.StatusNotFound, "not_found")
-		var objects Page[mirror.InventoryRecord]
+		var objects Page[Listed]
 		w.get(w.Viewer, "/tenants/kestrel/inventory?type=managedDevices").want(http.StatusOK, &objects)
 		if len(objects.Items) != 2 || objects.Items[0].Kind != "managedDevices" {
 			t.Errorf("inventory is %+v", objects)
 		}
-		var types Page[InventoryType]
+		var types Page[Part]
 		w.get(w.Viewer, "/tenants/kestrel/inventory/types").want(http.StatusOK, &types)
 		if len(types.Items) != 2 || types.Items[1].Type != "mobileApps" || types.Items[1].Stale != op.ProviderThrottled || types.Items[0].AsOf == nil {
 			t.Errorf("types are %+v", types)

@@ -43,8 +43,26 @@ type Operation struct {
 	Allowed        bool               `json:"allowed" doc:"Whether you have that capability."`
 	Permissions    []string           `json:"permissions" nullable:"false" doc:"Application permissions that the connection needs."`
 	Parameters     json.RawMessage    `json:"parameters" doc:"JSON Schema of the parameters; all of them have defaults."`
+	Baseline       bool               `json:"baseline" doc:"Whether a tenant is ready only when this operation can run."`
+	Datasets       []OperationDataset `json:"datasets" nullable:"false" doc:"What it reads, and where that is listed."`
 	QueueLimit     int64              `json:"queue_limit_seconds" doc:"How long a run may wait in line."`
 	RunLimit       int64              `json:"run_limit_seconds" doc:"How long a run may work."`
+}
+
+// OperationDataset is a dataset that an operation keeps.
+type OperationDataset struct {
+	Name  string   `json:"name" doc:"Last segment of the address of its list: /tenants/{tenant}/{name}."`
+	Title string   `json:"title"`
+	Items string   `json:"items" doc:"What its rows are, such as \"groups\"."`
+	Types []string `json:"types" nullable:"false" doc:"What the list can be narrowed to."`
+}
+
+func datasetOf(d catalogue.DatasetInfo) OperationDataset {
+	types := each(d.Types, func(t catalogue.RowType) string { return t.Key })
+	for _, p := range d.Parts {
+		types = append(types, p.Key)
+	}
+	return OperationDataset{Name: d.Name, Title: d.Title, Items: d.Items, Types: types}
 }
 
 func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], error) {
@@ -55,6 +73,8 @@ func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], err
 			Capability: d.Capability, CapabilityName: d.Capability.Words(), Allowed: grants.Has(d.Capability),
 			Permissions: each(d.Permissions, func(p catalogue.Permission) string { return p.AnyOf[0] }),
 			Parameters:  parameters(d),
+			Baseline:    d.Baseline,
+			Datasets:    each(d.Datasets, datasetOf),
 			QueueLimit:  int64(d.QueueLimit.Seconds()), RunLimit: int64(d.RunLimit.Seconds()),
 		}
 	}), ""), nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/api"
 	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/console/assets"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -211,6 +212,22 @@ func TestOperationsNameACapability(t *testing.T) {
 	for _, def := range catalogue.All() {
 		if !slices.Contains(tenancy.Capabilities(), def.Capability) {
 			t.Errorf("%s names the capability %q, which tenancy does not know", def.Kind, def.Capability)
+		}
+	}
+}
+
+// TestOperationsHaveDrawings: the console shows a dot for an icon that it does not
+// have.
+func TestOperationsHaveDrawings(t *testing.T) {
+	for _, def := range catalogue.All() {
+		icons := []string{def.Icon}
+		for _, set := range def.Datasets {
+			icons = append(icons, set.Icon)
+		}
+		for _, icon := range icons {
+			if assets.Icon(icon) == assets.Icon("no such drawing") {
+				t.Errorf("%s names the icon %q, which is not in internal/console/assets/icons.svg", def.Kind, icon)
+			}
 		}
 	}
 }

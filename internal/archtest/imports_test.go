@@ -49,6 +49,7 @@ var rooms = []room{
 	{"internal/catalogue", []string{"internal/op", "internal/policy", "internal/provider", "internal/strictjson", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
 	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
 	{"internal/catalogue/operationtest", []string{"internal/catalogue", "internal/catalogue/datatest", "internal/durable", "internal/graphsim", "internal/op", "internal/outbound", "internal/provider", "internal/provider/graph", "internal/tenancy", "internal/vault"}, "what every operation must pass, against the simulator: for tests only"},
+	{"internal/catalogue/newoperation", nil, "tests only: an operation in one file, found on every surface"},
 
 	{"internal/factor", nil, "how second factors work: it stores nothing and knows nobody"},
 	{"internal/access", []string{"internal/db", "internal/factor", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},

@@ -60,6 +60,7 @@ func TestRulesSee(t *testing.T) {
 		{"a pure room's test", pure, "internal/restore/a_test.go", `package restore; import "os"`, ""},
 
 		{"a copied sentence", words, "internal/api/a.go", `package api; const s = "Sorry: your run " + code + " started it on the far moon."`, `"started it on the far moon" is said by`},
+		{"an operation's copied sentence", words, "internal/console/a.go", `package console; const s = "It reads groups and their members from Entra ID each night." + "Checks that Interlock can use the connection and has the permissions it needs."`, "is said by a definition of the catalogue"},
 		{"a sentence of one's own", words, "internal/api/a.go", `package api; const s = "Something else altogether."`, ""},
 		{"a link of one's own", links, "internal/api/a.go", `package api; func f(w string) string { return "/w/" + w + "/operations" }`, "internal/op/links.go builds"},
 

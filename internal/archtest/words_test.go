@@ -5,10 +5,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
 )
 
 // TestWordsLiveInOnePlace (V2): no page, command or worker has its own copy of a
-// sentence in op/words.go.
+// sentence in op/words.go or in a definition of the catalogue.
 func TestWordsLiveInOnePlace(t *testing.T) { holds(t, words) }
 
 const wordsFile = "internal/op/words.go"
@@ -24,12 +26,20 @@ func words(files []file) (found []finding) {
 			continue
 		}
 		f.texts(func(_ ast.Node, text string) {
-			for _, piece := range boundary.Split(text, -1) {
-				if piece = strings.Trim(piece, " .,:;“”"); len(strings.Fields(piece)) >= 5 {
-					said[piece] = true
-				}
+			for _, piece := range pieces(text) {
+				said[piece] = true
 			}
 		})
+	}
+	defined := make(map[string]bool)
+	for _, d := range catalogue.All() {
+		texts := []string{d.Words.Does}
+		for _, set := range d.Datasets {
+			texts = append(texts, set.Lead, set.NotRead.Text, set.None.Text)
+		}
+		for _, piece := range pieces(strings.Join(texts, " ")) {
+			defined[piece] = true
+		}
 	}
 	for _, f := range files {
 		if f.test() || f.in("internal/op") {
@@ -41,9 +51,24 @@ func words(files []file) (found []finding) {
 					found = append(found, f.finding(at, "%q is said by %s: take it from an answer or a run of package op", piece, wordsFile))
 				}
 			}
+			for piece := range defined {
+				if strings.Contains(text, piece) && !f.in("internal/catalogue") {
+					found = append(found, f.finding(at, "%q is said by a definition of the catalogue: take it from there", piece))
+				}
+			}
 		})
 	}
 	return found
+}
+
+// pieces are the parts of a text that are long enough to be nobody else's by chance.
+func pieces(text string) (long []string) {
+	for _, piece := range boundary.Split(text, -1) {
+		if piece = strings.Trim(piece, " .,:;“”"); len(strings.Fields(piece)) >= 5 {
+			long = append(long, piece)
+		}
+	}
+	return long
 }
 
 // TestLinksAreBuiltInOnePlace (V4): op/links.go builds the addresses of runs and of all

@@ -25,6 +25,8 @@ type DatasetInfo struct {
 
 	// Types are what the list can be narrowed to; none: it has no such filter.
 	Types []RowType
+	// TypeHelp is what help texts say of narrowing the list; may be empty.
+	TypeHelp string
 	// Parts are what a dataset is kept in when it is read in several lists that are
 	// complete apart from each other. They are then what the list can be narrowed to.
 	Parts []DatasetPart

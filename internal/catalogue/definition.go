@@ -121,6 +121,19 @@ func (d *Definition) Needed(canonical json.RawMessage) []Permission {
 	return slices.Concat(d.Permissions, d.Needs(canonical))
 }
 
+// EveryPermission returns what to ask an administrator for, so that every operation
+// can run and leaves nothing out. It is sorted.
+func EveryPermission() []string {
+	names := []string{organizationRead.AnyOf[0]}
+	for _, d := range registered {
+		for _, p := range slices.Concat(d.Needed(d.Example), d.Optional) {
+			names = append(names, p.AnyOf[0])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Missing returns the permissions of needs that granted does not satisfy, by the
 // name to ask for, in the order of needs.
 func Missing(needs []Permission, granted []string) []string {

@@ -17,7 +17,7 @@ import (
 const directory = operationtest.Directory
 
 // everyRole opens everything that the operations read.
-var everyRole = operationtest.EveryRole()
+var everyRole = catalogue.EveryPermission()
 
 // fake is a provider that answers from functions. A nil one answers as a healthy,
 // empty tenant does.

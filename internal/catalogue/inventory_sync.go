@@ -69,6 +69,8 @@ var inventory = DatasetInfo{
 	Note:  func(r Row) string { return r.ID },
 	Sort:  []SortKey{ByPart, ByName},
 	Parts: inventoryParts(),
+
+	TypeHelp: `One type only, such as "deviceConfigurations".`,
 	NotRead: Empty{
 		"No inventory yet", "Policies, apps and devices appear here once a sync has read them through the default connection.",
 	},

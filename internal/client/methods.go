@@ -281,6 +281,12 @@ func (f DataFilter) query() url.Values {
 	return filters{}.add("connection", f.Connection).add("q", f.Query).add("type", f.Type).page(f.Paging)
 }
 
+// List lists a dataset of a tenant, as last read; see [Operation.Datasets] for the
+// names. A name that no operation keeps is a 404.
+func (c *Client) List(ctx context.Context, tenant, dataset string, f DataFilter) (Page[Record], error) {
+	return get[Page[Record]](ctx, c, path("/tenants/%s/%s", tenant, dataset), f.query())
+}
+
 // Groups lists the directory groups of a tenant, by name.
 func (c *Client) Groups(ctx context.Context, tenant string, f DataFilter) (Page[Record], error) {
 	return get[Page[Record]](ctx, c, path("/tenants/%s/groups", tenant), f.query())

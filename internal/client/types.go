@@ -65,6 +65,16 @@ type Operation struct {
 	Allowed        bool            `json:"allowed"`
 	Permissions    []string        `json:"permissions"`
 	Parameters     json.RawMessage `json:"parameters"` // JSON Schema
+	Baseline       bool            `json:"baseline"`   // a tenant is ready only when it can run
+	Datasets       []Dataset       `json:"datasets"`   // that it reads
+}
+
+// Dataset is what an operation reads and keeps. [Client.List] lists it.
+type Dataset struct {
+	Name  string   `json:"name"`
+	Title string   `json:"title"`
+	Items string   `json:"items"` // what its rows are, such as "groups"
+	Types []string `json:"types"` // what the list can be narrowed to
 }
 
 // Blocker is one thing that blocks work.

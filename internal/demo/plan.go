@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -107,19 +108,6 @@ func credentialLife(s state, slug string) time.Duration {
 	return 100 * 24 * time.Hour
 }
 
-// permissions are the permissions that Interlock requests from an administrator.
-var permissions = []string{
-	"DeviceManagementApps.Read.All",
-	"DeviceManagementConfiguration.Read.All",
-	"DeviceManagementManagedDevices.Read.All",
-	"DeviceManagementRBAC.Read.All",
-	"DeviceManagementScripts.Read.All",
-	"DeviceManagementServiceConfig.Read.All",
-	"Group.Read.All",
-	"Organization.Read.All",
-	"Policy.Read.All",
-}
-
 // trimmed is a consent that covers almost none of what operations need.
 var trimmed = []string{"Organization.Read.All", "Policy.Read.All"}
 
@@ -136,4 +124,4 @@ func failedReason(s state) op.Reason {
 
 // Permissions returns the permissions that Interlock requests from an administrator, so
 // that every operation can run.
-func Permissions() []string { return slices.Clone(permissions) }
+func Permissions() []string { return catalogue.EveryPermission() }

@@ -175,7 +175,7 @@ func (s *seeder) learnt(ctx context.Context, p place, conn tenancy.Connection) e
 	granted, missing := tenancy.ConsentGranted, tenancy.ConsentMissing
 	good := tenancy.CredentialOK
 	directory := conn.DirectoryID
-	roles := permissions
+	roles := Permissions()
 	if p.State == permissionMissing {
 		roles = trimmed
 	}

@@ -43,7 +43,7 @@ func (d *Demo) simulate(ctx context.Context, cfg Config, k kept) (err error) {
 // address that the consent page returns to.
 func (p place) spec(salt, back string) graphsim.TenantSpec {
 	app := graphsim.AppSpec{
-		AppID: p.client(), Name: "Interlock", Requested: permissions, Consented: true, RedirectURIs: []string{back},
+		AppID: p.client(), Name: "Interlock", Requested: Permissions(), Consented: true, RedirectURIs: []string{back},
 		Secrets: []graphsim.Secret{{Value: p.secret(salt), Expires: time.Now().Add(credentialLife(p.State, p.Slug))}},
 	}
 	switch p.State {

@@ -94,7 +94,7 @@ func ending(r *Report, err error) op.Reason {
 	case op.ConsentRevoked:
 		return op.ConsentMissing
 	case op.PermissionMissing: // which the worker holds against what the operation needs
-		reason, _ = catalogue.Refusal(err, []catalogue.Permission{{AnyOf: EveryRole()}}, false)
+		reason, _ = catalogue.Refusal(err, []catalogue.Permission{{AnyOf: catalogue.EveryPermission()}}, false)
 	}
 	return reason
 }

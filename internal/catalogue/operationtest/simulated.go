@@ -3,7 +3,6 @@ package operationtest
 import (
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,20 +20,6 @@ const (
 	application = "2f7a1c44-9d1b-4f0e-8a55-3c1f6f1e60be"
 	password    = "sim~s3cret"
 )
-
-// EveryRole returns the permissions that all operations need or use, and the one
-// that opens the organization.
-func EveryRole() []string {
-	roles := []string{"Organization.Read.All"}
-	for _, d := range catalogue.All() {
-		for _, p := range slices.Concat(d.Needed(d.Example), d.Optional) {
-			if !slices.Contains(roles, p.AnyOf[0]) {
-				roles = append(roles, p.AnyOf[0])
-			}
-		}
-	}
-	return roles
-}
 
 // Simulated is a tenant of a simulator with a client that is quick to give up.
 type Simulated struct {
@@ -61,7 +46,7 @@ func Simulate(t *testing.T, change func(*graphsim.TenantSpec)) *Simulated {
 		Groups: 60, Policies: 60, Devices: 10, MobileApps: 10, DeltaPage: 20,
 		Apps: []graphsim.AppSpec{{
 			AppID: application, Name: "Interlock", Consented: true,
-			Secrets: []graphsim.Secret{{Value: password}}, Requested: EveryRole(),
+			Secrets: []graphsim.Secret{{Value: password}}, Requested: catalogue.EveryPermission(),
 		}},
 	}
 	if change != nil {

@@ -165,7 +165,7 @@ func (w *World) Connection(workspace, tenant, slug string, edit func(*tenancy.Co
 		Provider: "Microsoft 365", Cloud: "global", DirectoryID: Directory(slug), ClientID: uuid.NewString(),
 		Enabled: true, Default: true, Version: 1, Rev: 1,
 		Credential: tenancy.ClientSecret, CredentialVersion: 1, CredentialState: tenancy.CredentialOK,
-		Consent: tenancy.ConsentGranted, ConsentAt: &now, Permissions: AllPermissions(), PermissionsAt: &now,
+		Consent: tenancy.ConsentGranted, ConsentAt: &now, Permissions: catalogue.EveryPermission(), PermissionsAt: &now,
 		ActualDirectoryID: Directory(slug), Verification: tenancy.VerificationOK, VerifiedAt: &now,
 	}
 	if edit != nil {
@@ -248,21 +248,6 @@ func micros(t *time.Time) *int64 {
 	}
 	us := t.UnixMicro()
 	return &us
-}
-
-// AllPermissions returns permissions that satisfy every operation and every area of a
-// verification.
-func AllPermissions() []string {
-	all := []string{
-		"DeviceManagementApps.Read.All", "DeviceManagementManagedDevices.Read.All", "DeviceManagementRBAC.Read.All",
-		"DeviceManagementScripts.Read.All", "DeviceManagementServiceConfig.Read.All", "Organization.Read.All", "Policy.Read.All",
-	}
-	for _, d := range catalogue.All() {
-		for _, p := range d.Permissions {
-			all = append(all, p.AnyOf[0])
-		}
-	}
-	return all
 }
 
 // Audit returns the broken invariants; none if all hold. It reads the database only,

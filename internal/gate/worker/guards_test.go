@@ -11,7 +11,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/gate/internal/journal"
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
@@ -42,7 +41,7 @@ func TestSignInIsHeldAgainstTheConnection(t *testing.T) {
 			s.w.cfg.Connect = func(c Connect) (provider.Client, error) {
 				k := provider.Token{
 					Directory: c.Connection.DirectoryID, ClientID: c.Connection.ClientID,
-					Roles: gatetest.AllPermissions(), ExpiresOn: time.Now().Add(time.Hour),
+					Roles: catalogue.EveryPermission(), ExpiresOn: time.Now().Add(time.Hour),
 				}
 				tc.spoil(&k)
 				return &tokenClient{&fakeClient{fake: s.provider, connect: c}, k}, nil

@@ -256,7 +256,7 @@ func (c *fakeClient) Token(ctx context.Context) (provider.Token, error) {
 	}
 	return provider.Token{
 		Directory: c.connect.Connection.DirectoryID, ClientID: c.connect.Connection.ClientID,
-		Roles: gatetest.AllPermissions(), ExpiresOn: time.Now().Add(time.Hour),
+		Roles: catalogue.EveryPermission(), ExpiresOn: time.Now().Add(time.Hour),
 	}, nil
 }
 

@@ -32,7 +32,7 @@ type workshop struct {
 func newWorkshop(t *testing.T, d *db.DB) *workshop {
 	t.Helper()
 	w := &workshop{shop: newShop(t, d, Config{Lease: time.Minute, Heartbeat: time.Hour}), fake: &providertest.Fake{}}
-	w.fake.Token = provider.Token{Directory: gatetest.Directory("kestrel"), Roles: gatetest.AllPermissions()}
+	w.fake.Token = provider.Token{Directory: gatetest.Directory("kestrel"), Roles: catalogue.EveryPermission()}
 	w.w.cfg.Connect = func(c Connect) (provider.Client, error) { return w.fake.Client(c.Before), nil }
 	w.tenant("kestrel")
 	t.Cleanup(func() { stops.set("", nil) })
