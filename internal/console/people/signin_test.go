@@ -140,22 +140,30 @@ func TestLimitedTriesSayWhen(t *testing.T) {
 	w.Account("Pia Lund", "pia@lattice.example")
 	w.Limit(access.Limits{PerAccount: 2, Window: time.Hour})
 	pia := w.SignedIn("pia@lattice.example")
-	stranger := w.Stranger()
-	for name, try := range map[string]func() consoletest.Answer{
-		"sign-in": func() consoletest.Answer {
+	stranger, mei := w.Stranger(), w.Browser(w.Owner)
+	member := mei.Get(members).Page.Find("#members a:contains('Pia Lund')").AttrOr("href", "")
+	reset := stranger.Get(mei.Press(mei.Get(member), "form[action$='/reset-link']").Want(http.StatusOK).Link(t, "/new-password"))
+	for _, page := range []struct {
+		name string
+		try  func() consoletest.Answer
+	}{
+		{"sign-in", func() consoletest.Answer {
 			return stranger.Press(stranger.Get("/sign-in"), "form", "email", "pia@lattice.example", "password", "wrong")
-		},
-		"password": func() consoletest.Answer {
+		}},
+		{"reset", func() consoletest.Answer {
+			return stranger.Press(reset, "form", "password", "another horse battery")
+		}},
+		{"password", func() consoletest.Answer {
 			return pia.Send(http.MethodPost, op.AccountPasswordRoute, url.Values{"current_password": {"wrong"}, "password": {"another horse battery"}})
-		},
+		}},
 	} {
 		var last consoletest.Answer
 		for range 4 {
-			last = try()
+			last = page.try()
 		}
 		last.Want(http.StatusTooManyRequests)
 		if last.Header.Get("Retry-After") == "" {
-			t.Errorf("%s does not say when to come back", name)
+			t.Errorf("%s does not say when to come back", page.name)
 		}
 	}
 }
