@@ -1,5 +1,5 @@
-// Package assets holds what browsers get besides pages: styles, the font, the
-// icons, htmx and the few lines of script of our own. All of it is in the binary.
+// Package assets holds the files of the console: styles, font, icons, htmx and a little
+// script of our own. All are embedded in the binary.
 package assets
 
 import (
@@ -21,9 +21,9 @@ var files embed.FS
 // Pattern is where the files are served, as a pattern of [http.ServeMux].
 const Pattern = "GET /assets/{version}/{file}"
 
-// version is a hash of all files: the address of a file changes whenever any of
-// them does, so that it can be kept for ever. The style sheet names the font
-// relative to itself, which one hash for each file would break.
+// version is a hash of all files. The address of a file changes with it, so browsers can
+// cache files forever. It is one hash for all, since the style sheet names the font by a
+// relative address.
 var version = func() string {
 	sum := sha256.New()
 	entries, err := fs.ReadDir(files, ".") // sorted by name
@@ -41,11 +41,11 @@ var version = func() string {
 	return hex.EncodeToString(sum.Sum(nil))[:16]
 }()
 
-// URL is the address of a file by its name, such as "console.css".
+// URL returns the address of a file, such as "console.css".
 func URL(name string) string { return "/assets/" + version + "/" + name }
 
-// Serve answers a request of [Pattern] and reports whether there is such a file.
-// If there is none it writes nothing.
+// Serve answers a request of [Pattern]. It reports whether the file exists; if not, it
+// writes nothing.
 func Serve(w http.ResponseWriter, r *http.Request) bool {
 	name := r.PathValue("file")
 	text, err := files.ReadFile(name)
@@ -59,7 +59,7 @@ func Serve(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// types are written down, because systems have tables of their own.
+// types are listed here because systems differ in theirs.
 var types = map[string]string{
 	".css":   "text/css; charset=utf-8",
 	".js":    "text/javascript; charset=utf-8",

@@ -17,7 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// securityKey gives the tab's browser an authenticator that knows its person.
+// securityKey adds a virtual authenticator to the tab's browser.
 func (b *tab) securityKey() {
 	b.t.Helper()
 	call(b, webauthn.Enable, webauthn.EnableParams{})
@@ -36,8 +36,8 @@ func (b *tab) signOut() {
 
 const usePasskey = `form[data-passkey="get"] [data-passkey-ask] button`
 
-// TestBrowserPasskey (S9): a passkey is added, finishes a sign-in after the password,
-// replaces the password, and proves who someone is before a change.
+// TestBrowserPasskey (S9): a passkey is added, completes a sign-in, replaces the password,
+// and confirms a change.
 func TestBrowserPasskey(t *testing.T) {
 	database := dbtest.URL(t, db.Postgres)
 	s, err := open(t.Context(), demo.Config{Addr: "localhost:0", Database: database})
@@ -76,7 +76,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.follow(usePasskey)
 	b.at("/w/")
 
-	// Long after that a change asks again, and goes on by itself.
+	// Much later, a change asks for a confirmation and then continues.
 	(&gallery{database: database}).breaks(t, `UPDATE tokens SET proved_at = 1`)
 	b.open(op.PolicyPath(workspace))
 	b.follow(`form[action="` + op.PolicyPath(workspace) + `"] button`)
@@ -86,8 +86,8 @@ func TestBrowserPasskey(t *testing.T) {
 	b.says("main", "Required")
 }
 
-// TestBrowserSecondFactorWithoutScript (S9): an authenticator app from the QR code's
-// page to the next sign-in, in a browser that runs no script.
+// TestBrowserSecondFactorWithoutScript (S9): without script, an authenticator app is added
+// and used for the next sign-in.
 func TestBrowserSecondFactorWithoutScript(t *testing.T) {
 	s := onStage(t)
 	const email, password = "uma@lattice.example", "correct horse battery"
@@ -117,7 +117,7 @@ func TestBrowserSecondFactorWithoutScript(t *testing.T) {
 	b.signOut()
 	b.fillIn(email, password)
 	b.at(op.SignInSecondRoute)
-	b.open("/w/" + workspace + "/tenants") // half a sign-in reaches nothing
+	b.open("/w/" + workspace + "/tenants") // half a sign-in gives no access
 	b.at("/sign-in")
 	b.open(op.SignInSecondRoute)
 	enter(0, "form.card button[type=submit]")

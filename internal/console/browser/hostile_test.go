@@ -15,8 +15,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// hostile are names that do something where text is taken for markup, for an
-// attribute, an address, a script or a template. Each would call evil.
+// hostile are names that would call evil if they were read as markup, an attribute, an
+// address, a script or a template.
 var hostile = []string{
 	`<script>evil(1)</script>`,
 	`<img src=x onerror=evil(2)>`,
@@ -30,9 +30,8 @@ var hostile = []string{
 	"&lt;script&gt;evil(9)&lt;/script&gt;",
 }
 
-// TestBrowserTextStaysText (S8): whatever people call a thing, and whatever a
-// provider calls one, is shown as it is and runs nothing: on pages, in fragments
-// and in streams.
+// TestBrowserTextStaysText (S8): hostile names of members and providers are shown as text
+// and run nothing: on pages, in fragments and in streams.
 func TestBrowserTextStaysText(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -111,8 +110,8 @@ func TestBrowserTextStaysText(t *testing.T) {
 	shows(b, op.NotificationsPath(workspace))
 }
 
-// TestBrowserHears: the silence of the console, which every test here ends with,
-// means something.
+// TestBrowserHears: every test here ends with the check that the browser complained about
+// nothing; this one shows that it would.
 func TestBrowserHears(t *testing.T) {
 	b := onStage(t).visit(t)
 	b.open("/sign-in")

@@ -10,16 +10,14 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// focused tells of the element that has the focus: what it is, and whether one
-// can see that it has it.
+// focused describes the element with the focus.
 type focused struct {
 	Is   bool   // it fits the selector
-	Ring bool   // it looks different from how it looks without the focus
+	Ring bool   // it looks different with the focus
 	Name string // as a person reads it
 }
 
-// tabTo presses Tab until the focus is on an element, as one must without a
-// mouse. Each stop on the way shows that it has the focus.
+// tabTo presses Tab until an element has the focus. Each stop must show the focus.
 func (b *tab) tabTo(selector string) {
 	b.t.Helper()
 	for range 80 {
@@ -40,8 +38,8 @@ func (b *tab) tabTo(selector string) {
 	b.t.Fatalf("Tab does not come to %s\n%s", selector, b.seen())
 }
 
-// TestBrowserKeyboard: sign-in, start and the page of the run without a mouse,
-// with script and without.
+// TestBrowserKeyboard: sign-in, start and run page by keyboard alone, with and without
+// script.
 func TestBrowserKeyboard(t *testing.T) {
 	s := onStage(t)
 	for name, script := range map[string]bool{"with script": true, "without script": false} {

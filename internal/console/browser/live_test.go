@@ -22,7 +22,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// mark remembers this very page; [tab.same] fails when it was loaded anew since.
+// mark marks the loaded page; [tab.same] fails when it was loaded again since.
 func (b *tab) mark() { b.t.Helper(); eval[bool](b, `window.here = true`) }
 
 func (b *tab) same() {
@@ -32,16 +32,15 @@ func (b *tab) same() {
 	}
 }
 
-// live waits for the page's stream to have spoken.
+// live waits until the page's stream has sent something.
 func (b *tab) live() {
 	b.t.Helper()
 	b.has(`[data-live="on"]`)
 	b.mark()
 }
 
-// TestBrowserLive (M1, M2, A4): pages that are open follow a run from its start to
-// its end without being loaded again; only the person who started it is told of
-// its end.
+// TestBrowserLive (M1, M2, A4): open pages follow a run from start to end without a reload.
+// Only its initiator is notified of the end.
 func TestBrowserLive(t *testing.T) { onBothAtLength(t, live) }
 
 func live(t *testing.T, s *show) {
@@ -123,7 +122,7 @@ func live(t *testing.T, s *show) {
 	list.same()
 }
 
-// unread is the number that the bell tells.
+// unread returns the number on the bell.
 func (b *tab) unread() (n int) {
 	b.t.Helper()
 	label := eval[string](b, `document.getElementById("bell").getAttribute("aria-label")`)
@@ -133,8 +132,8 @@ func (b *tab) unread() (n int) {
 	return n
 }
 
-// TestBrowserComesBack: a page whose stream broke shows, once it is back, what
-// happened meanwhile.
+// TestBrowserComesBack: after its stream has reconnected, a page shows what happened
+// meanwhile.
 func TestBrowserComesBack(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -163,8 +162,8 @@ func TestBrowserComesBack(t *testing.T) {
 	}
 }
 
-// TestBrowserAway: a press while the server gives no answer is told of where it
-// was made, and works when the server is back.
+// TestBrowserAway: a button pressed while the server is unreachable says so in place, and
+// works once the server is back.
 func TestBrowserAway(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -195,8 +194,8 @@ func TestBrowserAway(t *testing.T) {
 	b.at("/sign-in")
 }
 
-// TestBrowserManyTabs (F9): tabs that nobody looks at hold no stream, so that over
-// HTTP/1.1 one more page still loads, and the windows that are visible share one.
+// TestBrowserManyTabs (F9): hidden tabs hold no stream and visible windows share one, so
+// another page still loads over HTTP/1.1.
 func TestBrowserManyTabs(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -243,21 +242,21 @@ func TestBrowserManyTabs(t *testing.T) {
 	b.same()
 }
 
-// shownAs is a script after which a page takes itself for visible or hidden. A
-// browser without a screen hides no tab by itself.
+// shownAs returns a script that makes a page visible or hidden. A headless browser never
+// hides a tab itself.
 func shownAs(state string) string {
 	return `Object.defineProperty(document, "visibilityState", { configurable: true, get: () => ` + quoted(state) + ` });
 		document.dispatchEvent(new Event("visibilitychange"));`
 }
 
-// inBackground is a further tab of the same window.
+// inBackground opens another tab in the same window.
 func inBackground(b *tab) context.Context {
 	ctx, end := chromedp.NewContext(b.ctx)
 	b.t.Cleanup(end)
 	return ctx
 }
 
-// wire is the way between a browser and the server, which can be cut.
+// wire is a proxy between a browser and the server that can hold or cut connections.
 type wire struct {
 	url   string
 	mu    sync.Mutex
@@ -329,7 +328,7 @@ func (w *wire) carry(from net.Conn, server string) {
 	_ = from.Close()
 }
 
-// gate is the server's end of a wire, through which nothing goes while it is held.
+// gate is the server's end of a wire; it passes nothing on while the wire is held.
 type gate struct {
 	*wire
 	io.Writer
@@ -349,8 +348,7 @@ func (g gate) Write(p []byte) (int, error) {
 	return g.Writer.Write(p)
 }
 
-// voice is a browser's end of a wire, through which nothing comes while the server
-// is mute.
+// voice is a browser's end of a wire; it passes nothing on while the server is silenced.
 type voice struct {
 	*wire
 	io.Writer
@@ -366,7 +364,7 @@ func (v voice) Write(p []byte) (int, error) {
 	return v.Writer.Write(p)
 }
 
-// silence keeps what the server sends from now on, until it is released.
+// silence holds back what the server sends until it is released.
 func (w *wire) silence() (release func()) {
 	mute := make(chan struct{})
 	set := func(to chan struct{}) {
@@ -381,7 +379,7 @@ func (w *wire) silence() (release func()) {
 	})
 }
 
-// hold keeps what browsers send from now on, until it is released.
+// hold holds back what browsers send until it is released.
 func (w *wire) hold() (release func()) {
 	held := make(chan struct{})
 	set := func(to chan struct{}) {
@@ -396,7 +394,7 @@ func (w *wire) hold() (release func()) {
 	}
 }
 
-// cut ends all connections, and new ones at once, until it is mended.
+// cut closes all connections and refuses new ones until it is mended.
 func (w *wire) cut(is bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -413,8 +411,8 @@ func (w *wire) close() {
 	clear(w.ends)
 }
 
-// TestBrowserFallsSilent: a page whose server has fallen silent says so, after 45
-// seconds also since when, and that it is live again when it is.
+// TestBrowserFallsSilent: a page says when its server is silent, after 45 seconds also since
+// when, and when it is live again.
 func TestBrowserFallsSilent(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -452,8 +450,8 @@ func TestBrowserFallsSilent(t *testing.T) {
 	b.same()
 }
 
-// TestBrowserRevoked (S9): whoever loses the right to read loses the stream within
-// five seconds, and the page says that it is no longer live.
+// TestBrowserRevoked (S9): a stream ends within five seconds after its reader loses access,
+// and the page says that it is no longer live.
 func TestBrowserRevoked(t *testing.T) { onBothAtLength(t, revoked) }
 
 func revoked(t *testing.T, s *show) {

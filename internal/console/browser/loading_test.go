@@ -10,8 +10,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestBrowserLoading: what takes long says so, and is no longer busy once it is
-// there or has been given up.
+// TestBrowserLoading: a slow answer is shown as loading until it arrives or is given up.
 func TestBrowserLoading(t *testing.T) {
 	s := onStage(t)
 	w := wireTo(t, s.URL)

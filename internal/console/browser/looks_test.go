@@ -28,10 +28,10 @@ type glance struct {
 	theme string
 }
 
-// TestBrowserLooks (S1, M3, T1, T2): every page, in each of the states that it can
-// be in, on a desk and on a phone, light and dark: nothing for axe to find, nothing
-// wider than the screen, nothing in the console. With SHOTS=FOLDER it leaves a
-// picture of each there; with -short each page is looked at in two ways only.
+// TestBrowserLooks (S1, M3, T1, T2): every page in each of its states, on a desktop and on a
+// phone, light and dark. axe finds nothing, nothing is wider than the screen, and the
+// browser's console is empty. SHOTS=FOLDER saves pictures there; with -short each page is
+// looked at in two ways instead of four.
 func TestBrowserLooks(t *testing.T) {
 	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	if err != nil {
@@ -80,8 +80,7 @@ func TestBrowserLooks(t *testing.T) {
 	}
 }
 
-// TestBrowserTabInSight: on a narrow screen, too, one sees which page of a tenant
-// it is.
+// TestBrowserTabInSight: on a narrow screen the current tab of a tenant is in sight.
 func TestBrowserTabInSight(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -94,12 +93,12 @@ func TestBrowserTabInSight(t *testing.T) {
 	b.until(inSight)
 }
 
-// settled waits until the page is drawn as it is to stay.
+// settled waits until the page is drawn and its animations are over.
 const settled = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
 	.then(() => Promise.all(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < Infinity).map((a) => a.finished.catch(() => {}))))
 	.then(() => true)`
 
-// widest names the elements that stand out of the page.
+// widest names the elements that are wider than the page.
 const widest = `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
 	.slice(0, 5).map((e) => e.tagName + "." + e.className).join(", ")`
 
@@ -118,7 +117,7 @@ func (b *tab) shot(file string) {
 	}
 }
 
-// forget takes back what was complained about.
+// forget clears the complaints.
 func (b *tab) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -128,17 +127,17 @@ func (b *tab) forget() {
 // scene is a page in one of its states.
 type scene struct {
 	name string
-	role string // of the reader; empty: someone who is not signed in
+	role string // of the reader; empty: nobody is signed in
 	show func(b *tab)
 }
 
-// gallery is a show of its own, with something of everything in it.
+// gallery is a show with something of everything in it.
 type gallery struct {
 	*show
 	t        *testing.T
 	tabs     map[string]*tab // by role
 	database string          // its URL
-	keeper   string          // id of who has second factors
+	keeper   string          // id of the member with second factors
 
 	kestrel, alder, marlow, fenwick     place
 	succeeded, partial, failed, waiting op.RunRef
@@ -176,7 +175,7 @@ func newGallery(t *testing.T) *gallery {
 	return g
 }
 
-// tab is the window of a role, now for the test t.
+// tab returns the window of a role, for the test t.
 func (g *gallery) tab(t *testing.T, role string) *tab {
 	t.Helper()
 	b := g.tabs[role]
@@ -198,10 +197,10 @@ func (g *gallery) tab(t *testing.T, role string) *tab {
 	return b
 }
 
-// keeper is somebody who has second factors.
+// keeper is the role of a member with second factors.
 const keeper, keeperEmail, keeperPassword = "keeper", "kay.rowe@lattice.example", "correct horse battery"
 
-// longAgo makes everyone's sign-in one of long ago, for as long as f runs.
+// longAgo makes every sign-in a day older while f runs.
 func (g *gallery) longAgo(t *testing.T, f func()) {
 	t.Helper()
 	g.breaks(t, `UPDATE tokens SET proved_at = proved_at - 86400000000`)
@@ -209,12 +208,12 @@ func (g *gallery) longAgo(t *testing.T, f func()) {
 	g.breaks(t, `UPDATE tokens SET proved_at = proved_at + 86400000000`)
 }
 
-// at is a scene that an address alone makes.
+// at is a scene that needs only an address.
 func (g *gallery) at(name, role, path string) scene {
 	return scene{name, role, func(b *tab) { b.open(path) }}
 }
 
-// pressed is a page after one of its start buttons was pressed.
+// pressed is a scene after a start.
 func (g *gallery) pressed(name, role string, p place, page surface, kind op.Kind) scene {
 	return scene{name, role, func(b *tab) {
 		id := dashed(kind) + page.after(p)
@@ -224,7 +223,7 @@ func (g *gallery) pressed(name, role string, p place, page surface, kind op.Kind
 	}}
 }
 
-// breaks runs a statement behind the product's back.
+// breaks runs a statement on the database.
 func (g *gallery) breaks(t *testing.T, statement string) {
 	t.Helper()
 	d := dbtest.Open(t, db.Config{URL: g.database})
@@ -237,7 +236,7 @@ func (g *gallery) breaks(t *testing.T, statement string) {
 	}
 }
 
-// scenes are in an order in which each finds what those before it left.
+// scenes returns all scenes. Their order matters: each finds what those before it left.
 func (g *gallery) scenes() []scene {
 	ws, slug := workspace, g.kestrel.Slug
 	var invitation, reset string
@@ -319,7 +318,7 @@ func (g *gallery) scenes() []scene {
 		g.at("roles-empty", "operator", op.DatasetPath(ws, "fenwick", "roles")),
 		g.at("roles", "operator", op.DatasetPath(ws, "alder-street", "roles")),
 		{"run-queued", "operator", func(b *tab) {
-			// The provider asks for patience: the run goes back in line.
+			// The provider throttles: the run goes back to the queue.
 			g.alder.fault(graphsim.Fault{Path: "/*/deviceManagement/*", Action: graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "21"}})
 			g.waiting = g.alder.start(op.InventorySync)
 			g.alder.until(g.waiting.ID, func(r op.Run) bool { return r.State == op.Queued && r.BeganAt != nil })

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// chromium is the one browser of the lane. Each test has a profile of its own in it.
+// chromium is the lane's browser. Each test has its own profile in it.
 var chromium context.Context
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }

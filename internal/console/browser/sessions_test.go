@@ -20,9 +20,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestBrowserCookie (S9): the session is one cookie of this host alone, that no
-// script can read; signing in makes a new one, and signing out ends it for whoever
-// kept a copy.
+// TestBrowserCookie (S9): the session is a cookie of this host that script can't read. A
+// sign-in makes a new one, and a sign-out ends it also for a copy.
 func TestBrowserCookie(t *testing.T) {
 	s := onStage(t)
 	b := s.visit(t)
@@ -70,7 +69,7 @@ func TestBrowserCookie(t *testing.T) {
 	}
 }
 
-// fetch reads a page as a program would that got hold of a session's secret.
+// fetch requests a page with the secret of a session.
 func (s *show) fetch(t *testing.T, secret, path string) (status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
@@ -83,7 +82,7 @@ func (s *show) fetch(t *testing.T, secret, path string) (status int, body string
 	return send(t, r)
 }
 
-// send sends a request and does not follow where it is led.
+// send sends a request and follows no redirect.
 func send(t *testing.T, r *http.Request) (status int, body string) {
 	t.Helper()
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -99,8 +98,8 @@ func send(t *testing.T, r *http.Request) (status int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-// TestBrowserBackAfterSignOut (S9): nothing private comes back with the back
-// button, with script and without.
+// TestBrowserBackAfterSignOut (S9): after a sign-out the back button shows nothing private,
+// with and without script.
 func TestBrowserBackAfterSignOut(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -133,7 +132,7 @@ func TestBrowserBackAfterSignOut(t *testing.T) {
 	}
 }
 
-// TestBrowserGoesOnInside: a sign-in leads on to pages of this console only.
+// TestBrowserGoesOnInside: a sign-in redirects only to pages of this console.
 func TestBrowserGoesOnInside(t *testing.T) {
 	s := onStage(t)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -163,8 +162,8 @@ func TestBrowserGoesOnInside(t *testing.T) {
 	b.at(op.OperationsPath(workspace) + "?show=active")
 }
 
-// TestBrowserForgery (S8, F15): what pages of other sites send in the name of a
-// person who is signed in starts nothing, whichever way the browser sends it.
+// TestBrowserForgery (S8, F15): a request of another site's page starts nothing, however the
+// browser sends it.
 func TestBrowserForgery(t *testing.T) {
 	s := onStage(t)
 	p := s.ready(t)
@@ -271,8 +270,8 @@ func (b *tab) framed() string {
 	return text
 }
 
-// TestBrowserNotThere (A1, M5): what is not there, what is another's and what
-// nobody has a name for are one page, byte for byte.
+// TestBrowserNotThere (A1, M5): what doesn't exist and what is another tenant's get the same
+// page, byte for byte.
 func TestBrowserNotThere(t *testing.T) {
 	s := onStage(t)
 	foreign := s.user(t, "outsider")

@@ -25,9 +25,8 @@ import (
 
 const workspace = "lattice"
 
-// show is the whole product with a demo's tenants, in this process. Tests share
-// the one on SQLite; each takes fresh tenants of it, so that none waits for
-// another's run.
+// show is the whole product with a demo's tenants, in this process. Tests share the one on
+// SQLite. Each takes fresh tenants, so that no test waits for another's run.
 type show struct {
 	demo.Info
 	demo    *demo.Demo
@@ -38,7 +37,7 @@ type show struct {
 	fresh []string // slugs of ready tenants that no test has taken yet
 }
 
-// spare is how many ready tenants there are to take.
+// spare is how many ready tenants tests can take.
 const spare = 40
 
 // shows are those that last for the whole lane.
@@ -82,8 +81,7 @@ func onBoth(t *testing.T, fn func(t *testing.T, s *show)) {
 	})
 }
 
-// onBothAtLength is onBoth; with -short it leaves PostgreSQL out, whose part in
-// what a page does is small.
+// onBothAtLength is onBoth; with -short it skips PostgreSQL.
 func onBothAtLength(t *testing.T, fn func(t *testing.T, s *show)) {
 	t.Helper()
 	if testing.Short() {
@@ -93,7 +91,7 @@ func onBothAtLength(t *testing.T, fn func(t *testing.T, s *show)) {
 	onBoth(t, fn)
 }
 
-// open starts a demo and answers until it is stopped.
+// open starts a demo, which serves until it is stopped.
 func open(ctx context.Context, cfg demo.Config) (*show, error) {
 	d, err := demo.New(ctx, cfg)
 	if err != nil {
@@ -125,7 +123,7 @@ func open(ctx context.Context, cfg demo.Config) (*show, error) {
 	return s, nil
 }
 
-// user returns the person of a role.
+// user returns the demo user with a role.
 func (s *show) user(t *testing.T, role string) demo.User {
 	t.Helper()
 	i := slices.IndexFunc(s.Users, func(u demo.User) bool { return u.Role == role })
@@ -135,7 +133,7 @@ func (s *show) user(t *testing.T, role string) demo.User {
 	return s.Users[i]
 }
 
-// as returns what a program of the person with a role would use.
+// as returns an API client for the demo user with a role.
 func (s *show) as(t *testing.T, role string) *client.Client {
 	t.Helper()
 	return s.with(t, s.user(t, role).Token)
@@ -166,7 +164,7 @@ func (s *show) place(t *testing.T, slug string) place {
 	return place{tenant, t, s}
 }
 
-// ready takes a tenant on which everything can be started.
+// ready takes a fresh tenant on which every operation can start.
 func (s *show) ready(t *testing.T) place {
 	t.Helper()
 	s.mu.Lock()
@@ -182,8 +180,8 @@ func (s *show) ready(t *testing.T) place {
 func (p place) path() string       { return op.TenantPath(workspace, p.Slug) }
 func (p place) connection() string { return op.ConnectionPath(workspace, p.Slug, p.Default.Slug) }
 
-// fault makes the tenant's directory misbehave until the test ends, or until the
-// returned function is called.
+// fault adds a fault to the tenant's directory until the test ends or the returned function
+// is called.
 func (p place) fault(f graphsim.Fault) (end func()) {
 	p.t.Helper()
 	f.Tenant = p.DirectoryID
@@ -200,13 +198,13 @@ func (p place) fault(f graphsim.Fault) (end func()) {
 	return end
 }
 
-// hold keeps runs of the tenant at the provider's door.
+// hold makes the provider hold its answers to the tenant's runs.
 func (p place) hold() (release func()) {
 	p.t.Helper()
 	return p.fault(graphsim.Fault{Path: "/v1.0/*", Action: graphsim.Action{Kind: graphsim.ActHold}})
 }
 
-// start starts an operation by the API, as the operator.
+// start starts an operation through the API, as the operator.
 func (p place) start(kind op.Kind) op.RunRef {
 	p.t.Helper()
 	a, err := p.show.as(p.t, "operator").Start(p.t.Context(), p.Slug, startOf(kind))
@@ -226,7 +224,7 @@ func (p place) runs() []op.Run {
 	return runs.Items
 }
 
-// attempts are the presses on the tenant that are on record, newest first.
+// attempts returns the tenant's start attempts, newest first.
 func (p place) attempts() []client.Attempt {
 	p.t.Helper()
 	attempts, err := p.show.as(p.t, "owner").Attempts(p.t.Context(), client.AttemptFilter{Tenant: p.Slug})
@@ -236,7 +234,7 @@ func (p place) attempts() []client.Attempt {
 	return attempts.Items
 }
 
-// untouched fails the test when anything was asked for on the tenant.
+// untouched fails the test when anything was started on the tenant.
 func (p place) untouched() {
 	p.t.Helper()
 	if runs, attempts := len(p.runs()), len(p.attempts()); runs+attempts > 0 {
