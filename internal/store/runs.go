@@ -297,7 +297,9 @@ func (s *Store) LastRuns(ctx context.Context, ta access.TenantAccess, connection
 	}
 	of := span{` AND r.tenant_id = %s`, []any{ta.Tenant.ID}}
 	if connection != "" {
-		of = span{` AND r.tenant_id = %s AND r.connection_id = %s`, []any{ta.Tenant.ID, connection}}
+		// Without the tenant, or PostgreSQL may intersect the index of the connection with
+		// that of the tenant, and read all of both. The rows found are of the tenant below.
+		of = span{` AND r.connection_id = %s`, []any{connection}}
 	}
 	return query.Read(ctx, s.db, "last runs", func(ctx context.Context, tx db.Tx) (map[op.Kind]op.Run, error) {
 		// Each kind and outcome is one end of one range of an index.
@@ -317,7 +319,7 @@ func (s *Store) LastRuns(ctx context.Context, ta access.TenantAccess, connection
 		if err != nil {
 			return nil, err
 		}
-		q = new(query.Query).Add(`SELECT ` + runColumns + ` FROM` + runTables + ` AND r.id IN `).In(ids)
+		q = new(query.Query).Add(`SELECT `+runColumns+` FROM`+runTables+` AND r.tenant_id = %s AND r.id IN `, ta.Tenant.ID).In(ids)
 		runs, err := query.All(ctx, tx, q, s.scanRun)
 		last := make(map[op.Kind]op.Run, len(kinds))
 		for _, r := range runs {
