@@ -15,21 +15,20 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/query"
 )
 
-// Member is an object in a group. Type is the member's, as the provider wrote
-// it; an object does not change its type.
+// Member is an object in a group.
 type Member struct {
 	Group, Member string
-	Type          string
+	Type          string // of the member, as the provider wrote it; an object never changes it
 }
 
-// A tenant has twenty times as many memberships as groups, so their rows are as
-// small as they can be: two ids of 16 bytes, and a letter.
+// A tenant has about twenty times as many memberships as groups, so their rows are
+// small: two ids of 16 bytes and a letter.
 
 // guidBytes is the length of a key that is a GUID; other keys are longer.
 const guidBytes = 16
 
-// rowKey is an id as its row has it: the bytes of a GUID, else the text, filled up
-// with NUL bytes so that it can't be taken for one. Bytes are in the order of ids.
+// rowKey returns an id as its row stores it: the bytes of a GUID, or else the text,
+// padded with NUL bytes so that it can't be mistaken for one. The bytes sort like the ids.
 func rowKey(id string) []byte {
 	if len(id) == 36 {
 		if u, err := uuid.Parse(id); err == nil && u.String() == id {
@@ -40,7 +39,7 @@ func rowKey(id string) []byte {
 	return append(key, make([]byte, max(0, guidBytes+1-len(key)))...)
 }
 
-// rowID is the id of a key.
+// rowID returns the id of a key.
 func rowID(key []byte) string {
 	if len(key) == guidBytes {
 		return uuid.UUID(key).String()
@@ -48,10 +47,10 @@ func rowID(key []byte) string {
 	return string(bytes.TrimRight(key, "\x00"))
 }
 
-// nested is the letter of a group in a group.
+// nested is the letter of a member that is a group.
 const nested = "g"
 
-// graphType is what types of Microsoft Graph begin with.
+// graphType is the prefix of types of Microsoft Graph.
 const graphType = "#microsoft.graph."
 
 // typeLetters are the types that members have. docs: "List group members".
@@ -74,8 +73,8 @@ func typeOf(letter string) string {
 	return letter
 }
 
-// MemberBatches cuts memberships into parts that one transaction each can write or
-// remove: a removal takes two statements for each group.
+// MemberBatches splits memberships into batches, each for one transaction that writes
+// or removes them. A removal takes two statements for each group.
 func MemberBatches(list []Member) iter.Seq[[]Member] {
 	const groups = 50
 	return func(yield func([]Member) bool) {
@@ -108,8 +107,8 @@ var (
 		` ON CONFLICT (generation, group_id) DO UPDATE SET members = group_sizes.members + excluded.members`)
 )
 
-// PutMembers writes memberships: those of one of [MemberBatches]. One that is there
-// already makes no difference.
+// PutMembers writes the memberships of one of [MemberBatches]. Existing ones stay. It is
+// [op.ErrConflict] when the round is over.
 func PutMembers(ctx context.Context, tx db.Tx, generation int64, list []Member) error {
 	var total int64
 	more := make(map[string]int64) // by the key of the group
@@ -165,8 +164,8 @@ func PutMembers(ctx context.Context, tx db.Tx, generation int64, list []Member) 
 	return nil
 }
 
-// RemoveMembers removes memberships: those of one of [MemberBatches]. One
-// that is not there is no error.
+// RemoveMembers removes the memberships of one of [MemberBatches]. A missing one is no
+// error. It is [op.ErrConflict] when the round is over.
 func RemoveMembers(ctx context.Context, tx db.Tx, generation int64, list []Member) error {
 	var total int64
 	for len(list) > 0 {
@@ -187,7 +186,7 @@ func RemoveMembers(ctx context.Context, tx db.Tx, generation int64, list []Membe
 	return nil
 }
 
-// removeThese removes members of one group and returns how many there were.
+// removeThese removes members of one group and returns how many it removed.
 func removeThese(ctx context.Context, tx db.Tx, generation int64, group []byte, members [][]byte) (total int64, err error) {
 	for some := range query.Lists(members) {
 		// One plan for all groups would read every member of a large one.
@@ -205,7 +204,7 @@ func removeThese(ctx context.Context, tx db.Tx, generation int64, group []byte, 
 	return total, shrink(ctx, tx, generation, group, total)
 }
 
-// shrink takes members off the size of a group.
+// shrink reduces the stored size of a group.
 func shrink(ctx context.Context, tx db.Tx, generation int64, group []byte, by int64) error {
 	_, err := tx.Exec(ctx, `UPDATE group_sizes SET members = members - $3 WHERE generation = $1 AND group_id = $2`, generation, group, by)
 	if err == nil {
@@ -225,7 +224,7 @@ func scanSize(row db.Row) (z groupSize, err error) {
 	return z, err
 }
 
-// sizes returns the sizes of groups, without those that have no members.
+// sizes returns the sizes of those of the groups that have members.
 func sizes(ctx context.Context, tx db.Tx, generation int64, ids []string) (list []groupSize, err error) {
 	keys := make([][]byte, len(ids))
 	for i, id := range ids {
@@ -310,7 +309,7 @@ func sweepMembers(ctx context.Context, tx db.Tx, generation, limit int64) (swept
 		swept, last = swept+z.members, z.group
 	}
 	for _, table := range []string{"memberships", "group_sizes"} {
-		// Both ends of the range: a planner without statistics takes it for a short one.
+		// With both ends of the range, a planner without statistics expects a short one.
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE generation = $1 AND group_id >= $2 AND group_id <= $3`, generation, first, last); err != nil {
 			return 0, err
 		}

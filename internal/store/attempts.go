@@ -14,8 +14,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Attempt is the record of one press, or of several identical ones that were
-// refused within a few seconds.
+// Attempt is the record of one start request, or of several identical requests that
+// were refused within a few seconds.
 type Attempt struct {
 	ID         string
 	Workspace  string // slug
@@ -35,8 +35,8 @@ type Attempt struct {
 	Presses    int64
 }
 
-// attemptFrom is where attempts are read from, up to the first condition of the
-// reader; see runTables for the joins.
+// attemptFrom are the tables of attempts, up to the reader's first condition. See
+// runTables for the joins.
 const attemptFrom = ` FROM start_attempts a CROSS JOIN tenants t CROSS JOIN workspaces w WHERE t.id = a.tenant_id AND w.id = a.workspace_id AND `
 
 const attemptColumns = `a.id, w.slug, t.id, t.slug, t.name, a.operation, a.actor_id, a.actor, a.surface, a.outcome, a.causes,
@@ -63,10 +63,9 @@ func scanAttempt(row db.Row) (Attempt, error) {
 	return a, err
 }
 
-// Result is the answer that the press got, as reader sees it, who holds grants
-// in the attempt's tenant. The run in the way is of that tenant too, so that
-// whoever may read the attempt may open it, unless it was hidden from the
-// actor: then it stays hidden.
+// Result returns the answer to the request as reader sees it, with reader's grants in
+// the attempt's tenant. A run that was in the way belongs to that tenant, so that the
+// reader of the attempt may open it. A run that was hidden from the actor stays hidden.
 func (a Attempt) Result(reader access.Actor, grants tenancy.Grants) op.Result {
 	f := op.Facts{
 		Attempt: a.ID, Workspace: a.Workspace, Operation: a.Operation, Tenant: a.Tenant, Target: a.Target, At: a.At,
@@ -91,7 +90,7 @@ func (a Attempt) Result(reader access.Actor, grants tenancy.Grants) op.Result {
 	return op.BlockedResult(f, a.Causes, a.Seen)
 }
 
-// AttemptIn returns an attempt in a transaction of the caller's.
+// AttemptIn returns an attempt in the caller's transaction.
 func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id string) (Attempt, error) {
 	column, value := access.Ref(id)
 	if column != "id" {
@@ -106,7 +105,7 @@ func (s *Store) AttemptIn(ctx context.Context, tx db.Tx, scope access.Scope, id 
 	return a, nil
 }
 
-// Attempt returns the record of a press.
+// Attempt returns the record of a start request.
 func (s *Store) Attempt(ctx context.Context, scope access.Scope, id string) (Attempt, error) {
 	return query.Read(ctx, s.db, "read", func(ctx context.Context, tx db.Tx) (Attempt, error) {
 		return s.AttemptIn(ctx, tx, scope, id)
@@ -124,7 +123,7 @@ type AttemptFilter struct {
 	Limit     int // 1 to 200; 0: 50
 }
 
-// Attempts lists the presses in the scope, newest first.
+// Attempts lists the start requests in the scope, newest first.
 func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilter) ([]Attempt, string, error) {
 	limit, err := page.Size(f.Limit)
 	if err != nil {
@@ -144,7 +143,7 @@ func (s *Store) Attempts(ctx context.Context, scope access.Scope, f AttemptFilte
 	return attempts, next, nil
 }
 
-// outcomes of presses, each a range of the indexes by tenant and by operation.
+// outcomes of start requests, each a range of the indexes by tenant and by operation.
 var allOutcomes = []span{{text: `a.outcome = 'accepted'`}, {text: `a.outcome = 'deduped'`}, {text: `a.outcome = 'scope_busy'`}, {text: `a.outcome = 'blocked'`}}
 
 func attemptsList(ctx context.Context, tx db.Tx, scope access.Scope, f AttemptFilter) (list, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// Changes is how this process tells the others on its database what it changed,
-// and hears it from them. Tell and Hear are each called by one goroutine.
+// Changes exchanges with the other processes on the database what each has changed.
+// Tell and Hear must each be called by one goroutine only.
 type Changes struct {
 	db    *db.DB
 	seq   int64            // of what was told
@@ -21,14 +21,13 @@ type Changes struct {
 // NewChanges returns the exchange on d.
 func NewChanges(d *db.DB) *Changes { return &Changes{db: d, heard: make(map[string]int64)} }
 
-// How long what was told can be heard, and by how much a row may become visible
-// after the time that it bears.
+// How long a row is kept, and how long after its own time a row may become visible.
 const (
 	changesKept = time.Minute
 	changesLate = 5 * time.Second
 )
 
-// Tell tells the other processes of changes that were committed.
+// Tell tells the other processes about committed changes.
 func (c *Changes) Tell(ctx context.Context, changes []op.Change) error {
 	var seq int64
 	err := c.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -40,8 +39,8 @@ func (c *Changes) Tell(ctx context.Context, changes []op.Change) error {
 				return err
 			}
 		}
-		// Its own rows only: two processes never wait for each other here. What a
-		// process leaves behind goes with the first that another one tells.
+		// A process deletes its own rows, so that two processes never wait for each
+		// other. Its first call deletes what ended processes left behind.
 		where, args := `node = $1 AND at < interlock_now() - $2`, []any{c.db.BootID(), changesKept.Microseconds()}
 		if c.seq == 0 {
 			where, args = `at < interlock_now() - $1`, []any{2 * changesKept.Microseconds()}
@@ -56,8 +55,9 @@ func (c *Changes) Tell(ctx context.Context, changes []op.Change) error {
 	return nil
 }
 
-// Hear returns what other processes told since the last call; at the first, in
-// the last seconds. If it was too long ago it returns the change of anything.
+// Hear returns what other processes have told since the last call; the first call
+// returns that of the last seconds. If the last call was too long ago it returns an empty
+// change, which means that anything may have changed.
 func (c *Changes) Hear(ctx context.Context) ([]op.Change, error) {
 	var fresh []op.Change
 	var now int64

@@ -61,7 +61,7 @@ func scanConnection(row db.Row) (tenancy.Connection, error) {
 	return r.connection()
 }
 
-// connections begins a statement over the living connections of a scope.
+// connections begins a query for the connections of a scope that are not deleted.
 func connections(scope access.Scope) *query.Query {
 	q := new(query.Query)
 	return q.Add(`SELECT ` + connectionColumns + ` FROM connections c WHERE c.deleted_at IS NULL AND ` +
@@ -77,13 +77,13 @@ type Resolved struct {
 	names map[string]string
 }
 
-// NameOf returns the name of one of the tenant's connections by its id; empty
-// for any other.
+// NameOf returns the name of the tenant's connection with that id; empty when there is
+// none.
 func (r Resolved) NameOf(id string) string { return r.names[id] }
 
-// Resolve finds the connection of the tenant with the id or slug ref, or its
-// default when ref is empty. A connection that is named and not the tenant's own
-// is [op.ErrNotFound]; no default is an answer.
+// Resolve finds the connection of the tenant with the id or slug ref, or its default
+// when ref is empty. A ref that names no connection of the tenant is
+// [op.ErrNotFound]. A tenant without a default is no error.
 func (s *Store) Resolve(ctx context.Context, tx db.Tx, ta access.TenantAccess, ref string) (Resolved, error) {
 	// One statement for every case. A tenant has a handful of connections.
 	list, err := query.All(ctx, tx, connections(ta.Scope).Add(` AND c.tenant_id = %s ORDER BY c.name_key, c.id`, ta.Tenant.ID), scanConnection)
@@ -104,7 +104,7 @@ func (s *Store) Resolve(ctx context.Context, tx db.Tx, ta access.TenantAccess, r
 	return r, nil
 }
 
-// Pinned is the connection of a run as it is now, with its tenant.
+// Pinned is the connection that a run was accepted for, as it is now, with its tenant.
 type Pinned struct {
 	Connection tenancy.Connection
 	Tenant     tenancy.Tenant
@@ -112,8 +112,8 @@ type Pinned struct {
 	RemovedBy  string // who removed it
 }
 
-// Pinned returns the connection that a run was accepted for, also when it has
-// been removed since.
+// Pinned returns the connection that a run was accepted for, even when it has been
+// deleted since.
 func (s *Store) Pinned(ctx context.Context, tx db.Tx, scope access.Scope, connectionID string) (Pinned, error) {
 	q := new(query.Query)
 	q.Add(`SELECT `+connectionColumns+`, c.deleted_at, `+tenantColumns+` FROM connections c JOIN tenants t ON t.id = c.tenant_id WHERE `+
@@ -137,12 +137,12 @@ func (s *Store) Pinned(ctx context.Context, tx db.Tx, scope access.Scope, connec
 	return p, nil
 }
 
-// ConnectionView is a connection as lists show it.
+// ConnectionView is a connection in a list.
 type ConnectionView struct {
 	tenancy.Connection
 	Tenant    op.Tenant         `json:"tenant"`
 	Readiness tenancy.Readiness `json:"readiness"`
-	Causes    []op.Cause        `json:"-"`      // what is in the way of work, first things first
+	Causes    []op.Cause        `json:"-"`      // what blocks work, the first to fix first
 	Active    *op.RunRef        `json:"active"` // the run that holds it
 }
 
@@ -178,7 +178,7 @@ func (s *Store) Connections(ctx context.Context, scope access.Scope, f Connectio
 			return nil, err
 		}
 		q := connectionViews()
-		if tenant != "" { // it was looked for in the scope
+		if tenant != "" { // it was found in the scope
 			q.Add(`c.tenant_id = %s`, tenant)
 		} else {
 			q.Add(scope.Where(q.Bind, "c.workspace_id", "c.tenant_id"))
@@ -224,7 +224,7 @@ func (s *Store) Connection(ctx context.Context, ta access.TenantAccess, ref stri
 }
 
 // ownConnection returns the id of the connection of a tenant with the id or slug ref.
-// It reads the handful that the tenant has, and so touches no other's.
+// It reads the few connections of the tenant, and so touches no other tenant's.
 func ownConnection(ctx context.Context, tx db.Tx, tenantID, ref string) (string, error) {
 	type named struct{ id, slug string }
 	q := new(query.Query).Add(`SELECT c.id, c.slug FROM connections c WHERE c.tenant_id = %s AND c.deleted_at IS NULL`, tenantID)
@@ -244,8 +244,8 @@ func ownConnection(ctx context.Context, tx db.Tx, tenantID, ref string) (string,
 	return "", op.ErrNotFound
 }
 
-// connectionViews begins a statement whose rows scanView reads. SQLite reads its
-// tables in the order in which they stand: see runTables.
+// connectionViews begins a query whose rows scanView reads. SQLite reads the tables in
+// the written order; see runTables.
 func connectionViews() *query.Query {
 	return new(query.Query).Add(`SELECT ` + connectionColumns + `, c.name_key, ` + tenantColumns + `, ` + refColumns + `
 		FROM connections c CROSS JOIN tenants t CROSS JOIN workspaces w
@@ -270,12 +270,12 @@ func (s *Store) scanView(row db.Row, at time.Time) (v ConnectionView, nameKey st
 	return v, nameKey, nil
 }
 
-// nothing is an id that no row has.
+// nothing is an id that matches no row.
 const nothing = "-"
 
-// firstID returns the one id that q finds. It is asked before a list, because a
-// planner that does not know the id walks through the history in search of it.
-// Nothing found is [nothing]: the list runs all the same, and is empty.
+// firstID returns the one id that q finds. It runs before a list, because a plan that
+// does not know the id walks the history in search of it. When q finds none, it returns
+// [nothing], with which the list is empty.
 func firstID(ctx context.Context, tx db.Tx, q *query.Query) (string, error) {
 	id, err := query.One(ctx, tx, q, query.ScanText)
 	if errors.Is(err, op.ErrNotFound) {
@@ -284,8 +284,8 @@ func firstID(ctx context.Context, tx db.Tx, q *query.Query) (string, error) {
 	return id, err
 }
 
-// tenantOf returns the id of the tenant in the scope that a filter names by id or
-// slug; empty when it names none.
+// tenantOf returns the id of the tenant in the scope with the id or slug ref; empty
+// when ref is empty.
 func tenantOf(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (string, error) {
 	if ref == "" {
 		return "", nil
@@ -296,8 +296,8 @@ func tenantOf(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (st
 	return firstID(ctx, tx, q)
 }
 
-// connectionOf is tenantOf for a connection, also one that was removed when it is
-// named by id. tenant is the tenant that it has to be of; empty: any.
+// connectionOf is tenantOf for a connection. A deleted one is found by its id. tenant is
+// the id of the tenant that it must belong to; empty: any.
 func connectionOf(ctx context.Context, tx db.Tx, scope access.Scope, tenant, ref string) (string, error) {
 	if ref == "" {
 		return "", nil
@@ -354,7 +354,7 @@ func (s *Store) Verification(ctx context.Context, ta access.TenantAccess, ref st
 	})
 }
 
-// TargetOf freezes what a connection is.
+// TargetOf returns the connection as runs and answers name it.
 func TargetOf(c tenancy.Connection) op.Target {
 	return op.Target{
 		ConnectionID: c.ID, Slug: c.Slug, Version: c.Version, Provider: c.Provider, Short: c.Name, Name: c.FullName(), Directory: c.DirectoryID,

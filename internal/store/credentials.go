@@ -15,9 +15,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// ErrUnreadable is returned for a saved credential that the vault can't open:
-// the key is another one, or the stored text is not what was sealed for this
-// connection.
+// ErrUnreadable is returned for a saved credential that the vault can't open: it was
+// sealed with another key, or the stored text was not sealed for this connection.
 var ErrUnreadable = errors.New("the credential can't be read")
 
 // Limits of a credential, in bytes.
@@ -26,8 +25,8 @@ const (
 	maxCertificate = 64 << 10
 )
 
-// NewCredential is a checked credential to be saved with a connection. Its
-// secret can't be printed.
+// NewCredential is a checked credential to save with a connection. Its secret can't
+// be printed.
 type NewCredential struct {
 	kind    tenancy.CredentialKind
 	secret  vault.Secret
@@ -35,8 +34,8 @@ type NewCredential struct {
 	tidied  []op.Tidied
 }
 
-// ClientSecret checks a client secret as it was pasted. expires is when the provider
-// stops taking it, nil when that is not known.
+// ClientSecret checks a pasted client secret. expires is when it stops working; nil
+// when that is not known.
 func ClientSecret(secret string, expires *time.Time) (NewCredential, error) {
 	if len(secret) > maxSecret {
 		return NewCredential{}, &op.FieldError{Field: "secret", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(secret), maxSecret)}
@@ -55,9 +54,9 @@ func ClientSecret(secret string, expires *time.Time) (NewCredential, error) {
 	return NewCredential{kind: tenancy.ClientSecret, secret: vault.NewSecret(secret), expires: expires, tidied: done}, nil
 }
 
-// ClientCertificate checks a certificate with its private key as they were pasted:
-// PEM in whatever order, or a PFX file in base64, with the password of the file. It
-// expires when the certificate says so.
+// ClientCertificate checks a pasted certificate with its private key: PEM in any order,
+// or a PFX file in base64 with the file's password. The credential expires with the
+// certificate.
 func ClientCertificate(text, password string) (NewCredential, error) {
 	if len(text) > maxCertificate {
 		return NewCredential{}, &op.FieldError{Field: "certificate", Detail: fmt.Sprintf("has %d bytes, at most %d are allowed", len(text), maxCertificate)}
@@ -70,13 +69,13 @@ func ClientCertificate(text, password string) (NewCredential, error) {
 	return NewCredential{kind: tenancy.ClientCertificate, secret: vault.NewSecret(fitted), expires: &expires, tidied: done}, nil
 }
 
-// Tidied is what was done to what was pasted, for whoever pasted it.
+// Tidied tells the user how the pasted text was cleaned up.
 func (n NewCredential) Tidied() []op.Tidied { return n.tidied }
 
-// Credential opens what a connection signs in with, as it is saved now. It is
+// Credential returns the credential that a connection signs in with. It is
 // [op.ErrNotFound] outside the scope, [op.ErrConflict] when the credential was
-// replaced by one of another kind since conn was read, and [ErrUnreadable] when
-// the vault can't open it or none is saved.
+// replaced by one of another kind since conn was read, and [ErrUnreadable] when none
+// is saved or the vault can't open it.
 func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, conn tenancy.Connection) (vault.Secret, error) {
 	q := new(query.Query)
 	q.Add(`SELECT c.id, c.workspace_id, c.tenant_id, c.credential, c.credential_version, COALESCE(d.sealed, ''), w.keyset
@@ -110,9 +109,9 @@ func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, co
 	return secret, nil
 }
 
-// SealCredential stores secret as the credential of c, in the kind and version
-// that c has, and forgets the versions before. The caller holds the connection's
-// row and writes those columns.
+// SealCredential stores secret as the credential of c, with the kind and version of
+// c, and deletes earlier versions. The caller has locked the connection's row and
+// writes those columns.
 func (s *Store) SealCredential(ctx context.Context, tx db.Tx, c tenancy.Connection, secret vault.Secret) error {
 	keys, err := s.lockKeyset(ctx, tx, c.WorkspaceID)
 	if err != nil {
@@ -133,7 +132,7 @@ func (s *Store) SealCredential(ctx context.Context, tx db.Tx, c tenancy.Connecti
 	return nil
 }
 
-// seal seals the credential of c, and marks what it is.
+// seal returns the sealed credential of c and its fingerprint.
 func seal(keys *vault.Keyset, c tenancy.Connection, secret vault.Secret) (sealed, fingerprint string, err error) {
 	if sealed, err = keys.Seal(secret, aadOf(c)); err != nil {
 		return "", "", err
@@ -142,7 +141,7 @@ func seal(keys *vault.Keyset, c tenancy.Connection, secret vault.Secret) (sealed
 	return sealed, fingerprint, err
 }
 
-// aadOf binds a sealed credential to its place: moved anywhere else it can't be opened.
+// aadOf binds a sealed credential to its place: in any other place it can't be opened.
 func aadOf(c tenancy.Connection) vault.AAD {
 	return vault.AAD{Workspace: c.WorkspaceID, Tenant: c.TenantID, Connection: c.ID, Field: string(c.Credential), Version: c.CredentialVersion}
 }

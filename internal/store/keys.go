@@ -12,19 +12,19 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Keys change while everybody works. Each step is a small transaction that leaves
-// everything readable, and where a rotation stands is in the database: a process
-// that is killed at any point is gone on with by the next.
+// Keys change while the server works. Each step is a small transaction that leaves
+// everything readable, and the database knows how far a rotation is: when a process is
+// killed, the next one continues.
 
-// KeyProgress is how far a change of keys is.
+// KeyProgress tells how far a change of keys is.
 type KeyProgress struct {
-	What       string `json:"what"`       // is sealed anew now
-	Done       int    `json:"done"`       // sealed anew so far
-	Total      int    `json:"total"`      // to be sealed anew, as it was counted at the beginning
-	Unreadable int    `json:"unreadable"` // could not be opened, and were left as they are
+	What       string `json:"what"`       // what is resealed now
+	Done       int    `json:"done"`       // resealed so far
+	Total      int    `json:"total"`      // to reseal, as counted at the beginning
+	Unreadable int    `json:"unreadable"` // could not be opened, and were left unchanged
 }
 
-// KeyStatus is what is sealed by which key.
+// KeyStatus tells what is sealed with which key.
 type KeyStatus struct {
 	Root       string         `json:"root"`       // id of the root key that seals
 	RootKeys   map[string]int `json:"root_keys"`  // by id of a root key: what it has sealed, of those at hand and of others
@@ -44,12 +44,12 @@ type DataKey struct {
 	id       string
 }
 
-// Others are the ids of the root keys besides the one that seals now, in order.
+// Others returns the ids of the root keys besides the one that seals now, in order.
 func (k KeyStatus) Others() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(k.RootKeys)), func(id string) bool { return id == k.Root })
 }
 
-// OnOldRoot is how much is sealed by other root keys than the one that seals now.
+// OnOldRoot returns how much is sealed with other root keys than the one that seals now.
 func (k KeyStatus) OnOldRoot() (n int) {
 	for id, sealed := range k.RootKeys {
 		if id != k.Root {
@@ -59,7 +59,7 @@ func (k KeyStatus) OnOldRoot() (n int) {
 	return n
 }
 
-// KeyStatus reads what is sealed by which key. It opens no secret.
+// KeyStatus reads what is sealed with which key. It opens no secret.
 func (s *Store) KeyStatus(ctx context.Context) (KeyStatus, error) {
 	if s.root == nil {
 		return KeyStatus{}, errors.New("there is no root key")
@@ -123,13 +123,13 @@ func (s *Store) dataKeys(ctx context.Context) ([]DataKey, error) {
 	})
 }
 
-// maxPasses bounds how often Rewrap looks again for what came meanwhile.
+// maxPasses bounds how often Rewrap looks for what was sealed meanwhile.
 const maxPasses = 10
 
-// Rewrap seals everything that another root key has sealed by the one that seals
-// now. Then the others can be destroyed. The root key that sealed something and is
-// not at hand is a [*vault.WrongKeyError], before anything is changed. report hears
-// how far it is; with dry nothing is changed.
+// Rewrap reseals everything that another root key has sealed with the one that seals
+// now, so that the others can be destroyed. If a root key that has sealed something is
+// missing, it changes nothing and returns a [*vault.WrongKeyError]. It calls report
+// with its progress. With dry it only counts.
 func (s *Store) Rewrap(ctx context.Context, dry bool, report func(KeyProgress)) (KeyProgress, error) {
 	before, err := s.KeyStatus(ctx)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *Store) Rewrap(ctx context.Context, dry bool, report func(KeyProgress)) 
 	return p, errors.New("rewrap: something is still being sealed by an old root key: another process has a key file in which that key comes first")
 }
 
-// rewrapColumn rewraps all rows of a column and returns how many it found on an old key.
+// rewrapColumn reseals all rows of a column and returns how many had an old key.
 func (s *Store) rewrapColumn(ctx context.Context, c rootColumn, p *KeyProgress, report func(KeyProgress)) (found int, err error) {
 	for after := ""; ; {
 		rows, err := s.page(ctx, c, after)
@@ -178,7 +178,7 @@ func (s *Store) rewrapColumn(ctx context.Context, c rootColumn, p *KeyProgress, 
 				if err != nil {
 					return 0, fmt.Errorf("row %s: %w", r.id, err)
 				}
-				// Unless it was changed since: the next pass looks again.
+				// Unless it has changed since: the next pass looks at it again.
 				n, err := tx.Exec(ctx, `UPDATE `+c.table+` SET `+c.column+` = $2 WHERE `+c.id+` = $1 AND `+c.column+` = $3`, r.id, sealed, r.text)
 				if err != nil {
 					return 0, err
@@ -200,10 +200,10 @@ func (s *Store) rewrapColumn(ctx context.Context, c rootColumn, p *KeyProgress, 
 	}
 }
 
-// RotateKeys gives every workspace a new data key, seals its credentials anew and
-// destroys the old key. A rotation that was begun before is finished instead. The
-// old key of a workspace with a credential that can't be opened stays, and the
-// rotation with it. report hears how far it is; with dry nothing is changed.
+// RotateKeys gives every workspace a new data key, reseals its credentials and
+// destroys the old key. If a rotation has begun before, it finishes that one instead.
+// A workspace with a credential that can't be opened keeps its old key, and the rotation
+// stays unfinished. It calls report with its progress. With dry it only counts.
 func (s *Store) RotateKeys(ctx context.Context, dry bool, report func(KeyProgress)) (KeyProgress, error) {
 	workspaces, err := s.dataKeys(ctx)
 	if err != nil {
@@ -276,8 +276,8 @@ func (s *Store) rotate(ctx context.Context, workspace string, started int64, p *
 	})
 }
 
-// changeKeyset replaces the stored keyset of a workspace by what change makes of it,
-// while nobody seals.
+// changeKeyset replaces the stored keyset of a workspace with the result of change,
+// under the lock that every sealing takes.
 func (s *Store) changeKeyset(ctx context.Context, workspace string,
 	change func(ctx context.Context, tx db.Tx, keys *vault.Keyset, wrapped string, at int64) (string, error),
 ) error {

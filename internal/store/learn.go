@@ -13,8 +13,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Learned is what a run found out about its connection. What is nil or empty was
-// not learnt and leaves what was known before.
+// Learned is what a run found out about its connection. A nil or empty field was not
+// learned and leaves the stored value unchanged.
 type Learned struct {
 	Run         string               // id of the run
 	Checks      json.RawMessage      // the steps of a verification
@@ -26,17 +26,17 @@ type Learned struct {
 	Directory   *string    // the directory that signed in
 	Permissions *[]string  // of the token
 	// CredentialVersion is the version that Credential and SignIn are about; 0 is the
-	// current one. What was learnt about a credential that has been replaced is dropped.
+	// current one. Facts about a credential that has been replaced are dropped.
 	CredentialVersion int64
-	// AsOf is when the sign-in took place at the earliest; zero: just now. Consent
-	// that was noted otherwise after it stays as it was noted.
+	// AsOf is the earliest time at which the sign-in can have taken place; zero: just
+	// now. Consent that was recorded after it stays unchanged.
 	AsOf time.Time
 }
 
-// Learn stores what a run found out. It locks the connection's row, and raises
-// its revision only when something changed that the gate judges by. Consent that
-// is missing after it had been granted was withdrawn. A connection that was
-// removed meanwhile is [op.ErrNotFound].
+// Learn stores what a run found out. It locks the connection's row, and raises its
+// revision only when something changed that the gate judges by. Granted consent that
+// is now missing counts as withdrawn. A connection that has been deleted is
+// [op.ErrNotFound].
 func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error {
 	c, err := lockConnection(ctx, tx, connectionID)
 	if err != nil {
@@ -103,7 +103,7 @@ func Learn(ctx context.Context, tx db.Tx, connectionID string, l Learned) error 
 	return nil
 }
 
-// consentAfter is what is known of consent after a look at it.
+// consentAfter returns the consent to store when a verification has seen it as seen.
 func consentAfter(before, seen tenancy.Consent) tenancy.Consent {
 	if seen != tenancy.ConsentMissing {
 		return seen
@@ -118,12 +118,12 @@ func consentAfter(before, seen tenancy.Consent) tenancy.Consent {
 	return tenancy.ConsentMissing
 }
 
-// decisive reports whether the verdict says anything.
+// decisive reports whether the verification reached a verdict.
 func (l Learned) decisive() bool {
 	return l.Verdict == tenancy.VerificationOK || l.Verdict == tenancy.VerificationFailed
 }
 
-// reason is that of a failed verdict.
+// reason is the reason of a failed verdict.
 func (l Learned) reason() op.Reason {
 	if l.Verdict == tenancy.VerificationFailed {
 		return l.Reason
@@ -131,8 +131,7 @@ func (l Learned) reason() op.Reason {
 	return ""
 }
 
-// aboutCredential reports whether a refused sign-in is the credential's fault, so
-// that another credential mends it.
+// aboutCredential reports whether another credential fixes a refused sign-in.
 func aboutCredential(r op.Reason) bool {
 	return r == op.CredentialInvalid || r == op.CredentialExpired || r == op.CertificateNotRegistered
 }
@@ -141,8 +140,8 @@ func aboutCurrent(c tenancy.Connection, l Learned) bool {
 	return l.CredentialVersion == 0 || l.CredentialVersion == c.CredentialVersion
 }
 
-// rises is by how much the revision grows: by one when the gate would judge c
-// differently after l.
+// rises returns by how much the revision grows: 1 when the gate would judge c
+// differently after l, else 0.
 func rises(c tenancy.Connection, l Learned) int {
 	if l.Consent != nil && consentAfter(c.Consent, *l.Consent) != c.Consent ||
 		l.Credential != nil && aboutCurrent(c, l) && *l.Credential != c.CredentialState ||

@@ -22,13 +22,13 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// The life of a connection: each change is one transaction with its record in
-// the audit trail, for actors with [tenancy.ManageConnections]. The workspace's
-// row is locked first, so that changes which depend on other connections take
-// turns, then the connection's row, so that a start that is being judged either
-// came before or sees the change.
+// Each change of a connection is one transaction with its audit record, for actors
+// with [tenancy.ManageConnections]. It locks the workspace's row first, so that
+// changes which depend on other connections run one after another. Then it locks the
+// connection's row, so that a start that is being decided either came first or sees
+// the change.
 
-// provider is the one that connections lead to.
+// provider is the provider of every connection.
 const provider = "Microsoft 365"
 
 // clouds are the national clouds of the provider.
@@ -36,18 +36,18 @@ var clouds = []string{"global", "gcchigh", "dod", "china"}
 
 const maxConnectionName = 80 // characters
 
-// NewConnection is a connection to be made.
+// NewConnection is a connection to create.
 type NewConnection struct {
 	Name        string // up to 80 characters
-	Slug        string // unique in the tenant; empty: made from the name
+	Slug        string // unique in the tenant; empty: derived from the name
 	Cloud       string // global, gcchigh, dod, china; empty: global
 	DirectoryID string // GUID; empty: the tenant's
 	ClientID    string // GUID of the app registration
-	Disabled    bool   // several connections to one directory may exist, one of them enabled
+	Disabled    bool   // only one connection to a directory can be enabled
 }
 
-// CreateConnection adds a connection to a tenant. The first one becomes its
-// default. Bad values are [*op.FieldError].
+// CreateConnection adds a connection to a tenant. The tenant's first connection
+// becomes its default. An invalid value is an [*op.FieldError].
 func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef string, n NewConnection) (tenancy.Connection, error) {
 	return query.Write(ctx, s.db, "create connection", func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
 		ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
@@ -105,15 +105,14 @@ func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef 
 	})
 }
 
-// EditConnection are the changes of an edit; nil fields stay as they are.
+// EditConnection is an edit of a connection. Nil fields stay unchanged.
 type EditConnection struct {
 	Name, Cloud, DirectoryID, ClientID *string
 }
 
-// EditConnection changes what a connection is, and raises its version. When it
-// then signs in elsewhere or as someone else, what was learnt about it is
-// forgotten until it is verified again; that is [op.ErrConflict] while a run
-// holds it.
+// EditConnection edits a connection and raises its version. A change of cloud,
+// directory or application clears what verification found out about the
+// connection; while a run holds the connection such a change is [op.ErrConflict].
 func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, ref string, e EditConnection) (tenancy.Connection, error) {
 	return s.change(ctx, a, tenantRef, ref, "connection.edit", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		before := c
@@ -149,8 +148,8 @@ func (s *Store) EditConnection(ctx context.Context, a access.Actor, tenantRef, r
 	})
 }
 
-// EnableConnection lets operations use a connection. While another connection to
-// the same directory is enabled it is [op.ErrConflict].
+// EnableConnection lets operations use a connection. It is [op.ErrConflict] while
+// another connection to the same directory is enabled.
 func (s *Store) EnableConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
 	return s.change(ctx, a, tenantRef, ref, "connection.enable", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if c.Enabled {
@@ -165,8 +164,8 @@ func (s *Store) EnableConnection(ctx context.Context, a access.Actor, tenantRef,
 	})
 }
 
-// SetDefaultConnection makes a connection the one that its tenant's operations
-// use when none is named.
+// SetDefaultConnection makes a connection the default of its tenant: operations use
+// it when a start names no connection.
 func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
 	return s.change(ctx, a, tenantRef, ref, "connection.default", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if c.Default {
@@ -181,9 +180,9 @@ func (s *Store) SetDefaultConnection(ctx context.Context, a access.Actor, tenant
 	})
 }
 
-// RotateCredential saves a new credential and forgets the one before, with what was
-// known of its state. The verdict of the last verification stays, since the new
-// credential is for the same application; it is older than the change, and so told.
+// RotateCredential saves a new credential, and deletes the old one and its known
+// state. The verdict of the last verification stays, because the application is the
+// same; it is shown as older than the change.
 func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef, ref string, n NewCredential) (tenancy.Connection, error) {
 	return s.change(ctx, a, tenantRef, ref, "connection.credential", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if n.kind == "" {
@@ -211,13 +210,13 @@ func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef,
 	})
 }
 
-// consentStateTTL is how long an administrator may take on the consent page.
+// consentStateTTL is how long a request for consent can be answered.
 const consentStateTTL = time.Hour
 
-// BeginConsent returns the provider's page on which an administrator of the
-// directory consents. Consent that was missing is pending from now on; what was
-// granted stays granted, for consent is also asked for more permissions. Without
-// [Options.ConsentURL] it is [op.ErrNoAddress].
+// BeginConsent returns the address of the provider's page on which an administrator
+// of the directory consents. Missing or unknown consent becomes pending. Granted
+// consent stays granted, because consent is also requested for more permissions.
+// Without [Options.ConsentURL] it is [op.ErrNoAddress].
 func (s *Store) BeginConsent(ctx context.Context, a access.Actor, tenantRef, ref string) (address string, err error) {
 	_, err = s.change(ctx, a, tenantRef, ref, "connection.consent_begin", func(ctx context.Context, tx db.Tx, c tenancy.Connection, set *query.Query) (any, error) {
 		if s.opts.ConsentURL == nil {
@@ -250,22 +249,23 @@ func stateHash(state string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Consented says where to go on after the provider's answer: slugs of the
-// workspace, the tenant and the connection.
+// Consented names the connection that the provider's answer is about: the slugs of
+// its workspace, its tenant and the connection.
 type Consented struct {
 	Workspace, Tenant, Connection string
 }
 
-// CompleteConsent takes the provider's answer: the state of the request, the
-// directory that consented, and what went wrong, if anything: the provider's code
-// of it, of at most 40 characters. The state alone
-// proves the request and is good once, within an hour; any other is
-// [op.ErrNotFound], also when whoever asked may not manage connections any more.
-// A directory that is not the connection's is an [*op.FieldError].
+// CompleteConsent records the provider's answer to a request for consent. state
+// identifies the request and works once, within an hour. directory is the directory
+// that consented. problem is the provider's error code, of at most 40 characters; empty
+// when consent was given.
 //
-// The answer is no proof: anyone can open that address. So consent is unknown
-// afterwards and the connection has to be verified; only a token shows that
-// consent was granted.
+// An unknown state is [op.ErrNotFound], and so is that of an actor who can no longer
+// manage the connection. A declined consent is [op.ErrConflict]. Another directory
+// than the connection's is an [*op.FieldError].
+//
+// The answer proves nothing, because anyone can open that address. Consent is
+// therefore unknown afterwards, until a verification gets a token that shows it.
 func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem string) (Consented, error) {
 	var refused error
 	out, err := query.Write(ctx, s.db, "complete consent", func(ctx context.Context, tx db.Tx) (out Consented, err error) {
@@ -308,7 +308,7 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 		}
 		switch {
 		case c.Consent == tenancy.ConsentGranted, refused != nil && c.Consent != tenancy.ConsentPending:
-			// An answer takes nothing away.
+			// An answer never withdraws consent.
 		case refused != nil:
 			_, err = tx.Exec(ctx, `UPDATE connections SET rev = rev + 1, consent = $2, consent_at = interlock_now() WHERE id = $1`, c.ID, string(consent))
 		default:
@@ -340,8 +340,8 @@ func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, acti
 	})
 }
 
-// SweepConsents deletes at most limit requests for consent that nobody answered in
-// time, and that can't be answered any more.
+// SweepConsents deletes up to limit expired requests for consent, and returns how
+// many it deleted.
 func SweepConsents(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM consent_requests WHERE state_hash IN (
 		SELECT c.state_hash FROM consent_requests c WHERE c.expires_at <= interlock_now() ORDER BY c.expires_at LIMIT $1)`, limit)
@@ -351,8 +351,8 @@ func SweepConsents(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	return n, nil
 }
 
-// lockConnection locks a living connection's row and returns it: a start that is
-// being judged either came before or is refused by the revision.
+// lockConnection locks the row of a connection that is not deleted, and returns the
+// connection.
 func lockConnection(ctx context.Context, tx db.Tx, id string) (tenancy.Connection, error) {
 	q := new(query.Query).Add(`UPDATE connections SET rev = rev WHERE deleted_at IS NULL AND id = %s RETURNING id`, id)
 	if _, err := query.One(ctx, tx, q, query.ScanText); err != nil {
@@ -367,15 +367,15 @@ func connectionByID(ctx context.Context, tx db.Tx, id string) (tenancy.Connectio
 	return query.One(ctx, tx, q, scanConnection)
 }
 
-// lockWorkspace makes changes of a workspace take turns until the end of the
-// transaction. It comes before every other lock.
+// lockWorkspace makes other changes of the workspace wait until the transaction
+// ends. It is the first lock of a transaction.
 func lockWorkspace(ctx context.Context, tx db.Tx, id string) error {
 	_, err := tx.Exec(ctx, `UPDATE workspaces SET name = name WHERE id = $1`, id)
 	return err
 }
 
-// onlyOneEnabled refuses c, when it is enabled, beside another enabled
-// connection to its directory: the two would change one directory at a time.
+// onlyOneEnabled returns a conflict when c and another connection to its directory
+// are enabled: their runs would change one directory at the same time.
 func onlyOneEnabled(ctx context.Context, tx db.Tx, c tenancy.Connection) error {
 	if !c.Enabled {
 		return nil
@@ -403,7 +403,7 @@ func notHeld(ctx context.Context, tx db.Tx, connectionID string) error {
 	return nil
 }
 
-// check returns an [*op.FieldError] for what a connection can't be.
+// check returns an [*op.FieldError] for an invalid value of a connection.
 func check(c tenancy.Connection) error {
 	if err := access.CheckName("name", c.Name, maxConnectionName); err != nil {
 		return err
@@ -438,7 +438,7 @@ func checkGUID(field, value string) error {
 
 var notInSlug = regexp.MustCompile(`[^a-z0-9]+`)
 
-// slugOf makes a slug from a name; empty when the name has no letter or digit for it.
+// slugOf derives a slug from a name; empty when the name has no usable character.
 func slugOf(name string) string {
 	slug := notInSlug.ReplaceAllString(strings.ToLower(name), "-")
 	return strings.Trim(slug[:min(len(slug), 60)], "-")

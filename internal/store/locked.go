@@ -10,10 +10,9 @@ import (
 )
 
 // LockedConnection is a connection whose row the transaction has locked, for an
-// actor with [tenancy.ManageConnections]. Package flow changes one together with
-// what other packages keep of it. Its methods write to the connection and then to
-// the audit trail, whose head is the last lock of a transaction: whatever else the
-// transaction changes comes before them.
+// actor with [tenancy.ManageConnections]. Package flow changes it together with its
+// run and its data. The methods write the connection and then the audit trail, whose
+// head is always locked last: call them after all other changes of the transaction.
 type LockedConnection struct {
 	tenancy.Connection // as it was when it was locked
 
@@ -22,10 +21,9 @@ type LockedConnection struct {
 }
 
 // LockConnection locks the connection of a tenant with the id or slug ref until the
-// transaction ends. A start that is being decided meanwhile either came before, or
-// sees what the transaction changes. A connection that does not exist or that the
-// actor may not see is [op.ErrNotFound]; an actor who may not manage it gets
-// [op.ErrForbidden].
+// transaction ends. A start that is being decided at the same time either came first
+// or sees the change. A connection that does not exist or that the actor may not see
+// is [op.ErrNotFound]; an actor who may not manage it gets [op.ErrForbidden].
 func (s *Store) LockConnection(ctx context.Context, tx db.Tx, a access.Actor, tenantRef, ref string) (LockedConnection, error) {
 	ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
 	if err != nil {

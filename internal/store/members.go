@@ -19,19 +19,19 @@ type Member struct {
 	Name       string               `json:"name"`
 	Email      string               `json:"email"`
 	Role       tenancy.Role         `json:"role"`
-	Denied     []tenancy.Capability `json:"denied"` // of the role, what this member lacks
+	Denied     []tenancy.Capability `json:"denied"` // capabilities of the role that this member lacks
 	AllTenants bool                 `json:"all_tenants"`
 	Tenants    []op.Tenant          `json:"tenants"` // unless all
 	Disabled   bool                 `json:"disabled"`
 	CreatedAt  time.Time            `json:"created_at"`
 }
 
-// MemberChange is what is to be changed of a member. What is nil stays as it is.
+// MemberChange is a change of a member. Nil fields stay unchanged.
 type MemberChange struct {
 	Role       *tenancy.Role
 	Denied     *[]tenancy.Capability
 	AllTenants *bool
-	Tenants    *[]string // ids or slugs; no others from then on
+	Tenants    *[]string // ids or slugs; the member sees no others then
 }
 
 // on returns m as changed.
@@ -58,8 +58,8 @@ func (c MemberChange) on(m Member) access.Membership {
 	return to
 }
 
-// Members lists the members of the actor's workspace by name. It needs
-// [tenancy.ManageMembers]; so does everything else here.
+// Members lists the members of the actor's workspace by name. Like everything in this
+// file it needs [tenancy.ManageMembers].
 func (s *Store) Members(ctx context.Context, a access.Actor) ([]Member, error) {
 	return query.Read(ctx, s.db, "list members", func(ctx context.Context, tx db.Tx) ([]Member, error) {
 		if _, err := access.AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
@@ -130,10 +130,10 @@ func members(ctx context.Context, tx db.Tx, workspaceID, userID string) ([]Membe
 	return list, err
 }
 
-// ChangeMember changes what a member may see and do, from their next request on.
-// Only what the change names is changed, whatever others change at the same
-// instant. The last owner who can sign in stays one: [op.ErrConflict]. Nobody
-// changes somebody who may do more, or gives what they lack: [*access.BeyondError].
+// ChangeMember changes what a member may see and do, from their next request on. Only
+// the named fields change, even when others change the member at the same time.
+// Changing the last owner who can sign in is [op.ErrConflict]. Changing a member who
+// has access that the actor lacks, or giving such access, is an [*access.BeyondError].
 func (s *Store) ChangeMember(ctx context.Context, a access.Actor, userID string, change MemberChange) (Member, error) {
 	return s.changeMember(ctx, a, "member.change", userID, func(ctx context.Context, tx db.Tx, by access.Manager, m Member) (any, error) {
 		to := change.on(m)
@@ -152,11 +152,11 @@ func (s *Store) ChangeMember(ctx context.Context, a access.Actor, userID string,
 	})
 }
 
-// RemoveMember takes someone out of the workspace and ends their sessions and
-// tokens in it. Runs that they started and that wait in the queue are blocked as
-// [op.AuthorizationLost] when a worker takes them up; a run that works goes on. The
-// last owner who can sign in stays: [op.ErrConflict]. Nobody removes a member who
-// has more access than they have: [*access.BeyondError].
+// RemoveMember removes a member from the workspace and ends their sessions and tokens
+// in it. Their queued runs are blocked as [op.AuthorizationLost] when a worker takes
+// them up; their running runs continue. Removing the last owner who can sign in is
+// [op.ErrConflict]. Removing a member who has access that the actor lacks is an
+// [*access.BeyondError].
 func (s *Store) RemoveMember(ctx context.Context, a access.Actor, userID string) error {
 	_, err := s.changeMember(ctx, a, "member.remove", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
 		if err := anotherOwner(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
@@ -172,10 +172,10 @@ func (s *Store) RemoveMember(ctx context.Context, a access.Actor, userID string)
 	return err
 }
 
-// DisableUser closes a member's account, and ends its sessions and tokens. An
-// account that is a member elsewhere too is not this workspace's to close, and
-// the last owner who can sign in stays: [op.ErrConflict]. Nobody closes the account
-// of somebody who may do more: [*access.BeyondError].
+// DisableUser closes a member's account, and ends its sessions and tokens. It is
+// [op.ErrConflict] for an account that is also a member of another workspace, and for
+// the last owner who can sign in. Closing the account of a member who has access that
+// the actor lacks is an [*access.BeyondError].
 func (s *Store) DisableUser(ctx context.Context, a access.Actor, userID string) error {
 	_, err := s.changeMember(ctx, a, "user.disable", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
 		if err := onlyHere(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
@@ -192,8 +192,8 @@ func (s *Store) DisableUser(ctx context.Context, a access.Actor, userID string) 
 	return err
 }
 
-// EnableUser opens a member's account again. Nobody opens the account of somebody
-// who may do more: [*access.BeyondError].
+// EnableUser opens a member's account again. For a member who has access that the
+// actor lacks it is an [*access.BeyondError].
 func (s *Store) EnableUser(ctx context.Context, a access.Actor, userID string) error {
 	_, err := s.changeMember(ctx, a, "user.enable", userID, func(ctx context.Context, tx db.Tx, _ access.Manager, m Member) (any, error) {
 		if err := onlyHere(ctx, tx, a.WorkspaceID(), m.ID); err != nil {
@@ -205,7 +205,7 @@ func (s *Store) EnableUser(ctx context.Context, a access.Actor, userID string) e
 	return err
 }
 
-// onlyHere refuses for an account that is a member of another workspace, too.
+// onlyHere returns a conflict for an account that is also a member of another workspace.
 func onlyHere(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 	var elsewhere bool
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM members WHERE user_id = $1 AND workspace_id <> $2`, userID, workspaceID).Scan(&elsewhere)
@@ -219,8 +219,8 @@ func onlyHere(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 }
 
 // changeMember runs fn on a member whom the actor may change, with the workspace
-// locked, and puts it on record; see [access.Manage]. It returns the member as they
-// are then; the zero Member when they are gone.
+// locked, and records the change; see [access.Manage]. It returns the changed member;
+// the zero Member after a removal.
 func (s *Store) changeMember(ctx context.Context, a access.Actor, action, userID string,
 	fn func(ctx context.Context, tx db.Tx, by access.Manager, m Member) (data any, err error),
 ) (Member, error) {
@@ -251,7 +251,7 @@ func (s *Store) changeMember(ctx context.Context, a access.Actor, action, userID
 	})
 }
 
-// anotherOwner refuses when no owner besides userID could sign in.
+// anotherOwner returns a conflict when no owner besides userID can sign in.
 func anotherOwner(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 	var others bool
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) > 0 FROM members m JOIN users u ON u.id = m.user_id

@@ -9,24 +9,24 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/query"
 )
 
-// list is a list of rows with the newest ids first, such as that of all runs. It
-// never reads more of the history than it shows: each of its spans is a range of
-// one index in the order of ids, and is cut to the page on its own.
+// list is a list of rows, newest ids first, such as the list of all runs. It reads
+// no more of the history than it shows: each of its spans is a range of one index in
+// the order of ids, and has the page's limit.
 type list struct {
 	rows  string // SELECT .. FROM .. WHERE .. AND, up to the conditions
 	table string // with its alias
 	alias string
 	scope access.Scope
 
-	// seen: the conditions lead to one tenant, connection or run, which was looked
-	// for in the scope: what it has is in the scope as well.
+	// seen: the conditions select one tenant, connection or run that was found in the
+	// scope, so that its rows are in the scope, too.
 	seen bool
-	// ofPerson: the conditions lead to one person. The workspace is then that of the
-	// row's tenant, so that no planner begins at the workspace's rows.
+	// ofPerson: the conditions select one person. The workspace is then compared with
+	// that of the row's tenant, so that no plan starts at the workspace's rows.
 	ofPerson   bool
 	conditions span   // each begins with AND
 	spans      []span // nil: the conditions alone are one range of an index
-	eachTenant bool   // for a member of some tenants each tenant is a range of its own
+	eachTenant bool   // for a member of some tenants, each tenant is a range
 }
 
 // span is a condition that makes a list one range of an index: text with a %s for
@@ -53,11 +53,11 @@ func (l *list) where(text string, args ...any) {
 	l.conditions.args = append(l.conditions.args, args...)
 }
 
-// byID is the order of lists, in which all of their indexes are and the primary
-// key, on PostgreSQL, is not: it could serve any list, by reading all of it.
+// byID is the order of lists. Their indexes have it. PostgreSQL's primary keys do
+// not: with them it could serve any list by reading all rows.
 const byID = `.id COLLATE "C"`
 
-// maxSpans bounds the length of a statement: SQLite takes 500 SELECTs in one.
+// maxSpans bounds the spans of one statement. SQLite allows 500 SELECTs in one.
 const maxSpans = 64
 
 // newest returns the first limit rows of l.
@@ -98,7 +98,7 @@ func newest[T any](ctx context.Context, tx db.Tx, l list, limit int, scan func(d
 	return query.All(ctx, tx, q.Add(l.rows+l.alias+`.id IN `).In(ids).Add(order), scan)
 }
 
-// union asks for the newest ids of each of the spans.
+// union returns a query for the newest ids of each span.
 func (l *list) union(spans []span, limit int) *query.Query {
 	q, from := new(query.Query).PlanAnew(), l.table+` WHERE `
 	if l.ofPerson && !l.seen {
@@ -118,8 +118,8 @@ func (l *list) union(spans []span, limit int) *query.Query {
 	return q
 }
 
-// tenantSpans are the spans of l in each of the tenants that can have a row among
-// the first limit: those whose own newest rows are the newest.
+// tenantSpans returns the spans of l in each tenant that can have a row among the
+// first limit: the tenants with the newest rows.
 func (l *list) tenantSpans(ctx context.Context, tx db.Tx, limit int) ([]span, error) {
 	own := l.spans
 	if own == nil {

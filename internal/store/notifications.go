@@ -29,8 +29,8 @@ type NotificationFilter struct {
 	Limit  int // 1 to 200; 0: 50
 }
 
-// Notifications lists the actor's own notifications, newest first. Those about
-// tenants that the actor does not see any more are left out.
+// Notifications lists the actor's own notifications, newest first. Notifications about
+// tenants that the actor can no longer see are left out.
 func (s *Store) Notifications(ctx context.Context, a access.Actor, f NotificationFilter) ([]Notification, string, error) {
 	limit, err := page.Size(f.Limit)
 	if err != nil {
@@ -67,8 +67,8 @@ func (s *Store) Notifications(ctx context.Context, a access.Actor, f Notificatio
 	return list, next, nil
 }
 
-// notificationsOf continues a statement that reads notifications n with the
-// condition that they are a member's own.
+// notificationsOf returns a query that begins with text and ends with the condition
+// that the notifications n are the scope's member's.
 func notificationsOf(scope access.Scope, text string) *query.Query {
 	q := new(query.Query)
 	q.Add(text)
@@ -93,8 +93,8 @@ func (s *Store) UnreadNotifications(ctx context.Context, a access.Actor) (n int6
 	})
 }
 
-// ReadNotification marks one of the actor's own notifications as read; anyone
-// else's is [op.ErrNotFound].
+// ReadNotification marks one of the actor's own notifications as read. Another
+// person's notification is [op.ErrNotFound].
 func (s *Store) ReadNotification(ctx context.Context, a access.Actor, id string) error {
 	column, id := access.Ref(id)
 	err := s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -119,8 +119,8 @@ func (s *Store) ReadNotifications(ctx context.Context, a access.Actor) error {
 	return s.readNotifications(ctx, a, ``)
 }
 
-// ReadNotificationOf marks the actor's own notification of a run's end as read,
-// if there is one.
+// ReadNotificationOf marks the actor's notification about a run as read, if there is
+// one.
 func (s *Store) ReadNotificationOf(ctx context.Context, a access.Actor, runID string) error {
 	return s.readNotifications(ctx, a, ` AND run_id = $3`, runID)
 }

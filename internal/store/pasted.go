@@ -21,11 +21,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// What people paste comes from mails, chats, spreadsheets and terminals. What is
-// around it is taken off, which they are told; what it is not is told by its name.
+// People paste from mails, chats, spreadsheets and terminals. What surrounds the text is
+// removed, and they are told so. A text of the wrong kind is refused by naming its kind.
 
-// Tidy takes off what pasting leaves around a secret or an id: space of any kind,
-// and one pair of quotation marks.
+// Tidy removes what pasting leaves around a secret or an id: space of any kind, and one
+// pair of quotation marks.
 func Tidy(text string) (string, []op.Tidied) {
 	var done []op.Tidied
 	trim := func() {
@@ -49,13 +49,13 @@ func Tidy(text string) (string, []op.Tidied) {
 	return text, done
 }
 
-// invisible is what no secret and no id has in it: space, controls, and marks of no
-// width such as that of byte order.
+// invisible matches characters that no secret and no id contains: space, control
+// characters, and zero-width characters such as the byte order mark.
 func invisible(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
-// tidyID makes a pasted id as it is stored. Some tools write GUIDs in braces.
+// tidyID returns a pasted id as it is stored. Some tools write GUIDs in braces.
 func tidyID(text string) string {
 	text, _ = Tidy(text)
 	if inner, ok := strings.CutPrefix(text, "{"); ok {
@@ -64,7 +64,7 @@ func tidyID(text string) string {
 	return strings.ToLower(text)
 }
 
-// checkSecret tells what a pasted text is that is no client secret.
+// checkSecret returns an error that names what a text is when it is no client secret.
 func checkSecret(secret string) error {
 	wrong := func(detail string) error { return &op.FieldError{Field: "secret", Detail: detail} }
 	switch {
@@ -80,7 +80,7 @@ func checkSecret(secret string) error {
 	return nil
 }
 
-// minRSA is the shortest RSA key that is taken, in bits. docs: Microsoft Entra,
+// minRSA is the shortest RSA key that is accepted, in bits. docs: Microsoft Entra,
 // certificates for app registrations: 2048 bits.
 const minRSA = 2048
 
@@ -136,8 +136,8 @@ func badCertificate(format string, args ...any) error {
 	return &op.FieldError{Field: "certificate", Detail: fmt.Sprintf(format, args...)}
 }
 
-// readPEM returns the private keys and certificates of a text. What it is otherwise
-// is told; the causes are not handed on, which could quote a key.
+// readPEM returns the private keys and certificates of a text. Its errors name what
+// else the text is. They wrap no cause, which could quote a key.
 func readPEM(text string) (keys []any, certificates []*x509.Certificate, err error) {
 	rest := []byte(text)
 	for {
@@ -238,7 +238,7 @@ func fit(keys []any, certificates []*x509.Certificate) (*rsa.PrivateKey, *x509.C
 	return nil, nil, badCertificate("does not belong to the private key: the key is that of another certificate than %s", subjects(certificates))
 }
 
-// subjects names certificates, for whoever has to tell them apart.
+// subjects names certificates, so that a person can tell them apart.
 func subjects(certificates []*x509.Certificate) string {
 	var names []string
 	for _, c := range certificates {

@@ -11,9 +11,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Readiness is the state of a tenant at a glance: what would become of work on
-// connection c, its default or nil when it has none among its count of
-// connections; and the causes when it is blocked.
+// Readiness returns whether work on a tenant can start, and what blocks it. c is the
+// tenant's default connection, or nil when none of its count connections is the default.
 func (s *Store) Readiness(t tenancy.Tenant, c *tenancy.Connection, count int, at time.Time) (tenancy.Readiness, []op.Cause) {
 	switch t.Status {
 	case tenancy.TenantArchived:
@@ -34,8 +33,8 @@ func (s *Store) Readiness(t tenancy.Tenant, c *tenancy.Connection, count int, at
 	return tenancy.ReadyToStart, nil
 }
 
-// holdsUntil is the first moment after at from which on Readiness may say
-// something else although nothing was changed; nil: there is none.
+// holdsUntil returns the first time after at from which Readiness may answer
+// differently although nothing was changed; nil: there is none.
 func (s *Store) holdsUntil(c *tenancy.Connection, at time.Time) *time.Time {
 	if c == nil {
 		return nil
@@ -55,16 +54,15 @@ func (s *Store) holdsUntil(c *tenancy.Connection, at time.Time) *time.Time {
 	return &first
 }
 
-// Readiness is judged by [Options.Judge] and nobody else. What it said last is
-// kept with the tenant, so that tenants can be found by it without judging all of
-// them. It is out of date as soon as a revision of one of the tenant's
-// connections rises, which every change of readiness sees to for the gate's sake,
-// or when its time is over. Whoever lists tenants judges those anew, and
-// SettleReadiness keeps them few.
+// Only [Options.Judge] judges readiness. The last result is stored with the tenant, so
+// that tenants can be found by it without judging all of them. It is out of date when
+// the revision of one of the tenant's connections has risen (every change of
+// readiness raises it, because the gate compares it), or when its time is over. A list
+// of tenants judges those tenants again, and SettleReadiness keeps them few.
 
-// Tenants t and connections c whose tenants' kept readiness may be out of date. The
-// time is an argument, the database's: PostgreSQL does not look in an index for what
-// a volatile function such as interlock_now() returns, it would read every tenant.
+// Conditions on tenants t, or on connections c of tenants, whose stored readiness may
+// be out of date. The time is an argument: PostgreSQL does not use an index for the
+// result of a volatile function such as interlock_now(), and would read every tenant.
 const (
 	overdue  = `t.readiness_until <= %s`
 	unjudged = `c.rev - c.judged_rev > 0`
@@ -73,12 +71,12 @@ const (
 // settleAtOnce is how many tenants are judged in one transaction.
 const settleAtOnce = 25
 
-// SettleReadiness judges the tenants of all workspaces whose kept readiness may be
+// SettleReadiness judges the tenants of all workspaces whose stored readiness may be
 // out of date, in small transactions, until there are none. It returns how many it
-// judged. It is for the house: no scope bounds it.
+// judged. It is a regular task of the server: no scope bounds it.
 func (s *Store) SettleReadiness(ctx context.Context) (judged int, err error) {
 	for {
-		// A read, so that a round that finds nothing does not wait for SQLite's writer.
+		// A read, so that a round without work does not wait for SQLite's writer.
 		ids, err := query.Read(ctx, s.db, "tenants to judge", someUnsettled)
 		if err != nil || len(ids) == 0 {
 			return judged, err
@@ -93,7 +91,7 @@ func (s *Store) SettleReadiness(ctx context.Context) (judged int, err error) {
 	}
 }
 
-// someUnsettled returns up to settleAtOnce tenants to judge; none: there are none.
+// someUnsettled returns up to settleAtOnce tenants to judge.
 func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
 	at, err := now(ctx, tx)
 	if err != nil {
@@ -112,14 +110,14 @@ func someUnsettled(ctx context.Context, tx db.Tx) ([]string, error) {
 	return nil, nil
 }
 
-// settle judges tenants and keeps what came of it. Its order of locks is that of
-// all changes: connections, then tenants.
+// settle judges tenants and stores the results. It locks connections, then tenants,
+// as all changes do.
 func (s *Store) settle(ctx context.Context, tx db.Tx, ids []string) error {
 	at, err := now(ctx, tx)
 	if err != nil {
 		return err
 	}
-	// First, so that a change that comes in between is judged next time.
+	// First, so that a change in between is judged the next time.
 	q := new(query.Query)
 	q.Add(`UPDATE connections SET judged_rev = rev WHERE rev <> judged_rev AND tenant_id IN `).In(ids)
 	if _, err := tx.Exec(ctx, q.Text(), q.Args()...); err != nil {

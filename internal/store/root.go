@@ -11,8 +11,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Workspaces returns every workspace. It is for whoever runs the server, not for
-// its users: no scope bounds it.
+// Workspaces returns every workspace. It is for commands on the server, not for users:
+// no scope bounds it.
 func (s *Store) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
 	return query.Read(ctx, s.db, "workspaces", func(ctx context.Context, tx db.Tx) ([]tenancy.Workspace, error) {
 		return query.All(ctx, tx, new(query.Query).Add(`SELECT id, slug, name FROM workspaces ORDER BY slug`), func(row db.Row) (w tenancy.Workspace, err error) {
@@ -22,9 +22,8 @@ func (s *Store) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
 	})
 }
 
-// CheckRoot opens the keyset of every workspace and returns how many there are.
-// A root key that does not open one is a [*vault.WrongKeyError] that names both
-// keys: it is better told at start-up than by the first run.
+// CheckRoot opens the keyset of every workspace and returns how many there are. If the
+// root key does not open one, it returns a [*vault.WrongKeyError] that names both keys.
 func (s *Store) CheckRoot(ctx context.Context) (int, error) {
 	wrapped, err := query.Read(ctx, s.db, "keysets", func(ctx context.Context, tx db.Tx) ([]string, error) {
 		return query.All(ctx, tx, new(query.Query).Add(`SELECT keyset FROM workspaces`), func(row db.Row) (keyset string, err error) {
@@ -43,9 +42,9 @@ func (s *Store) CheckRoot(ctx context.Context) (int, error) {
 	return len(wrapped), nil
 }
 
-// HoldsKey returns a [*vault.WrongKeyError] when the workspace's data key was
-// wrapped by a root key that this process does not have. It compares the ids of the
-// keys: whether a credential can be read is for the nodes that hold the key to say.
+// HoldsKey returns a [*vault.WrongKeyError] when the workspace's data key was wrapped by
+// a root key that this process does not have. It compares ids of keys and opens no
+// credential.
 func (s *Store) HoldsKey(ctx context.Context, tx db.Tx, workspaceID string) error {
 	var wrapped string
 	if err := tx.QueryRow(ctx, `SELECT keyset FROM workspaces WHERE id = $1`, workspaceID).Scan(&wrapped); err != nil {

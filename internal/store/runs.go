@@ -15,12 +15,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/page"
 )
 
-// runTables are where runs are read from, with the names that people know things by
-// and the slot of those that are not finished.
+// runTables are the tables of runs, with the names of their tenants and workspaces
+// and the claims of unfinished runs.
 //
-// SQLite reads tables that are CROSS JOINed in the order in which they stand;
-// without that it may begin at the workspace or the tenant and read all their
-// runs. To PostgreSQL it is a join like any other.
+// SQLite reads tables of a CROSS JOIN in the written order. Otherwise it may start at
+// the workspace or the tenant and read all of its runs. PostgreSQL treats it like any
+// other join.
 const runTables = ` runs r CROSS JOIN tenants t CROSS JOIN workspaces w LEFT JOIN run_claims k ON k.run_id = r.id
 	WHERE t.id = r.tenant_id AND w.id = r.workspace_id`
 
@@ -62,13 +62,13 @@ func (s *Store) scanRun(row db.Row) (op.Run, error) {
 		r.Ended = &op.Ending{By: cancelBy, Note: cancelNote, Begun: r.BeganAt != nil}
 	}
 	r.Stalled = (r.State == op.Running || r.State == op.Cancelling) &&
-		lease != nil && *lease > at && // a dead one is not stalled, it will be lost
+		lease != nil && *lease > at && // after the lease the run is lost, not stalled
 		(waiting == nil || *waiting <= at) &&
 		progress != nil && at-*progress > s.opts.StalledAfter.Microseconds()
 	return r, nil
 }
 
-// refColumns are the columns of runs r, which may be absent, that name a run.
+// refColumns are the columns that name the run r, which may be NULL.
 const refColumns = `w.slug, r.id, r.code, r.operation, r.state, r.outcome, r.initiator_id, r.initiator, r.accepted_at, r.seen_at, r.waiting_until`
 
 // refRow receives refColumns.
@@ -94,7 +94,7 @@ func (r *refRow) ref() *op.RunRef {
 	}
 }
 
-// RefOf names a run to someone who may open it.
+// RefOf returns the reference to a run for a reader who may open it.
 func RefOf(r op.Run) op.RunRef {
 	return op.RunRef{
 		ID: r.ID, Code: r.Code, Operation: r.Operation, State: r.State, Outcome: r.Outcome, Initiator: r.Initiator,
@@ -103,7 +103,7 @@ func RefOf(r op.Run) op.RunRef {
 }
 
 // whereRun appends the condition that r is the run with the id or code ref in the
-// scope. What can be neither is a code that no run has.
+// scope. A ref that is neither matches no run.
 func whereRun(q *query.Query, scope access.Scope, ref string) *query.Query {
 	if column, value := access.Ref(ref); column == "id" {
 		return q.Add(scope.WhereOne(q.Bind, "r.workspace_id", "r.tenant_id", "r.id", value))
@@ -115,18 +115,18 @@ func whereRun(q *query.Query, scope access.Scope, ref string) *query.Query {
 	return q.Add(scope.WhereOne(q.Bind, "r.workspace_id", "r.tenant_id", "r.code", code))
 }
 
-// runByRef asks for the id of the run with the id or code ref in the scope.
+// runByRef returns a query for the id of the run with the id or code ref in the scope.
 func runByRef(scope access.Scope, ref string) *query.Query {
 	q := new(query.Query)
 	return whereRun(q.Add(`SELECT r.id FROM runs r WHERE `), scope, ref)
 }
 
-// runID is runByRef for a filter: a run that is not there is [nothing].
+// runID runs runByRef for a filter; [nothing] when there is no such run.
 func runID(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (string, error) {
 	return firstID(ctx, tx, runByRef(scope, ref))
 }
 
-// RunIn returns the run with the id or code ref, in a transaction of the caller's.
+// RunIn returns the run with the id or code ref, in the caller's transaction.
 func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (op.Run, error) {
 	q := new(query.Query)
 	whereRun(q.Add(`SELECT `+runColumns+` FROM`+runTables+` AND `), scope, ref)
@@ -137,16 +137,16 @@ func (s *Store) RunIn(ctx context.Context, tx db.Tx, scope access.Scope, ref str
 	return r, nil
 }
 
-// FindRun returns the id and the tenant of the run with the id or code ref, in a
-// transaction of the caller's.
+// FindRun returns the ids of the run with the id or code ref and of its tenant, in
+// the caller's transaction.
 func (s *Store) FindRun(ctx context.Context, tx db.Tx, scope access.Scope, ref string) (id, tenant string, err error) {
 	q := whereRun(new(query.Query).Add(`SELECT r.id, r.tenant_id FROM runs r WHERE `), scope, ref)
 	_, err = query.One(ctx, tx, q, func(row db.Row) (bool, error) { return true, row.Scan(&id, &tenant) })
 	return id, tenant, err
 }
 
-// Run returns the run with the id ref, or the code ref in upper or lower case.
-// Its Words are for the caller to make.
+// Run returns the run with the id or code ref; the case of a code does not matter.
+// The caller fills in its Words.
 func (s *Store) Run(ctx context.Context, scope access.Scope, ref string) (op.Run, error) {
 	return query.Read(ctx, s.db, "read", func(ctx context.Context, tx db.Tx) (op.Run, error) {
 		return s.RunIn(ctx, tx, scope, ref)
@@ -162,15 +162,14 @@ type RunFilter struct {
 	Outcome    op.RunOutcome
 	Initiator  string    // user id, or "me" for the scope's member
 	Active     bool      // not finished
-	Attention  bool      // ended badly, or makes no progress
+	Attention  bool      // ended badly or is stalled
 	Since      time.Time // accepted then or later
 	Until      time.Time // accepted before
 	Cursor     string
 	Limit      int // 1 to 200; 0: 50
 }
 
-// Runs lists the runs in the scope, newest first. Their Words are for the caller
-// to make.
+// Runs lists the runs in the scope, newest first. The caller fills in their Words.
 func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op.Run, string, error) {
 	limit, err := page.Size(f.Limit)
 	if err != nil {
@@ -190,8 +189,8 @@ func (s *Store) Runs(ctx context.Context, scope access.Scope, f RunFilter) ([]op
 	return runs, next, nil
 }
 
-// The states of runs as ranges of the indexes by state. The predicates are
-// literal, so that the planner knows them.
+// The states of runs as ranges of the indexes by state. The values are literals, so
+// that the planner sees them.
 var (
 	activeRuns = []span{
 		{text: `r.state = 'queued' AND r.outcome = ''`}, {text: `r.state = 'running' AND r.outcome = ''`}, {text: `r.state = 'cancelling' AND r.outcome = ''`},
@@ -208,14 +207,14 @@ var (
 	allRuns = append(slices.Clone(activeRuns), finishedRuns...)
 )
 
-// stalledRuns are those that live and make no progress.
+// stalledRuns are the ranges of running runs that make no progress.
 func (s *Store) stalledRuns() span {
 	return span{`r.state = 'running' AND r.outcome = '' AND r.progress_at < interlock_now() - %s
 		AND (r.waiting_until IS NULL OR r.waiting_until <= interlock_now())`, []any{s.opts.StalledAfter.Microseconds()}}
 }
 
-// clockSlack is by how much the clock that made a run's id may differ from the
-// database's, which says when the run was accepted.
+// clockSlack is the tolerated difference between the clock that made a run's id and
+// the database's clock, which sets its time of acceptance.
 const clockSlack = 48 * time.Hour
 
 func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f RunFilter) (list, error) {
@@ -238,7 +237,7 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	if f.Initiator == "me" {
 		f.Initiator = scope.UserID()
 	}
-	if connection != "" { // which is of the tenant
+	if connection != "" { // it belongs to the tenant
 		l.where(` AND r.connection_id = %s`, connection)
 	} else if tenant != "" {
 		l.where(` AND r.tenant_id = %s`, tenant)
@@ -258,7 +257,7 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	if f.Initiator != "" {
 		l.where(` AND r.initiator_id = %s`, f.Initiator)
 	}
-	// Ids sort by time, so they bound what is read; the time itself decides.
+	// Ids sort by time: they bound what is read, and the stored time decides.
 	if !f.Since.IsZero() {
 		l.where(` AND r.accepted_at >= %s AND r`+byID+` >= %s`, db.Micros(f.Since), access.FirstID(f.Since.Add(-clockSlack)))
 	}
@@ -272,7 +271,7 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 	l.seen, l.ofPerson = tenant+connection != "", f.Initiator != ""
 	l.eachTenant = !l.seen && !l.ofPerson
 	switch {
-	case f.Active && f.Attention: // of the ones that live only those that stand still
+	case f.Active && f.Attention: // only stalled runs are both
 		l.spans = []span{s.stalledRuns()}
 	case f.Active:
 		l.spans = activeRuns
@@ -282,7 +281,7 @@ func (s *Store) runsList(ctx context.Context, tx db.Tx, scope access.Scope, f Ru
 		l.spans = finishedRuns
 	case f.State+op.State(f.Outcome) != "" || tenant+connection != "" && f.Operation == "":
 	case f.Initiator != "" || f.Operation != "" && (l.seen || !scope.Some()):
-		l.spans = allRuns // the indexes by person and by operation go on with the state
+		l.spans = allRuns // the state is the next column of the indexes by person and by operation
 	}
 	return l, nil
 }
@@ -331,8 +330,8 @@ func (s *Store) LastRuns(ctx context.Context, ta access.TenantAccess, connection
 	})
 }
 
-// Items returns the lines of a run's results in the order in which they came.
-// Their Detail is for the caller to make.
+// Items returns the items of a run's results in the order in which they were first
+// reported. The caller fills in their Detail.
 func (s *Store) Items(ctx context.Context, scope access.Scope, runRef, cur string, limit int) ([]op.Item, string, error) {
 	limit, err := page.Size(limit)
 	if err != nil {
@@ -375,8 +374,8 @@ type RunEvent struct {
 	Text string       `json:"text"` // in words
 }
 
-// Events returns up to limit lines (1 to 200; 0: 50) of a run's timeline behind
-// the one numbered after.
+// Events returns up to limit lines (1 to 200; 0: 50) of a run's timeline, from the
+// one behind the line numbered after.
 func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, after int64, limit int) ([]RunEvent, error) {
 	limit, err := page.Size(limit)
 	if err != nil {
@@ -395,15 +394,14 @@ func (s *Store) Events(ctx context.Context, scope access.Scope, runRef string, a
 	})
 }
 
-// JoinedAttempts returns who else asked for a run while it was on its way: the
-// first 200 presses that joined it.
+// JoinedAttempts returns the first 200 start requests that joined a run.
 func (s *Store) JoinedAttempts(ctx context.Context, scope access.Scope, runRef string) ([]Attempt, error) {
 	return ofRun(ctx, s, scope, runRef, "list joined attempts", func(q *query.Query, run string) {
 		q.Add(`SELECT `+attemptColumns+attemptFrom+`a.run_id = %s AND a.outcome = 'deduped' ORDER BY a`+byID+` LIMIT %s`, run, page.MaxSize)
 	}, scanAttempt)
 }
 
-// ofRun lists what belongs to a run, if the scope holds the run.
+// ofRun lists what belongs to a run in the scope; [op.ErrNotFound] for another run.
 func ofRun[T any](ctx context.Context, s *Store, scope access.Scope, runRef, what string,
 	build func(q *query.Query, run string), scan func(db.Row) (T, error),
 ) ([]T, error) {

@@ -12,10 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Everything that is sealed stands in one of two tables: in rootColumns what the
-// root key has sealed, in [rekeyCredentials] what the data key of a workspace has.
-// A sealed column that stands in neither would be lost with the next key that is
-// destroyed: internal/archtest looks for one.
+// rootColumns lists what the root key seals, and [rekeyCredentials] handles what the
+// data key of a workspace seals. A sealed column that is missing here would be lost
+// when its key is destroyed; internal/archtest looks for such columns.
 
 // A rootColumn holds texts that the root key has sealed.
 type rootColumn struct {
@@ -33,7 +32,7 @@ var rootColumns = []rootColumn{
 	{what: "server secrets", table: "server_secrets", id: "name", column: "sealed", owner: "'server'", field: "secret"},
 }
 
-// keyOf names the root key of a text.
+// keyOf returns the id of the root key that sealed a text.
 func (c rootColumn) keyOf(text string) string {
 	if c.field == "" {
 		return vault.WrappedBy(text)
@@ -41,7 +40,7 @@ func (c rootColumn) keyOf(text string) string {
 	return vault.SealedBy(text)
 }
 
-// reseal seals a text anew by the root key that seals now.
+// reseal reseals a text with the root key that seals now.
 func (c rootColumn) reseal(root *vault.Root, id, owner, text string) (string, error) {
 	if c.field == "" {
 		return root.Rewrap(text)
@@ -52,11 +51,11 @@ func (c rootColumn) reseal(root *vault.Root, id, owner, text string) (string, er
 // sealedRow is a row of a rootColumn.
 type sealedRow struct{ id, owner, text string }
 
-// batch is how many sealed texts one transaction opens and seals: some 10 ms of work.
+// batch is how many sealed texts one transaction opens and seals: about 10 ms of work.
 const batch = 50
 
-// page returns the next rows of the column behind the one with the id after, those
-// with nothing in it left out.
+// page returns the next rows of the column after the one with the id after. It leaves
+// out empty values.
 func (s *Store) page(ctx context.Context, c rootColumn, after string) ([]sealedRow, error) {
 	return query.Read(ctx, s.db, c.what, func(ctx context.Context, tx db.Tx) ([]sealedRow, error) {
 		q := new(query.Query).Add(`SELECT `+c.id+`, `+c.owner+`, `+c.column+` FROM `+c.table+` WHERE `+c.column+` <> '' AND `+c.id+` > %s ORDER BY `+c.id+` LIMIT %s`, after, batch)
@@ -67,8 +66,8 @@ func (s *Store) page(ctx context.Context, c rootColumn, after string) ([]sealedR
 	})
 }
 
-// ServerSecret returns a secret of the installation, and makes it where there is
-// none yet. All nodes get the same one.
+// ServerSecret returns a secret of the installation, and creates it on first use. All
+// nodes get the same one.
 func (s *Store) ServerSecret(ctx context.Context, name string, make func() vault.Secret) (vault.Secret, error) {
 	if s.root == nil {
 		return vault.Secret{}, errors.New("there is no root key")
@@ -103,9 +102,9 @@ type sealedCredential struct {
 	sealed string
 }
 
-// rekeyCredentials seals anew what an old data key of the workspace has sealed among
-// the next credentials behind the connection with the id after. It returns the last
-// id, empty at the end. What can't be opened stays as it is, and is counted.
+// rekeyCredentials reseals those of the next credentials, after the connection with
+// the id after, that an old data key of the workspace has sealed. It returns the last
+// id, empty at the end. What can't be opened stays unchanged, and is counted.
 func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p *KeyProgress) (last string, err error) {
 	q := new(query.Query).Add(`SELECT c.id, c.workspace_id, c.tenant_id, d.kind, d.version, d.sealed FROM connections c
 		JOIN credentials d ON d.connection_id = c.id WHERE c.workspace_id = %s AND c.id > %s ORDER BY c.id LIMIT %s`, workspace, after, batch)
@@ -142,8 +141,7 @@ func (s *Store) rekeyCredentials(ctx context.Context, workspace, after string, p
 			if err != nil {
 				return false, err
 			}
-			// Unless it was replaced or removed since: then by a save that came after
-			// the new key, and seals by it.
+			// Unless it has been replaced or removed since: a later save seals with the new key.
 			n, err := tx.Exec(ctx, `UPDATE credentials SET sealed = $4, fingerprint = $5 WHERE connection_id = $1 AND version = $2 AND sealed = $3`,
 				r.c.ID, r.c.CredentialVersion, r.sealed, sealed, mark)
 			if err != nil {
@@ -173,8 +171,8 @@ func onOldDataKey(ctx context.Context, tx db.Tx, workspace string, keys *vault.K
 	return len(prefixes), nil
 }
 
-// lockKeyset returns the data key of a workspace, whose row stays locked until the
-// end of the transaction: a key is never destroyed while something is sealed by it.
+// lockKeyset returns the data key of a workspace and locks its row until the
+// transaction ends, so that no key is destroyed while it seals something.
 func (s *Store) lockKeyset(ctx context.Context, tx db.Tx, workspace string) (*vault.Keyset, error) {
 	var wrapped string
 	err := tx.QueryRow(ctx, `UPDATE workspaces SET keyset = keyset WHERE id = $1 RETURNING keyset`, workspace).Scan(&wrapped)

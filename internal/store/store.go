@@ -1,8 +1,7 @@
-// Package store holds the reads and the ordinary writes, one file per
-// aggregate. Nothing is read or changed without an [access.Scope], an
-// [access.TenantAccess] or an [access.Actor]: what lies outside is
-// [op.ErrNotFound], and can't be told from what does not exist. Starting work
-// is not an ordinary write: that is package gate.
+// Package store holds the reads and the ordinary writes, one file per aggregate.
+// Every read and write needs an [access.Scope], an [access.TenantAccess] or an
+// [access.Actor]. What lies outside of it is [op.ErrNotFound], exactly like what does
+// not exist. Only package gate starts work.
 package store
 
 import (
@@ -18,23 +17,23 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Options are what the store needs from rooms that it may not import.
+// Options are functions of packages that the store may not import.
 type Options struct {
 	// Judge returns what is in the way of work on a tenant, by the rules that
 	// the gate judges by. connection is the tenant's default, or nil when it has
 	// none among its count of connections. nil: nothing is ever ready.
 	Judge func(t tenancy.Tenant, connection *tenancy.Connection, count int, now time.Time) []op.Cause
 
-	// Turns returns when Judge may change its mind about a connection by itself,
-	// because something runs out. nil: it never does.
+	// Turns returns the times at which Judge may answer differently about an
+	// unchanged connection, because something expires. nil: there are none.
 	Turns func(c tenancy.Connection) []time.Time
 
 	// ConsentURL returns the provider's page on which an administrator of the
-	// connection's directory consents. The provider hands state back with the
-	// answer. nil: nobody knows where to, and consent can't be asked for.
+	// connection's directory consents. The provider returns state with its answer.
+	// nil: consent can't be requested.
 	ConsentURL func(c tenancy.Connection, state string) (string, error)
 
-	// StalledAfter is how long a living run may make no progress before it is
+	// StalledAfter is how long a running run may make no progress before it is
 	// shown as stalled. 0 means 5 minutes.
 	StalledAfter time.Duration
 }
@@ -48,7 +47,7 @@ type Store struct {
 	keysets sync.Map // wrapped keyset -> *vault.Keyset
 }
 
-// New returns a store on d whose credentials are sealed under root.
+// New returns a store on d whose credentials are sealed with root.
 func New(d *db.DB, root *vault.Root, opts Options) *Store {
 	if opts.StalledAfter == 0 {
 		opts.StalledAfter = 5 * time.Minute

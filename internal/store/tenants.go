@@ -37,14 +37,14 @@ func (r *tenantRow) tenant() tenancy.Tenant {
 	return t
 }
 
-// TenantView is a tenant as lists show it.
+// TenantView is a tenant in a list.
 type TenantView struct {
 	tenancy.Tenant
 	Readiness   tenancy.Readiness   `json:"readiness"`
-	Causes      []op.Cause          `json:"-"`           // what is in the way of work, first things first
+	Causes      []op.Cause          `json:"-"`           // what blocks work, the first to fix first
 	Connections int                 `json:"connections"` // how many it has
 	Default     *tenancy.Connection `json:"default_connection"`
-	Active      *op.RunRef          `json:"active"` // a run that is on its way, the newest
+	Active      *op.RunRef          `json:"active"` // the newest run in progress
 	Latest      *op.RunRef          `json:"latest"` // the newest run
 }
 
@@ -54,7 +54,7 @@ type TenantFilter struct {
 	Status    tenancy.TenantStatus
 	Readiness tenancy.Readiness
 	Latest    op.RunOutcome // how the newest run ended
-	Active    bool          // a run is on its way
+	Active    bool          // a run is in progress
 	Cursor    string
 	Limit     int // 1 to 200; 0: 50
 }
@@ -80,8 +80,8 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 			return nil, err
 		}
 		var found []tenantFound
-		// Readiness is found by what was judged before and judged again here: the few
-		// tenants that it does not fit any more may cost another batch.
+		// The stored readiness finds the tenants, and each is judged again here. The few
+		// whose readiness has changed may need another batch.
 		for batch, place := limit+1, key; len(found) <= limit; batch = page.MaxSize {
 			more, err := s.tenantBatch(ctx, tx, tenantsQuery(scope, f, place, batch, at), at)
 			if err != nil {
@@ -106,7 +106,7 @@ func (s *Store) Tenants(ctx context.Context, scope access.Scope, f TenantFilter)
 	return views, next, err
 }
 
-// TenantNames returns every tenant in the scope, by name: to choose among them.
+// TenantNames returns every tenant in the scope, by name, as choices of a form.
 func (s *Store) TenantNames(ctx context.Context, scope access.Scope) ([]op.Tenant, error) {
 	return query.Read(ctx, s.db, "names of tenants", func(ctx context.Context, tx db.Tx) ([]op.Tenant, error) {
 		q := new(query.Query)
@@ -117,11 +117,11 @@ func (s *Store) TenantNames(ctx context.Context, scope access.Scope) ([]op.Tenan
 	})
 }
 
-// maxChoices bounds what is offered to choose from.
+// maxChoices bounds the choices that are offered.
 const maxChoices = 20
 
-// TenantChoices returns the first 20 tenants in the scope, by name, that have part
-// in their name or slug.
+// TenantChoices returns the first 20 tenants in the scope, by name, whose name or
+// slug contains part.
 func (s *Store) TenantChoices(ctx context.Context, scope access.Scope, part string) ([]op.Tenant, error) {
 	if err := page.CheckSearch(part); err != nil {
 		return nil, err
@@ -132,12 +132,12 @@ func (s *Store) TenantChoices(ctx context.Context, scope access.Scope, part stri
 	})
 }
 
-// maxNamed is how many tenants a message names.
+// maxNamed bounds the tenants that a message names.
 const maxNamed = 3
 
-// FindTenant returns the one tenant in the scope that a person means with text: its
-// id, its slug, its name, or a part of them that no other tenant has. A text that
-// means none or several is an [*op.FieldError] which says so.
+// FindTenant returns the tenant in the scope that text names: by its id, slug or name,
+// or by a part of them that no other tenant has. A text that names none or several is
+// an [*op.FieldError] that says so.
 func (s *Store) FindTenant(ctx context.Context, scope access.Scope, text string) (op.Tenant, error) {
 	if err := page.CheckSearch(text); err != nil {
 		return op.Tenant{}, err
@@ -174,7 +174,7 @@ func severalTenants(text string, found []op.Tenant) string {
 	return fmt.Sprintf("“%s” fits %s tenants, such as %s", text, count, strings.Join(names, ", "))
 }
 
-// tenantsLike returns the first tenants in the scope, by name, that a condition holds for.
+// tenantsLike returns the first tenants in the scope, by name, that meet a condition.
 func tenantsLike(ctx context.Context, tx db.Tx, scope access.Scope, limit int, condition string, args ...any) ([]op.Tenant, error) {
 	q := new(query.Query)
 	q.Add(`SELECT t.id, t.slug, t.name FROM tenants t WHERE `+scope.Where(q.Bind, "t.workspace_id", "t.id")+` AND `).
@@ -184,14 +184,14 @@ func tenantsLike(ctx context.Context, tx db.Tx, scope access.Scope, limit int, c
 	})
 }
 
-// Tenant returns the tenant that an actor was let into.
+// Tenant returns the tenant of ta as lists show it.
 func (s *Store) Tenant(ctx context.Context, ta access.TenantAccess) (TenantView, error) {
 	return query.Read(ctx, s.db, "tenant", func(ctx context.Context, tx db.Tx) (TenantView, error) {
 		at, err := now(ctx, tx)
 		if err != nil {
 			return TenantView{}, err
 		}
-		q := new(query.Query) // in no order, so that no planner looks for it among all tenants
+		q := new(query.Query) // without an order, so that no plan walks all tenants in search of it
 		q.Add(tenantRows + ta.Scope.Where(q.Bind, "t.workspace_id", "t.id"))
 		found, err := s.tenantBatch(ctx, tx, q, at)
 		if err != nil {
@@ -208,7 +208,7 @@ func (s *Store) Tenant(ctx context.Context, ta access.TenantAccess) (TenantView,
 	})
 }
 
-// tenantFound is a tenant before its runs are known.
+// tenantFound is a tenant whose runs are not read yet.
 type tenantFound struct {
 	TenantView
 	key            []string // of the list
@@ -240,7 +240,7 @@ func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int, a
 	if f.Status != "" {
 		and(`t.status = %s`, string(f.Status))
 	}
-	if f.Latest != "" { // of the newest run, also when that has not ended
+	if f.Latest != "" { // of the newest run, which must have ended
 		and(`t.latest_outcome = %s AND NOT EXISTS (SELECT 1 FROM run_claims k
 			WHERE k.workspace_id = t.workspace_id AND k.tenant_id = t.id AND k.run_id > t.latest_run)`, string(f.Latest))
 	}
@@ -256,8 +256,8 @@ func tenantsQuery(scope access.Scope, f TenantFilter, key []string, limit int, a
 	in := func(workspace, tenant string) string { return scope.Where(q.Bind, workspace, tenant) }
 	q.Add(`t.id IN (SELECT * FROM (SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).Add(where.text, where.args...).
 		Add(` AND t.readiness = %s`, string(f.Readiness)).Add(tenantOrder+`) part`, limit)
-	// Those that may be out of date are few, and in no order: PostgreSQL expects
-	// many, and with an order and a limit it would look for them in the whole list.
+	// Few tenants are out of date. PostgreSQL expects many: with an order and a limit it
+	// would look for them in the whole list, so they have neither.
 	q.Add(` UNION ALL SELECT t.id FROM tenants t WHERE `+in("t.workspace_id", "t.id")).Add(` AND `+overdue, db.Micros(at))
 	q.Add(` UNION ALL SELECT c.tenant_id FROM connections c WHERE ` + in("c.workspace_id", "c.tenant_id") + ` AND ` + unjudged)
 	return q.Add(`)`).Add(where.text, where.args...).Add(tenantOrder, limit)
@@ -308,7 +308,7 @@ func (s *Store) tenantBatch(ctx context.Context, tx db.Tx, q *query.Query, at ti
 	return found, nil
 }
 
-// withRuns fills in the runs that the tenants name.
+// withRuns fills in the active and latest runs of the tenants.
 func (s *Store) withRuns(ctx context.Context, tx db.Tx, found []tenantFound) ([]TenantView, error) {
 	named := make(map[string]*op.RunRef)
 	for _, f := range found {
@@ -352,18 +352,18 @@ const (
 	maxDomain     = 253
 )
 
-// NewTenant is a tenant to be made.
+// NewTenant is a tenant to create.
 type NewTenant struct {
 	Name           string // up to 120 characters
-	Slug           string // unique in the workspace; empty: made from the name
+	Slug           string // unique in the workspace; empty: derived from the name
 	Domain         string
 	DirectoryID    string // GUID
-	Owner          string // who looks after it; may be empty
-	OnboardingStep string // not empty: onboarding goes on at this step
+	Owner          string // who to ask about it; may be empty
+	OnboardingStep string // not empty: onboarding continues at this step
 }
 
-// CreateTenant adds a tenant to the actor's workspace, who needs
-// [tenancy.ManageTenants]. Bad values are [*op.FieldError].
+// CreateTenant adds a tenant to the actor's workspace. The actor needs
+// [tenancy.ManageTenants]. An invalid value is an [*op.FieldError].
 func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (tenancy.Tenant, error) {
 	t := tenancy.Tenant{
 		ID: access.NewID(), WorkspaceID: a.WorkspaceID(), Slug: n.Slug, Name: n.Name, Domain: strings.ToLower(n.Domain),
@@ -401,8 +401,8 @@ func (s *Store) CreateTenant(ctx context.Context, a access.Actor, n NewTenant) (
 	})
 }
 
-// ArchiveTenant makes a tenant read-only. While a run holds one of its
-// connections it is [op.ErrConflict].
+// ArchiveTenant makes a tenant read-only. It is [op.ErrConflict] while a run holds one
+// of its connections.
 func (s *Store) ArchiveTenant(ctx context.Context, a access.Actor, ref string) error {
 	return s.moveTenant(ctx, a, ref, tenancy.TenantArchived)
 }
@@ -425,7 +425,7 @@ func (s *Store) moveTenant(ctx context.Context, a access.Actor, ref string, to t
 		if err := lockWorkspace(ctx, tx, ta.Workspace.ID); err != nil {
 			return none, err
 		}
-		// The connections' rows, as for any change that the gate judges by.
+		// Locks the connections' rows, as does every change that the gate judges by.
 		if _, err := tx.Exec(ctx, `UPDATE connections SET rev = rev + 1 WHERE tenant_id = $1 AND deleted_at IS NULL`, ta.Tenant.ID); err != nil {
 			return none, err
 		}
