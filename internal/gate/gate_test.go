@@ -193,7 +193,7 @@ func TestNoConnectionIsBlocked(t *testing.T) {
 	})
 }
 
-// Blockers come before the scope: a connection that is both is blocked, and the
+// Blockers come before the claim: a connection that is both is blocked, and the
 // run that holds it is told beside.
 func TestBlockersComeBeforeTheHolder(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
@@ -588,7 +588,7 @@ func TestCancelAndReleaseInLine(t *testing.T) {
 	})
 }
 
-// A slot that no living run holds refuses the start, is healed and put on record.
+// A claim that no living run holds refuses the start, is healed and put on record.
 func TestInconsistentScopeIsHealed(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k := newDesk(t, d, gate.Config{})

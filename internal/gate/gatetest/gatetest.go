@@ -283,8 +283,8 @@ func Audit(t testing.TB, d *db.DB) []string {
 // rules count what must never exist.
 var rules = []struct{ what, sql string }{
 	{"unfinished runs that share a connection", `SELECT COUNT(*) FROM (SELECT connection_id FROM runs WHERE state <> 'finished' GROUP BY connection_id HAVING COUNT(*) > 1) x`},
-	{"unfinished runs without their slot", `SELECT COUNT(*) FROM runs r WHERE r.state <> 'finished' AND NOT EXISTS (SELECT 1 FROM run_claims c WHERE c.run_id = r.id AND c.scope = r.connection_id AND c.fence = r.fence)`},
-	{"slots without an unfinished run", `SELECT COUNT(*) FROM run_claims c WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = c.run_id AND r.state <> 'finished')`},
+	{"unfinished runs without their claim", `SELECT COUNT(*) FROM runs r WHERE r.state <> 'finished' AND NOT EXISTS (SELECT 1 FROM run_claims c WHERE c.run_id = r.id AND c.scope = r.connection_id AND c.fence = r.fence)`},
+	{"claims without an unfinished run", `SELECT COUNT(*) FROM run_claims c WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = c.run_id AND r.state <> 'finished')`},
 	{"open steps of runs that ended", `SELECT COUNT(*) FROM run_journal j WHERE j.state = 'open' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = j.run_id AND r.state <> 'finished')`},
 	{"settled steps whose item is not stored", `SELECT COUNT(*) FROM run_journal j WHERE j.state IN ('done', 'failed', 'unknown')
 			AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run_id = j.run_id AND i.key = j.item)`},

@@ -87,7 +87,7 @@ func TestDataKeepsItsContract(t *testing.T) {
 			slug := fmt.Sprint("tenant-", n)
 			s.tenant(slug)
 			run := s.start(slug, op.InventorySync)
-			c := s.slot(run.ID)
+			c := s.claim(run.ID)
 			x, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
 			if err != nil || x == nil {
 				t.Fatalf("claim: %v", err)

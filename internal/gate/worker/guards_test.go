@@ -65,7 +65,7 @@ func TestQuarantineOutlastsTheLease(t *testing.T) {
 		s := newShop(t, d, Config{Lease: time.Minute, Quarantine: time.Hour})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		c := s.slot(run.ID)
+		c := s.claim(run.ID)
 		if _, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence}); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestJournalComparesTheFence(t *testing.T) {
 		s := newShop(t, d, Config{Lease: time.Hour})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		c := s.slot(run.ID)
+		c := s.claim(run.ID)
 		step := catalogue.Step{Key: "a/create", Item: "a", Name: "a", Look: "Toys, a", Change: provider.Change{Method: "POST", Path: "/toys", Body: []byte(`{}`)}}
 		done := catalogue.Settled{State: catalogue.StepDone, Item: op.Item{Key: "a", Name: "a", Result: op.ItemDone}}
 		write := func(fn func(ctx context.Context, tx db.Tx) error) error { return d.Write(t.Context(), fn) }

@@ -20,17 +20,17 @@ func TestRecoveryAfterACrash(t *testing.T) {
 	s.tenant("kestrel")
 	s.tenant("marlow")
 	begun, taken := s.start("kestrel", op.InventorySync), s.start("marlow", op.InventorySync)
-	c := s.slot(begun.ID)
+	c := s.claim(begun.ID)
 	if _, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: begun.ID, Fence: c.Fence}); err != nil {
 		t.Fatal(err)
 	}
 	s.Exec(`UPDATE run_claims SET boot_id = 'of an earlier process' WHERE run_id = $1`, begun.ID)
 	s.Exec(`UPDATE river_job SET state = 'running'`)
-	before := s.slot(taken.ID)
+	before := s.claim(taken.ID)
 	if err := s.w.recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if after := s.slot(taken.ID); after == nil || after.State != op.Queued || after.Fence <= before.Fence {
+	if after := s.claim(taken.ID); after == nil || after.State != op.Queued || after.Fence <= before.Fence {
 		t.Errorf("a run whose job an earlier process had taken: %+v, want it in line with a new fence", after)
 	}
 	s.start("kestrel", op.DirectoryGroupsSync) // its connection is free at once
@@ -59,9 +59,9 @@ func TestStopHandsRunsBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := s.slot(run.ID)
+		c := s.claim(run.ID)
 		if c == nil || c.State != op.Queued || c.Dispatch != 2 || c.Lease != nil {
-			t.Fatalf("slot after the stop: %+v, want it in line for its second dispatch", c)
+			t.Fatalf("claim after the stop: %+v, want it in line for its second dispatch", c)
 		}
 		s.provider.set(nil, nil)
 		if s.w, err = New(d, s.Store, s.w.cfg); err != nil {

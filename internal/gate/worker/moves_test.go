@@ -23,7 +23,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
-// Every move refuses a slot that is not as it was judged, each by each of the
+// Every move refuses a claim that is not as it was judged, each by each of the
 // things that it compares, and changes nothing then.
 func TestMovesCompareWhatWasJudged(t *testing.T) {
 	by := op.Person{ID: "u", Name: "Mei Tan"}
@@ -80,7 +80,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 			slug := fmt.Sprint("tenant-", i)
 			conn := s.tenant(slug)
 			run := s.start(slug, op.InventorySync)
-			if c := s.slot(run.ID); m.running {
+			if c := s.claim(run.ID); m.running {
 				if _, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence}); err != nil {
 					t.Fatal(err)
 				}
@@ -89,7 +89,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 			before := s.traces(run.ID)
 			refuses := func(what string, want error, spoil func(*ledger.Claim, *int64)) {
 				t.Helper()
-				c, rev := s.slot(run.ID), rev
+				c, rev := s.claim(run.ID), rev
 				spoil(c, &rev)
 				if err := d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error { return m.do(ctx, tx, c, rev) }); !errors.Is(err, want) {
 					t.Fatalf("%s, judged with another %s: %v, want %v", m.name, what, err, want)
@@ -127,7 +127,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 func (s *shop) traces(run string) (all string) {
 	s.t.Helper()
 	err := s.DB.Read(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
-		return tx.QueryRow(ctx, `SELECT r.state || ' ' || r.outcome || ' ' || CAST(r.fence AS TEXT) || ' ' || r.cancel_by || ' slot ' ||
+		return tx.QueryRow(ctx, `SELECT r.state || ' ' || r.outcome || ' ' || CAST(r.fence AS TEXT) || ' ' || r.cancel_by || ' claim ' ||
 			COALESCE(CAST(c.fence AS TEXT) || ' ' || CAST(c.heartbeat AS TEXT) || ' ' || c.boot_id || ' ' || CAST(COALESCE(c.lease_until, 0) AS TEXT), 'none') ||
 			' of ' || CAST(n.fence AS TEXT) || ' events ' || CAST((SELECT COUNT(*) FROM run_events e WHERE e.run_id = r.id) AS TEXT)
 			FROM runs r JOIN connections n ON n.id = r.connection_id LEFT JOIN run_claims c ON c.run_id = r.id WHERE r.id = $1`, run).Scan(&all)
@@ -138,18 +138,18 @@ func (s *shop) traces(run string) (all string) {
 	return all
 }
 
-// A slot is healed only while no living run holds it, and that is on record.
+// A claim is healed only while no living run holds it, and that is on record.
 func TestHealing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		c := s.slot(run.ID)
+		c := s.claim(run.ID)
 		heal := func() error {
 			return d.Write(t.Context(), func(ctx context.Context, tx db.Tx) error { return ending.Healed(ctx, tx, c) })
 		}
-		if err := heal(); !errors.Is(err, ledger.ErrFenced) || s.slot(run.ID) == nil {
-			t.Fatalf("a slot with a living run was healed: %v", err)
+		if err := heal(); !errors.Is(err, ledger.ErrFenced) || s.claim(run.ID) == nil {
+			t.Fatalf("a claim with a living run was healed: %v", err)
 		}
 		s.Exec(`DELETE FROM runs`)
 		s.Exec(`DELETE FROM start_attempts`)
@@ -158,7 +158,7 @@ func TestHealing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := s.Int(`SELECT COUNT(*) FROM run_claims`); n != 0 {
-			t.Errorf("%d slots, want the house to have freed the one without a run", n)
+			t.Errorf("%d claims, want the house to have freed the one without a run", n)
 		}
 		if n := s.Int(`SELECT COUNT(*) FROM audit_log WHERE action = 'scope.healed' AND workspace_id = $1`, s.Workspace); n != 1 {
 			t.Errorf("%d records of the healing, want 1", n)
@@ -173,11 +173,11 @@ func TestRunThatNobodyCanBeginEnds(t *testing.T) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		first := s.slot(run.ID)
+		first := s.claim(run.ID)
 		target := s.Int(`SELECT LENGTH(target) FROM runs WHERE id = $1`, run.ID)
 		jobs := 0
-		for ; s.slot(run.ID) != nil && jobs < 50; jobs++ {
-			c := s.slot(run.ID)
+		for ; s.claim(run.ID) != nil && jobs < 50; jobs++ {
+			c := s.claim(run.ID)
 			if !c.QueueUntil.Equal(first.QueueUntil) {
 				t.Fatalf("after %d jobs it may wait until %v, want still %v", jobs, c.QueueUntil, first.QueueUntil)
 			}
@@ -205,7 +205,7 @@ func TestSecondDeliveryIsSettled(t *testing.T) {
 		s := newShop(t, d, Config{Lease: time.Hour})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		c := s.slot(run.ID)
+		c := s.claim(run.ID)
 		for i, begins := range []bool{true, false} {
 			x, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
 			if err != nil || (x != nil) != begins {
@@ -254,7 +254,7 @@ func TestRunIsLeftForAnotherNode(t *testing.T) {
 				}
 				var said strings.Builder
 				old := s.twin(c.ownKey, slog.New(slog.NewTextHandler(&said, nil)))
-				before, rev := s.slot(run.ID), s.Int(`SELECT SUM(rev) FROM connections`)
+				before, rev := s.claim(run.ID), s.Int(`SELECT SUM(rev) FROM connections`)
 				for range 3 {
 					if again := old.handle(t.Context(), before.JobID, queue.Args{RunID: run.ID, Fence: before.Fence}); again < elsewhere {
 						t.Errorf("its job comes back after %v, want %v at least", again, elsewhere)
@@ -263,7 +263,7 @@ func TestRunIsLeftForAnotherNode(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				after := s.slot(run.ID)
+				after := s.claim(run.ID)
 				if after == nil || after.State != op.Queued || after.Fence != before.Fence || after.Dispatch != 1 || after.Resends != 0 {
 					t.Fatalf("the run became %+v, want it as it was", after)
 				}
@@ -348,7 +348,7 @@ func TestCancelReachesACallThatHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := time.Now()
-		wait(t, "the run ends", func() bool { return s.slot(run.ID) == nil })
+		wait(t, "the run ends", func() bool { return s.claim(run.ID) == nil })
 		t.Logf("it ended %v after the cancel", time.Since(asked))
 		s.expect(run.ID, "cancelled")
 	})
@@ -361,7 +361,7 @@ func TestCallsAreBounded(t *testing.T) {
 		s.tenant("kestrel")
 		for _, kind := range []op.Kind{op.InventorySync, op.DirectoryGroupsSync, op.ConnectionVerify} {
 			run := s.start("kestrel", kind)
-			c := s.slot(run.ID)
+			c := s.claim(run.ID)
 			x, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
 			if err != nil {
 				t.Fatal(err)

@@ -218,7 +218,7 @@ func (r *ring) prepare(s situation) {
 			r.t.Fatalf("prepare %s: %v %v", s, res.Outcome(), err)
 		}
 		r.run = res.Run().ID
-		c := r.slot()
+		c := r.claim()
 		r.job, r.fence = c.JobID, c.Fence
 	}
 	if s == isRunning || s == isExpired || s == isCancelling {
@@ -269,20 +269,20 @@ func (r *ring) restore() {
 	if r.run == "" {
 		return
 	}
-	c := r.slot()
+	c := r.claim()
 	for _, n := range r.nodes { // both have watched it for long
 		n.w.watch.seen = map[string]sight{r.run: {fence: c.Fence, heartbeat: c.Heartbeat, since: time.Now().Add(-2 * time.Hour)}}
 	}
 }
 
-func (r *ring) slot() (c *ledger.Claim) {
+func (r *ring) claim() (c *ledger.Claim) {
 	r.t.Helper()
 	err := r.DB.Read(r.t.Context(), func(ctx context.Context, tx db.Tx) (err error) {
 		c, err = ledger.OfRun(ctx, tx, r.run)
 		return err
 	})
 	if err != nil || c == nil {
-		r.t.Fatalf("slot of run %s: %v %v", r.run, c, err)
+		r.t.Fatalf("claim of run %s: %v %v", r.run, c, err)
 	}
 	return c
 }
@@ -329,7 +329,7 @@ func (r *ring) settle(ctx context.Context, a *actor, how error) error {
 	return ledger.Write(ctx, a.w.db, func(ctx context.Context, tx db.Tx) error { return x.settle(ctx, tx, how) })
 }
 
-// tend looks at the slot as the house does, and then does what is said to one that
+// tend looks at the claim as the house does, and then does what is said to one that
 // is leased, or to one in line.
 func (a *actor) tend(ctx context.Context, r *ring, leased bool, do func(context.Context, *ledger.Claim) error) error {
 	var c *ledger.Claim
@@ -379,7 +379,7 @@ func (r *ring) try(a, b action, plan dbtest.Plan) (dbtest.Ran, []string) {
 	}
 	for _, c := range r.open {
 		if r.Int(`SELECT COUNT(*) FROM run_claims WHERE run_id = $1 AND lease_until IS NOT NULL AND (fence = $2 OR boot_id = '')`, c.run, c.fence) != 1 {
-			r.wrong("a call is under way without its slot")
+			r.wrong("a call is under way without its claim")
 		}
 	}
 	for _, rule := range slices.Concat(raceRules, r.rules) {

@@ -70,7 +70,7 @@ func (s *shop) start(tenant string, kind op.Kind) op.RunRef {
 	return *res.Run()
 }
 
-func (s *shop) slot(run string) *ledger.Claim {
+func (s *shop) claim(run string) *ledger.Claim {
 	s.t.Helper()
 	var c *ledger.Claim
 	err := s.DB.Read(s.t.Context(), func(ctx context.Context, tx db.Tx) (err error) {
@@ -83,8 +83,8 @@ func (s *shop) slot(run string) *ledger.Claim {
 	return c
 }
 
-// slots returns all of them.
-func (s *shop) slots() (all []*ledger.Claim, err error) {
+// claims returns all of them.
+func (s *shop) claims() (all []*ledger.Claim, err error) {
 	err = s.DB.Read(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
 		var runs []string
 		rows, err := tx.Query(ctx, `SELECT run_id FROM run_claims ORDER BY scope`)
@@ -129,9 +129,9 @@ func (s *shop) deliver(run string) {
 // delivery is deliver for a goroutine that is not the test's.
 func (s *shop) delivery(run string) func() {
 	s.t.Helper()
-	c := s.slot(run)
+	c := s.claim(run)
 	if c == nil {
-		s.t.Fatalf("run %s holds no slot", run)
+		s.t.Fatalf("run %s holds no claim", run)
 	}
 	return func() { s.w.handle(s.t.Context(), c.JobID, queue.Args{RunID: run, Fence: c.Fence}) }
 }
@@ -368,7 +368,7 @@ func TestSilenceIsTold(t *testing.T) {
 			s := newShop(t, d, Config{})
 			s.tenant("kestrel")
 			run := s.start("kestrel", op.InventorySync)
-			c := s.slot(run.ID)
+			c := s.claim(run.ID)
 			s.provider.set(nil, func(context.Context) error {
 				switch s.provider.count() {
 				case 3:
@@ -396,12 +396,12 @@ func TestThrottledRunGoesBackInLine(t *testing.T) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.DirectoryGroupsSync)
-		before := s.slot(run.ID)
+		before := s.claim(run.ID)
 		s.provider.set(&provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: 90 * time.Second}, nil)
 		s.deliver(run.ID)
-		after := s.slot(run.ID)
+		after := s.claim(run.ID)
 		if after == nil || after.State != op.Queued || after.Fence <= before.Fence || after.Dispatch != 2 || after.Lease != nil {
-			t.Fatalf("slot after a throttled run: %+v", after)
+			t.Fatalf("claim after a throttled run: %+v", after)
 		}
 		if after.WaitingUntil == nil || after.WaitingUntil.Sub(after.Now) < 80*time.Second {
 			t.Errorf("it waits until %v, want about 90 s from now", after.WaitingUntil)
@@ -430,7 +430,7 @@ func TestNotReachedIsSaidAtTheEnd(t *testing.T) {
 		notReached := func() int64 {
 			return s.Int(`SELECT COUNT(*) FROM run_items WHERE run_id = $1 AND reason = $2`, run.ID, string(op.ItemNotReached))
 		}
-		for s.slot(run.ID) != nil {
+		for s.claim(run.ID) != nil {
 			if n := notReached(); n != 0 {
 				t.Fatalf("%d items are said not to be reached after %d tries, and the run is in line", n, tries)
 			}
@@ -505,7 +505,7 @@ func TestZombieChangesNothing(t *testing.T) {
 		deliver := s.delivery(run.ID)
 		go func() { defer close(done); deliver() }()
 		<-entered
-		c := s.slot(run.ID)
+		c := s.claim(run.ID)
 		s.Write(func(ctx context.Context, tx db.Tx) error { // the reaper took it away
 			_, err := tx.Exec(ctx, `UPDATE run_claims SET lease_until = 1 WHERE run_id = $1`, run.ID)
 			return err
@@ -535,8 +535,8 @@ func TestZombieChangesNothing(t *testing.T) {
 		if n := s.Int(`SELECT COUNT(*) FROM run_events WHERE run_id = $1 AND kind = 'late' AND fence = $2`, run.ID, c.Fence); n != 1 {
 			t.Errorf("%d late notes, want 1", n)
 		}
-		if s.slot(next.ID) == nil {
-			t.Error("the next run lost its slot")
+		if s.claim(next.ID) == nil {
+			t.Error("the next run lost its claim")
 		}
 		s.expect(run.ID, "lost")
 	})
@@ -589,7 +589,7 @@ func TestClockJumps(t *testing.T) {
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
 		begin := func() {
-			c := s.slot(run.ID)
+			c := s.claim(run.ID)
 			if _, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence}); err != nil {
 				t.Fatal(err)
 			}
@@ -620,18 +620,18 @@ func TestReconcilerSendsAnew(t *testing.T) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		before := s.slot(run.ID)
+		before := s.claim(run.ID)
 		if err := s.round(); err != nil {
 			t.Fatal(err)
 		}
-		if c := s.slot(run.ID); c.Fence != before.Fence {
+		if c := s.claim(run.ID); c.Fence != before.Fence {
 			t.Fatal("a run whose job waits was sent anew")
 		}
 		s.Exec(`DELETE FROM river_job`)
 		if err := s.round(); err != nil {
 			t.Fatal(err)
 		}
-		if c := s.slot(run.ID); c.Fence <= before.Fence || c.JobID == before.JobID {
+		if c := s.claim(run.ID); c.Fence <= before.Fence || c.JobID == before.JobID {
 			t.Fatalf("a run without a job was not sent anew: %+v", c)
 		}
 		s.deliver(run.ID)
@@ -685,7 +685,7 @@ func TestEveryScheduleKeepsThePromises(t *testing.T) {
 			ctx := t.Context()
 			pick := func(state ...op.State) *ledger.Claim {
 				var some []*ledger.Claim
-				claims, err := s.slots()
+				claims, err := s.claims()
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -794,7 +794,7 @@ func TestEveryScheduleKeepsThePromises(t *testing.T) {
 					if wrong := s.Audit(); len(wrong) > 0 {
 						rt.Fatalf("auditor: %s", strings.Join(wrong, "; "))
 					}
-					claims, err := s.slots()
+					claims, err := s.claims()
 					if err != nil {
 						rt.Fatal(err)
 					}

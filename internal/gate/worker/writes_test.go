@@ -59,7 +59,7 @@ func (w *workshop) kill(run, point string) (wake func()) {
 	w.t.Helper()
 	stands, wakes, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	stops.set(point, func() { close(stands); <-wakes })
-	c := w.slot(run)
+	c := w.claim(run)
 	go func() {
 		defer close(done)
 		w.w.handle(context.WithoutCancel(w.t.Context()), c.JobID, queue.Args{RunID: run, Fence: c.Fence})
@@ -142,10 +142,10 @@ func TestWritesSurviveADeadWorker(t *testing.T) {
 			w.Wipe()
 			w.fake.Reset()
 			run := w.make("a", "b")
-			first := w.slot(run.ID)
+			first := w.claim(run.ID)
 			wake := w.kill(run.ID, point)
 			w.reap(run.ID)
-			c := w.slot(run.ID)
+			c := w.claim(run.ID)
 			if c == nil || c.State != op.Queued || c.Fence <= first.Fence || c.Dispatch != 2 {
 				t.Fatalf("%s: after its worker died the run is %s: %+v", point, w.ended(run.ID), c)
 			}
@@ -213,7 +213,7 @@ func TestStartResumesARunWhoseWorkerIsGone(t *testing.T) {
 		wake := w.kill(run.ID, "after call a/create")
 		w.Exec(`UPDATE run_claims SET lease_until = 1`)
 		w.w.cfg.Lease = time.Nanosecond
-		w.w.watch.look([]*ledger.Claim{w.slot(run.ID)}, time.Now().Add(-time.Second))
+		w.w.watch.look([]*ledger.Claim{w.claim(run.ID)}, time.Now().Add(-time.Second))
 		in, err := json.Marshal(toysInput{[]string{"a"}})
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +240,7 @@ func TestResumingComparesTheHeartbeat(t *testing.T) {
 		w := newWorkshop(t, d)
 		run := w.make("a")
 		wake := w.kill(run.ID, "after intent a/create")
-		c := w.slot(run.ID)
+		c := w.claim(run.ID)
 		w.Exec(`UPDATE run_claims SET heartbeat = heartbeat + 1`)
 		if _, err := w.w.gone(t.Context(), c); !errors.Is(err, ledger.ErrFenced) {
 			t.Errorf("its run was taken away: %v", err)
@@ -258,7 +258,7 @@ func TestResumingHasAnEnd(t *testing.T) {
 		run := w.make("a")
 		var wake []func()
 		for range 3 {
-			if w.slot(run.ID) == nil {
+			if w.claim(run.ID) == nil {
 				t.Fatalf("it ended as %s", w.ended(run.ID))
 			}
 			w.fake.Reset() // the provider forgets, so that every dispatch creates
@@ -347,7 +347,7 @@ func TestLongWaitGivesTheWorkerBack(t *testing.T) {
 		fence := int64(0)
 		for range waits {
 			w.deliver(run.ID)
-			c := w.slot(run.ID)
+			c := w.claim(run.ID)
 			if c == nil || c.State != op.Queued || c.Lease != nil || c.Dispatch != 1 || c.Fence <= fence {
 				t.Fatalf("a run that waits is %s: %+v", w.ended(run.ID), c)
 			}
@@ -500,7 +500,7 @@ func TestLimitAndStopActBetweenItems(t *testing.T) {
 			wait(t, "the worker heeds the stop", func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.changes.stop != nil })
 		})
 		w.deliver(run.ID)
-		c := w.slot(run.ID)
+		c := w.claim(run.ID)
 		if c == nil || c.State != op.Queued || c.Dispatch != 1 {
 			t.Fatalf("after the stop the run is %s: %+v", w.ended(run.ID), c)
 		}
@@ -565,7 +565,7 @@ func TestJournalOrderIsEnforced(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorkshop(t, d)
 		run := w.make("a")
-		c := w.slot(run.ID)
+		c := w.claim(run.ID)
 		x, err := w.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
 		if err != nil {
 			t.Fatal(err)
@@ -672,8 +672,8 @@ func surviveTheDatabase(t *testing.T, step int, names ...string) {
 					w.fake.Reset()
 					run := w.make(names...)
 					faults := db.FaultAt(n, fault)
-					for dispatches := 0; w.slot(run.ID) != nil && dispatches < 5; dispatches++ {
-						c := w.slot(run.ID)
+					for dispatches := 0; w.claim(run.ID) != nil && dispatches < 5; dispatches++ {
+						c := w.claim(run.ID)
 						if c.State != op.Queued { // its worker could not tell that it began
 							w.reap(run.ID)
 							continue
