@@ -36,7 +36,7 @@ var rooms = []room{
 	{"internal/graphsim/graph", []string{"internal/graphsim/estate", "internal/graphsim/odata", "internal/graphsim/wire"}, "one simulated service: it knows nothing of the other, nor of faults"},
 	{"internal/graphsim/control", []string{"internal/graphsim/estate", "internal/graphsim/graph", "internal/graphsim/login", "internal/graphsim/odata", "internal/graphsim/wire"}, "bends the answers of the services, which don't know it"},
 	{"internal/graphsim/simtest", []string{"internal/graphsim"}, "runs a simulator for tests, which see it from outside"},
-	{"internal/graphsim", []string{"internal/durable", "internal/graphsim/..."}, "an independent simulator: were it to share code with the client, both could be wrong alike"},
+	{"internal/graphsim", []string{"internal/durable", "internal/graphsim/control", "internal/graphsim/estate", "internal/graphsim/graph", "internal/graphsim/login", "internal/graphsim/odata", "internal/graphsim/wire"}, "an independent simulator: were it to share code with the client, both could be wrong alike"},
 
 	{"internal/db/query", []string{"internal/db", "internal/op"}, "statements and their rows, whatever they are about"},
 	{"internal/db/dbtest/cluster", nil, "starts a PostgreSQL for anybody's tests"},

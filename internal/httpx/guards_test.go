@@ -12,7 +12,7 @@ import (
 // TestSecurityHeaders: every response has the security headers, whatever the handler does.
 func TestSecurityHeaders(t *testing.T) {
 	w := httptest.NewRecorder()
-	Front{}.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/anywhere", nil))
+	Front{}.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/anywhere", nil))
 	for name, want := range map[string]string{
 		"Cache-Control":                "no-store",
 		"Content-Security-Policy":      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -49,11 +49,11 @@ func (w KindWords) Check(k Kind) error {
 		{"Name", w.Name}, {"Does", w.Does}, {"Start", w.Start}, {"Item", w.Item}, {"Items", w.Items},
 	} {
 		if strings.TrimSpace(f.value) == "" {
-			return fmt.Errorf("Words.%s is missing", f.field)
+			return fmt.Errorf("words: %s is missing", f.field)
 		}
 	}
 	if !strings.HasSuffix(w.Does, ".") {
-		return fmt.Errorf("Words.Does must be a sentence that ends with a full stop, not %q", w.Does)
+		return fmt.Errorf("words: Does must be a sentence that ends with a full stop, not %q", w.Does)
 	}
 	return nil
 }

@@ -15,12 +15,12 @@ import (
 func TestRegisterKind(t *testing.T) {
 	full := op.KindWords{Name: "Toy sync", Does: "Reads toys.", Start: "Start sync", Item: "toy", Items: "toys"}
 	for want, change := range map[string]func(*op.KindWords){
-		"Words.Name is missing":    func(w *op.KindWords) { w.Name = "" },
-		"Words.Does is missing":    func(w *op.KindWords) { w.Does = " " },
-		"Words.Does must be a sen": func(w *op.KindWords) { w.Does = "Reads toys" },
-		"Words.Start is missing":   func(w *op.KindWords) { w.Start = "" },
-		"Words.Item is missing":    func(w *op.KindWords) { w.Item = "" },
-		"Words.Items is missing":   func(w *op.KindWords) { w.Items = "" },
+		"words: Name is missing":    func(w *op.KindWords) { w.Name = "" },
+		"words: Does is missing":    func(w *op.KindWords) { w.Does = " " },
+		"words: Does must be a sen": func(w *op.KindWords) { w.Does = "Reads toys" },
+		"words: Start is missing":   func(w *op.KindWords) { w.Start = "" },
+		"words: Item is missing":    func(w *op.KindWords) { w.Item = "" },
+		"words: Items is missing":   func(w *op.KindWords) { w.Items = "" },
 	} {
 		w := full
 		change(&w)

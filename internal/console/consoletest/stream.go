@@ -146,11 +146,13 @@ func Idle(w *World) *World {
 // Alone waits until no look is kept, which is so after the last stream has ended.
 func (w *World) Alone() {
 	w.t.Helper()
-	for range 200 {
-		if w.Site.Looks() == 0 {
-			return
+	tick, limit := time.NewTicker(10*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for w.Site.Looks() != 0 {
+		select {
+		case <-tick.C:
+		case <-limit:
+			w.t.Fatal("looks are kept after the last stream has ended")
 		}
-		time.Sleep(25 * time.Millisecond)
 	}
-	w.t.Fatal("looks are kept after the last stream has ended")
 }

@@ -8,8 +8,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-const kestrel = "/w/lattice/tenants/kestrel"
-
 // TestNotifications (A4): only the initiator of a run is notified of its end.
 func TestNotifications(t *testing.T) {
 	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {

@@ -133,7 +133,7 @@ func TestJoin(t *testing.T) {
 		page := ana.Get(link).Want(http.StatusOK)
 		in := ana.Press(page, "form[action='/account/invitations']")
 		in.Leads("/w/northgate/tenants")
-		(w.With(in.Cookie.Value)).Get("/workspaces").Says("main", "Northgate Schools IT")
+		w.With(in.Cookie.Value).Get("/workspaces").Says("main", "Northgate Schools IT")
 		w.Browser(w.Viewer).Send(http.MethodPost, "/account/invitations", url.Values{"link": {"ili_x"}}).Want(http.StatusNotFound).Says("h1", "This link can't be used")
 	})
 }

@@ -100,7 +100,7 @@ func TestSecondFactorSignIn(t *testing.T) {
 		if c := in.Cookies["__Host-interlock-sign-in"]; c == nil || c.MaxAge >= 0 {
 			t.Errorf("the cookie of the half sign-in stays: %v", c)
 		}
-		(w.With(session.Value)).Get(kestrel).Want(http.StatusOK)
+		w.With(session.Value).Get(kestrel).Want(http.StatusOK)
 		half.Press(asked, form, "code", code(t, secret, 1)).Want(http.StatusUnauthorized).Says("[role=alert]", "Start signing in again")
 		w.Stranger().Get(op.SignInSecondRoute).Want(http.StatusUnauthorized).Says("[role=alert]", "Start signing in again")
 

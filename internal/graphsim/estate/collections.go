@@ -34,6 +34,7 @@ func (col *Collection) sources() []string {
 // CountKind is the value of @odata.count in a list without $count.
 type CountKind int
 
+// The kinds.
 const (
 	countAbsent CountKind = iota
 	CountPage             // the number of items on the page, not in total (recorded)
