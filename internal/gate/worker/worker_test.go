@@ -270,6 +270,9 @@ func (c *fakeClient) Get(ctx context.Context, path string) (json.RawMessage, err
 		c.mu.Unlock()
 		return json.RawMessage(fmt.Sprintf(`{"value":[{"id":%q,"displayName":"T","verifiedDomains":[]}]}`, id)), nil
 	}
+	if strings.Contains(path, "/roleAssignments/") { // that of the page below, whole
+		return json.RawMessage(`{"id":"1","displayName":"One"}`), nil
+	}
 	return json.RawMessage(`{}`), nil
 }
 
