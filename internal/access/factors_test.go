@@ -38,12 +38,12 @@ func newFactors(t *testing.T, publicURL string) *access.Factors {
 // app is somebody's authenticator app.
 type app struct {
 	secret string
-	offset time.Duration // what the database's clock was shifted by
+	at     time.Time // when it was enrolled: codes are those of fixed moments, although half a minute may end in a test
 }
 
 func (a app) code(t *testing.T, after time.Duration) string {
 	t.Helper()
-	code, err := totp.GenerateCode(a.secret, time.Now().Add(a.offset+after))
+	code, err := totp.GenerateCode(a.secret, a.at.Add(after))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func (h house) enrol(f *access.Factors, a access.Actor) (app, []string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	it := app{secret: e.Secret}
+	it := app{secret: e.Secret, at: time.Now()}
 	codes, err := f.FinishTOTP(h.t.Context(), h.d, a, "Phone", it.code(h.t, -30*time.Second)) // the next ones are left for the test
 	if err != nil {
 		h.t.Fatal(err)
