@@ -64,7 +64,7 @@ func TestOwnTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(r)
+		resp, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

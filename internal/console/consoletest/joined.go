@@ -68,7 +68,7 @@ func (b *Browser) Joined(pages ...string) *JoinedStream {
 func (s *JoinedStream) Until(name, page, text string) {
 	s.t.Helper()
 	is := func(e [3]string) bool { return e[0] == name && e[1] == page && strings.Contains(e[2], text) }
-	for limit := time.After(10 * time.Second); !slices.ContainsFunc(s.seen, is); {
+	for limit := time.After(patience); !slices.ContainsFunc(s.seen, is); {
 		select {
 		case e, ok := <-s.events:
 			if !ok {
@@ -81,10 +81,10 @@ func (s *JoinedStream) Until(name, page, text string) {
 	}
 }
 
-// Ends fails the test unless the stream ends within ten seconds.
+// Ends fails the test unless the stream ends.
 func (s *JoinedStream) Ends() {
 	s.t.Helper()
-	for limit := time.After(10 * time.Second); ; {
+	for limit := time.After(patience); ; {
 		select {
 		case _, ok := <-s.events:
 			if !ok {

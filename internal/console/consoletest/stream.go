@@ -15,6 +15,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/console/web"
 )
 
+// patience is how long a test waits for an event before it fails. It is long, for slow
+// machines: no test measures speed.
+const patience = time.Minute
+
 // Stream is the stream of a page.
 type Stream struct {
 	Cancel context.CancelFunc
@@ -74,7 +78,7 @@ func (s *Stream) Next() *goquery.Document {
 			s.t.Fatal(err)
 		}
 		return page
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatal("the stream is silent")
 	}
 	return nil
@@ -98,10 +102,10 @@ func (s *Stream) Until(target, text string) *goquery.Document {
 	return nil
 }
 
-// Ends fails the test unless the stream ends within ten seconds.
+// Ends fails the test unless the stream ends.
 func (s *Stream) Ends() {
 	s.t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(patience)
 	for {
 		select {
 		case _, ok := <-s.Events:
