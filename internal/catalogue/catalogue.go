@@ -35,13 +35,12 @@ type Env struct {
 // returns an error when the run no longer owns its connection; the operation
 // must return at once then.
 type Report interface {
-	// Progress replaces the counts.
+	// Progress replaces the run's counts.
 	Progress(ctx context.Context, c op.Counts) error
 	// Item writes or replaces one line of the results by its Key.
 	Item(ctx context.Context, item op.Item) error
-	// NotReached names items that this try does not come to. They are told when the
-	// run ends with it, and forgotten when it goes back in line: the next try may
-	// reach them.
+	// NotReached names items that this try does not reach. They are reported if the run
+	// ends with this try, and dropped if it is queued again.
 	NotReached(items []op.Item)
 	// Event adds a line to the timeline, such as "Reading apps".
 	Event(ctx context.Context, text string) error
@@ -106,15 +105,14 @@ type Dataset struct {
 
 // Data is where an operation keeps what it read.
 type Data interface {
-	// Dataset tells how far the dataset is.
+	// Dataset returns the state of a dataset; the zero Dataset if it was never written.
 	Dataset(ctx context.Context, name string) (Dataset, error)
-	// Begin starts a round. full: the round's rows are all there are. Otherwise they
-	// change the ones of the last commit.
+	// Begin starts a round. A full round replaces all rows; any other round changes the
+	// rows of the last commit.
 	Begin(ctx context.Context, name string, full bool) (Round, error)
-	// Stale keeps a dataset's old rows and notes why they could not be read anew.
+	// Stale stores why a dataset could not be read. Its rows stay.
 	Stale(ctx context.Context, name string, why op.Reason) error
-	// Learn stores what a verification found out about the connection. The gate
-	// judges by it from then on.
+	// Learn stores the findings of a verification. The gate judges by them from then on.
 	Learn(ctx context.Context, f Facts) error
 }
 

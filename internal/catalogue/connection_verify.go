@@ -13,18 +13,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// A verification needs nothing but an existing, enabled connection of an active
-// tenant: it is how an operator finds out about everything else. A connection
-// without a usable credential is told so by its sign-in check.
+// A verification needs only an enabled connection of a tenant that is not archived,
+// since operators use it to find out about everything else. Its sign-in check reports a
+// missing or unusable credential.
 //
-// The verdict is on the connection: it is reached, signs in to the tenant's own
-// directory, with an administrator's consent, and may read the organization.
-// Whatever of that fails, fails the run with its reason. Areas that it can't read
-// do not: each is a failed check with what is missing, the run is partly
-// succeeded, and the gate judges by the permissions that were learnt. An area that
-// the tenant has no licence for is not applicable, which is no failure. What could
-// not be found out, because the provider is busy, away or at fault, changes no
-// verdict: only an answer that proves something does.
+// The verdict is about the connection: the provider answers, the connection signs in to
+// the tenant's own directory with admin consent, and it can read the organization. If one
+// of these fails, the run fails with that reason. An area that can't be read is a failed
+// check that names the missing permission; the run then ends partly succeeded, and the
+// gate judges later starts by the permissions found. An area without a licence is not
+// applicable, which is not a failure. A provider that is busy, unreachable or faulty
+// changes no verdict: only an answer that proves something does.
 var _ = Register(&Definition{
 	Kind:    op.ConnectionVerify,
 	Version: 1,
@@ -49,8 +48,8 @@ var _ = Register(&Definition{
 	Run:         verifyConnection,
 })
 
-// verifyConnection makes the checks in order. The steps are about the connection
-// as a whole and the first that fails ends it; the areas are looked into one by one.
+// verifyConnection runs the checks in order. The steps concern the whole connection, and
+// the first failure ends them; each area is checked on its own.
 func verifyConnection(ctx context.Context, env *Env) error {
 	v := newVerification(env)
 	if err := env.Report.Progress(ctx, v.counts); err != nil {
@@ -83,7 +82,7 @@ func verifyConnection(ctx context.Context, env *Env) error {
 	return failure
 }
 
-// verification is one on its way through its checks, which are settled in order.
+// verification is a verification in progress. Its checks are settled in order.
 type verification struct {
 	env    *Env
 	token  provider.Token
@@ -110,8 +109,8 @@ func newVerification(env *Env) *verification {
 	}
 }
 
-// steps makes the checks of the connection as a whole, until one fails. Each
-// returns what it found, for the report.
+// steps runs the checks of the whole connection until one fails. Each step returns what
+// it found, for the report.
 func (v *verification) steps(ctx context.Context) error {
 	for _, step := range []func(context.Context) (string, error){
 		v.authority, v.signIn, v.identity, v.consent, v.organization,
@@ -146,7 +145,7 @@ func (v *verification) identity(context.Context) (string, error) {
 	return v.token.Directory, v.own(v.token.Directory)
 }
 
-// own returns an error unless the directory is the tenant's.
+// own returns an error if directory is not the tenant's.
 func (v *verification) own(directory string) error {
 	if directory == v.env.Directory {
 		return nil
@@ -187,8 +186,8 @@ func (v *verification) organization(ctx context.Context) (string, error) {
 	return name, v.own(id)
 }
 
-// Organization reads whose directory a connection opens: its GUID in lower case,
-// and its name.
+// Organization returns the GUID, in lower case, and the name of the directory that a
+// connection signs in to.
 func Organization(ctx context.Context, c provider.Client) (id, name string, err error) {
 	raw, err := c.Get(ctx, "/v1.0/organization?$select=id,displayName,verifiedDomains")
 	if err != nil {
@@ -209,10 +208,9 @@ func Organization(ctx context.Context, c provider.Client) (id, name string, err 
 	return strings.ToLower(answer.Value[0].ID), clean(answer.Value[0].Name), nil
 }
 
-// areas looks into each part of the provider with the cheapest call there is.
-// Every area has a verdict of its own. What would only fail again is not asked:
-// the rest of a service that the tenant does not have, and everything once the
-// provider is away or asks for a long wait.
+// areas checks each area with its cheapest call. Each area has its own result. Calls that
+// would only fail again are skipped: the other areas of a service that the tenant lacks,
+// and all areas once the provider is unreachable or asks for a long wait.
 func (v *verification) areas(ctx context.Context) error {
 	var away, noIntune error
 	for _, a := range areas {
@@ -240,8 +238,8 @@ func (v *verification) areas(ctx context.Context) error {
 	return nil
 }
 
-// area tells whether an area can be read: first by the roles of the token, as the
-// gate does, then by asking.
+// area returns an error if an area can't be read. It checks the roles of the token
+// first, as the gate does, and then calls the provider.
 func (v *verification) area(ctx context.Context, a *area) error {
 	if missing := Missing([]Permission{a.permission}, v.token.Roles); len(missing) > 0 {
 		return &provider.Error{Reason: op.PermissionMissing, Permissions: missing, Granted: v.token.Roles, At: time.Now()}
@@ -254,8 +252,7 @@ func (v *verification) area(ctx context.Context, a *area) error {
 	return err
 }
 
-// judge returns what an error means for a check. Whatever may be otherwise in a
-// minute is no verdict.
+// judge returns what an error means for a check. A temporary error is inconclusive.
 func judge(err error) CheckResult {
 	var pe *provider.Error
 	switch {
@@ -270,9 +267,8 @@ func judge(err error) CheckResult {
 	}
 }
 
-// settle records how the next check ended, with what was found or what refused
-// it, and takes from a refusal what it says of the connection. Its own error means
-// that the run is over.
+// settle records the result of the next check, and keeps what a refusal proves about the
+// connection. Its own error means that the run is over.
 func (v *verification) settle(ctx context.Context, found string, err error, needs Permission) error {
 	if err == nil {
 		return v.record(ctx, Check{Result: CheckOK, Detail: found})
@@ -298,8 +294,8 @@ func (v *verification) settle(ctx context.Context, found string, err error, need
 	return v.record(ctx, check)
 }
 
-// SignInRefusal reports whether a reason is why a provider does not sign a
-// connection in, other than consent, so that it is stored as such.
+// SignInRefusal reports whether r is stored as the reason why the provider refuses to
+// sign a connection in. Missing consent is stored elsewhere.
 func SignInRefusal(r op.Reason) bool {
 	switch r { //nolint:exhaustive // the others are about something else
 	case op.CredentialInvalid, op.CredentialExpired, op.CertificateNotRegistered, op.ApplicationDisabled, op.SignInBlocked,
@@ -309,7 +305,7 @@ func SignInRefusal(r op.Reason) bool {
 	return false
 }
 
-// record writes the next check down, as a line of the run too.
+// record stores the next check and reports it as an item of the run.
 func (v *verification) record(ctx context.Context, end Check) error {
 	check := &v.facts.Checks[v.next]
 	v.next++

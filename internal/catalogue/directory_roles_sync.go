@@ -39,7 +39,7 @@ var _ = Register(&Definition{
 	Run:         syncRoles,
 })
 
-// roles is kept in one part for each list, which is replaced when all of it came.
+// roles has one part for each list. A part is replaced once its whole list was read.
 var roles = DatasetInfo{
 	Name:  "roles",
 	Title: "Intune roles",
@@ -98,9 +98,9 @@ const (
 	expandScopeTags = "?$expand=microsoft.graph.deviceAndAppManagementRoleAssignment/roleScopeTags"
 )
 
-// syncRoles reads the three lists one after the other. A list is replaced only when
-// all of it came; one that failed keeps its old rows, with the reason, and the others
-// go on. What refuses the connection as a whole ends the run.
+// syncRoles reads the three lists one after the other. A list is replaced only if all of
+// it was read; a list that failed keeps its old rows, with the reason, and the others
+// continue. A refusal of the whole connection ends the run.
 func syncRoles(ctx context.Context, env *Env) error {
 	s := &rolesRun{env: env, counts: op.Counts{Total: int64(len(roles.Parts))}}
 	if err := env.Report.Progress(ctx, s.counts); err != nil {

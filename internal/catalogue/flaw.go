@@ -9,21 +9,20 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// flaw is what is wrong with one object of the provider; the zero flaw is nothing.
+// flaw is what is wrong with one object from the provider; the zero flaw means nothing.
 type flaw struct{ reason op.Reason }
 
-// lost reports whether the object can't be kept. One without a name can: it is
-// found by its id.
+// lost reports whether the object can't be stored. An object without a name can: it is
+// listed by its id.
 func (f flaw) lost() bool { return f.reason == op.ObjectMalformed || f.reason == op.ObjectWithoutID }
 
 // twice is an object that came more than once in one list. The last one is kept.
 var twice = flaw{reason: op.ObjectTwice}
 
-// maxFlaws is how many objects of a list are told one by one.
+// maxFlaws is how many malformed objects of a list get an item of their own.
 const maxFlaws = 20
 
-// flaws are the objects of a list that are not as the provider documents them.
-// The others are kept: a list with one of them is worth more than none.
+// flaws are the malformed objects of a list. The other objects are stored.
 type flaws struct {
 	lost   int64 // objects that could not be kept
 	listed []flawed

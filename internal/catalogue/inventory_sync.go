@@ -18,9 +18,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// The gate asks only for the permission that opens most of the inventory.
-// Without one of the others a few types fail, each with its own reason, and the
-// rest is read: a part is worth more to an operator than a refusal.
+// The gate requires only the permission that most of the inventory needs. Without one
+// of the optional permissions a few types fail, each with its own reason, and the rest
+// is read: operators prefer a part to a refusal.
 var _ = Register(&Definition{
 	Kind:    op.InventorySync,
 	Version: 1,
@@ -51,8 +51,8 @@ var _ = Register(&Definition{
 	Run:         syncInventory,
 })
 
-// inventory is kept in one part for each type, which is replaced when all of its
-// pages came.
+// inventory has one part for each type. A part is replaced once all of its pages were
+// read.
 var inventory = DatasetInfo{
 	Name:  "inventory",
 	Title: "Inventory",
@@ -85,7 +85,7 @@ func inventoryParts() []DatasetPart {
 	return parts
 }
 
-// otherPermissions are those of the areas of types, without the main one.
+// otherPermissions returns the permissions of the types' areas, without the main one.
 func otherPermissions(types []inventoryType, main *area) (others []Permission) {
 	seen := []*area{main}
 	for _, t := range types {
@@ -144,12 +144,11 @@ func (t inventoryType) dataset() string { return inventory.Stored(t.key) }
 // of 100 ms: one at a time 3.5 s, four at once 0.9 s, eight 0.5 s.
 var typesAtOnce = 4 // changed by a benchmark only
 
-// syncInventory reads several types at once and settles them in their order. A
-// type is replaced only when all of its pages came; one that failed keeps its old
-// rows, with the reason, and the others go on. What refuses the connection as a
-// whole ends the run, and so do two types in a row that the provider answers with
-// a fault of its own: it is down then. A later try of the same run does not read
-// again what an earlier one finished.
+// syncInventory reads several types at the same time and settles them in order. A type is
+// replaced only if all of its pages were read; a type that failed keeps its old rows, with
+// the reason, and the others continue. A refusal of the whole connection ends the run. So
+// do two provider faults in a row, because the provider is then down. A later try of the
+// same run skips the types that an earlier try finished.
 func syncInventory(ctx context.Context, env *Env) error {
 	types, err := chosenTypes(env.Parameters)
 	if err != nil {
@@ -315,7 +314,7 @@ func (s *inventorySyncRun) read(ctx context.Context, t inventoryType, r *reading
 	}
 }
 
-// finish shows what was read of one type and returns what is known of it now.
+// finish commits what was read of one type and returns the state of its dataset.
 func (s *inventorySyncRun) finish(ctx context.Context, r reading) (Dataset, error) {
 	if r.err != nil || r.round == nil {
 		return r.known, r.err
@@ -323,7 +322,7 @@ func (s *inventorySyncRun) finish(ctx context.Context, r reading) (Dataset, erro
 	return r.round.Commit(ctx, Committed{Unreadable: r.flaws.lost})
 }
 
-// report writes the line of one type, and keeps the old rows of one that failed.
+// report writes the item of one type. A type that failed keeps its old rows.
 func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, r reading, now Dataset, failure error) error {
 	item := op.Item{Key: t.key, Name: t.name, Result: op.ItemDone, Counts: op.Counts{Done: now.Count, Total: now.Count}, At: s.env.Now()}
 	switch {
@@ -357,7 +356,8 @@ func (s *inventorySyncRun) report(ctx context.Context, t inventoryType, r readin
 	return s.env.Report.Progress(ctx, s.counts)
 }
 
-// stop ends the run early: the types that are left keep their rows and say so.
+// stop ends the run early. The remaining types keep their rows and are reported as not
+// reached.
 func (s *inventorySyncRun) stop(ctx context.Context, left []inventoryType, why error) error {
 	var pe *provider.Error
 	if !errors.As(why, &pe) {

@@ -42,9 +42,9 @@ func notApplicable(err error) bool {
 	return errors.As(err, &pe) && pe.Unlicensed
 }
 
-// Refusal tells why a call of a run failed: the reason, which no stored fact
-// contradicts, and the facts of its sentence. needs are the permissions of the
-// call; consented says whether consent had been given when the run began.
+// Refusal returns the reason why a call of a run failed and the facts for its sentence.
+// The reason contradicts no stored fact. needs are the permissions of the call; consented
+// says whether consent had been given when the run began.
 func Refusal(err error, needs []Permission, consented bool) (op.Reason, op.Args) {
 	reason, args := provider.Classify(err), make(op.Args)
 	var pe *provider.Error

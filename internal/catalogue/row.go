@@ -14,16 +14,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/provider"
 )
 
-// Limits of what rows are found by. Names are for people and are cut; an id that
-// is longer is none.
+// Limits of names and ids. A longer name is cut; a longer id is not usable.
 const (
 	maxName = 256 // runes
 	maxID   = 256 // bytes
 )
 
-// newRow reads what a row is found by from an object of the provider, and keeps
-// the object as it came. Names are in different properties by type. What is wrong
-// with an object that can be kept is told all the same.
+// newRow makes a row of an object from the provider, which it keeps byte for byte. The
+// property that holds the name depends on the type. The flaw may be set for a row that
+// can be stored.
 func newRow(raw json.RawMessage) (Row, flaw) {
 	var o struct {
 		ID          text `json:"id"`
@@ -74,7 +73,7 @@ func day(moment string) string {
 	return op.Day(t)
 }
 
-// text is a text of the provider; anything else in its place is read as none.
+// text is a JSON string; any other value is read as empty.
 type text string
 
 // UnmarshalJSON never fails.
@@ -86,11 +85,10 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// usableID reports whether a row can be found by an id.
+// usableID reports whether an id can be stored.
 func usableID(id string) bool { return id != "" && len(id) <= maxID && id == clean(id) }
 
-// unreadable is the error of an object that is not of the shape the provider
-// documents.
+// unreadable returns the error for an object that does not have the documented shape.
 func unreadable(what string, err error) *provider.Error {
 	return &provider.Error{Reason: op.ProviderFault, Note: fmt.Sprintf("%s can't be read: %v", what, err), At: time.Now()}
 }

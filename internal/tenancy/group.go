@@ -22,8 +22,8 @@ func GroupTypes() []GroupType {
 	return []GroupType{SecurityGroup, Microsoft365Group, MailSecurityGroup, DistributionGroup, DynamicGroup}
 }
 
-// ByRule returns the type of a group that is like t, but has its members chosen by
-// a rule: "dynamic_security".
+// ByRule returns the type of a group like t whose members are chosen by a rule, such as
+// "dynamic_security".
 func (t GroupType) ByRule() GroupType {
 	if t == "" {
 		return DynamicGroup
@@ -38,8 +38,8 @@ func (t GroupType) Plain() (plain GroupType, byRule bool) {
 	return GroupType(strings.TrimPrefix(rest, "_")), byRule
 }
 
-// Covers returns the types of the groups that are meant when they are asked for by
-// t; none when they can't be.
+// Covers returns the types that the filter t stands for; none for a type that is not a
+// filter.
 func (t GroupType) Covers() []GroupType {
 	switch t {
 	case SecurityGroup, Microsoft365Group, MailSecurityGroup, DistributionGroup:
