@@ -47,9 +47,9 @@ func bootstrapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bootstrap",
 		Short: "Create the first workspace and its owner, once",
-		Long: `Create the first workspace and its owner. It works once: as soon as there is an
-account it refuses. The password is asked for, or read as one line from standard
-input. The owner invites everyone else; interlock workspace creates more workspaces.`,
+		Long: `Create the first workspace and its owner. It works once: it refuses when there is an
+account. It asks for the password, or reads it as one line from standard input. The
+owner invites everyone else; interlock workspace creates more workspaces.`,
 		Example: `  interlock bootstrap --email mei@example.com --name "Mei Tan" --workspace-name "Lattice Managed IT" --workspace lattice`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -88,7 +88,7 @@ input. The owner invites everyone else; interlock workspace creates more workspa
 	}
 	s.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&email, "email", "", "e-mail address of the owner")
+	f.StringVar(&email, "email", "", "email address of the owner")
 	f.StringVar(&name, "name", "", "name of the owner, as others see it")
 	f.StringVar(&slug, "workspace", "", "short name of the workspace, in addresses")
 	f.StringVar(&workspace, "workspace-name", "", "name of the workspace")

@@ -26,8 +26,8 @@ tenants are in every interesting state: ready, consent missing or withdrawn,
 credential expired, permission missing, no default connection, disabled, being
 onboarded, archived, and one with a long sync running. No account is needed.
 
-Without --data-dir the demo leaves nothing behind. With it, it goes on where it was
-when it is started again; the simulator itself begins anew each time.`,
+Without --data-dir the demo deletes its data at the end. With it, the data is kept for
+the next start; the simulator itself starts anew each time.`,
 		Example: `  interlock demo
   interlock demo --data-dir ./demo --addr 127.0.0.1:8080
   interlock demo --tenants 200 --json`,
@@ -62,11 +62,11 @@ when it is started again; the simulator itself begins anew each time.`,
 	f.StringVar(&cfg.Data, "data", "", "folder of real policies for the simulator; empty: generated ones")
 	f.BoolVar(&asJSON, "json", false, "print address and sign-ins as one line of JSON")
 	f.BoolVar(&verbose, "verbose", false, "log everything")
-	f.DurationVar(&cfg.Lease, "lease", 0, "how long a run is held without a heartbeat (default 1m)")
+	f.DurationVar(&cfg.Lease, "lease", 0, "how long a run keeps its connection without a heartbeat (default 1m)")
 	f.DurationVar(&cfg.Heartbeat, "heartbeat", 0, "how often a lease is renewed (default a quarter of it)")
-	f.DurationVar(&cfg.Quarantine, "quarantine", 0, "how long a connection stays shut after a lost run's lease (default 30s)")
-	f.DurationVar(&cfg.ReapEvery, "reap-every", 0, "how often leases are looked through (default 5s)")
-	f.DurationVar(&cfg.Backoff, "backoff", 0, "wait before a run that failed for a passing reason begins again (default 15s)")
+	f.DurationVar(&cfg.Quarantine, "quarantine", 0, "how long a connection stays closed after the lease of a lost run (default 30s)")
+	f.DurationVar(&cfg.ReapEvery, "reap-every", 0, "how often leases are checked (default 5s)")
+	f.DurationVar(&cfg.Backoff, "backoff", 0, "wait before a run that failed for a temporary reason is retried (default 15s)")
 	return cmd
 }
 

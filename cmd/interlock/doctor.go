@@ -30,14 +30,14 @@ func doctorCommand() *cobra.Command {
 	var in examination
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check that this installation can be trusted with work",
-		Long: `Check the database's promises (it opens, keeps what it acknowledged through a power
-cut, has its tables), the clocks, that the root key opens every workspace, what is
-still sealed by an old key, that every audit trail is whole and has every exported
-head on it, and when the heads were exported last. Nothing is changed, save tables
-that are out of date. It works while servers do.
+		Short: "Check this installation",
+		Long: `Check the database (it opens, survives a power cut, has current tables), the clocks,
+that the root key opens every workspace, which old keys are still in use, that every
+audit trail is complete and contains every exported head, and when heads were last
+exported. It changes nothing, except to bring tables up to date. It works while the
+server runs.
 
-Exit code 1 means that something has failed; what only needs attention is no failure.`,
+Exit code 1 means that a check has failed. A warning is not a failure.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in.Export = s.exportFile()
@@ -69,7 +69,7 @@ func examine(ctx context.Context, u upkeep, in examination, out io.Writer) error
 }
 
 func auditCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Look after the audit trail", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "audit", Short: "Check the audit trail", Args: cobra.NoArgs}
 	cmd.AddCommand(auditVerifyCommand())
 	return cmd
 }

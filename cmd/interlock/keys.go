@@ -20,19 +20,19 @@ import (
 func keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Look after the keys that credentials are sealed with",
-		Long: `Look after the keys. Each workspace has a data key, which seals its credentials. The
-root key, in a file, wraps the data keys. Both can be replaced while servers work, and
-a command that was interrupted goes on where it was when it is run again.
+		Short: "Manage the keys that encrypt the credentials",
+		Long: `Manage the keys. Each workspace has a data key, which encrypts its credentials. The
+root key, in a file, encrypts the data keys. Both can be replaced while servers run. If
+a command is interrupted, run it again: it continues where it stopped.
 
 To replace the root key:
-  interlock key new       a new key comes first in the key file
+  interlock key new       adds a new key as the first line of the key file
   (restart the server; several nodes: see the manual)
-  interlock key rewrap    everything is sealed by the new key
-  interlock key remove ID the old key leaves the key file
+  interlock key rewrap    encrypts everything with the new key
+  interlock key remove ID removes the old key from the key file
 
 To replace the data keys:
-  interlock key rotate    every credential is sealed anew, and the old keys are destroyed
+  interlock key rotate    encrypts every credential again and destroys the old keys
 
 Backups from before still need the old root key.`,
 		Args: cobra.NoArgs,
@@ -49,7 +49,7 @@ func keyStatusCommand() *cobra.Command {
 	var in asJSON
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "What is sealed by which key",
+		Short: "Show what is encrypted by which key",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return s.run(cmd, "key status", in, cmd.OutOrStdout()) },
 	}
@@ -93,7 +93,7 @@ func keyNewCommand() *cobra.Command {
 	var standby bool
 	cmd := &cobra.Command{
 		Use:   "new",
-		Short: "Put a new root key into the key file",
+		Short: "Add a new root key to the key file",
 		Long: `Put a new root key into the key file. It comes first, and seals from the next start of
 the server on; the other keys stay, and open. With --standby it comes last and only
 opens: for several nodes, which must all know a key before one of them seals by it.
@@ -123,7 +123,7 @@ func keyRemoveCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
 		Use:   "remove ID",
-		Short: "Take a root key out of the key file that seals nothing any more",
+		Short: "Remove an unused root key from the key file",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var out strings.Builder
@@ -159,7 +159,7 @@ func keyRewrapCommand() *cobra.Command {
 	var in rekey
 	cmd := &cobra.Command{
 		Use:   "rewrap",
-		Short: "Seal everything by the first root key of the key file",
+		Short: "Encrypt everything with the first root key of the key file",
 		Long: `Seal everything that another root key of the key file has sealed by the first one.
 Servers go on working meanwhile. When it is interrupted, run it again.`,
 		Args: cobra.NoArgs,

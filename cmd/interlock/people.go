@@ -101,7 +101,7 @@ them: the password stays as it is, and their sessions end.` + besideServer,
 	reset.Flags().BoolVar(&factors, "factors", false, "remove their second factors, and leave the password")
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "Every account, with its workspaces",
+		Short: "List every account, with its workspaces",
 		Long:  "Every account, with its workspaces." + besideServer,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -142,7 +142,7 @@ func workspaceCreate() *cobra.Command {
 	var name, owner string
 	cmd := &cobra.Command{
 		Use:   "create WORKSPACE --name NAME --owner EMAIL",
-		Short: "Create a workspace, and a link that makes its first owner",
+		Short: "Create a workspace, and a link for its first owner",
 		Long: `Create a workspace, and a one-time link that makes its first owner: with the account
 that the address has, or a new one. WORKSPACE is its name in addresses.` + besideServer,
 		Example: `  interlock workspace create quayside --name "Quayside Care Group" --owner olga@example.com`,
@@ -194,7 +194,7 @@ func workspaceInvite() *cobra.Command {
 	var l links
 	cmd := &cobra.Command{
 		Use:   "invite-owner WORKSPACE EMAIL",
-		Short: "Create a link that makes somebody an owner, of a workspace that has lost its own",
+		Short: "Create a link for a new owner, if a workspace has none left",
 		Long: `Create a one-time link that makes somebody an owner of a workspace: for one whose first
 link has expired, or whose owners are gone.` + besideServer,
 		Example: `  interlock workspace invite-owner quayside olga@example.com`,
@@ -225,7 +225,7 @@ func workspaceList() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "Every workspace",
+		Short: "List every workspace",
 		Long:  "Every workspace." + besideServer,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

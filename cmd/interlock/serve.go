@@ -31,13 +31,13 @@ func serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: `Run the server: the start gate, the API and the workers, in one process.
 
-The first start makes the database and the root key. Keep a copy of the root key
-apart from the database: without it the saved credentials can't be read. Then make
-the first owner with "interlock bootstrap" while the server is stopped, or against
-PostgreSQL at any time.
+The first start creates the database and the root key. Keep a copy of the root key
+apart from the database: without it, saved credentials can't be decrypted. Then create
+the first owner with "interlock bootstrap": with SQLite while the server is stopped,
+with PostgreSQL at any time.
 
-Beyond this machine the server speaks HTTPS (--tls-cert, --tls-key), or plain HTTP
-to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
+On other addresses than loopback the server needs HTTPS (--tls-cert, --tls-key), or a
+proxy that provides HTTPS (--behind-proxy, with --trust-proxy ADDRESS).`,
 		Example: `  interlock serve
   interlock serve --addr :8443 --tls-cert cert.pem --tls-key key.pem
   interlock serve --database postgres://interlock@db/interlock --behind-proxy --trust-proxy 10.0.0.5 --addr :8080`,
@@ -109,23 +109,23 @@ to a proxy of yours that does (--behind-proxy, with --trust-proxy ADDRESS).`,
 	s.exportFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", env("INTERLOCK_ADDR", "127.0.0.1:8080"), "address to listen on (INTERLOCK_ADDR)")
-	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "where browsers reach this server, when not at --addr: needed to ask for admin consent (INTERLOCK_PUBLIC_URL)")
+	f.StringVar(&public, "public-url", os.Getenv("INTERLOCK_PUBLIC_URL"), "address that browsers use, if it differs from --addr; needed to request admin consent (INTERLOCK_PUBLIC_URL)")
 	f.StringVar(&cert, "tls-cert", os.Getenv("INTERLOCK_TLS_CERT"), "PEM file with the certificate (INTERLOCK_TLS_CERT)")
 	f.StringVar(&key, "tls-key", os.Getenv("INTERLOCK_TLS_KEY"), "PEM file with its private key (INTERLOCK_TLS_KEY)")
-	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP beyond this machine, to a proxy that speaks HTTPS; needs --trust-proxy (INTERLOCK_BEHIND_PROXY)")
-	f.StringSliceVar(&proxies, "trust-proxy", list("INTERLOCK_TRUST_PROXIES"), "addresses or CIDRs of your proxies, whose X-Forwarded-For tells who asks (INTERLOCK_TRUST_PROXIES)")
-	f.IntVar(&cfg.RequestsPerMinute, "requests-per-minute", 0, "how often one address may ask; 0: as often as it likes")
-	f.IntVar(&cfg.StartsPerMinute, "starts-per-minute", 0, "how many starts one person may ask for; 0: any number")
-	f.IntVar(&cfg.StreamsPerPerson, "streams-per-person", 32, "how many browsers and commands of one person may follow changes at a time; 0: any number")
-	f.IntVar(&cfg.Connections, "connections", 4096, "how many connections the server takes at a time; 0: any number")
+	f.BoolVar(&behindProxy, "behind-proxy", os.Getenv("INTERLOCK_BEHIND_PROXY") != "", "plain HTTP to a proxy that speaks HTTPS; requires --trust-proxy (INTERLOCK_BEHIND_PROXY)")
+	f.StringSliceVar(&proxies, "trust-proxy", list("INTERLOCK_TRUST_PROXIES"), "addresses or CIDRs of your proxies, whose X-Forwarded-For gives the client's address (INTERLOCK_TRUST_PROXIES)")
+	f.IntVar(&cfg.RequestsPerMinute, "requests-per-minute", 0, "limit of requests per minute from one address; 0: none")
+	f.IntVar(&cfg.StartsPerMinute, "starts-per-minute", 0, "limit of starts per minute by one person; 0: none")
+	f.IntVar(&cfg.StreamsPerPerson, "streams-per-person", 32, "limit of browsers and commands of one person that follow changes; 0: none")
+	f.IntVar(&cfg.Connections, "connections", 4096, "limit of network connections; 0: none")
 	f.IntVar(&workers, "workers", 32, "runs at a time in this process")
-	f.DurationVar(&cfg.Lease, "lease", time.Minute, "how long a run is held without a heartbeat")
-	f.DurationVar(&cfg.Quarantine, "quarantine", 30*time.Second, "how long a connection stays shut after a lost run's lease")
+	f.DurationVar(&cfg.Lease, "lease", time.Minute, "how long a run keeps its connection without a heartbeat")
+	f.DurationVar(&cfg.Quarantine, "quarantine", 30*time.Second, "how long a connection stays closed after the lease of a lost run")
 	f.DurationVar(&cfg.Heartbeat, "heartbeat", 0, "how often a lease is renewed (default a quarter of it)")
-	f.DurationVar(&cfg.ReapEvery, "reap-every", 5*time.Second, "how often leases are looked through")
-	f.DurationVar(&cfg.Backoff, "backoff", 15*time.Second, "wait before a run that failed for a passing reason begins again; doubles each time")
-	f.DurationVar(&cfg.MaxWait, "max-wait", 20*time.Second, "longest wait inside a run for a provider that names a time to come back; beyond it the run goes back in line")
-	f.DurationVar(&cfg.StallAfter, "stall-after", 10*time.Minute, "a living run without progress for so long is shown as stalled")
+	f.DurationVar(&cfg.ReapEvery, "reap-every", 5*time.Second, "how often leases are checked")
+	f.DurationVar(&cfg.Backoff, "backoff", 15*time.Second, "wait before a run that failed for a temporary reason is retried; doubles each time")
+	f.DurationVar(&cfg.MaxWait, "max-wait", 20*time.Second, "longest wait inside a run when the provider says when to come back; for a longer wait the run goes back to the queue")
+	f.DurationVar(&cfg.StallAfter, "stall-after", 10*time.Minute, "a run without progress for this long is shown as stalled")
 	f.StringVar(&simulator.URL, "simulator", os.Getenv("INTERLOCK_SIMULATOR"), `use a simulator ("interlock sim") on this machine in place of Microsoft's clouds; every page says so (INTERLOCK_SIMULATOR)`)
 	f.StringVar(&simulator.CAFile, "simulator-ca", os.Getenv("INTERLOCK_SIMULATOR_CA"), "PEM file with the simulator's certificate authority (INTERLOCK_SIMULATOR_CA)")
 	return cmd

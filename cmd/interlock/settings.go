@@ -31,7 +31,7 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.database, "database", env("INTERLOCK_DATABASE", "sqlite:interlock.db"),
 		`database: "sqlite:" and a file, or a postgres:// URL (INTERLOCK_DATABASE)`)
 	f.StringVar(&s.rootKey, "root-key", env("INTERLOCK_ROOT_KEY_FILE", "interlock.key"),
-		"file with the root key that credentials are sealed under; made when missing by serve and bootstrap (INTERLOCK_ROOT_KEY_FILE)")
+		"file with the root key, which encrypts the credentials; serve and bootstrap create it if it is missing (INTERLOCK_ROOT_KEY_FILE)")
 	f.StringVar(&s.logLevel, "log-level", env("INTERLOCK_LOG_LEVEL", "info"), "debug, info, warn or error (INTERLOCK_LOG_LEVEL)")
 	f.BoolVar(&s.logJSON, "log-json", os.Getenv("INTERLOCK_LOG_JSON") != "", "write logs as JSON (INTERLOCK_LOG_JSON)")
 }
@@ -46,7 +46,7 @@ func env(name, other string) string {
 // exportFlag adds the setting of commands that export audit heads or check them.
 func (s *settings) exportFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.export, "audit-export", env("INTERLOCK_AUDIT_EXPORT", "beside the root key"),
-		`file to which the signed heads of the audit trails are exported every hour, or "off" (INTERLOCK_AUDIT_EXPORT)`)
+		`file for the hourly export of the signed audit heads, or "off" (INTERLOCK_AUDIT_EXPORT)`)
 }
 
 // exportFile returns the file of the exported audit heads; empty: none.

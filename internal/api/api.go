@@ -144,7 +144,7 @@ func page[T any](items []T, next string) *list[T] {
 
 // Paging is the input of a route that lists.
 type Paging struct {
-	Cursor string `query:"cursor" doc:"The next of the page before."`
+	Cursor string `query:"cursor" doc:"The value of next from the previous page."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 

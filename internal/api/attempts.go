@@ -14,11 +14,11 @@ import (
 func (s *server) serveAttempts() {
 	serve(s, Route{
 		ID: "list-attempts", Method: http.MethodGet, Path: "/attempts", Object: Workspace, Needs: tenancy.View,
-		Summary: "Every answer of the gate, also those that queued nothing, newest first",
+		Summary: "Every start request and its result, including refusals, newest first",
 	}, s.attempts)
 	serve(s, Route{
 		ID: "get-attempt", Method: http.MethodGet, Path: "/attempts/{attempt}", Object: Attempt, Needs: tenancy.View,
-		Summary: "One press, with the answer that it got",
+		Summary: "One start request with its answer",
 	}, s.attempt)
 }
 
@@ -28,8 +28,8 @@ type Attempted struct {
 	ID         string          `json:"id"`
 	Actor      op.Person       `json:"actor"`
 	Surface    op.Surface      `json:"surface"`
-	At         time.Time       `json:"at" doc:"Of the first press."`
-	LastAt     time.Time       `json:"last_at" doc:"Of the last press."`
+	At         time.Time       `json:"at" doc:"Time of the first of these requests."`
+	LastAt     time.Time       `json:"last_at" doc:"Time of the last of these requests."`
 	Presses    int64           `json:"presses"`
 	Parameters json.RawMessage `json:"parameters"`
 	RequestID  string          `json:"request_id"`
@@ -49,7 +49,7 @@ type attemptsRequest struct {
 	Operation op.Kind    `query:"operation"`
 	Outcome   op.Outcome `query:"outcome"`
 	Actor     string     `query:"actor" pattern:"^(me|[0-9a-fA-F-]{36})$" patternDescription:"an id, or me" doc:"Id of a person, or \"me\"."`
-	Run       string     `query:"run" doc:"Id or code of the run that was made or joined."`
+	Run       string     `query:"run" doc:"Id or code of the run that was created or joined."`
 	Paging
 }
 

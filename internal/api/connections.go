@@ -15,20 +15,20 @@ import (
 func (s *server) serveConnections() {
 	serve(s, Route{
 		ID: "list-connections", Method: http.MethodGet, Path: "/tenants/{tenant}/connections", Object: Tenant, Needs: tenancy.View,
-		Summary: "The connections of a tenant, by name",
+		Summary: "List the connections of a tenant, by name",
 	}, s.connections)
 	serve(s, Route{
 		ID: "get-connection", Method: http.MethodGet, Path: "/tenants/{tenant}/connections/{connection}", Object: Connection, Needs: tenancy.View,
-		Summary: "One connection with its readiness",
+		Summary: "Get a connection with its readiness",
 	}, s.connection)
 	for _, r := range []struct {
 		id, method, path, summary string
 		change                    func(context.Context, access.Actor, string, string) (tenancy.Connection, error)
 	}{
-		{"enable-connection", http.MethodPost, "/enable", "Let operations use a connection", s.store.EnableConnection},
-		{"disable-connection", http.MethodPost, "/disable", "Keep operations from using a connection; the run that uses it is stopped", s.flow.DisableConnection},
-		{"set-default-connection", http.MethodPost, "/default", "Use a connection when a start names none", s.store.SetDefaultConnection},
-		{"revoke-consent", http.MethodDelete, "/consent", "Note that admin consent was withdrawn; the run that uses the connection is stopped", s.flow.RevokeConsent},
+		{"enable-connection", http.MethodPost, "/enable", "Enable a connection", s.store.EnableConnection},
+		{"disable-connection", http.MethodPost, "/disable", "Disable a connection; a run that uses it is stopped", s.flow.DisableConnection},
+		{"set-default-connection", http.MethodPost, "/default", "Make a connection the default for starts that name none", s.store.SetDefaultConnection},
+		{"revoke-consent", http.MethodDelete, "/consent", "Mark admin consent as withdrawn; a run that uses the connection is stopped", s.flow.RevokeConsent},
 	} {
 		serve(s, manages(r.id, r.method, r.path, r.summary), func(ctx context.Context, _ *ConnectionID) (*one[ConnectionDetail], error) {
 			v := at(ctx)
@@ -41,10 +41,10 @@ func (s *server) serveConnections() {
 		Summary: "Add a connection; the first of a tenant becomes its default",
 	}
 	serve(s, create, s.createConnection)
-	serve(s, manages("edit-connection", http.MethodPatch, "", "Change what a connection is"), s.editConnection)
-	serve(s, manages("rotate-credential", http.MethodPost, "/credential", "Save a new credential; it can't be read back"), s.rotateCredential)
-	serve(s, manages("begin-consent", http.MethodPost, "/consent", "The provider's page on which an administrator consents"), s.beginConsent)
-	remove := manages("delete-connection", http.MethodDelete, "", "Remove a connection with its credential and what was read through it")
+	serve(s, manages("edit-connection", http.MethodPatch, "", "Edit a connection"), s.editConnection)
+	serve(s, manages("rotate-credential", http.MethodPost, "/credential", "Save a new credential, which can't be read back"), s.rotateCredential)
+	serve(s, manages("begin-consent", http.MethodPost, "/consent", "Create a link to the provider's consent page"), s.beginConsent)
+	remove := manages("delete-connection", http.MethodDelete, "", "Delete a connection, its credential and the data read through it")
 	remove.Success = http.StatusNoContent
 	serve(s, remove, s.deleteConnection)
 }
@@ -67,8 +67,8 @@ type ConnectionID struct {
 // ConnectionDetail is a connection with what blocks work on it.
 type ConnectionDetail struct {
 	store.ConnectionView
-	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
-	Notes    []string  `json:"notes,omitempty" doc:"What was done to pasted values before they were saved, such as that spaces around them were removed."`
+	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What blocks operations, the most important first."`
+	Notes    []string  `json:"notes,omitempty" doc:"How pasted values were corrected before they were saved, such as removed spaces."`
 	Age
 }
 
@@ -101,8 +101,8 @@ func pasted(ids ...*string) (what []op.Tidied) {
 
 // Age is the age of what is known about a connection.
 type Age struct {
-	CheckedAt    *time.Time `json:"checked_at" doc:"When a sign-in or a verification last confirmed what is known; null: never."`
-	ChangedSince bool       `json:"not_verified_since_change" doc:"The credential, the application, the directory or the cloud were changed since."`
+	CheckedAt    *time.Time `json:"checked_at" doc:"When a sign-in or a verification last confirmed the connection; null: never."`
+	ChangedSince bool       `json:"not_verified_since_change" doc:"Whether the credential, application, directory or cloud has changed since."`
 }
 
 func ageOf(c *tenancy.Connection) Age {
@@ -153,11 +153,11 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 	TenantID
 	Body struct {
 		Name        string `json:"name" minLength:"1" maxLength:"80"`
-		Slug        string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the tenant; left out: made from the name."`
-		Cloud       string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china; left out: global."`
-		DirectoryID string `json:"directory_id,omitempty" doc:"GUID; left out: the tenant's."`
+		Slug        string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the tenant. Default: generated from the name."`
+		Cloud       string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china. Default: global."`
+		DirectoryID string `json:"directory_id,omitempty" doc:"GUID. Default: that of the tenant."`
 		ClientID    string `json:"client_id" doc:"GUID of the app registration."`
-		Disabled    bool   `json:"disabled,omitempty" doc:"Of the connections to one directory only one can be enabled."`
+		Disabled    bool   `json:"disabled,omitempty" doc:"Only one connection to a directory can be enabled."`
 	} `nameHint:"CreateConnection"`
 },
 ) (*one[ConnectionDetail], error) {
@@ -185,8 +185,8 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 	ConnectionID
 	Body struct {
 		Secret      string     `json:"secret,omitempty" writeOnly:"true" doc:"Client secret."`
-		ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the provider stops taking the client secret."`
-		Certificate string     `json:"certificate,omitempty" writeOnly:"true" doc:"A certificate and its private key, in place of a client secret: PEM in any order, or a PFX file in base64."`
+		ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the client secret expires."`
+		Certificate string     `json:"certificate,omitempty" writeOnly:"true" doc:"A certificate with its private key, instead of a client secret: PEM in any order, or a PFX file in base64."`
 		Password    string     `json:"password,omitempty" writeOnly:"true" maxLength:"256" doc:"Password of the PFX file."`
 	} `nameHint:"Credential"`
 },
@@ -214,7 +214,7 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 
 // Consent is the page where an administrator consents.
 type Consent struct {
-	URL string `json:"url" format:"uri" doc:"For an administrator of the directory, good for an hour. Verify the connection afterwards."`
+	URL string `json:"url" format:"uri" doc:"Link for an administrator of the directory, valid for an hour. Verify the connection afterwards."`
 }
 
 func (s *server) beginConsent(ctx context.Context, _ *ConnectionID) (*one[Consent], error) {

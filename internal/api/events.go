@@ -30,7 +30,7 @@ const (
 
 type followRequest struct {
 	RunID
-	LastEventID string `header:"Last-Event-ID" doc:"Id of the last event that arrived: the stream goes on behind it."`
+	LastEventID string `header:"Last-Event-ID" doc:"Id of the last received event: the stream continues after it."`
 }
 
 // stream is an answer that its handler writes itself.

@@ -14,36 +14,36 @@ import (
 func (s *server) serveInvitations() {
 	serve(s, Route{
 		ID: "list-invitations", Method: http.MethodGet, Path: "/invitations", Object: Workspace, Needs: tenancy.ManageMembers,
-		Summary: "The open invitations to the workspace, newest first",
+		Summary: "List the open invitations to the workspace, newest first",
 	}, s.invitations)
 	serve(s, Route{
 		ID: "invite", Method: http.MethodPost, Path: "/invitations", Object: Workspace, Needs: tenancy.ManageMembers, Success: http.StatusCreated, Conflicts: true,
-		Summary: "Invite somebody to the workspace by a one-time link; an earlier invitation for the address ends",
+		Summary: "Create a one-time invitation link; it replaces an open invitation for the same address",
 	}, s.invite)
 	serve(s, Route{
 		ID: "revoke-invitation", Method: http.MethodDelete, Path: "/invitations/{invitation}", Object: Workspace, Needs: tenancy.ManageMembers,
 		Success: http.StatusNoContent,
-		Summary: "End an open invitation",
+		Summary: "Revoke an open invitation",
 	}, s.revokeInvitation)
 	serve(s, Route{
 		ID: "open-invitation", Method: http.MethodPost, Path: "/join/open", Object: Public, Link: true,
-		Summary: "What an invitation's link leads to; nothing is changed",
+		Summary: "Get the invitation of a link, without accepting it",
 	}, s.openInvitation)
 	serve(s, Route{
 		ID: "accept-invitation", Method: http.MethodPost, Path: "/join", Object: Public, Link: true,
-		Summary: "Become a member by an invitation's link, with the account that its address has or a new one; then sign in",
+		Summary: "Accept an invitation with the account of its address or a new one; then sign in",
 	}, s.acceptInvitation)
 	serve(s, Route{
 		ID: "join-workspace", Method: http.MethodPost, Path: "/me/invitations", Object: Self,
-		Summary: "Become a member by an invitation's link, with your own account",
+		Summary: "Accept an invitation with your own account",
 	}, s.joinWorkspace)
 	serve(s, Route{
 		ID: "list-workspaces", Method: http.MethodGet, Path: "/me/workspaces", Object: Self,
-		Summary: "The workspaces that you are a member of, by name",
+		Summary: "List your workspaces, by name",
 	}, s.workspaces)
 	serve(s, Route{
 		ID: "reset-password", Method: http.MethodPost, Path: "/password-reset", Object: Public, Link: true, Success: http.StatusNoContent,
-		Summary: "Choose a new password by a reset link; all sessions and tokens of the account end",
+		Summary: "Set a new password with a reset link; all sessions and tokens of the account end",
 	}, s.resetPassword)
 }
 
@@ -65,8 +65,8 @@ func (s *server) invite(ctx context.Context, in *struct {
 	Body struct {
 		Email   string               `json:"email" minLength:"3" maxLength:"254"`
 		Role    tenancy.Role         `json:"role"`
-		Denied  []tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"What the role may do and this member may not."`
-		Tenants []string             `json:"tenants,omitempty" nullable:"false" minItems:"1" doc:"Ids or names of the tenants that this member sees; left out: all."`
+		Denied  []tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"Capabilities of the role that this member lacks."`
+		Tenants []string             `json:"tenants,omitempty" nullable:"false" minItems:"1" doc:"Ids or names of the tenants that this member may see. Default: all."`
 	} `nameHint:"Invite"`
 },
 ) (*one[NewInvitation], error) {
@@ -88,9 +88,9 @@ func (s *server) revokeInvitation(ctx context.Context, in *struct {
 
 // OpenedInvitation is an invitation as the person with its link sees it.
 type OpenedInvitation struct {
-	Workspace string       `json:"workspace" doc:"Its name in addresses."`
+	Workspace string       `json:"workspace" doc:"URL name of the workspace."`
 	Name      string       `json:"name" doc:"Name of the workspace."`
-	Email     string       `json:"email" doc:"Whom it is for."`
+	Email     string       `json:"email" doc:"Address of the invited person."`
 	Role      tenancy.Role `json:"role"`
 	InvitedBy string       `json:"invited_by"`
 	ExpiresAt time.Time    `json:"expires_at"`
@@ -118,8 +118,8 @@ func (s *server) openInvitation(ctx context.Context, in *struct {
 func (s *server) acceptInvitation(ctx context.Context, in *struct {
 	Body struct {
 		Link     string `json:"link" minLength:"1" maxLength:"100" writeOnly:"true" doc:"The secret of the link: its parameter \"link\"."`
-		Name     string `json:"name,omitempty" maxLength:"120" doc:"Of the account to be created; left out: the address has one."`
-		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Of the account, or for it: then 12 characters at least."`
+		Name     string `json:"name,omitempty" maxLength:"120" doc:"Name for a new account. Left out: the address has an account."`
+		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Password of the account. For a new account: 12 characters at least."`
 	} `nameHint:"AcceptInvitation"`
 },
 ) (*one[OpenedInvitation], error) {
@@ -148,7 +148,7 @@ func (s *server) joinWorkspace(ctx context.Context, in *struct {
 type Place struct {
 	tenancy.Workspace
 	Role    tenancy.Role `json:"role"`
-	Tenants int64        `json:"tenants" doc:"How many of them one sees."`
+	Tenants int64        `json:"tenants" doc:"Number of tenants that you may see there."`
 }
 
 func (s *server) workspaces(ctx context.Context, _ *none) (*list[Place], error) {

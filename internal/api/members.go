@@ -14,7 +14,7 @@ import (
 func (s *server) serveMembers() {
 	serve(s, Route{
 		ID: "list-members", Method: http.MethodGet, Path: "/members", Object: Workspace, Needs: tenancy.ManageMembers,
-		Summary: "The members of the workspace, by name",
+		Summary: "List the members of the workspace, by name",
 	}, s.members)
 	serve(s, Route{
 		ID: "get-member", Method: http.MethodGet, Path: "/members/{member}", Object: Workspace, Needs: tenancy.ManageMembers,
@@ -27,12 +27,12 @@ func (s *server) serveMembers() {
 	serve(s, Route{
 		ID: "remove-member", Method: http.MethodDelete, Path: "/members/{member}", Object: Workspace, Needs: tenancy.ManageMembers,
 		Success: http.StatusNoContent, Conflicts: true,
-		Summary: "Take someone out of the workspace; their sessions and tokens in it end",
+		Summary: "Remove a member; their sessions and tokens in the workspace end",
 	}, s.removeMember)
 	serve(s, Route{
 		ID: "create-reset-link", Method: http.MethodPost, Path: "/members/{member}/reset-link", Object: Workspace, Needs: tenancy.ManageMembers,
 		Success: http.StatusCreated, Conflicts: true,
-		Summary: "Create a one-time link by which a member chooses a new password",
+		Summary: "Create a one-time password reset link for a member",
 	}, s.resetLink)
 	for _, r := range []struct {
 		id, path, summary string
@@ -78,9 +78,9 @@ func (s *server) changeMember(ctx context.Context, in *struct {
 	MemberID
 	Body struct {
 		Role       *tenancy.Role         `json:"role,omitempty" nullable:"false"`
-		Denied     *[]tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"What the role may do and this member may not."`
+		Denied     *[]tenancy.Capability `json:"denied,omitempty" nullable:"false" doc:"Capabilities of the role that this member lacks."`
 		AllTenants *bool                 `json:"all_tenants,omitempty"`
-		Tenants    *[]string             `json:"tenants,omitempty" nullable:"false" doc:"Ids or names of the tenants that this member sees, and no others."`
+		Tenants    *[]string             `json:"tenants,omitempty" nullable:"false" doc:"Ids or names of the only tenants that this member may see."`
 	} `nameHint:"ChangeMember"`
 },
 ) (*one[store.Member], error) {
@@ -93,7 +93,7 @@ func (s *server) changeMember(ctx context.Context, in *struct {
 
 // Link is a one-time link that was just created.
 type Link struct {
-	Href      string    `json:"href" doc:"Address on this server, to be sent to the person. It works once, and is told this once."`
+	Href      string    `json:"href" doc:"Link to send to the person. It works once and is shown once."`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 

@@ -12,7 +12,7 @@ import (
 func (s *server) serveNotifications() {
 	serve(s, Route{
 		ID: "list-notifications", Method: http.MethodGet, Path: "/notifications", Object: Self, Needs: tenancy.View,
-		Summary: "The ends of the runs that you started, newest first",
+		Summary: "List your notifications about finished runs, newest first",
 	}, s.notifications)
 	serve(s, Route{
 		ID: "read-notification", Method: http.MethodPost, Path: "/notifications/{notification}/read", Object: Self, Needs: tenancy.View,
@@ -22,7 +22,7 @@ func (s *server) serveNotifications() {
 }
 
 func (s *server) notifications(ctx context.Context, in *struct {
-	Unread bool `query:"unread" doc:"Only those that were not read yet."`
+	Unread bool `query:"unread" doc:"Only unread notifications."`
 	Paging
 },
 ) (*list[op.Notice], error) {

@@ -13,53 +13,53 @@ import (
 func (s *server) serveRuns() {
 	serve(s, Route{
 		ID: "list-runs", Method: http.MethodGet, Path: "/runs", Object: Workspace, Needs: tenancy.View,
-		Summary: "Runs of all tenants that you see, newest first",
+		Summary: "List the runs of all tenants that you may see, newest first",
 	}, s.runs)
 	serve(s, Route{
 		ID: "get-run", Method: http.MethodGet, Path: "/runs/{run}", Object: Run, Needs: tenancy.View,
-		Summary: "One run, with its state in words",
+		Summary: "Get a run, with its state in words",
 	}, s.run)
 	serve(s, Route{
 		ID: "list-run-items", Method: http.MethodGet, Path: "/runs/{run}/items", Object: Run, Needs: tenancy.View,
-		Summary: "What became of each item of a run",
+		Summary: "List the items of a run with their results",
 	}, s.runItems)
 	serve(s, Route{
 		ID: "list-run-attempts", Method: http.MethodGet, Path: "/runs/{run}/attempts", Object: Run, Needs: tenancy.View,
-		Summary: "Who else asked for a run while it was on its way",
+		Summary: "List the starts that joined a run",
 	}, s.runAttempts)
 	serve(s, Route{
 		ID: "get-run-timeline", Method: http.MethodGet, Path: "/runs/{run}/timeline", Object: Run, Needs: tenancy.View,
-		Summary: "What happened in a run, line by line",
+		Summary: "Get the timeline of a run",
 	}, s.runTimeline)
 	serve(s, Route{
 		ID: "follow-run", Method: http.MethodGet, Path: "/runs/{run}/events", Object: Run, Needs: tenancy.View, Stream: true,
-		Summary: "A run as it happens, as server-sent events",
+		Summary: "Follow a run, as server-sent events",
 	}, s.follow)
 	s.describeEvents()
 	serve(s, Route{
 		ID: "cancel-run", Method: http.MethodPost, Path: "/runs/{run}/cancel", Object: Run, Needs: tenancy.CancelRuns, Conflicts: true,
-		Summary: "Stop a run: at once while it is in line, else after its current step",
+		Summary: "Cancel a run: immediately while it is queued, otherwise after its current step",
 	}, s.cancelRun)
 	serve(s, Route{
 		ID: "release-run", Method: http.MethodPost, Path: "/runs/{run}/release", Object: Run, Needs: tenancy.ReleaseConnections, Conflicts: true,
-		Summary: "Take the connection away from a run that makes no progress",
+		Summary: "Release the connection of a run that makes no progress",
 	}, s.releaseRun)
 }
 
 // RunID names the run of a route.
 type RunID struct {
-	Run string `path:"run" doc:"Id, or the code of six characters in upper or lower case."`
+	Run string `path:"run" doc:"Id, or the six-character code in upper or lower case."`
 }
 
 type runsRequest struct {
 	Tenant     string        `query:"tenant" doc:"Id or name."`
-	Connection string        `query:"connection" doc:"Id; or name, with the tenant."`
+	Connection string        `query:"connection" doc:"Id, or name together with the tenant."`
 	Operation  op.Kind       `query:"operation"`
 	State      op.State      `query:"state"`
 	Outcome    op.RunOutcome `query:"outcome"`
 	Initiator  string        `query:"initiator" pattern:"^(me|[0-9a-fA-F-]{36})$" patternDescription:"an id, or me" doc:"Id of a person, or \"me\"."`
-	Active     bool          `query:"active" doc:"Those that have not ended."`
-	Attention  bool          `query:"attention" doc:"Those that ended badly or make no progress."`
+	Active     bool          `query:"active" doc:"Only runs that have not ended."`
+	Attention  bool          `query:"attention" doc:"Only runs that ended badly or make no progress."`
 	Since      time.Time     `query:"since" doc:"Accepted then or later."`
 	Until      time.Time     `query:"until" doc:"Accepted before."`
 	Paging
@@ -114,7 +114,7 @@ func (s *server) runAttempts(ctx context.Context, _ *RunID) (*list[Attempted], e
 
 func (s *server) runTimeline(ctx context.Context, in *struct {
 	RunID
-	After int64 `query:"after" minimum:"0" doc:"Number of the last line that is known already."`
+	After int64 `query:"after" minimum:"0" doc:"Number of the last known line."`
 	Limit int   `query:"limit" minimum:"1" maximum:"200" default:"200"`
 },
 ) (*list[store.RunEvent], error) {
@@ -137,7 +137,7 @@ func (s *server) cancelRun(ctx context.Context, _ *RunID) (*one[op.Run], error) 
 func (s *server) releaseRun(ctx context.Context, in *struct {
 	RunID
 	Body struct {
-		Note string `json:"note" minLength:"3" maxLength:"300" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"Why; it is shown with the run."`
+		Note string `json:"note" minLength:"3" maxLength:"300" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"The reason, which is shown with the run."`
 	} `nameHint:"Release"`
 },
 ) (*one[op.Run], error) {

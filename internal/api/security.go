@@ -11,19 +11,19 @@ import (
 func (s *server) serveSecurity() {
 	serve(s, Route{
 		ID: "get-factors", Method: http.MethodGet, Path: "/me/factors", Object: Self,
-		Summary: "Your second factors, and how many recovery codes you have left",
+		Summary: "List your second factors, with the number of recovery codes left",
 	}, s.factors)
 	serve(s, Route{
 		ID: "begin-authenticator", Method: http.MethodPost, Path: "/me/authenticator", Object: Self,
-		Summary: "Get the secret of a new authenticator app; it counts once you confirm it with a code",
+		Summary: "Get the secret for a new authenticator app; confirm it with a code to add it",
 	}, s.beginAuthenticator)
 	serve(s, Route{
 		ID: "confirm-authenticator", Method: http.MethodPost, Path: "/me/authenticator/confirm", Object: Self, Success: http.StatusCreated, Conflicts: true,
-		Summary: "Add the new authenticator app with a code of it; your other sessions end",
+		Summary: "Add the new authenticator app with a code from it; your other sessions end",
 	}, s.confirmAuthenticator)
 	serve(s, Route{
 		ID: "create-recovery-codes", Method: http.MethodPost, Path: "/me/recovery-codes", Object: Self, Success: http.StatusCreated, Conflicts: true,
-		Summary: "Replace your recovery codes; they are told this once",
+		Summary: "Replace your recovery codes, which are shown once",
 	}, s.recoveryCodes)
 	serve(s, Route{
 		ID: "rename-factor", Method: http.MethodPatch, Path: "/me/factors/{factor}", Object: Self,
@@ -35,20 +35,20 @@ func (s *server) serveSecurity() {
 	}, s.removeFactor)
 	serve(s, Route{
 		ID: "end-other-sessions", Method: http.MethodPost, Path: "/me/sessions/end-others", Object: Self, Success: http.StatusNoContent,
-		Summary: "End all your sessions but this one, in every workspace; API tokens stay",
+		Summary: "End all your other sessions, in every workspace; API tokens keep working",
 	}, s.endOtherSessions)
 	serve(s, Route{
 		ID: "reset-member-factors", Method: http.MethodDelete, Path: "/members/{member}/factors", Object: Workspace, Needs: tenancy.ManageMembers,
 		Success: http.StatusNoContent, Conflicts: true,
-		Summary: "Remove all second factors of a member who lost them; their sessions end",
+		Summary: "Remove all second factors of a member; their sessions end",
 	}, s.resetFactors)
 	serve(s, Route{
 		ID: "get-policy", Method: http.MethodGet, Path: "/workspace/policy", Object: Workspace, Needs: tenancy.View,
-		Summary: "What the workspace requires of its members",
+		Summary: "Get the sign-in policy of the workspace",
 	}, s.policy)
 	serve(s, Route{
 		ID: "set-policy", Method: http.MethodPut, Path: "/workspace/policy", Object: Workspace, Needs: tenancy.ManageMembers, Conflicts: true,
-		Summary: "Change what the workspace requires of its members",
+		Summary: "Change the sign-in policy of the workspace",
 	}, s.setPolicy)
 }
 
@@ -67,8 +67,8 @@ func (s *server) factors(ctx context.Context, _ *none) (*one[access.Security], e
 
 // Authenticator is a new authenticator app that waits for its first code.
 type Authenticator struct {
-	Secret  string `json:"secret" doc:"In base32, to type into the app. It is good for ten minutes."`
-	Address string `json:"address" format:"uri" doc:"What a QR code for the app says."`
+	Secret  string `json:"secret" doc:"In base32, to type into the app. Valid for ten minutes."`
+	Address string `json:"address" format:"uri" doc:"Content of a QR code for the app."`
 }
 
 func (s *server) beginAuthenticator(ctx context.Context, _ *none) (*one[Authenticator], error) {
@@ -81,7 +81,7 @@ func (s *server) beginAuthenticator(ctx context.Context, _ *none) (*one[Authenti
 
 // RecoveryCodes are codes that replace lost second factors.
 type RecoveryCodes struct {
-	RecoveryCodes []string `json:"recovery_codes" nullable:"false" doc:"Each is good once. They are told this once; empty: the ones you have stay."`
+	RecoveryCodes []string `json:"recovery_codes" nullable:"false" doc:"Each works once. They are shown once. Empty: your existing codes are kept."`
 }
 
 func codes(list []string, err error) (*one[RecoveryCodes], error) {
@@ -96,8 +96,8 @@ func codes(list []string, err error) (*one[RecoveryCodes], error) {
 
 func (s *server) confirmAuthenticator(ctx context.Context, in *struct {
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"80" doc:"What you call it."`
-		Code string `json:"code" minLength:"6" maxLength:"7" doc:"That the app shows."`
+		Name string `json:"name" minLength:"1" maxLength:"80" doc:"Your name for it."`
+		Code string `json:"code" minLength:"6" maxLength:"7" doc:"The code that the app shows."`
 	} `nameHint:"ConfirmAuthenticator"`
 },
 ) (*one[RecoveryCodes], error) {
@@ -143,7 +143,7 @@ func (s *server) policy(ctx context.Context, _ *none) (*one[access.Policy], erro
 
 func (s *server) setPolicy(ctx context.Context, in *struct {
 	Body struct {
-		SecondFactor bool `json:"second_factor" doc:"Whether members can work here only with a second factor. It needs one of yours."`
+		SecondFactor bool `json:"second_factor" doc:"Whether members need a second factor. You must have one to require it."`
 	} `nameHint:"SetPolicy"`
 },
 ) (*one[access.Policy], error) {

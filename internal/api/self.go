@@ -15,19 +15,19 @@ import (
 func (s *server) serveSelf() {
 	serve(s, Route{
 		ID: "sign-in", Method: http.MethodPost, Path: "/sign-in", Object: Public,
-		Summary: "Open a session; its secret is the bearer token of further requests",
+		Summary: "Sign in; the secret of the session is the bearer token for further requests",
 	}, s.signIn)
 	serve(s, Route{
 		ID: "sign-out", Method: http.MethodPost, Path: "/sign-out", Object: Self, Success: http.StatusNoContent,
-		Summary: "End the session or token that the request came with",
+		Summary: "End the session or token of this request",
 	}, s.signOut)
 	serve(s, Route{
 		ID: "confirm-session", Method: http.MethodPost, Path: "/me/confirm", Object: Self,
-		Summary: "Prove again who you are; the answer has a new secret for the session, and the old one is over",
+		Summary: "Confirm your identity; returns a new secret for the session and ends the old one",
 	}, s.confirm)
 	serve(s, Route{
 		ID: "get-me", Method: http.MethodGet, Path: "/me", Object: Self,
-		Summary: "Who you are, where, and what you may do",
+		Summary: "Get your name, workspace, role and capabilities",
 	}, s.me)
 	serve(s, Route{
 		ID: "rename-me", Method: http.MethodPatch, Path: "/me", Object: Self,
@@ -39,15 +39,15 @@ func (s *server) serveSelf() {
 	}, s.changePassword)
 	serve(s, Route{
 		ID: "list-tokens", Method: http.MethodGet, Path: "/tokens", Object: Self, Needs: tenancy.ManageOwnTokens,
-		Summary: "Your own tokens and sessions that still work",
+		Summary: "List your active tokens and sessions",
 	}, s.tokens)
 	serve(s, Route{
 		ID: "create-token", Method: http.MethodPost, Path: "/tokens", Object: Self, Needs: tenancy.ManageOwnTokens, Success: http.StatusCreated,
-		Summary: "Make a token that acts for you; its secret is told this once",
+		Summary: "Create a token that acts for you; its secret is shown once",
 	}, s.createToken)
 	serve(s, Route{
 		ID: "revoke-token", Method: http.MethodDelete, Path: "/tokens/{token}", Object: Self, Needs: tenancy.ManageOwnTokens, Success: http.StatusNoContent,
-		Summary: "End one of your tokens or sessions",
+		Summary: "Revoke one of your tokens or sessions",
 	}, s.revokeToken)
 }
 
@@ -58,7 +58,7 @@ type Me struct {
 	Email        string               `json:"email"`
 	Workspace    tenancy.Workspace    `json:"workspace"`
 	Role         tenancy.Role         `json:"role"`
-	Capabilities []tenancy.Capability `json:"capabilities" nullable:"false" doc:"Those of the role, less what is denied to you, less what the token leaves out."`
+	Capabilities []tenancy.Capability `json:"capabilities" nullable:"false" doc:"Those of your role, without your exceptions and the limits of the token."`
 }
 
 func person(a access.Actor) Me {
@@ -96,7 +96,7 @@ func (s *server) rename(ctx context.Context, in *struct {
 func (s *server) changePassword(ctx context.Context, in *struct {
 	Body struct {
 		Current  string `json:"current_password" minLength:"1" maxLength:"512" writeOnly:"true"`
-		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true" doc:"The new one: 12 characters at least."`
+		Password string `json:"password" minLength:"1" maxLength:"512" writeOnly:"true" doc:"The new password: 12 characters at least."`
 	} `nameHint:"ChangePassword"`
 },
 ) (*none, error) {
@@ -107,17 +107,17 @@ func (s *server) changePassword(ctx context.Context, in *struct {
 // Session is a session that was just opened.
 type Session struct {
 	Token     string    `json:"token" doc:"Send it as \"Authorization: Bearer ...\". It is told this once."`
-	ExpiresAt time.Time `json:"expires_at" doc:"It ends earlier after 12 hours without a request."`
+	ExpiresAt time.Time `json:"expires_at" doc:"It ends earlier, after 12 hours without a request."`
 	Person    Me        `json:"person"`
 }
 
 func (s *server) signIn(ctx context.Context, in *struct {
-	Surface string `header:"Interlock-Surface" enum:"api,cli" doc:"Where you sign in, which names the session among yours; left out: api."`
+	Surface string `header:"Interlock-Surface" enum:"api,cli" doc:"Name of the device, shown in your list of sessions. Default: api."`
 	Body    struct {
 		Email     string `json:"email" minLength:"1" maxLength:"254"`
 		Password  string `json:"password" minLength:"1" maxLength:"512"`
-		Workspace string `json:"workspace,omitempty" doc:"Id or name; left out: the first of yours."`
-		Code      string `json:"code,omitempty" maxLength:"64" writeOnly:"true" doc:"Of your authenticator app, or a recovery code. Without one, an account with a second factor is answered 401 second_factor_required."`
+		Workspace string `json:"workspace,omitempty" doc:"Id or name. Default: your first workspace."`
+		Code      string `json:"code,omitempty" maxLength:"64" writeOnly:"true" doc:"Code from your authenticator app, or a recovery code. Without it, an account with a second factor gets 401 second_factor_required."`
 	} `nameHint:"SignIn"`
 },
 ) (*one[Session], error) {
@@ -140,8 +140,8 @@ func (s *server) signIn(ctx context.Context, in *struct {
 
 func (s *server) confirm(ctx context.Context, in *struct {
 	Body struct {
-		Password string `json:"password,omitempty" maxLength:"512" writeOnly:"true" doc:"Of an account without a second factor."`
-		Code     string `json:"code,omitempty" maxLength:"64" writeOnly:"true" doc:"Of your authenticator app, or a recovery code."`
+		Password string `json:"password,omitempty" maxLength:"512" writeOnly:"true" doc:"Your password, if you have no second factor."`
+		Code     string `json:"code,omitempty" maxLength:"64" writeOnly:"true" doc:"Code from your authenticator app, or a recovery code."`
 	} `nameHint:"Confirm"`
 },
 ) (*one[Session], error) {
@@ -167,7 +167,7 @@ func (s *server) tokens(ctx context.Context, _ *none) (*list[access.Token], erro
 
 // NewToken is a token that was just created.
 type NewToken struct {
-	Secret string       `json:"secret" doc:"It is told this once."`
+	Secret string       `json:"secret" doc:"It is shown once."`
 	Token  access.Token `json:"token"`
 }
 
@@ -177,8 +177,8 @@ const defaultTTL = 90 * 24 * time.Hour
 func (s *server) createToken(ctx context.Context, in *struct {
 	Body struct {
 		Name string               `json:"name" minLength:"1" maxLength:"80" doc:"What it is for."`
-		TTL  int64                `json:"ttl_seconds,omitempty" minimum:"60" maximum:"31536000" doc:"How long it lasts; left out: 90 days."`
-		Only []tenancy.Capability `json:"only,omitempty" nullable:"false" doc:"Nothing but these capabilities; left out: all of yours."`
+		TTL  int64                `json:"ttl_seconds,omitempty" minimum:"60" maximum:"31536000" doc:"How long it is valid. Default: 90 days."`
+		Only []tenancy.Capability `json:"only,omitempty" nullable:"false" doc:"Limit the token to these capabilities. Default: everything you can do, now and later."`
 	} `nameHint:"CreateToken"`
 },
 ) (*one[NewToken], error) {

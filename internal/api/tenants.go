@@ -13,11 +13,11 @@ import (
 func (s *server) serveTenants() {
 	serve(s, Route{
 		ID: "list-tenants", Method: http.MethodGet, Path: "/tenants", Object: Workspace, Needs: tenancy.View,
-		Summary: "The tenants that you see, by name",
+		Summary: "List the tenants that you may see, by name",
 	}, s.tenants)
 	serve(s, Route{
 		ID: "get-tenant", Method: http.MethodGet, Path: "/tenants/{tenant}", Object: Tenant, Needs: tenancy.View,
-		Summary: "One tenant with its readiness",
+		Summary: "Get a tenant with its readiness",
 	}, s.tenant)
 	serve(s, Route{
 		ID: "create-tenant", Method: http.MethodPost, Path: "/tenants", Object: Workspace, Needs: tenancy.ManageTenants, Success: http.StatusCreated,
@@ -25,11 +25,11 @@ func (s *server) serveTenants() {
 	}, s.createTenant)
 	serve(s, Route{
 		ID: "archive-tenant", Method: http.MethodPost, Path: "/tenants/{tenant}/archive", Object: Tenant, Needs: tenancy.ManageTenants, Conflicts: true,
-		Summary: "Make a tenant read-only",
+		Summary: "Archive a tenant, which makes it read-only",
 	}, s.archiveTenant)
 	serve(s, Route{
 		ID: "restore-tenant", Method: http.MethodPost, Path: "/tenants/{tenant}/restore", Object: Tenant, Needs: tenancy.ManageTenants,
-		Summary: "Bring a tenant back from the archive",
+		Summary: "Restore a tenant from the archive",
 	}, s.restoreTenant)
 }
 
@@ -41,7 +41,7 @@ type TenantID struct {
 // TenantDetail is a tenant with what blocks work on it.
 type TenantDetail struct {
 	store.TenantView
-	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What is in the way of work, first things first."`
+	Blockers []Blocker `json:"blockers" nullable:"false" doc:"What blocks operations, the most important first."`
 	Age                // of its default connection
 }
 
@@ -72,11 +72,11 @@ func (s *server) tenants(ctx context.Context, in *struct {
 func (s *server) createTenant(ctx context.Context, in *struct {
 	Body struct {
 		Name           string `json:"name" minLength:"1" maxLength:"120"`
-		Slug           string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the workspace; left out: made from the name."`
+		Slug           string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the workspace. Default: generated from the name."`
 		Domain         string `json:"domain" minLength:"1" maxLength:"253"`
 		DirectoryID    string `json:"directory_id" doc:"GUID."`
-		Owner          string `json:"owner,omitempty" maxLength:"120" doc:"Who looks after it."`
-		OnboardingStep string `json:"onboarding_step,omitempty" maxLength:"63" doc:"Where its onboarding goes on; left out: it is active at once."`
+		Owner          string `json:"owner,omitempty" maxLength:"120" doc:"Who to ask about this tenant."`
+		OnboardingStep string `json:"onboarding_step,omitempty" maxLength:"63" doc:"Current step of its onboarding. Left out: the tenant is active immediately."`
 	} `nameHint:"CreateTenant"`
 },
 ) (*one[TenantDetail], error) {

@@ -18,13 +18,13 @@ func (a *app) credential() *cobra.Command {
 	var tenant, connection, secret, certificate, password, expires string
 	c := &cobra.Command{
 		Use:   "credential --tenant TENANT --connection CONNECTION",
-		Short: "Save a new credential of a connection",
-		Long: `Save a new credential of a connection: a client secret, or a certificate with its
-private key, as PEM in any order or as a PFX file. It replaces the one before at once
-and can't be read back. Without a file you are asked for the client secret.
+		Short: "Save a new credential for a connection",
+		Long: `Save a new credential for a connection: a client secret, or a certificate with its
+private key, as PEM in any order or as a PFX file. It replaces the previous one
+immediately and can't be read back. Without a file you are asked for the client secret.
 
-It needs a sign-in from the last 15 minutes, so log in with interlock login: an API
-token can't do it. You are asked for your password when your sign-in is older.`,
+This needs a sign-in from the last 15 minutes with interlock login; API tokens can't do
+it. If your sign-in is older, you are asked to confirm your identity.`,
 		Example: `  interlock credential --tenant kestrel --connection primary --secret-file secret.txt --expires 2027-03-31
   interlock credential --tenant kestrel --connection primary --certificate interlock.pfx --pfx-password-file password.txt`,
 		Args: cobra.NoArgs,

@@ -14,7 +14,7 @@ import (
 func (a *app) operations() *cobra.Command {
 	return &cobra.Command{
 		Use:   "operations",
-		Short: "What can be started, and what you need for it",
+		Short: "List the operations, with the capability and permissions they need",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -42,7 +42,7 @@ func (a *app) tenants() *cobra.Command {
 	var f client.TenantFilter
 	c := &cobra.Command{
 		Use:     "tenants",
-		Short:   "The tenants that you see, with their readiness",
+		Short:   "List the tenants that you may see, with their readiness",
 		Example: "  interlock tenants --readiness blocked",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -85,7 +85,7 @@ func (a *app) connections() *cobra.Command {
 	var p client.Paging
 	c := &cobra.Command{
 		Use:   "connections --tenant TENANT",
-		Short: "The connections of a tenant, with their readiness",
+		Short: "List the connections of a tenant, with their readiness",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need("tenant", tenant); err != nil {
@@ -123,7 +123,7 @@ func (a *app) connections() *cobra.Command {
 // dataFlags adds the flags of commands that show data from a directory.
 func (a *app) dataFlags(c *cobra.Command, tenant *string, f *client.DataFilter) {
 	c.Flags().StringVarP(tenant, "tenant", "t", "", "id or name of the tenant")
-	c.Flags().StringVarP(&f.Connection, "connection", "c", "", "read through this connection; the tenant's default when left out")
+	c.Flags().StringVarP(&f.Connection, "connection", "c", "", "connection that read it (default the tenant's default connection)")
 	c.Flags().StringVarP(&f.Query, "query", "q", "", "part of the name")
 	pagingFlags(c, &f.Paging)
 	a.completeTenants(c)
@@ -156,7 +156,7 @@ func (a *app) groups() *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:     "groups --tenant TENANT",
-		Short:   "The directory groups that were read, and their members",
+		Short:   "List directory groups and their members",
 		Example: "  interlock groups --tenant kestrel -q finance --type security\n  interlock groups members GROUP --tenant kestrel",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -166,12 +166,12 @@ func (a *app) groups() *cobra.Command {
 		},
 	}
 	a.dataFlags(c, &tenant, &f)
-	c.Flags().StringVar(&f.Type, "type", "", "those of one type: "+strings.Join(groupTypes, ", "))
+	c.Flags().StringVar(&f.Type, "type", "", "only this type: "+strings.Join(groupTypes, ", "))
 	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(groupTypes, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	members := &cobra.Command{
 		Use:   "members GROUP --tenant TENANT",
-		Short: "The members of a group, by its id",
-		Long:  "The members of a group, by its id. Members that are groups have their names.\n-q finds them by part of the name, and any member by its whole id.",
+		Short: "List the members of a group, by its id",
+		Long:  "List the members of a group, by its id. Members that are groups have names.\n-q matches part of such a name, or the whole id of any member.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return list(func(cl *client.Client) (client.Page[client.Record], error) {
@@ -189,7 +189,7 @@ func (a *app) inventory() *cobra.Command {
 	var f client.DataFilter
 	c := &cobra.Command{
 		Use:     "inventory --tenant TENANT",
-		Short:   "What the inventory holds: its types, or the objects of one",
+		Short:   "List the inventory: its types, or the objects of one type",
 		Example: "  interlock inventory --tenant kestrel\n  interlock inventory --tenant kestrel --type deviceConfigurations",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -228,7 +228,7 @@ func (a *app) inventory() *cobra.Command {
 		},
 	}
 	a.dataFlags(c, &tenant, &f)
-	c.Flags().StringVar(&f.Type, "type", "", "the objects of this type")
+	c.Flags().StringVar(&f.Type, "type", "", "list the objects of this type")
 	return c
 }
 
@@ -237,7 +237,7 @@ func (a *app) verification() *cobra.Command {
 	var details bool
 	c := &cobra.Command{
 		Use:     "verification --tenant TENANT",
-		Short:   "What the last verification of a connection found",
+		Short:   "Show the last verification of a connection",
 		Example: "  interlock verification --tenant kestrel\n  interlock verification --tenant kestrel --details",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -268,7 +268,7 @@ func (a *app) verification() *cobra.Command {
 	}
 	c.Flags().BoolVar(&details, "details", false, detailsHelp)
 	c.Flags().StringVarP(&tenant, "tenant", "t", "", "id or name of the tenant")
-	c.Flags().StringVarP(&connection, "connection", "c", "", "id or name of the connection; the tenant's default when left out")
+	c.Flags().StringVarP(&connection, "connection", "c", "", "id or name of the connection (default the tenant's default connection)")
 	a.completeTenants(c)
 	return c
 }
@@ -278,7 +278,7 @@ func (a *app) notifications() *cobra.Command {
 	var p client.Paging
 	c := &cobra.Command{
 		Use:   "notifications",
-		Short: "The ends of the runs that you started",
+		Short: "List your notifications about finished runs",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -302,7 +302,7 @@ func (a *app) notifications() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&unread, "unread", false, "only those that were not read yet")
+	c.Flags().BoolVar(&unread, "unread", false, "only unread notifications")
 	pagingFlags(c, &p)
 	c.AddCommand(&cobra.Command{
 		Use:   "read ID",

@@ -20,14 +20,14 @@ func (a *app) login() *cobra.Command {
 	var token, email, workspace string
 	c := &cobra.Command{
 		Use:   "login",
-		Short: "Sign in to a server and remember it",
-		Long: `Sign in to a server and remember address and token in a file that only you can read.
+		Short: "Sign in to a server and save the session",
+		Long: `Sign in to a server and save its address and a token in a file that only you can read.
 
-With --token the token is remembered as it is; "-" reads it from standard input, where
-other users of the machine can't see it. Otherwise you are asked for e-mail address and
-password, and for a code when your account has a second factor, and a session is opened
-that ends after 7 days, or 12 hours without a request. Passkeys work in a browser only:
-here an authenticator app or a recovery code does.`,
+With --token the given token is saved; "-" reads it from standard input, where other
+users of the machine can't see it. Otherwise you are asked for email address and
+password, and for a code if your account has a second factor. The session ends after
+7 days, or after 12 hours without a request. Passkeys only work in a browser: use an
+authenticator app or a recovery code here.`,
 		Example: `  interlock login --url https://interlock.example
   interlock login --url https://interlock.example --token - < token.txt`,
 		Args: cobra.NoArgs,
@@ -68,9 +68,9 @@ here an authenticator app or a recovery code does.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&token, "token", "", `API token in place of a password; "-" reads it from standard input`)
-	c.Flags().StringVar(&email, "email", "", "e-mail address of your account; asked for when left out")
-	c.Flags().StringVar(&workspace, "workspace", "", "workspace to sign in to; the first of yours when left out")
+	c.Flags().StringVar(&token, "token", "", `API token instead of a password; "-" reads it from standard input`)
+	c.Flags().StringVar(&email, "email", "", "email address of your account (default asks for it)")
+	c.Flags().StringVar(&workspace, "workspace", "", "workspace to sign in to (default your first)")
 	return c
 }
 
@@ -187,8 +187,8 @@ func (a *app) line() (string, error) {
 func (a *app) logout() *cobra.Command {
 	return &cobra.Command{
 		Use:   "logout",
-		Short: "End the session and forget it",
-		Long:  "End the session on the server and forget its token. A token that you made yourself is only forgotten: see interlock tokens revoke.",
+		Short: "End the session and delete the saved token",
+		Long:  "End the session on the server and delete the saved token. An API token stays valid: see interlock tokens revoke.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			saved, err := loadConfig()
@@ -204,7 +204,7 @@ func (a *app) logout() *cobra.Command {
 				return err
 			}
 			if gone != nil {
-				return fmt.Errorf("the token is forgotten here, but the server did not end it: %w", gone)
+				return fmt.Errorf("the saved token was deleted, but the server did not end the session: %w", gone)
 			}
 			c.PrintErrln("Logged out.")
 			return nil
@@ -237,7 +237,7 @@ func endSession(ctx context.Context, saved config) error {
 func (a *app) whoami() *cobra.Command {
 	return &cobra.Command{
 		Use:   "whoami",
-		Short: "Who you are, where, and what you may do",
+		Short: "Show your name, workspace, role and capabilities",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -257,12 +257,12 @@ func (a *app) whoami() *cobra.Command {
 func (a *app) tokens() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tokens",
-		Short: "Make, list and revoke your own API tokens",
+		Short: "Create, list and revoke your API tokens",
 		Args:  cobra.NoArgs,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
-		Short: "Your tokens and sessions that still work",
+		Short: "List your active tokens and sessions",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -284,7 +284,7 @@ func (a *app) tokens() *cobra.Command {
 	var only []string
 	create := &cobra.Command{
 		Use:     "create NAME",
-		Short:   "Make a token; its secret is printed this once",
+		Short:   "Create a token; its secret is printed once",
 		Example: `  interlock tokens create nightly-sync --ttl 720h --only inventory.sync`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -301,11 +301,11 @@ func (a *app) tokens() *cobra.Command {
 			return nil
 		},
 	}
-	create.Flags().DurationVar(&ttl, "ttl", 90*24*time.Hour, "how long it lasts, at most 8760h")
-	create.Flags().StringSliceVar(&only, "only", nil, "nothing but these capabilities; all of yours when left out")
+	create.Flags().DurationVar(&ttl, "ttl", 90*24*time.Hour, "how long it is valid, at most 8760h")
+	create.Flags().StringSliceVar(&only, "only", nil, "limit it to these capabilities (default everything you can do)")
 	c.AddCommand(create, &cobra.Command{
 		Use:   "revoke ID",
-		Short: "End one of your tokens or sessions",
+		Short: "Revoke one of your tokens or sessions",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()

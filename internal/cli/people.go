@@ -15,8 +15,8 @@ import (
 
 const freshHelp = `
 
-Changes need a sign-in from the last 15 minutes, so log in with interlock login: an
-API token can't make them. You are asked for your password when your sign-in is older.`
+Changes need a sign-in from the last 15 minutes with interlock login; API tokens can't
+make them. If your sign-in is older, you are asked to confirm your identity.`
 
 // roles are the roles of a workspace, for completion. The server refuses others.
 var roles = []string{"owner\teverything", "operator\tstarts and cancels operations", "viewer\tlooks only"}
@@ -25,12 +25,12 @@ func (a *app) members() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "members",
 		Short: "List and change the members of the workspace",
-		Long:  "List and change the members of the workspace. MEMBER is an address or an id. See interlock invitations for adding somebody." + freshHelp,
+		Long:  "List and change the members of the workspace. MEMBER is an email address or an id. To add someone, see interlock invitations." + freshHelp,
 		Args:  cobra.NoArgs,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
-		Short: "The members of the workspace",
+		Short: "List the members of the workspace",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -139,8 +139,8 @@ func (a *app) changeMember() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
 		Use:   "change MEMBER",
-		Short: "Change what a member sees and may do",
-		Long: `Change what a member sees and may do. Only what you name is changed. It takes
+		Short: "Change what a member may see and do",
+		Long: `Change what a member may see and do. Only what you name is changed. It takes
 effect on their next request; work in progress is rechecked before it continues.` + freshHelp,
 		Example: `  interlock members change ana@example.com --role operator
   interlock members change ana@example.com --tenant kestrel --tenant marlow
@@ -180,7 +180,7 @@ effect on their next request; work in progress is rechecked before it continues.
 		},
 	}
 	a.accessFlags(c, &role, &denied, &tenants)
-	c.Flags().BoolVar(&all, "all-tenants", false, "they see all tenants, also those added later")
+	c.Flags().BoolVar(&all, "all-tenants", false, "allow all tenants, including those added later")
 	c.MarkFlagsMutuallyExclusive("tenant", "all-tenants")
 	return c
 }
@@ -210,7 +210,7 @@ func (a *app) invitations() *cobra.Command {
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
-		Short: "The open invitations",
+		Short: "List the open invitations",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -231,10 +231,10 @@ func (a *app) invitations() *cobra.Command {
 	var who client.Invite
 	create := &cobra.Command{
 		Use:   "create EMAIL --role ROLE",
-		Short: "Invite somebody; the link is printed this once",
-		Long: `Invite somebody to the workspace. The link is printed this once, for you to send to
-them. They choose their own password, or join with the account that they have. An
-earlier invitation for the same address ends.` + freshHelp,
+		Short: "Create an invitation link, which is printed once",
+		Long: `Create an invitation to the workspace. The link is printed once; send it to the person.
+They choose their own password, or join with their existing account. It replaces an open
+invitation for the same address.` + freshHelp,
 		Example: `  interlock invitations create ana@example.com --role operator
   interlock invitations create ana@example.com --role viewer --tenant kestrel`,
 		Args: cobra.ExactArgs(1),
@@ -257,7 +257,7 @@ earlier invitation for the same address ends.` + freshHelp,
 	a.accessFlags(create, &who.Role, &who.Denied, &who.Tenants)
 	c.AddCommand(create, &cobra.Command{
 		Use:   "revoke INVITATION",
-		Short: "End an open invitation, by its id or address",
+		Short: "Revoke an open invitation, by its id or email address",
 		Args:  cobra.ExactArgs(1),
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -296,7 +296,7 @@ func (a *app) ofLink(text string) (conf config, secret string, err error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Query().Get("link") == "" {
-		return config{}, "", usagef("the link must be the whole address that you were sent")
+		return config{}, "", usagef("the link must be the complete address that you received")
 	}
 	if u.Host != "" {
 		server := u.Scheme + "://" + u.Host
@@ -312,9 +312,9 @@ func (a *app) join() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "join LINK",
 		Short: "Accept an invitation",
-		Long: `Accept an invitation to a workspace. If you are logged in with the address that the
-invitation is for, you join with that account. Otherwise you are asked for its
-password; with --name a new account is created, and the password is for it.`,
+		Long: `Accept an invitation to a workspace. If you are logged in with the invited address, you
+join with that account. Otherwise you are asked for its password. With --name, a new
+account is created with that password.`,
 		Example: `  interlock join 'https://interlock.example/invitation?link=ili_...' --name "Ana Ruiz"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -380,8 +380,8 @@ func (a *app) again(password string) error {
 func (a *app) workspaces() *cobra.Command {
 	return &cobra.Command{
 		Use:   "workspaces",
-		Short: "The workspaces that you are a member of",
-		Long:  "The workspaces that you are a member of. A login is good for one: see interlock login --workspace.",
+		Short: "List your workspaces",
+		Long:  "List your workspaces. A login is for one of them: see interlock login --workspace.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -402,10 +402,10 @@ func (a *app) workspaces() *cobra.Command {
 }
 
 func (a *app) account() *cobra.Command {
-	c := &cobra.Command{Use: "account", Short: "Your workspaces; change your own name and password", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "account", Short: "List your workspaces, change your name and password", Args: cobra.NoArgs}
 	c.AddCommand(a.workspaces(), &cobra.Command{
 		Use:   "rename NAME",
-		Short: "Change your own name, as others see it",
+		Short: "Change your name",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -417,7 +417,7 @@ func (a *app) account() *cobra.Command {
 		},
 	}, &cobra.Command{
 		Use:   "password",
-		Short: "Change your own password; your other sessions end",
+		Short: "Change your password; your other sessions end",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			current, err := a.hiddenLine("Current password: ")
@@ -439,7 +439,7 @@ func (a *app) account() *cobra.Command {
 		},
 	}, &cobra.Command{
 		Use:   "reset LINK",
-		Short: "Choose a new password by a link that an owner or an administrator sent you",
+		Short: "Set a new password with a reset link",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			conf, link, err := a.ofLink(args[0])

@@ -36,11 +36,11 @@ const (
 )
 
 const exitHelp = `Exit codes:
-  0  accepted, or the same is already running; with --wait: succeeded
-  1  an error that has no code of its own
+  0  accepted, or already running; with --wait: succeeded
+  1  any other error
   2  the command was not understood
   3  the connection is busy
-  4  blocked: something has to be mended first
+  4  blocked: something must be fixed first
   5  the idempotency key was used before with other values
   6  with --wait or --follow: partly succeeded
   7  with --wait or --follow: failed, blocked before it ran, cancelled or lost
@@ -61,14 +61,14 @@ func Root(streams IO) *cobra.Command {
 		Use:   "interlock",
 		Short: "Start operations on Microsoft 365 tenants, through one gate",
 		Long: `Interlock starts operations on Microsoft 365 tenants. Every start goes through one
-gate, which answers: accepted, already running, connection busy, or blocked; always
-with why, and what to do next.
+gate, which answers accepted, already running, connection busy or blocked, with why
+and what to do next.
 
 ` + exitHelp + `
 Environment:
-  INTERLOCK_URL      address of the server, in place of the one you logged in to
-  INTERLOCK_TOKEN    token, in place of the one that login saved
-  INTERLOCK_CA_FILE  PEM of the authority that the server's certificate is from
+  INTERLOCK_URL      address of the server, instead of the saved one
+  INTERLOCK_TOKEN    token, instead of the saved one
+  INTERLOCK_CA_FILE  PEM file with the certificate authority of the server
   INTERLOCK_CONFIG   file in which login saves address and token`,
 		Example: `  interlock login --url https://interlock.example
   interlock tenants
@@ -99,8 +99,8 @@ Environment:
 func (a *app) remote(c *cobra.Command) {
 	f := c.PersistentFlags()
 	f.StringVar(&a.url, "url", "", "address of the server, such as https://interlock.example")
-	f.StringVar(&a.caFile, "ca-file", "", "PEM of the authority that the server's certificate is from")
-	f.StringVarP(&a.output, "output", "o", "text", "text, or json: the bodies of the API as they came")
+	f.StringVar(&a.caFile, "ca-file", "", "PEM file with the certificate authority of the server")
+	f.StringVarP(&a.output, "output", "o", "text", "text, or json: the API's responses unchanged")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	run := c.PersistentPreRunE
 	c.PersistentPreRunE = func(c *cobra.Command, args []string) error {

@@ -17,8 +17,8 @@ func (a *app) run() *cobra.Command {
 	var follow, details bool
 	c := &cobra.Command{
 		Use:     "run CODE",
-		Short:   "One run: its state, its items, and who else asked for it",
-		Long:    "One run: its state in words, its items, and who else asked for it while it was on its way.\n\n" + exitHelp,
+		Short:   "Show a run: its state, its items, and the starts that joined it",
+		Long:    "Show a run: its state, its items, and the starts that joined it.\n\n" + exitHelp,
 		Example: "  interlock run K7QM2X\n  interlock run K7QM2X --follow\n  interlock run K7QM2X --details",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -37,7 +37,7 @@ func (a *app) run() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&details, "details", false, detailsHelp)
-	c.Flags().BoolVarP(&follow, "follow", "f", false, "show what happens until the run has ended")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "follow the run until it ends")
 	return c
 }
 
@@ -166,8 +166,8 @@ func (a *app) timeline(l client.Line) {
 
 // pagingFlags adds the flags of commands that list.
 func pagingFlags(c *cobra.Command, p *client.Paging) {
-	c.Flags().StringVar(&p.Cursor, "cursor", "", "go on behind the page before")
-	c.Flags().IntVar(&p.Limit, "limit", 0, "how many, 1 to 200 (default 50)")
+	c.Flags().StringVar(&p.Cursor, "cursor", "", "cursor of the next page, as printed with the previous one")
+	c.Flags().IntVar(&p.Limit, "limit", 0, "number of entries, 1 to 200 (default 50)")
 }
 
 func (a *app) runs() *cobra.Command {
@@ -176,7 +176,7 @@ func (a *app) runs() *cobra.Command {
 	var since time.Duration
 	c := &cobra.Command{
 		Use:     "runs",
-		Short:   "Runs of all tenants that you see, newest first",
+		Short:   "List the runs of all tenants that you may see, newest first",
 		Example: "  interlock runs --active\n  interlock runs --tenant kestrel --outcome failed --since 24h",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -206,7 +206,7 @@ func (a *app) runs() *cobra.Command {
 	fl.StringVar(&operation, "operation", "", "of this operation only")
 	fl.StringVar(&state, "state", "", "queued, running, cancelling or finished")
 	fl.StringVar(&outcome, "outcome", "", "succeeded, partial, failed, blocked, cancelled or lost")
-	fl.StringVar(&f.Initiator, "by", "", `started by this person: an id, or "me"`)
+	fl.StringVar(&f.Initiator, "by", "", `started by this person: an id or "me"`)
 	fl.BoolVar(&f.Active, "active", false, "only those that have not ended")
 	fl.BoolVar(&f.Attention, "attention", false, "only those that ended badly or make no progress")
 	fl.DurationVar(&since, "since", 0, "accepted within this time, such as 24h")
@@ -227,8 +227,8 @@ func (a *app) attempts() *cobra.Command {
 	var operation, outcome string
 	c := &cobra.Command{
 		Use:   "attempts [ID]",
-		Short: "Every answer of the gate, also those that queued nothing",
-		Long:  "Every answer of the gate, newest first, also those that queued nothing; with an id, that answer as it was given.",
+		Short: "List every start request and its result, including refusals",
+		Long:  "List every start request and its result, including refusals, newest first. With an id: show that answer.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -241,7 +241,7 @@ func (a *app) attempts() *cobra.Command {
 					return err
 				}
 				a.page(a.Out).answer(at.Answer)
-				c.Printf("Asked: %s by %s (%s), %d times\n", moment(at.At), at.Actor.Name, at.Surface, at.Presses)
+				c.Printf("Requested: %s by %s (%s), %d times\n", moment(at.At), at.Actor.Name, at.Surface, at.Presses)
 				return nil
 			}
 			f.Operation, f.Outcome = op.Kind(operation), op.Outcome(outcome)
@@ -268,7 +268,7 @@ func (a *app) attempts() *cobra.Command {
 	fl.StringVarP(&f.Tenant, "tenant", "t", "", "of this tenant only")
 	fl.StringVar(&operation, "operation", "", "of this operation only")
 	fl.StringVar(&outcome, "outcome", "", "accepted, deduped, scope_busy or blocked")
-	fl.StringVar(&f.Actor, "by", "", `asked by this person: an id, or "me"`)
+	fl.StringVar(&f.Actor, "by", "", `requested by this person: an id or "me"`)
 	fl.StringVar(&f.Run, "run", "", "that made or joined this run")
 	pagingFlags(c, &f.Paging)
 	a.completeTenants(c)
@@ -278,7 +278,7 @@ func (a *app) attempts() *cobra.Command {
 func (a *app) cancel() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel CODE",
-		Short: "Stop a run: at once while it is in line, else after its current step",
+		Short: "Cancel a run: immediately while it is queued, otherwise after its current step",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -299,13 +299,13 @@ func (a *app) release() *cobra.Command {
 	var note string
 	c := &cobra.Command{
 		Use:   "release CODE --note WHY",
-		Short: "Take the connection away from a run that makes no progress",
-		Long: `Take the connection away from a run that makes no progress. Its worker can change nothing
-more; the connection is free as soon as a call that is under way must have ended. Who did
-it and why is shown with the run.
+		Short: "Release the connection of a run that makes no progress",
+		Long: `Release the connection of a run that makes no progress. Its worker can't change anything
+afterwards. The connection is free once a call in progress must have ended. Your name and
+the note are shown with the run.
 
-It needs a sign-in from the last 15 minutes, so log in with interlock login: an API
-token can't do it. You are asked for your password when your sign-in is older.`,
+This needs a sign-in from the last 15 minutes with interlock login; API tokens can't do
+it. If your sign-in is older, you are asked to confirm your identity.`,
 		Example: `  interlock release K7QM2X --note "The worker's machine is gone"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

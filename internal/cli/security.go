@@ -14,8 +14,8 @@ import (
 func (a *app) security() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "security",
-		Short: "Your second factors, recovery codes and sessions",
-		Long:  "Your second factors, recovery codes and sessions. Passkeys are added in the console." + freshHelp,
+		Short: "Manage your second factors, recovery codes and sessions",
+		Long:  "Manage your second factors, recovery codes and sessions. Passkeys are added in the console." + freshHelp,
 		Args:  cobra.NoArgs,
 	}
 	c.AddCommand(a.factorList(), a.factorAdd(), a.factorRename(), a.factorRemove(), a.recoveryCodes(), a.endSessions())
@@ -25,7 +25,7 @@ func (a *app) security() *cobra.Command {
 func (a *app) factorList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "Your second factors, and how many recovery codes you have left",
+		Short: "List your second factors and the number of recovery codes left",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -145,7 +145,7 @@ func (a *app) completeFactors(c *cobra.Command, args []string, _ string) ([]stri
 func (a *app) recoveryCodes() *cobra.Command {
 	return &cobra.Command{
 		Use:   "recovery-codes",
-		Short: "Replace your recovery codes; they are printed this once",
+		Short: "Replace your recovery codes, which are printed once",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -163,7 +163,7 @@ func (a *app) recoveryCodes() *cobra.Command {
 func (a *app) endSessions() *cobra.Command {
 	return &cobra.Command{
 		Use:   "end-sessions",
-		Short: "End all your sessions but this one, in every workspace; API tokens stay",
+		Short: "End all your other sessions, in every workspace; API tokens keep working",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
@@ -183,10 +183,10 @@ func (a *app) policy() *cobra.Command {
 	var second string
 	c := &cobra.Command{
 		Use:   "policy",
-		Short: "What the workspace requires of its members",
-		Long: `Show what the workspace requires of its members, or change it. Members without a second
-factor can do nothing in a workspace that requires one until they add one, and their API
-tokens don't work until then. You need a second factor yourself to require it.` + freshHelp,
+		Short: "Show or change the sign-in policy of the workspace",
+		Long: `Show or change the sign-in policy of the workspace. If it requires a second factor,
+members without one must add one before they can do anything, and their API tokens
+don't work until then. You need a second factor yourself to require it.` + freshHelp,
 		Example: `  interlock policy
   interlock policy --second-factor=true`,
 		Args: cobra.NoArgs,

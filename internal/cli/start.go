@@ -24,7 +24,7 @@ type asked struct {
 func (a *app) askFlags(c *cobra.Command, in *asked) {
 	f := c.Flags()
 	f.StringVarP(&in.tenant, "tenant", "t", "", "id or name of the tenant")
-	f.StringVarP(&in.connection, "connection", "c", "", "id or name of the connection; the tenant's default when left out")
+	f.StringVarP(&in.connection, "connection", "c", "", "id or name of the connection (default the tenant's default connection)")
 	f.StringArrayVarP(&in.params, "param", "p", nil, "a parameter, as name=value; may be given several times")
 	f.StringVar(&in.parameters, "parameters", "", "all parameters, as a JSON object")
 	a.completeTenants(c)
@@ -118,13 +118,13 @@ func (a *app) start() *cobra.Command {
 	var wait bool
 	c := &cobra.Command{
 		Use:   "start KIND --tenant TENANT",
-		Short: "Ask for an operation on a tenant",
-		Long: `Ask for an operation on a tenant. The gate answers: accepted, already running,
-connection busy, or blocked; with why, and what to do next. The answer goes to standard
-error, and the code of the run, if there is one, to standard output.
+		Short: "Start an operation on a tenant",
+		Long: `Start an operation on a tenant. The answer is accepted, already running, connection
+busy or blocked, with why and what to do next. The answer goes to standard error, and
+the code of the run, if there is one, to standard output.
 
-With --wait the command lasts until the run has ended, and its exit code tells how. In
-JSON the run as it ended then follows the answer as a second document.
+With --wait the command waits for the end of the run, and its exit code gives the
+result. With --output json, the finished run follows the answer as a second document.
 
 ` + exitHelp,
 		Example: `  interlock start inventory.sync --tenant kestrel
@@ -158,8 +158,8 @@ JSON the run as it ended then follows the answer as a second document.
 		},
 	}
 	a.askFlags(c, &in)
-	c.Flags().StringVar(&key, "key", "", "idempotency key: the same key again is answered with the first answer; a new one when left out")
-	c.Flags().BoolVarP(&wait, "wait", "w", false, "wait until the run has ended")
+	c.Flags().StringVar(&key, "key", "", "idempotency key: a repeated key gets the first answer (default a new key)")
+	c.Flags().BoolVarP(&wait, "wait", "w", false, "wait for the end of the run")
 	return c
 }
 
@@ -167,8 +167,8 @@ func (a *app) preflight() *cobra.Command {
 	var in asked
 	c := &cobra.Command{
 		Use:     "preflight KIND --tenant TENANT",
-		Short:   "What a start would be answered now; nothing is queued",
-		Long:    "What a start would be answered now. Nothing is queued and nothing is put on record.\n\n" + exitHelp,
+		Short:   "Show how a start would be answered now; nothing is queued",
+		Long:    "Show how a start would be answered now. Nothing is queued and nothing is recorded.\n\n" + exitHelp,
 		Example: `  interlock preflight inventory.sync --tenant kestrel`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

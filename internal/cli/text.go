@@ -128,7 +128,7 @@ func (p page) run(r op.Run) {
 }
 
 // detailsHelp is the help text of the flag that shows evidence.
-const detailsHelp = "also what the provider answered to each failed call: status, code, text, request ids"
+const detailsHelp = "also show the provider's response to each failed call: status, code, message, request ids"
 
 // evidence writes what the provider answered to a failed call, if it was called.
 func (p page) evidence(about string, e *op.Evidence) {
@@ -201,7 +201,7 @@ func (t table) print() error { return t.w.Flush() }
 // more prints how to get the next page of a list.
 func (a *app) more(next *string) {
 	if next != nil {
-		_, _ = fmt.Fprintf(a.Err, "There are more: --cursor %s\n", *next)
+		_, _ = fmt.Fprintf(a.Err, "More: --cursor %s\n", *next)
 	}
 }
 
