@@ -18,22 +18,22 @@ func (s *server) serveData() {
 	}
 	serve(s, Route{
 		ID: "get-group", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}", Object: Tenant, Needs: tenancy.View,
-		Summary: "One directory group",
+		Summary: "Get a directory group",
 	}, s.group)
 	serve(s, Route{
 		ID: "list-group-members", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}/members", Object: Tenant, Needs: tenancy.View,
-		Summary: "The members of a directory group, by id. Those that are groups have their names; q is a part of such a name, or a whole id",
+		Summary: "List the members of a directory group, by id. Members that are groups have names; q matches part of such a name, or a whole id",
 	}, s.groupMembers)
 	serve(s, Route{
 		ID: "get-verification", Method: http.MethodGet, Path: "/tenants/{tenant}/verification", Object: Tenant, Needs: tenancy.View,
-		Summary: "What the last verification of a connection found",
+		Summary: "Get the last verification of a connection",
 	}, s.verification)
 }
 
 // Through is the connection that data was read through.
 type Through struct {
 	TenantID
-	Connection string `query:"connection" doc:"Id or name; left out: the tenant's default."`
+	Connection string `query:"connection" doc:"Id or name. Default: the tenant's default connection."`
 }
 
 // DataRequest filters the data that was read from a directory.
@@ -49,7 +49,7 @@ func (r DataRequest) filter() mirror.Filter {
 
 // GroupID names the group of a route.
 type GroupID struct {
-	Group string `path:"group" doc:"Id, as the directory has it."`
+	Group string `path:"group" doc:"Id of the object in the directory."`
 }
 
 func (s *server) group(ctx context.Context, in *struct {
@@ -92,10 +92,10 @@ type Check struct {
 	Name   string    `json:"name"`
 	Result string    `json:"result" enum:"ok,failed,inconclusive,not_reached,not_applicable"`
 	Reason op.Reason `json:"reason,omitempty"`
-	Detail string    `json:"detail" doc:"What was found, or why it failed, in words."`
-	Next   string    `json:"next,omitempty" doc:"What to do about it."`
+	Detail string    `json:"detail" doc:"What was found, or why the check failed."`
+	Next   string    `json:"next,omitempty" doc:"What to do next."`
 
-	Evidence *op.Evidence `json:"evidence,omitempty" doc:"What the provider answered."`
+	Evidence *op.Evidence `json:"evidence,omitempty" doc:"The provider's response."`
 }
 
 func (s *server) verification(ctx context.Context, in *Through) (*one[Verification], error) {

@@ -23,11 +23,11 @@ type Listed struct {
 // Part is how far one part of a dataset is.
 type Part struct {
 	Type  string     `json:"type"`
-	AsOf  *time.Time `json:"as_of" doc:"When it was read completely the last time; null: never."`
+	AsOf  *time.Time `json:"as_of" doc:"When the type was last read completely; null: never."`
 	Count int64      `json:"count"`
 
-	Unreadable int64     `json:"unreadable" doc:"Objects of the last read that could not be kept, such as ones without an id: the type is incomplete then."`
-	Stale      op.Reason `json:"stale_reason,omitempty" doc:"Why the last try kept the old objects."`
+	Unreadable int64     `json:"unreadable" doc:"Number of objects of the last read that could not be stored, such as objects without an id. The type is then incomplete."`
+	Stale      op.Reason `json:"stale_reason,omitempty" doc:"Why the last read failed and the earlier objects were kept."`
 }
 
 // typed narrows a list to a type or a part of the dataset.

@@ -19,16 +19,16 @@ import (
 func (s *server) serveStarts() {
 	serve(s, Route{
 		ID: "list-operations", Method: http.MethodGet, Path: "/operations", Object: Self,
-		Summary: "The operations that can be started, with their parameters",
+		Summary: "List the operations, with their parameters",
 	}, s.operations)
 	serve(s, Route{
 		ID: "start", Method: http.MethodPost, Path: "/tenants/{tenant}/starts", Object: Tenant, Needs: ByOperation,
 		Success: http.StatusAccepted, Conflicts: true,
-		Summary: "Ask for an operation; the gate answers one of accepted, deduped, scope_busy and blocked",
+		Summary: "Start an operation; the answer is accepted, deduped, scope_busy or blocked",
 	}, s.start)
 	serve(s, Route{
 		ID: "preflight", Method: http.MethodGet, Path: "/tenants/{tenant}/preflight", Object: Tenant, Needs: ByOperation,
-		Summary: "What a start would answer now; nothing is written",
+		Summary: "Get the answer that a start would get now; nothing is written",
 	}, s.preflight)
 	s.describeAnswers()
 }
@@ -38,22 +38,22 @@ type Operation struct {
 	Kind           op.Kind            `json:"kind"`
 	Name           string             `json:"name"`
 	Does           string             `json:"does"`
-	Capability     tenancy.Capability `json:"capability" doc:"What a member needs to start it."`
+	Capability     tenancy.Capability `json:"capability" doc:"The capability that a member needs to start it."`
 	CapabilityName string             `json:"capability_name"`
 	Allowed        bool               `json:"allowed" doc:"Whether you have that capability."`
 	Permissions    []string           `json:"permissions" nullable:"false" doc:"Application permissions that the connection needs."`
-	Parameters     json.RawMessage    `json:"parameters" doc:"JSON Schema of the parameters; all of them have defaults."`
-	Baseline       bool               `json:"baseline" doc:"Whether a tenant is ready only when this operation can run."`
-	Datasets       []OperationDataset `json:"datasets" nullable:"false" doc:"What it reads, and where that is listed."`
-	QueueLimit     int64              `json:"queue_limit_seconds" doc:"How long a run may wait in line."`
-	RunLimit       int64              `json:"run_limit_seconds" doc:"How long a run may work."`
+	Parameters     json.RawMessage    `json:"parameters" doc:"JSON Schema of the parameters. All have defaults."`
+	Baseline       bool               `json:"baseline" doc:"Whether a tenant counts as ready only if this operation can start."`
+	Datasets       []OperationDataset `json:"datasets" nullable:"false" doc:"The datasets that it reads, and their lists."`
+	QueueLimit     int64              `json:"queue_limit_seconds" doc:"How long a run can be queued."`
+	RunLimit       int64              `json:"run_limit_seconds" doc:"How long a run can take."`
 }
 
 // OperationDataset is a dataset that an operation keeps.
 type OperationDataset struct {
 	Name  string   `json:"name" doc:"Last segment of the address of its list: /tenants/{tenant}/{name}."`
 	Title string   `json:"title"`
-	Items string   `json:"items" doc:"What its rows are, such as \"groups\"."`
+	Items string   `json:"items" doc:"Name of its rows, such as \"groups\"."`
 	Types []string `json:"types" nullable:"false" doc:"What the list can be narrowed to."`
 }
 
@@ -90,12 +90,12 @@ func parameters(d *catalogue.Definition) json.RawMessage {
 // startRequest is one request to start an operation.
 type startRequest struct {
 	TenantID
-	Key     string `header:"Idempotency-Key" required:"true" maxLength:"200" pattern:"^[ -~]+$" patternDescription:"printable ASCII" doc:"Yours to choose, new for every start. The same key again is answered with the first answer and starts nothing."`
-	Surface string `header:"Interlock-Surface" enum:"api,cli" doc:"Where the start was asked; left out: api."`
+	Key     string `header:"Idempotency-Key" required:"true" maxLength:"200" pattern:"^[ -~]+$" patternDescription:"printable ASCII" doc:"Choose a new key for every start. A repeated key gets the first answer and starts nothing."`
+	Surface string `header:"Interlock-Surface" enum:"api,cli" doc:"Where the start was requested. Default: api."`
 	Body    struct {
 		Operation  op.Kind         `json:"operation"`
-		Connection string          `json:"connection,omitempty" doc:"Id or name of the connection; left out: the tenant's default."`
-		Parameters json.RawMessage `json:"parameters,omitempty" doc:"As the operation takes them; see /operations."`
+		Connection string          `json:"connection,omitempty" doc:"Id or name of the connection. Default: the tenant's default connection."`
+		Parameters json.RawMessage `json:"parameters,omitempty" doc:"Parameters of the operation; see /operations."`
 	} `nameHint:"Start"`
 }
 
@@ -132,7 +132,7 @@ func (s *server) start(ctx context.Context, in *startRequest) (*startAnswer, err
 type preflightRequest struct {
 	TenantID
 	Operation  op.Kind `query:"operation" required:"true"`
-	Connection string  `query:"connection" doc:"Id or name; left out: the tenant's default."`
+	Connection string  `query:"connection" doc:"Id or name. Default: the tenant's default connection."`
 	Parameters string  `query:"parameters" doc:"The parameters of the start, as JSON."`
 }
 
@@ -166,10 +166,10 @@ func (s *server) describeAnswers() {
 	o := s.huma.OpenAPI().Paths[Base+"/tenants/{tenant}/starts"].Post
 	answer := o.Responses[strconv.Itoa(http.StatusAccepted)].Content["application/json"]
 	for outcome, words := range map[op.Outcome]string{
-		op.Accepted:  "accepted: the run exists and will be worked.",
-		op.Deduped:   "deduped: the same is on its way; the answer names that run.",
-		op.ScopeBusy: "scope_busy: other work holds the connection. Nothing was queued.",
-		op.Blocked:   "blocked: something has to be mended first. Nothing was queued. As a problem document: the request itself can't be used.",
+		op.Accepted:  "accepted: the run was created and will run.",
+		op.Deduped:   "deduped: the same operation is already queued or running; the answer names its run.",
+		op.ScopeBusy: "scope_busy: another run holds the connection. Nothing was queued.",
+		op.Blocked:   "blocked: something must be fixed first. Nothing was queued. As a problem document: the request itself is not valid.",
 	} {
 		code := strconv.Itoa(outcome.HTTPStatus())
 		if o.Responses[code] == nil {
