@@ -1,8 +1,7 @@
-// Package access decides who someone is, what they may see and do, and keeps
-// the record of who changed what. Everything else receives its answers as
-// sealed values: an [Actor] comes from [Authenticate] only, a [Scope] from
-// [Authorize], [AuthorizeWorkspace] and [ForRun] only, and the zero of either
-// sees nothing.
+// Package access authenticates people, decides what they may see and do, and keeps the
+// audit trail. Its answers are sealed values: an [Actor] comes from [Authenticate]
+// only, a [Scope] from [Authorize], [AuthorizeWorkspace] and [ForRun] only. Their zero
+// values see nothing.
 package access
 
 import (
@@ -21,12 +20,12 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// ErrUnauthenticated is returned for every bearer secret and every sign-in that
-// is no good, whatever the cause: telling causes apart would help guessing.
+// ErrUnauthenticated is returned for every invalid bearer secret and every failed
+// sign-in. It is the same for all causes, because telling them apart would help guessing.
 var ErrUnauthenticated = errors.New("not signed in")
 
-// Actor is a person as one bearer secret proved them, in one workspace. The
-// zero Actor is nobody.
+// Actor is a person in one workspace, authenticated by a bearer secret. The zero Actor
+// is nobody.
 type Actor struct {
 	token     string
 	kind      TokenKind
@@ -49,7 +48,7 @@ func (a Actor) Name() string { return a.name }
 // Email returns the address that the person signs in with.
 func (a Actor) Email() string { return a.email }
 
-// WorkspaceID returns the id of the workspace that the secret is good for.
+// WorkspaceID returns the id of the workspace that the secret is for.
 func (a Actor) WorkspaceID() string { return a.workspace.ID }
 
 // WorkspaceSlug returns that workspace's slug.
@@ -65,24 +64,23 @@ func (a Actor) Role() tenancy.Role { return a.role }
 // for showing; [Authorize] reads it anew.
 func (a Actor) Grants() tenancy.Grants { return a.grants }
 
-// ExpiresAt returns when the secret that proved the person ends at the latest.
+// ExpiresAt returns the latest time at which the actor's secret expires.
 func (a Actor) ExpiresAt() time.Time { return a.expires }
 
-// TokenID returns the id of the token or session that proved the person.
+// TokenID returns the id of the actor's token or session.
 func (a Actor) TokenID() string { return a.token }
 
-// Person returns the actor as others see them.
+// Person returns the actor's id and name.
 func (a Actor) Person() op.Person { return op.Person{ID: a.id, Name: a.name} }
 
-// NewID returns a new id: a UUIDv7, so that ids sort by the time they were made.
-// Ids are names, never secrets.
+// NewID returns a new UUIDv7. Ids sort by the time of their creation, and are never
+// secrets.
 func NewID() string {
 	return uuid.Must(uuid.NewV7()).String() // never fails: crypto/rand ends the program instead
 }
 
-// FirstID is smaller than every id that was made at t or later: ids sort by time,
-// so a range of them is a range of time without an index of its own. The clock is
-// that of whoever made the id.
+// FirstID is smaller than every id that was created at t or later, so that a range of
+// ids is a range of time. The clock is that of the process that created the id.
 func FirstID(t time.Time) string {
 	ms := max(0, t.UnixMilli())
 	return fmt.Sprintf("%08x-%04x-0000-0000-000000000000", ms>>16&0xffffffff, ms&0xffff)
@@ -93,8 +91,8 @@ const maxSlug = 63
 
 var slugShape = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// CheckSlug returns an [*op.FieldError] for what can't be a slug. A slug never
-// looks like an id, so that a reference is one or the other.
+// CheckSlug returns an [*op.FieldError] for an invalid slug. A slug never looks like an
+// id, so that a reference is one or the other.
 func CheckSlug(field, slug string) error {
 	switch {
 	case len(slug) > maxSlug:
@@ -107,8 +105,8 @@ func CheckSlug(field, slug string) error {
 	return nil
 }
 
-// CheckName returns an [*op.FieldError] for what can't be the name of something:
-// empty, longer than limit characters, or with control characters in it.
+// CheckName returns an [*op.FieldError] for a name that is empty, has more than limit
+// characters, begins or ends with a space, or has control characters.
 func CheckName(field, name string, limit int) error {
 	switch n := utf8.RuneCountInString(name); {
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
@@ -123,9 +121,9 @@ func CheckName(field, name string, limit int) error {
 	return nil
 }
 
-// Ref splits a reference to a thing into the column that it names and the value
-// to look for. What can be neither id nor slug becomes a slug that nothing has,
-// so that it runs the same statement and is just not found.
+// Ref returns the column that a reference is compared with, "id" or "slug", and the
+// value to look for. A ref that is neither becomes a slug that nothing has, so that
+// the same statement runs and finds nothing.
 func Ref(ref string) (column, value string) {
 	ref = strings.ToLower(ref)
 	if len(ref) == 36 && uuid.Validate(ref) == nil {
@@ -146,7 +144,7 @@ func capabilities(text string) ([]tenancy.Capability, error) {
 	return list, nil
 }
 
-// grants decodes what a member may do.
+// grants returns what a member with that role and those stored exceptions may do.
 func grants(role, denied, only string) (tenancy.Grants, error) {
 	no, err := capabilities(denied)
 	if err != nil {

@@ -17,22 +17,22 @@ const (
 	maxWorkspaceName = 120
 )
 
-// NewUser is a local account to be made.
+// NewUser is a local account to create.
 type NewUser struct {
 	Email    string
 	Name     string
 	Password string // from 12 characters to 512 bytes
 }
 
-// NewWorkspace is a workspace to be made.
+// NewWorkspace is a workspace to create.
 type NewWorkspace struct {
 	Slug   string
 	Name   string
 	Keyset string // data key of the workspace, wrapped by the root key
 }
 
-// Account is a checked [NewUser], ready to be stored; hashing its password took
-// its time outside any transaction.
+// Account is a checked [NewUser] with a hashed password, ready to be stored. Hashing
+// is slow, so it happens outside of transactions.
 type Account struct {
 	id, email, name, hash string
 	disabled              bool
@@ -55,7 +55,7 @@ func (u Account) Disabled() bool { return u.disabled }
 func (u Account) Workspaces() []string { return u.workspaces }
 
 // Accounts returns every account, by address. It is for a command on the server, not
-// for its users: no scope bounds it.
+// for users: no scope bounds it.
 func Accounts(ctx context.Context, d *db.DB) (list []Account, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		list = nil
@@ -87,7 +87,7 @@ func Accounts(ctx context.Context, d *db.DB) (list []Account, err error) {
 	return list, nil
 }
 
-// Prepare checks a new account and hashes its password. Bad values are
+// Prepare checks a new account and hashes its password. An invalid value is an
 // [*op.FieldError].
 func (u NewUser) Prepare(ctx context.Context) (Account, error) {
 	email, err := checkEmail(u.Email)
@@ -107,8 +107,8 @@ func (u NewUser) Prepare(ctx context.Context) (Account, error) {
 	return Account{id: NewID(), email: email, name: u.Name, hash: hash}, nil
 }
 
-// CreateUser stores an account. An e-mail address that has one already is an
-// [*op.FieldError]. Whether the caller may do this is the caller's business.
+// CreateUser stores an account. An e-mail address that is in use is an
+// [*op.FieldError]. The caller checks that the actor may do this.
 func CreateUser(ctx context.Context, tx db.Tx, u Account) error {
 	n, err := tx.Exec(ctx, `INSERT INTO users (id, email, name, password_hash, created_at) VALUES ($1, $2, $3, $4, interlock_now())
 		ON CONFLICT (email) DO NOTHING`, u.id, u.email, u.name, u.hash)
@@ -121,9 +121,8 @@ func CreateUser(ctx context.Context, tx db.Tx, u Account) error {
 	return nil
 }
 
-// CreateWorkspace stores a workspace without a member and returns its id. A slug
-// that is taken is an [*op.FieldError]. Whether the caller may do this is the
-// caller's business: [Bootstrap] does it, and a command on the server.
+// CreateWorkspace stores a workspace without a member and returns its id. A slug that
+// is in use is an [*op.FieldError]. It is for [Bootstrap] and a command on the server.
 func CreateWorkspace(ctx context.Context, tx db.Tx, w NewWorkspace, by op.Person) (id string, err error) {
 	if err := CheckSlug("workspace", w.Slug); err != nil {
 		return "", err
@@ -146,8 +145,8 @@ func CreateWorkspace(ctx context.Context, tx db.Tx, w NewWorkspace, by op.Person
 	return id, Audit(ctx, tx, id, Entry{Actor: by, Action: "workspace.create", Object: id, Data: map[string]any{"slug": w.Slug, "name": w.Name}})
 }
 
-// Found stores a workspace with its first owner, whose account is stored already,
-// and returns its id; see [CreateWorkspace].
+// Found stores a workspace with its first owner, whose account exists, and returns its
+// id; see [CreateWorkspace].
 func Found(ctx context.Context, tx db.Tx, w NewWorkspace, owner Account) (id string, err error) {
 	if id, err = CreateWorkspace(ctx, tx, w, op.Person{ID: owner.id, Name: owner.name}); err != nil {
 		return "", err
@@ -155,15 +154,15 @@ func Found(ctx context.Context, tx db.Tx, w NewWorkspace, owner Account) (id str
 	return id, SetMembership(ctx, tx, id, owner.id, Membership{Role: tenancy.Owner, AllTenants: true})
 }
 
-// Bootstrap makes the first workspace and its owner. It works once: as soon as
-// there is any account it returns [op.ErrConflict].
+// Bootstrap creates the first workspace and its owner. It works once: when any account
+// exists it returns [op.ErrConflict].
 func Bootstrap(ctx context.Context, d *db.DB, w NewWorkspace, u NewUser) error {
 	account, err := u.Prepare(ctx)
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		// The row decides between two bootstraps at the same instant.
+		// The row decides between two bootstraps at the same time.
 		first, err := tx.Exec(ctx, `INSERT INTO bootstraps (one, at) VALUES (1, interlock_now()) ON CONFLICT (one) DO NOTHING`)
 		if err != nil {
 			return err
@@ -192,7 +191,7 @@ func Bootstrap(ctx context.Context, d *db.DB, w NewWorkspace, u NewUser) error {
 func EndTokens(ctx context.Context, tx db.Tx, workspaceID, userID string) error {
 	_, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now()
 		WHERE user_id = $1 AND ($2 = '' OR workspace_id = $2) AND revoked_at IS NULL`, userID, workspaceID)
-	if err == nil && workspaceID == "" { // nor does a sign-in that waits for a second factor go on
+	if err == nil && workspaceID == "" { // a sign-in that waits for a second factor ends, too
 		_, err = tx.Exec(ctx, `DELETE FROM ceremonies WHERE user_id = $1`, userID)
 	}
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Entry is one change that someone made. Nothing in it is secret.
+// Entry is one change. Nothing in it is secret.
 type Entry struct {
 	Actor  op.Person
 	Action string // what was done, such as "connection.disable"
 	Object string // id of what it was done to
-	Data   any    // what became of it, as JSON; nil: nothing to add
+	Data   any    // details, as JSON; nil: none
 }
 
-// Record is an entry as the audit trail keeps it.
+// Record is an entry as it is stored in the audit trail.
 type Record struct {
 	Seq    int64           `json:"seq"` // from 1, without gaps
 	At     time.Time       `json:"at"`
@@ -34,10 +34,10 @@ type Record struct {
 	Hash   string          `json:"hash"`
 }
 
-// Audit adds an entry to a workspace's trail, in the transaction of the change:
-// both are there or neither. Each record's hash covers the one before it. The
-// trail's head stays locked until the end of the transaction, so Audit comes
-// last in it; the order of locks is connection, claim, head.
+// Audit adds an entry to a workspace's audit trail in the transaction of the change, so
+// that both are stored or neither. Each record's hash covers the record before it. Audit
+// locks the trail's head until the transaction ends, so call it last: the order of locks
+// is connection, claim, head.
 func Audit(ctx context.Context, tx db.Tx, workspaceID string, e Entry) error {
 	data, err := json.Marshal(e.Data)
 	if err != nil {
@@ -66,8 +66,8 @@ func Audit(ctx context.Context, tx db.Tx, workspaceID string, e Entry) error {
 	return nil
 }
 
-// chain is the hash of r behind the record with the hash previous. Every field
-// goes in with its length before it, so that no two records look alike.
+// chain returns the hash of r, which follows the record with the hash previous. Each
+// field is hashed with its length, so that no two records give the same input.
 func (r Record) chain(previous, workspaceID string) string {
 	h := sha256.New()
 	var n [8]byte
@@ -83,23 +83,23 @@ func (r Record) chain(previous, workspaceID string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// ErrTampered is returned for an audit trail that was changed after the fact.
+// ErrTampered is returned for an audit trail that was changed afterwards.
 var ErrTampered = errors.New("the audit trail was tampered with")
 
-// Checkpoint is how far a trail was at some time. Kept elsewhere, it shows a
-// tail that was cut off, which the chain alone can't.
+// Checkpoint is the head of an audit trail at some time. Kept elsewhere, it reveals a
+// tail that was cut off, which the chain of hashes can't.
 type Checkpoint struct {
 	Seq  int64  `json:"seq"`
 	Hash string `json:"hash"`
 }
 
-// auditPage is how many records are verified in one transaction: some 10 ms of work.
+// auditPage is how many records are verified in one transaction: about 10 ms of work.
 const auditPage = 1000
 
-// VerifyAudit walks a workspace's whole trail, as far as it was at the beginning,
-// and returns how far that is. It returns [ErrTampered], naming the first record
-// that is not as it was written, when a record was changed, removed, added or moved,
-// or when one of the checkpoints is not on the trail.
+// VerifyAudit verifies a workspace's audit trail up to its head at the beginning, and
+// returns that head. When a record was changed, removed, added or moved, or when a
+// checkpoint is not on the trail, it returns [ErrTampered], which names the first wrong
+// record.
 func VerifyAudit(ctx context.Context, d *db.DB, workspaceID string, kept ...Checkpoint) (Checkpoint, error) {
 	var head Checkpoint
 	var last int64
@@ -143,8 +143,8 @@ func VerifyAudit(ctx context.Context, d *db.DB, workspaceID string, kept ...Chec
 	return at, nil
 }
 
-// verifyPage verifies the next records behind at, up to the one numbered last, and
-// returns each with its hash.
+// verifyPage verifies the next records after at, up to the one numbered last, and
+// returns the hash of each.
 func verifyPage(ctx context.Context, d *db.DB, workspaceID string, at Checkpoint, last int64) (page []Checkpoint, err error) {
 	before := at
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -174,8 +174,8 @@ func verifyPage(ctx context.Context, d *db.DB, workspaceID string, at Checkpoint
 	return page, err
 }
 
-// AuditHeads returns how far the trail of each workspace is, by the workspace's id;
-// and the time of the database.
+// AuditHeads returns the head of each workspace's audit trail, by the workspace's id,
+// and the database's time.
 func AuditHeads(ctx context.Context, d *db.DB) (heads map[string]Checkpoint, at time.Time, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		heads = make(map[string]Checkpoint)
@@ -205,9 +205,8 @@ func AuditHeads(ctx context.Context, d *db.DB) (heads map[string]Checkpoint, at 
 	return heads, at, nil
 }
 
-// AuditTrail returns up to limit records before the record numbered before,
-// newest first; before 0 begins at the newest. The actor needs
-// [tenancy.ViewAudit].
+// AuditTrail returns up to limit records that are older than the record numbered
+// before, newest first; 0 begins at the newest. The actor needs [tenancy.ViewAudit].
 func AuditTrail(ctx context.Context, tx db.Tx, a Actor, before int64, limit int) ([]Record, error) {
 	scope, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ViewAudit)
 	if err != nil {

@@ -20,18 +20,17 @@ const (
 	SessionLifetime = 7 * 24 * time.Hour // from the sign-in
 )
 
-// touchEvery bounds how often a secret's last use is written down.
+// touchEvery bounds how often a secret's last use is stored.
 const touchEvery = time.Minute
 
-// Prefixes of bearer secrets, so that people and secret scanners know one when
-// they see it.
+// Prefixes of bearer secrets, by which people and secret scanners recognize them.
 const (
 	tokenPrefix   = "ilk_"
 	sessionPrefix = "ils_"
 )
 
-// newSecret returns a bearer secret with at least 128 bits of chance in it, and
-// the hash by which it is found again. The secret itself is kept nowhere.
+// newSecret returns a bearer secret with at least 128 random bits, and the hash under
+// which it is stored. The secret itself is not stored.
 func newSecret(prefix string) (secret, hash string) {
 	secret = prefix + rand.Text()
 	return secret, hashOf(secret)
@@ -42,14 +41,12 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Authenticate returns the person that a bearer secret proves, or
-// [ErrUnauthenticated]: unknown, expired, idle and revoked secrets, disabled
-// people and former members all look alike.
+// Authenticate returns the actor of a bearer secret. It returns [ErrUnauthenticated] for
+// unknown, expired, idle and revoked secrets, closed accounts and former members alike.
 func Authenticate(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
 	a, used, idle, err := recognize(ctx, d, bearer)
 	if err == nil && idle >= touchEvery {
-		// A full or busy database must not refuse someone who only wants to read:
-		// the next request writes it down.
+		// A full or busy database must not refuse a reader: the next request stores it.
 		_ = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE tokens SET last_used_at = interlock_now() WHERE id = $1 AND last_used_at = $2`, a.token, used)
 			return err
@@ -58,14 +55,14 @@ func Authenticate(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
 	return a, err
 }
 
-// Recognize is Authenticate for what an open page asks by itself: the secret does
-// not count as used, so that a page that nobody looks at keeps no session alive.
+// Recognize is [Authenticate] for requests that an open page sends by itself. The secret
+// does not count as used, so that an abandoned page keeps no session alive.
 func Recognize(ctx context.Context, d *db.DB, bearer string) (Actor, error) {
 	a, _, _, err := recognize(ctx, d, bearer)
 	return a, err
 }
 
-// working are the secrets that still prove someone, with their people and memberships.
+// working are the valid secrets with their people and memberships.
 const working = `FROM tokens k
 	JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
 	JOIN workspaces w ON w.id = k.workspace_id
@@ -100,26 +97,26 @@ func recognize(ctx context.Context, d *db.DB, bearer string) (a Actor, used int6
 	return a, used, time.Duration(now-used) * time.Microsecond, nil
 }
 
-// Credentials are what someone signs in with.
+// Credentials are what a person signs in with.
 type Credentials struct {
 	Email     string
 	Password  string
 	Workspace string // id or slug; empty: the first of the person's workspaces by name
 	Remote    string // address of the peer, without its port
-	Device    string // what the session is called in the list of one's own, at most 80 characters; empty or unusable: "Sign-in"
+	Device    string // name of the session in its owner's list, up to 80 characters; empty or invalid: "Sign-in"
 }
 
-// Session is a session that was opened by a sign-in.
+// Session is a session that a sign-in opened.
 type Session struct {
 	Actor     Actor
 	ExpiresAt time.Time // it ends earlier after SessionIdle without a request
 }
 
-// SignIn opens a session and returns its bearer secret, which is told this once.
-// Whatever is wrong with the credentials, the error is [ErrUnauthenticated], and
-// unknown accounts cost the same work as known ones. When the limits are used up
-// it is a [*LimitError] and the password is not looked at. Who has a second factor
-// gets a [*SecondFactorError]: [Factors.FinishSignIn] goes on from there.
+// SignIn opens a session and returns its bearer secret, which can't be read again. For
+// any wrong credentials the error is [ErrUnauthenticated], and unknown accounts cost the
+// same work as known ones. When the limits are used up, the error is a [*LimitError] and
+// the password is not checked. For a person with a second factor it is a
+// [*SecondFactorError]: continue with [Factors.FinishSignIn].
 func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret string, s Session, err error) {
 	email := strings.ToLower(strings.TrimSpace(c.Email))
 	if CheckName("email", email, maxEmail) != nil || len(c.Password) > maxPassword {
@@ -171,7 +168,7 @@ func SignIn(ctx context.Context, d *db.DB, limits Limits, c Credentials) (secret
 	return opened(ctx, d, secret)
 }
 
-// opened returns a session that was opened just now.
+// opened returns the session that was just opened.
 func opened(ctx context.Context, d *db.DB, secret string) (string, Session, error) {
 	a, err := Authenticate(ctx, d, secret)
 	if err != nil {
@@ -180,7 +177,7 @@ func opened(ctx context.Context, d *db.DB, secret string) (string, Session, erro
 	return secret, Session{Actor: a, ExpiresAt: a.expires}, nil
 }
 
-// entrant is someone who proved who they are, as far as was asked yet.
+// entrant is a person who has passed the first step of a sign-in.
 type entrant struct {
 	User      string `json:"user"`
 	Hash      string `json:"hash"` // of their password then
@@ -188,8 +185,8 @@ type entrant struct {
 	Device    string `json:"device"`
 }
 
-// open opens the session. [ErrUnauthenticated] when there is no such workspace of
-// theirs, or their account or password changed meanwhile.
+// open opens the session. It returns [ErrUnauthenticated] when the person has no such
+// workspace, or when their account or password has changed meanwhile.
 func (e entrant) open(ctx context.Context, tx db.Tx) (secret string, err error) {
 	if CheckName("device", e.Device, maxTokenName) != nil {
 		e.Device = "Sign-in"
@@ -212,8 +209,8 @@ func (e entrant) open(ctx context.Context, tx db.Tx) (secret string, err error) 
 	return secret, err
 }
 
-// SignOut ends the session or token that a was proved by. Its secret is no good
-// from the next request on, on every node.
+// SignOut ends a's session or token. Every node refuses its secret from the next
+// request on.
 func SignOut(ctx context.Context, d *db.DB, a Actor) error {
 	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now() WHERE id = $1 AND revoked_at IS NULL`, a.token)

@@ -10,9 +10,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// Scope is the part of the database that a statement may touch: the tenants
-// that a member sees, all of them or one, or the one tenant of a run. The zero
-// Scope holds nothing.
+// Scope is the part of the database that a statement may touch: all tenants that a
+// member sees, one of them, or the tenant of a run. The zero Scope is empty.
 type Scope struct {
 	workspace string
 	user      string // empty: a run's
@@ -30,39 +29,39 @@ func (s Scope) UserID() string { return s.user }
 // workspace's tenants.
 func (s Scope) Some() bool { return s.user != "" && s.tenant == "" && !s.all }
 
-// Where returns the condition that rows of a table are in the scope, given its
-// columns of workspace and tenant. Membership is part of the condition, so that
-// it holds at the moment of the statement. bind adds an argument to the
-// statement and returns its placeholder.
+// Where returns the condition that rows of a table are in the scope, given the names of
+// its workspace and tenant columns. The condition includes the membership, so that it
+// holds when the statement runs. bind adds an argument to the statement and returns its
+// placeholder.
 func (s Scope) Where(bind func(any) string, workspaceColumn, tenantColumn string) string {
 	return s.where(bind, workspaceColumn, tenantColumn, func(theirs string) string {
-		// A list, so that a planner can start at these few tenants.
+		// A list, so that a plan can start at these few tenants.
 		return tenantColumn + " IN (SELECT st.tenant_id FROM" + theirs + ")"
 	})
 }
 
-// WhereEach returns the same condition for a list that is read in its own order
-// and cut to a page: it is tested row by row, so that no planner collects and
-// sorts all that the member's tenants have.
+// WhereEach returns the same condition for a list that is read in its own order and cut
+// to a page. It is tested row by row, so that no plan collects and sorts all rows of the
+// member's tenants.
 func (s Scope) WhereEach(bind func(any) string, workspaceColumn, tenantColumn string) string {
 	return s.where(bind, workspaceColumn, tenantColumn, func(theirs string) string {
 		return "EXISTS (SELECT 1 FROM" + theirs + " AND st.tenant_id = " + tenantColumn + ")"
 	})
 }
 
-// WhereOne returns the condition that a row is in the scope and has value in a
-// column that names it, such as its id. For a member who sees some tenants it is
-// looked for at each of those, by an index on the tenant and that column
+// WhereOne returns the condition that a row is in the scope and has value in a column
+// that identifies it, such as its id. For a member who sees some tenants, the row is
+// looked up in each of those by an index on the tenant and that column
 //
 //	(tenantColumn || '/' || column)
 //
-// so that no statement touches the row of another tenant: time can't tell it from
-// one that is not there.
+// so that no statement touches a row of another tenant, and timing can't tell such a row
+// from a missing one.
 func (s Scope) WhereOne(bind func(any) string, workspaceColumn, tenantColumn, column, value string) string {
 	if !s.Some() || s.workspace == "" {
 		return s.Where(bind, workspaceColumn, tenantColumn) + " AND " + column + " = " + bind(value)
 	}
-	// The name is a parameter before the others: a plan for any value must do for it.
+	// The value is the first parameter: one plan must serve any value.
 	name := bind(value)
 	me := " sm.workspace_id = " + bind(s.workspace) + " AND sm.user_id = " + bind(s.user)
 	return "(" + tenantColumn + " || '/' || " + column + ") IN (SELECT st.tenant_id || '/' || " + name +
@@ -94,8 +93,8 @@ func (s Scope) where(bind func(any) string, workspaceColumn, tenantColumn string
 	}
 }
 
-// ForRun returns the scope of a run's work. It is for the worker: the run was
-// authorized when it was admitted, and is checked again with [StillMay].
+// ForRun returns the scope of a run's work. It is for the worker: the gate authorized
+// the run, and [StillMay] checks it again.
 func ForRun(workspaceID, tenantID string) Scope {
 	if workspaceID == "" || tenantID == "" {
 		return Scope{}
@@ -103,7 +102,7 @@ func ForRun(workspaceID, tenantID string) Scope {
 	return Scope{workspace: workspaceID, tenant: tenantID}
 }
 
-// TenantAccess is a tenant that an actor was let into, and what they may do there.
+// TenantAccess is a tenant that an actor was admitted to, and what they may do there.
 type TenantAccess struct {
 	Tenant    tenancy.Tenant
 	Workspace tenancy.Workspace
@@ -111,25 +110,24 @@ type TenantAccess struct {
 	Scope     Scope
 }
 
-// member is how every authorization begins: at the membership of a person who
-// is still there, with the secret that proved them still good.
+// member is the first part of every authorization: the membership of a person whose
+// account is open and whose secret is still valid.
 const member = ` FROM members m
 	JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL
 	JOIN tokens k ON k.user_id = m.user_id AND k.workspace_id = m.workspace_id
 		AND k.id = $3 AND k.revoked_at IS NULL AND k.expires_at > interlock_now()
 	JOIN workspaces w ON w.id = m.workspace_id`
 
-// visible is the condition that tenant t is one of those that member m sees.
+// visible is the condition that member m sees tenant t.
 const visible = `t.workspace_id = m.workspace_id AND (m.all_tenants OR EXISTS (SELECT 1 FROM member_tenants mt
 		WHERE mt.workspace_id = m.workspace_id AND mt.user_id = m.user_id AND mt.tenant_id = t.id))`
 
-// Authorize lets a into the tenant with the id or slug ref, if a holds need
-// there. Rights are read anew, so that what was taken away a moment ago is gone.
-// A tenant that a may not see is [op.ErrNotFound], by the very statement that
-// finds no row for one that does not exist; lacking need in a visible tenant is
-// [op.ErrForbidden]. Who lacks the second factor that the workspace requires gets
-// [ErrFactorRequired] for each tenant that they see, here and from
-// [AuthorizeWorkspace].
+// Authorize admits actor a to the tenant with the id or slug ref if a holds need there.
+// It reads the rights again, so that a change takes effect at once. A tenant that a may
+// not see is [op.ErrNotFound], by the same statement as one that does not exist. Lacking
+// need in a visible tenant is [op.ErrForbidden]. An actor without the second factor that
+// the workspace requires gets [ErrFactorRequired] for each tenant that they see, here and
+// from [AuthorizeWorkspace].
 func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.Capability) (TenantAccess, error) {
 	column, value := Ref(ref)
 	var (
@@ -170,9 +168,9 @@ func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.
 	return ta, nil
 }
 
-// AuthorizeWorkspace lets a into all the tenants of the workspace that a sees,
-// if a holds need: for lists, and for what belongs to the workspace itself. Who
-// is no member any more gets [op.ErrNotFound], who lacks need [op.ErrForbidden].
+// AuthorizeWorkspace admits actor a to all tenants of the workspace that a sees, if a
+// holds need. It is for lists, and for what belongs to the workspace itself. A former
+// member gets [op.ErrNotFound], an actor without need [op.ErrForbidden].
 func AuthorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Capability) (Scope, error) {
 	scope, _, err := authorizeWorkspace(ctx, tx, a, need)
 	return scope, err
@@ -202,9 +200,8 @@ func authorizeWorkspace(ctx context.Context, tx db.Tx, a Actor, need tenancy.Cap
 	return Scope{workspace: a.workspace.ID, user: a.id, all: everything}, g, nil
 }
 
-// StillMay reports whether a person may do need in a tenant at this moment. It
-// is asked again when their run begins; the token that started the run may be
-// gone by then.
+// StillMay reports whether a person holds need in a tenant now. It is checked when their
+// run begins; the token that started the run may have ended by then.
 func StillMay(ctx context.Context, tx db.Tx, workspaceID, userID, tenantID string, need tenancy.Capability) (bool, error) {
 	var role, denied string
 	err := tx.QueryRow(ctx, `SELECT m.role, m.denied FROM members m

@@ -13,7 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// The limits of a ceremony: what waits for an answer of a person.
+// The limits of a ceremony, which waits for a person's answer.
 const (
 	ceremonyLife  = 10 * time.Minute
 	ceremonyTries = 5
@@ -21,14 +21,14 @@ const (
 
 // The kinds of ceremonies.
 const (
-	signInCeremony  = "sign_in"  // password was right, second factor is asked for
-	passkeyCeremony = "passkey"  // a passkey of whoever has one is asked for
-	confirmCeremony = "confirm"  // a passkey of someone with a session is asked for
-	totpCeremony    = "totp"     // a new authenticator app waits for its first code
-	enrolCeremony   = "register" // a new passkey is asked for
+	signInCeremony  = "sign_in"  // waits for a second factor after the right password
+	passkeyCeremony = "passkey"  // waits for a passkey of any person
+	confirmCeremony = "confirm"  // waits for a passkey of a person with a session
+	totpCeremony    = "totp"     // waits for the first code of a new authenticator app
+	enrolCeremony   = "register" // waits for a new passkey
 )
 
-// ceremony is what waits.
+// ceremony is stored while it waits.
 type ceremony struct {
 	id   string
 	kind string
@@ -43,7 +43,7 @@ type ceremonyData struct {
 	Sealed   string  `json:"sealed,omitempty"`   // its secret
 }
 
-// ofSession is the id of a ceremony that a session holds: one of each kind.
+// ofSession is the id of a session's ceremony. A session has one of each kind.
 func ofSession(kind string, a Actor) string { return kind + ":" + a.token }
 
 func (c ceremony) begin(ctx context.Context, tx db.Tx) error {
@@ -67,17 +67,17 @@ func (c ceremony) keep(ctx context.Context, tx db.Tx) error {
 	return err
 }
 
-// errOver is returned for a ceremony that is unknown, over, or had too many tries.
+// errOver is returned for a ceremony that is unknown or over, or had too many tries.
 var errOver = errors.New("the question is not open any more")
 
-// try counts an answer to a ceremony, which is held until the end of the
-// transaction, and returns it; errOver when it can't be answered.
+// try counts an answer to a ceremony and returns the ceremony, locked until the
+// transaction ends; errOver when it can't be answered.
 func try(ctx context.Context, tx db.Tx, kind, id string) (ceremony, error) {
 	return open(ctx, tx, `UPDATE ceremonies SET tries = tries + 1
 		WHERE id = $1 AND kind = $2 AND expires_at > interlock_now() AND tries < $3 RETURNING id, kind, user_id, data`, id, kind, ceremonyTries)
 }
 
-// look returns a ceremony that can be answered; else errOver.
+// look returns a ceremony that can be answered, or errOver.
 func look(ctx context.Context, tx db.Tx, kind, id string) (ceremony, error) {
 	return open(ctx, tx, `SELECT id, kind, user_id, data FROM ceremonies
 		WHERE id = $1 AND kind = $2 AND expires_at > interlock_now() AND tries < $3`, id, kind, ceremonyTries)
@@ -97,7 +97,7 @@ func open(ctx context.Context, tx db.Tx, sql string, args ...any) (c ceremony, e
 	return c, nil
 }
 
-// end forgets a ceremony.
+// end deletes a ceremony.
 func (c ceremony) end(ctx context.Context, tx db.Tx) error {
 	_, err := tx.Exec(ctx, `DELETE FROM ceremonies WHERE id = $1`, c.id)
 	return err
@@ -105,12 +105,12 @@ func (c ceremony) end(ctx context.Context, tx db.Tx) error {
 
 // Enrolment is a new authenticator app that waits for its first code.
 type Enrolment struct {
-	Secret  string // in base32, for typing; told while it waits only
-	Address string // what its QR code says
+	Secret  string // in base32, for typing; shown only while it waits
+	Address string // content of its QR code
 }
 
-// BeginTOTP makes a new authenticator app of a, whose sign-in is fresh. It counts
-// once [Factors.FinishTOTP] had a code of it. One that waits already is replaced.
+// BeginTOTP begins to add an authenticator app of a. [Factors.FinishTOTP] completes it. It
+// needs a fresh sign-in, and replaces an app that waits already.
 func (f *Factors) BeginTOTP(ctx context.Context, d *db.DB, a Actor) (e Enrolment, err error) {
 	secret, err := factor.NewTOTP()
 	if err != nil {
@@ -133,8 +133,8 @@ func (f *Factors) BeginTOTP(ctx context.Context, d *db.DB, a Actor) (e Enrolment
 	return Enrolment{secret, factor.TOTPAddress(secret, a.email)}, nil
 }
 
-// WaitingTOTP returns the authenticator app of a that waits for its first code;
-// [op.ErrNotFound] when none does. Who has no fresh sign-in is not told its secret.
+// WaitingTOTP returns the authenticator app of a that waits for its first code, or
+// [op.ErrNotFound]. It needs a fresh sign-in, because it returns the secret.
 func (f *Factors) WaitingTOTP(ctx context.Context, d *db.DB, a Actor) (e Enrolment, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		if err := RequireFresh(ctx, tx, a); err != nil {
@@ -157,10 +157,10 @@ func (f *Factors) WaitingTOTP(ctx context.Context, d *db.DB, a Actor) (e Enrolme
 	return e, err
 }
 
-// FinishTOTP makes the authenticator app of a that waits a second factor, by a code
-// of it, and ends a's other sessions. The first second factor comes with recovery
-// codes, which are told this once. A wrong code is an [*op.FieldError], and no app
-// that waits an [op.ErrConflict].
+// FinishTOTP makes the waiting authenticator app of a a second factor, given a code of
+// it, and ends a's other sessions. With the first second factor it returns recovery codes,
+// which can't be read again. A wrong code is an [*op.FieldError]. It is [op.ErrConflict]
+// when no app waits.
 func (f *Factors) FinishTOTP(ctx context.Context, d *db.DB, a Actor, name, code string) (codes []string, err error) {
 	if err := CheckName("name", name, maxFactorName); err != nil {
 		return nil, err
@@ -207,8 +207,7 @@ func databaseTime(ctx context.Context, tx db.Tx) (time.Time, error) {
 	return db.Time(now), err
 }
 
-// ErrNoPasskeys is returned where the server can't have passkeys; see
-// [Factors.NoPasskeys].
+// ErrNoPasskeys is returned where passkeys are not available; see [Factors.NoPasskeys].
 var ErrNoPasskeys = errors.New("there are no passkeys here")
 
 // owner returns a person with their passkeys.
@@ -232,8 +231,8 @@ func owner(ctx context.Context, tx db.Tx, userID string) (o factor.Owner, err er
 	return o, rows.Err()
 }
 
-// BeginPasskey returns what a's browser is asked for a new passkey; a's sign-in is
-// fresh.
+// BeginPasskey returns the request to a's browser for a new passkey. It needs a fresh
+// sign-in.
 func (f *Factors) BeginPasskey(ctx context.Context, d *db.DB, a Actor) (options json.RawMessage, err error) {
 	if f.passkeys == nil {
 		return nil, ErrNoPasskeys
@@ -259,8 +258,8 @@ func (f *Factors) BeginPasskey(ctx context.Context, d *db.DB, a Actor) (options 
 	return options, nil
 }
 
-// FinishPasskey stores the new passkey of a that answers [Factors.BeginPasskey]; the
-// rest is as with [Factors.FinishTOTP].
+// FinishPasskey stores the new passkey of a that answers [Factors.BeginPasskey]. The rest
+// is as for [Factors.FinishTOTP].
 func (f *Factors) FinishPasskey(ctx context.Context, d *db.DB, a Actor, name, answer string) (codes []string, err error) {
 	if f.passkeys == nil {
 		return nil, ErrNoPasskeys

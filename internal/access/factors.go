@@ -15,27 +15,27 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// Factors is what people prove beside a password is checked with.
+// Factors checks second factors and passkeys.
 type Factors struct {
 	root     *vault.Root
-	passkeys *factor.Passkeys // nil: there are none here
+	passkeys *factor.Passkeys // nil: passkeys are not available
 	without  error            // why not
 }
 
-// NewFactors returns the factors whose secrets root seals. publicURL is where
-// browsers reach the server; passkeys are bound to it. Empty: nobody knows, and
-// there are none.
+// NewFactors returns the factors whose secrets are sealed with root. publicURL is the
+// server's address for browsers, which passkeys are bound to; empty: passkeys are not
+// available.
 func NewFactors(root *vault.Root, publicURL string) *Factors {
 	f := &Factors{root: root}
 	f.passkeys, f.without = factor.NewPasskeys(publicURL)
 	return f
 }
 
-// NoPasskeys returns why nobody can have a passkey here; nil: they can. See
+// NoPasskeys returns why passkeys are not available; nil: they are. See
 // [factor.NewPasskeys].
 func (f *Factors) NoPasskeys() error { return f.without }
 
-// FactorKind tells what a second factor is.
+// FactorKind is the kind of a second factor.
 type FactorKind string
 
 // The kinds of second factors.
@@ -59,22 +59,22 @@ type Factor struct {
 	LastUsedAt *time.Time `json:"last_used_at"` // null: never
 }
 
-// Security is what a person proves beside a password.
+// Security is what a person can sign in with beside the password.
 type Security struct {
 	Factors       []Factor `json:"factors"`
-	RecoveryCodes int64    `json:"recovery_codes"` // that are left
+	RecoveryCodes int64    `json:"recovery_codes"` // unused ones
 	RequiredBy    []string `json:"required_by"`    // names of the person's workspaces that require a second factor
 }
 
-// FewRecoveryCodes is how many recovery codes are few: the person is told so.
+// FewRecoveryCodes is how many unused recovery codes count as few: the person is warned.
 const FewRecoveryCodes = 3
 
-// ErrFactorRequired is returned to a member without a second factor for everything
-// in a workspace that requires one.
+// ErrFactorRequired is returned to a member without a second factor, for everything in a
+// workspace that requires one.
 var ErrFactorRequired = errors.New("the workspace requires a second factor")
 
-// lacksFactor is the condition that member m may do nothing in workspace w before
-// they have a second factor.
+// lacksFactor is the condition that workspace w requires a second factor and member m
+// has none.
 const lacksFactor = `(w.requires_factor AND NOT EXISTS (SELECT 1 FROM factors f WHERE f.user_id = m.user_id))`
 
 // OwnSecurity returns the second factors of a, oldest first.
@@ -138,8 +138,8 @@ func hasFactor(ctx context.Context, tx db.Tx, userID string) (has bool, err erro
 	return has, err
 }
 
-// changeFactors runs a change of a's own second factors: of a person who signed in
-// just now, one change at a time. Their other sessions end with it when ends says so.
+// changeFactors changes a's own second factors, one change at a time. It needs a fresh
+// sign-in. When ends is true, a's other sessions end.
 func changeFactors(ctx context.Context, d *db.DB, a Actor, ends bool, change func(context.Context, db.Tx) (Entry, error)) error {
 	return d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if err := RequireFresh(ctx, tx, a); err != nil {
@@ -162,14 +162,14 @@ func changeFactors(ctx context.Context, d *db.DB, a Actor, ends bool, change fun
 	})
 }
 
-// lockPerson makes changes of one person's factors come one after another.
+// lockPerson locks a person's row, so that changes of their factors run one after another.
 func lockPerson(ctx context.Context, tx db.Tx, userID string) error {
 	_, err := tx.Exec(ctx, `UPDATE users SET disabled_at = disabled_at WHERE id = $1`, userID)
 	return err
 }
 
-// addFactor stores a factor of a. The first one comes with recovery codes, which are
-// told this once.
+// addFactor stores a factor of a. With the first one it returns recovery codes, which
+// can't be read again.
 func addFactor(ctx context.Context, tx db.Tx, a Actor, f Factor, columns string, values ...any) (codes []string, err error) {
 	var count int64
 	if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM factors WHERE user_id = $1`, a.id).Scan(&count); err != nil {
@@ -206,9 +206,9 @@ func newRecoveryCodes(ctx context.Context, tx db.Tx, userID string) ([]string, e
 	return codes, nil
 }
 
-// NewRecoveryCodes replaces the recovery codes of a, whose sign-in is fresh, and
-// returns the new ones, which are told this once. Somebody without a second factor
-// has none: [op.ErrConflict].
+// NewRecoveryCodes replaces the recovery codes of a and returns the new ones, which
+// can't be read again. It needs a fresh sign-in. Without a second factor it is
+// [op.ErrConflict].
 func (f *Factors) NewRecoveryCodes(ctx context.Context, d *db.DB, a Actor) (codes []string, err error) {
 	err = changeFactors(ctx, d, a, false, func(ctx context.Context, tx db.Tx) (Entry, error) {
 		if has, err := hasFactor(ctx, tx, a.id); err != nil {
@@ -225,7 +225,7 @@ func (f *Factors) NewRecoveryCodes(ctx context.Context, d *db.DB, a Actor) (code
 	return codes, nil
 }
 
-// RenameFactor renames one of the second factors of a, whose sign-in is fresh.
+// RenameFactor renames one of a's second factors. It needs a fresh sign-in.
 func RenameFactor(ctx context.Context, d *db.DB, a Actor, id, name string) error {
 	if err := CheckName("name", name, maxFactorName); err != nil {
 		return err
@@ -246,9 +246,9 @@ func RenameFactor(ctx context.Context, d *db.DB, a Actor, id, name string) error
 	return nil
 }
 
-// RemoveFactor removes one of the second factors of a, whose sign-in is fresh, and
-// ends a's other sessions. With the last one the recovery codes go. While one of a's
-// workspaces requires a second factor the last one stays: [op.ErrConflict].
+// RemoveFactor removes one of a's second factors and ends a's other sessions. It needs a
+// fresh sign-in. The recovery codes go with the last factor. Removing the last factor is
+// [op.ErrConflict] while one of a's workspaces requires one.
 func RemoveFactor(ctx context.Context, d *db.DB, a Actor, id string) error {
 	err := changeFactors(ctx, d, a, true, func(ctx context.Context, tx db.Tx) (Entry, error) {
 		if uuid.Validate(id) != nil { // may be text that no database takes
@@ -286,8 +286,8 @@ func RemoveFactor(ctx context.Context, d *db.DB, a Actor, id string) error {
 	return nil
 }
 
-// clearFactors removes everything that a person proves beside a password, and ends
-// their sessions.
+// clearFactors removes a person's second factors and recovery codes, and ends their
+// sessions.
 func clearFactors(ctx context.Context, tx db.Tx, userID string) error {
 	if err := lockPerson(ctx, tx, userID); err != nil {
 		return err
@@ -305,8 +305,8 @@ func clearFactors(ctx context.Context, tx db.Tx, userID string) error {
 	return nil
 }
 
-// ResetFactors removes all second factors of a member of a's workspace, for someone
-// who lost them, and ends the member's sessions. The rules are those of [ResetLink].
+// ResetFactors removes all second factors of a member of a's workspace who has lost them,
+// and ends the member's sessions. The rules are those of [ResetLink].
 func ResetFactors(ctx context.Context, d *db.DB, a Actor, userID string) error {
 	if column, _ := Ref(userID); column != "id" {
 		userID = ""
@@ -351,12 +351,12 @@ func ResetFactorsByAdministrator(ctx context.Context, tx db.Tx, email string) er
 	return auditPerson(ctx, tx, user, Entry{Actor: Administrator, Action: "user.factors_reset"})
 }
 
-// Policy is what a workspace asks of its members.
+// Policy is what a workspace requires of its members.
 type Policy struct {
 	SecondFactor bool `json:"second_factor"` // members can do nothing in it without one
 }
 
-// WorkspacePolicy returns what a's workspace asks of its members.
+// WorkspacePolicy returns the policy of a's workspace.
 func WorkspacePolicy(ctx context.Context, tx db.Tx, a Actor) (p Policy, err error) {
 	if _, err := AuthorizeWorkspace(ctx, tx, a, tenancy.View); err != nil {
 		return Policy{}, err
@@ -365,9 +365,9 @@ func WorkspacePolicy(ctx context.Context, tx db.Tx, a Actor) (p Policy, err erro
 	return p, err
 }
 
-// SetPolicy changes what a's workspace asks of its members. It needs
-// [tenancy.ManageMembers] and a fresh sign-in. Somebody without a second factor can't
-// require one, and so not shut themselves out: [op.ErrConflict].
+// SetPolicy changes the policy of a's workspace. It needs [tenancy.ManageMembers] and a
+// fresh sign-in. An actor without a second factor can't require one, which would lock
+// them out: [op.ErrConflict].
 func SetPolicy(ctx context.Context, d *db.DB, a Actor, p Policy) error {
 	err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if _, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
@@ -396,15 +396,15 @@ func SetPolicy(ctx context.Context, d *db.DB, a Actor, p Policy) error {
 	return nil
 }
 
-// endOtherSessions ends all sessions of a but the one that proved them.
+// endOtherSessions ends all sessions of a except the current one.
 func endOtherSessions(ctx context.Context, tx db.Tx, a Actor) error {
 	_, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now()
 		WHERE user_id = $1 AND id <> $2 AND kind = 'session' AND revoked_at IS NULL`, a.id, a.token)
 	return err
 }
 
-// EndOtherSessions ends all sessions of a, in every workspace, but the one that
-// proved them. API tokens stay. A token can't do this: [ErrNoSession].
+// EndOtherSessions ends all sessions of a, in every workspace, except the current one. API
+// tokens stay valid. For an API token it is [ErrNoSession].
 func EndOtherSessions(ctx context.Context, d *db.DB, a Actor) error {
 	if !a.SignedIn() {
 		return ErrNoSession

@@ -16,22 +16,22 @@ import (
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
-// FreshFor is how long a sign-in counts as fresh: what could lock others out, give
-// rights away or take work away from its worker asks for one.
+// FreshFor is how long a sign-in counts as fresh. Changes that can lock others out, give
+// rights away or take a run away from its worker need a fresh one.
 const FreshFor = 15 * time.Minute
 
 var (
-	// ErrNotFresh is returned for what asks for a fresh sign-in, to a session whose
-	// person proved who they are longer ago than [FreshFor].
+	// ErrNotFresh is returned for a change that needs a fresh sign-in, to a session whose
+	// last sign-in or confirmation is older than [FreshFor].
 	ErrNotFresh = errors.New("the sign-in is not fresh")
 	// ErrNoSession is returned for the same to an API token: a token never has a
 	// person behind it.
 	ErrNoSession = errors.New("an API token can't do this")
 )
 
-// What asks for a fresh sign-in, on every surface: each change that needs one of the
-// capabilities, and each whose address has one of the words for a segment. This is
-// the one table: a surface asks [AsksFresh] of all of its routes.
+// What needs a fresh sign-in, on every surface: each change that needs one of the
+// capabilities, and each whose address has one of the words as a segment. This is the
+// only table: surfaces call [AsksFresh] for all of their routes.
 var (
 	freshCapabilities = []tenancy.Capability{tenancy.ManageMembers, tenancy.ReleaseConnections}
 	freshSegments     = []string{
@@ -39,8 +39,8 @@ var (
 	}
 )
 
-// AsksFresh reports whether a change asks for a fresh sign-in, by the capability that
-// it needs and the pattern of its address.
+// AsksFresh reports whether a change needs a fresh sign-in, by the capability that it
+// needs and the pattern of its address.
 func AsksFresh(needs tenancy.Capability, pattern string) bool {
 	if slices.Contains(freshCapabilities, needs) {
 		return true
@@ -53,8 +53,8 @@ func AsksFresh(needs tenancy.Capability, pattern string) bool {
 	return false
 }
 
-// RequireFresh returns nil when the person behind a proved who they are within
-// [FreshFor], by the database's clock; else [ErrNotFresh] or [ErrNoSession].
+// RequireFresh returns nil when a has signed in or confirmed within [FreshFor], by the
+// database's clock; else [ErrNotFresh] or [ErrNoSession].
 func RequireFresh(ctx context.Context, tx db.Tx, a Actor) error {
 	if a.kind != SignInSession {
 		return ErrNoSession
@@ -73,8 +73,8 @@ func RequireFresh(ctx context.Context, tx db.Tx, a Actor) error {
 	return nil
 }
 
-// Proof is what someone shows to prove who they are. Who has a second factor proves
-// it by a code or a passkey, who has none by the password.
+// Proof confirms a sign-in: by a code or a passkey for a person with a second factor, by
+// the password for others.
 type Proof struct {
 	Password string
 	Code     string // of an authenticator app, or a recovery code
@@ -82,13 +82,13 @@ type Proof struct {
 	Remote   string // address of the peer, without its port
 }
 
-// ConfirmKinds returns which second factors a confirms with; none: with the password.
+// ConfirmKinds returns the second factors that a can confirm with; none: the password.
 func ConfirmKinds(ctx context.Context, tx db.Tx, a Actor) ([]FactorKind, error) {
 	return factorKinds(ctx, tx, a.id)
 }
 
-// AskConfirm returns what the browser of a is asked that confirms by a passkey. The
-// passkey has to verify its person.
+// AskConfirm returns the request to a's browser for a passkey that confirms. The passkey
+// must verify its user.
 func (f *Factors) AskConfirm(ctx context.Context, d *db.DB, a Actor) (options json.RawMessage, err error) {
 	if !a.SignedIn() {
 		return nil, ErrNoSession
@@ -103,9 +103,9 @@ func (f *Factors) AskConfirm(ctx context.Context, d *db.DB, a Actor) (options js
 	return options, err
 }
 
-// Confirm makes the session of a fresh and returns its new secret: the one that a
-// came with is over. A wrong proof is an [*op.FieldError]; tries count as sign-ins
-// do. An API token can't be confirmed: [ErrNoSession].
+// Confirm makes the session of a fresh and returns its new secret; the old secret ends. A
+// wrong proof is an [*op.FieldError], and tries count against the limits of sign-in. For
+// an API token it is [ErrNoSession].
 func (f *Factors) Confirm(ctx context.Context, d *db.DB, limits Limits, a Actor, p Proof) (secret string, err error) {
 	if !a.SignedIn() {
 		return "", ErrNoSession
@@ -167,8 +167,7 @@ func (f *Factors) checkConfirm(ctx context.Context, tx db.Tx, a Actor, p Proof) 
 	return f.check(ctx, tx, a.id, c.data.Question, p)
 }
 
-// renew gives the session of a a new secret, and notes that its person proved now
-// who they are.
+// renew gives the session of a a new secret, and records that a has confirmed now.
 func renew(ctx context.Context, tx db.Tx, a Actor) (secret string, err error) {
 	secret, hash := newSecret(sessionPrefix)
 	n, err := tx.Exec(ctx, `UPDATE tokens SET hash = $2, proved_at = interlock_now(), last_used_at = interlock_now()
@@ -182,8 +181,8 @@ func renew(ctx context.Context, tx db.Tx, a Actor) (secret string, err error) {
 	return secret, nil
 }
 
-// A form that asks for a fresh sign-in is kept by its page while the person proves
-// who they are, sealed: it may hold a secret that no page shows.
+// While a person confirms, the page keeps the form that needs it. The form is sealed,
+// because it may hold a secret that no page shows.
 
 // keepFor is how long a kept form can be sent.
 const keepFor = 15 * time.Minute
@@ -210,8 +209,8 @@ func (f *Factors) Keep(a Actor, path string, values url.Values) (string, error) 
 	return sealed, nil
 }
 
-// Kept returns the values that [Factors.Keep] sealed. What was kept for another
-// session or path, or too long ago, is an [*op.FieldError].
+// Kept returns the values that [Factors.Keep] sealed. Values of another session or path,
+// or that are too old, are an [*op.FieldError].
 func (f *Factors) Kept(a Actor, path, sealed string) (url.Values, error) {
 	var kept keptForm
 	secret, err := f.root.Unseal(sealed, formPlace(a, path))

@@ -15,7 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// LinkLife is how long a one-time link can be used.
+// LinkLife is how long a one-time link is valid.
 const LinkLife = 24 * time.Hour
 
 // maxInvitations bounds the invitations of one workspace that are open at a time.
@@ -27,12 +27,12 @@ const (
 	resetPrefix      = "ilr_"
 )
 
-// ErrLink is returned for every one-time link that is no good: unknown, used,
-// revoked, expired, meant for somebody else, or made by somebody who could not
-// make it any more. They all look alike.
+// ErrLink is returned for every invalid one-time link: unknown, used, revoked, expired,
+// for another person, or made by a person who could no longer make it. It is the same
+// for all of them.
 var ErrLink = errors.New("the link can't be used")
 
-// Administrator is who acts by a command on the server itself.
+// Administrator is the actor of commands on the server.
 var Administrator = op.Person{Name: "Server administrator"}
 
 // Invitation is an open invitation to a workspace.
@@ -51,18 +51,17 @@ type Invitation struct {
 	tenants   []string // ids
 }
 
-// Workspace returns where the invitation leads.
+// Workspace returns the workspace of the invitation.
 func (i Invitation) Workspace() tenancy.Workspace { return i.workspace }
 
 func (i Invitation) membership() Membership {
 	return Membership{Role: i.Role, Denied: i.Denied, AllTenants: i.AllTenants, Tenants: i.tenants}
 }
 
-// Invite invites the person with an address to a's workspace and returns the
-// secret of the link that lets them in, which is told this once. An earlier
-// invitation for the address ends. Whether the address has an account is not
-// looked at, so that nothing can be learnt about it; see [Manage] and
-// [Manager.May] for what it needs. Bad values are [*op.FieldError].
+// Invite invites the person with an address to a's workspace and returns the secret of
+// the invitation's link, which can't be read again. An earlier invitation for the address
+// ends. It does not tell whether the address has an account. See [Manage] and
+// [Manager.May] for what it needs. An invalid value is an [*op.FieldError].
 func Invite(ctx context.Context, d *db.DB, a Actor, email string, as Membership) (secret string, i Invitation, err error) {
 	if email, err = checkEmail(email); err != nil {
 		return "", Invitation{}, err
@@ -87,9 +86,9 @@ func Invite(ctx context.Context, d *db.DB, a Actor, email string, as Membership)
 	return secret, i, nil
 }
 
-// InviteOwner invites an owner to the workspace with the id or slug ref, for a
-// command on the server: into a workspace that has none, or has none any more. A
-// workspace that does not exist is [op.ErrNotFound].
+// InviteOwner invites an owner to the workspace with the id or slug ref. It is for a
+// command on the server, when a workspace has no owner. A workspace that does not exist
+// is [op.ErrNotFound].
 func InviteOwner(ctx context.Context, tx db.Tx, ref, email string) (secret string, err error) {
 	if email, err = checkEmail(email); err != nil {
 		return "", err
@@ -154,8 +153,8 @@ func invite(ctx context.Context, tx db.Tx, workspaceID string, by op.Person, ema
 	return secret, i, Audit(ctx, tx, workspaceID, Entry{Actor: by, Action: "invitation.create", Object: id, Data: map[string]any{"email": email, "as": as}})
 }
 
-// Invitations returns the open invitations of a's workspace, newest first: those
-// that would let somebody in. It needs [tenancy.ManageMembers].
+// Invitations returns the open invitations of a's workspace that are still valid, newest
+// first. It needs [tenancy.ManageMembers].
 func Invitations(ctx context.Context, d *db.DB, a Actor) (list []Invitation, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		if _, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ManageMembers); err != nil {
@@ -170,8 +169,8 @@ func Invitations(ctx context.Context, d *db.DB, a Actor) (list []Invitation, err
 	return list, nil
 }
 
-// RevokeInvitation ends an open invitation of a's workspace. It needs what making
-// it needs.
+// RevokeInvitation ends an open invitation of a's workspace. It needs the same rights as
+// making it.
 func RevokeInvitation(ctx context.Context, d *db.DB, a Actor, id string) error {
 	if column, _ := Ref(id); column != "id" {
 		id = ""
@@ -199,8 +198,7 @@ func RevokeInvitation(ctx context.Context, d *db.DB, a Actor, id string) error {
 	return nil
 }
 
-// OpenInvitation returns the invitation that the secret of a link is good for, or
-// [ErrLink].
+// OpenInvitation returns the invitation of a link's secret, or [ErrLink].
 func OpenInvitation(ctx context.Context, d *db.DB, link string) (i Invitation, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		i, err = invitation(ctx, tx, `i.hash = $1`, hashOf(link))
@@ -214,7 +212,7 @@ func OpenInvitation(ctx context.Context, d *db.DB, link string) (i Invitation, e
 	return i, nil
 }
 
-// invitation returns one that is open; none is [op.ErrNotFound].
+// invitation returns an open invitation, or [op.ErrNotFound].
 func invitation(ctx context.Context, tx db.Tx, where string, args ...any) (Invitation, error) {
 	list, err := invitations(ctx, tx, where, args...)
 	if err != nil {
@@ -226,8 +224,8 @@ func invitation(ctx context.Context, tx db.Tx, where string, args ...any) (Invit
 	return list[0], nil
 }
 
-// invitations returns those that are open, newest first. One whose maker could not
-// make it any more is not: what was judged then must hold when it is used.
+// invitations returns the open invitations, newest first. An invitation is no longer
+// open when its maker could no longer make it.
 func invitations(ctx context.Context, tx db.Tx, where string, args ...any) ([]Invitation, error) {
 	rows, err := tx.Query(ctx, `SELECT i.id, i.email, i.role, i.denied, i.all_tenants, i.tenants, i.inviter_id, i.inviter, i.created_at, i.expires_at,
 		w.id, w.slug, w.name, COALESCE(m.role, ''), COALESCE(m.denied, '[]')
@@ -301,20 +299,19 @@ func nameTenants(ctx context.Context, tx db.Tx, list []Invitation) error {
 	return nil
 }
 
-// Acceptance is what somebody who was invited sends.
+// Acceptance is what an invited person sends.
 type Acceptance struct {
 	Link     string
-	Name     string // of the account to be made; empty: the address has one
+	Name     string // of the new account; empty: the address has an account
 	Password string // of the account, or for it
 	Remote   string // address of the peer, without its port
 }
 
-// Accept makes the person who holds an invitation's link a member: with the
-// account that the address has, if the password is its own, or else with a new
-// one, if there is a name for it. It opens no session. A link that is no good is
-// [ErrLink]. A wrong password, no name for a new account, and a name for an
-// account that exists with another password, are [ErrUnauthenticated], and tries
-// count as sign-ins do; bad values are [*op.FieldError], whoever sends them.
+// Accept makes the holder of an invitation's link a member: with the account of the
+// address, if the password is right, or else with a new account, if a name is given. It
+// opens no session. An invalid link is [ErrLink]. A wrong password, a missing name, and
+// the name of an account that exists with another password are [ErrUnauthenticated], and
+// tries count against the limits of sign-in. An invalid value is an [*op.FieldError].
 func Accept(ctx context.Context, d *db.DB, limits Limits, s Acceptance) (i Invitation, err error) {
 	if s.Name != "" {
 		if err := CheckName("name", s.Name, maxPersonName); err != nil {
@@ -359,8 +356,8 @@ type found struct {
 	isNew bool
 }
 
-// accountFor returns the account of an address when the password is its own, or a
-// new one. The same is asked and the same work is done in all cases.
+// accountFor returns the account of an address if the password is right, or a new one.
+// It does the same work in all cases.
 func accountFor(ctx context.Context, d *db.DB, email string, s Acceptance) (u found, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		u = found{}
@@ -383,13 +380,13 @@ func accountFor(ctx context.Context, d *db.DB, email string, s Acceptance) (u fo
 	return u, nil
 }
 
-// use makes u a member and ends the invitation, if it is still open.
+// use makes u a member and ends the invitation, if that is still open.
 func (i Invitation) use(ctx context.Context, tx db.Tx, u found) error {
 	if err := lockWorkspace(ctx, tx, i.workspace.ID); err != nil {
 		return err
 	}
 	if u.isNew {
-		// Somebody made one meanwhile, and the password is for theirs.
+		// The account was created meanwhile: the password must be that account's.
 		if err := CreateUser(ctx, tx, u.Account); errors.As(err, new(*op.FieldError)) {
 			return ErrUnauthenticated
 		} else if err != nil {
@@ -404,7 +401,7 @@ func (i Invitation) use(ctx context.Context, tx db.Tx, u found) error {
 	} else if err != nil {
 		return err
 	}
-	// What was compared above must still be so.
+	// What was compared above must still hold.
 	var same, member bool
 	err = tx.QueryRow(ctx, `SELECT COUNT(*) > 0, EXISTS (SELECT 1 FROM members WHERE workspace_id = $3 AND user_id = $1)
 		FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL`, u.id, u.hash, i.workspace.ID).Scan(&same, &member)
@@ -429,9 +426,8 @@ func (i Invitation) use(ctx context.Context, tx db.Tx, u found) error {
 	})
 }
 
-// Join makes a, who is signed in, a member of the workspace that an invitation
-// leads to. It needs a fresh sign-in. A link that is not for a's address is
-// [ErrLink], as is one that is no good.
+// Join makes a, who is signed in, a member of an invitation's workspace. It needs a fresh
+// sign-in. An invalid link, and one for another address, is [ErrLink].
 func Join(ctx context.Context, d *db.DB, a Actor, link string) (i Invitation, err error) {
 	if i, err = OpenInvitation(ctx, d, link); err != nil {
 		return Invitation{}, err
@@ -463,7 +459,7 @@ func Join(ctx context.Context, d *db.DB, a Actor, link string) (i Invitation, er
 	return i, nil
 }
 
-// plain returns err as it is when it is one of those that must look alike.
+// plain returns the errors that must look alike without wrapping them.
 func plain(what string, err error) error {
 	if errors.Is(err, ErrLink) {
 		return ErrLink
@@ -502,9 +498,8 @@ func notFound(err error) error {
 	return err
 }
 
-// SweepLinks forgets links that nobody can use any more, at most limit of each kind,
-// and returns how many. It is for a regular task; what was made of them stays in the
-// audit trail.
+// SweepLinks deletes up to limit links of each kind that can no longer be used, and
+// returns how many. It is for a regular task. Their use stays in the audit trail.
 func SweepLinks(ctx context.Context, tx db.Tx, limit int64) (swept int64, err error) {
 	for _, table := range []string{"invitations", "password_resets"} {
 		n, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE id IN (

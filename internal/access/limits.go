@@ -13,23 +13,22 @@ import (
 
 // Limits bound the guessing of passwords. The zero Limits bound nothing.
 //
-// Addresses are those of [Network]. Three budgets are kept. Wrong passwords from one address count for that
-// address, whatever accounts they try. Wrong passwords for one account count for
-// that account, whatever addresses they come from. An address from which an
-// account has signed in before has a budget of its own for that account: whoever
-// uses up the account's budget from elsewhere does not lock its owner out there.
+// There are three budgets of wrong passwords: one for each address ([Network]), for all
+// accounts together; one for each account, from all addresses together; and one for each
+// pair of an account and an address from which it has signed in before. So a guesser who
+// uses up an account's budget elsewhere does not lock its owner out there.
 type Limits struct {
 	PerAccount int           // wrong passwords in a Window; 0: no limit
 	PerAddress int           // wrong passwords in a Window; 0: no limit
 	Window     time.Duration // from the first wrong password on
 }
 
-// usualFor is how long an address stays a usual one after a sign-in from it.
+// usualFor is how long after a sign-in its address counts as usual for the account.
 const usualFor = 90 * 24 * time.Hour
 
-// LimitError is returned when too many wrong passwords came in a short time.
+// LimitError is returned after too many wrong passwords in a short time.
 type LimitError struct {
-	RetryAfter time.Duration // when the next try is looked at
+	RetryAfter time.Duration // until the next try is checked
 }
 
 // Error says how long to wait.
@@ -37,10 +36,10 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many tries: come again in %s", e.RetryAfter.Round(time.Second))
 }
 
-// Network returns the address that limits count for a peer's address. It is the
-// address itself, or for IPv6 its /64: whoever has one address of a /64 has all of
-// them (docs: RFC 6177, RFC 4291 section 2.5.4). IPv4 inside IPv6 is IPv4. What is
-// no address stays as it is.
+// Network returns what limits count for a peer's address: the address itself, or its
+// /64 for IPv6, because a site usually has a whole /64 (docs: RFC 6177, RFC 4291 section
+// 2.5.4). An IPv4-mapped IPv6 address counts as IPv4. Text that is no address is returned
+// unchanged.
 func Network(remote string) string {
 	a, err := netip.ParseAddr(remote)
 	if err != nil {
@@ -63,8 +62,8 @@ func subject(kind, value string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// charge counts a try before it is looked at, so that tries at the same instant
-// can't all pass; a try that proves right is given back.
+// charge counts a try before it is checked, so that simultaneous tries can't all pass. A
+// correct try is given back.
 func (l Limits) charge(ctx context.Context, d *db.DB, email, remote string) (*spending, error) {
 	s := &spending{}
 	remote = Network(remote)
@@ -102,7 +101,7 @@ func (l Limits) charge(ctx context.Context, d *db.DB, email, remote string) (*sp
 				return err
 			}
 			if failures > int64(b.limit) {
-				// Rolled back: refused tries cost nothing, neither here nor of the other budget.
+				// Rolled back: a refused try is charged to neither budget.
 				return &LimitError{RetryAfter: time.Duration(left) * time.Microsecond}
 			}
 			s.subjects = append(s.subjects, b.subject)
@@ -115,7 +114,7 @@ func (l Limits) charge(ctx context.Context, d *db.DB, email, remote string) (*sp
 	return s, nil
 }
 
-// giveBack gives a try back that was right as far as it went.
+// giveBack gives back a try whose first step was correct.
 func (s *spending) giveBack(ctx context.Context, tx db.Tx) error {
 	for _, subject := range s.subjects {
 		if _, err := tx.Exec(ctx, `UPDATE sign_in_budget SET failures = failures - 1 WHERE subject = $1 AND failures > 0`, subject); err != nil {
@@ -125,7 +124,7 @@ func (s *spending) giveBack(ctx context.Context, tx db.Tx) error {
 	return nil
 }
 
-// refund gives a try back that was right, and remembers where it came from.
+// refund gives back a correct try, and remembers its address as usual.
 func (s *spending) refund(ctx context.Context, tx db.Tx) error {
 	if err := s.giveBack(ctx, tx); err != nil || s.usual == "" {
 		return err

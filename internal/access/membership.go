@@ -16,7 +16,7 @@ import (
 // Membership is what a member of a workspace may see and do.
 type Membership struct {
 	Role       tenancy.Role         `json:"role"`
-	Denied     []tenancy.Capability `json:"denied"` // what the role may do and this member may not
+	Denied     []tenancy.Capability `json:"denied"` // capabilities of the role that this member lacks
 	AllTenants bool                 `json:"all_tenants"`
 	Tenants    []string             `json:"tenants"` // ids or slugs, unless all
 }
@@ -24,8 +24,8 @@ type Membership struct {
 // Grants returns what the membership allows.
 func (m Membership) Grants() tenancy.Grants { return tenancy.NewGrants(m.Role, m.Denied, nil) }
 
-// Check returns an [*op.FieldError] for what can't be a membership. Whether its
-// tenants exist is told by [SetMembership].
+// Check returns an [*op.FieldError] for an invalid membership. [SetMembership] checks
+// whether its tenants exist.
 func (m Membership) Check() error {
 	if !slices.Contains(tenancy.Roles(), m.Role) {
 		return &op.FieldError{Field: "role", Detail: "must be one of owner, operator, viewer"}
@@ -52,14 +52,14 @@ func (m Membership) Check() error {
 // maxMemberTenants bounds the tenants that a member can be confined to.
 const maxMemberTenants = 1000
 
-// BeyondError is returned to someone who would give, change or take away access
-// that they do not have themselves.
+// BeyondError is returned to an actor who would give, change or take away access that
+// they lack.
 type BeyondError struct{ Missing []tenancy.Capability }
 
-// Error names what is missing.
+// Error names the capabilities that the actor lacks.
 func (e *BeyondError) Error() string { return "beyond one's own access: " + e.Words() }
 
-// Words returns the capabilities as pages say them.
+// Words returns the capabilities in words.
 func (e *BeyondError) Words() string {
 	words := make([]string, len(e.Missing))
 	for i, c := range e.Missing {
@@ -71,18 +71,17 @@ func (e *BeyondError) Words() string {
 // Unwrap makes it an [op.ErrForbidden].
 func (e *BeyondError) Unwrap() error { return op.ErrForbidden }
 
-// Manager is someone who changes the members of their workspace. It comes from
-// [Manage] only, and is good until the end of that transaction.
+// Manager is an actor who may change the members of their workspace. It comes from
+// [Manage] only, and is valid until the end of that transaction.
 type Manager struct {
 	actor  Actor
 	grants tenancy.Grants
 }
 
-// Manage lets a change who is a member of a's workspace, and what members may do.
-// It needs [tenancy.ManageMembers], and a fresh sign-in: an API token never
-// changes members. Changes of one workspace come one after another, each judged
-// by what the one before left: the workspace stays locked until the end of the
-// transaction, and rights are read after that.
+// Manage lets actor a change the members of a's workspace and what they may do. It needs
+// [tenancy.ManageMembers] and a fresh sign-in: an API token never changes members. It
+// locks the workspace until the transaction ends and then reads the rights, so that
+// changes of one workspace run one after another.
 func Manage(ctx context.Context, tx db.Tx, a Actor) (Manager, error) {
 	if err := lockWorkspace(ctx, tx, a.workspace.ID); err != nil {
 		return Manager{}, err
@@ -101,9 +100,9 @@ func lockWorkspace(ctx context.Context, tx db.Tx, id string) error {
 	return nil
 }
 
-// May returns a [*BeyondError] when g has what the manager lacks: nobody gives
-// such access, and nobody changes or removes someone who has it. Tenants need no
-// such rule: whoever manages members sees all of them.
+// May returns a [*BeyondError] when g has a capability that the manager lacks: a manager
+// can't give such access, nor change or remove a member who has it. Tenants need no such
+// rule, because who manages members sees all of them.
 func (m Manager) May(g tenancy.Grants) error {
 	if missing := g.Beyond(m.grants); len(missing) > 0 {
 		return &BeyondError{Missing: missing}
@@ -111,9 +110,9 @@ func (m Manager) May(g tenancy.Grants) error {
 	return nil
 }
 
-// SetMembership makes someone a member, or changes what a member sees and may do.
-// A tenant that the workspace does not have is an [*op.FieldError]. Whether the
-// caller may do this is the caller's business.
+// SetMembership makes a person a member, or changes what a member may see and do. A
+// tenant that the workspace does not have is an [*op.FieldError]. The caller checks that
+// the actor may do this.
 func SetMembership(ctx context.Context, tx db.Tx, workspaceID, userID string, m Membership) error {
 	if err := m.Check(); err != nil {
 		return err
@@ -147,8 +146,8 @@ func SetMembership(ctx context.Context, tx db.Tx, workspaceID, userID string, m 
 	return nil
 }
 
-// tenantChunk is how many tenants one statement takes, so that one text of it
-// serves them all.
+// tenantChunk is how many tenants one statement handles. It is fixed, so that there is
+// one text of the statement.
 const tenantChunk = 100
 
 // padded returns tenantChunk placeholders from $first on and their values.
@@ -164,7 +163,7 @@ func padded(values []string, first int) (holders string, args []any) {
 	return strings.Join(list, ", "), args
 }
 
-// tenantIDs resolves ids and slugs of tenants. Doubles are dropped.
+// tenantIDs resolves ids and slugs of tenants, and drops duplicates.
 func tenantIDs(ctx context.Context, tx db.Tx, workspaceID string, refs []string) ([]string, error) {
 	known := make(map[string]string, 2*len(refs))
 	for part := range slices.Chunk(refs, tenantChunk) {
@@ -205,8 +204,8 @@ func tenantIDs(ctx context.Context, tx db.Tx, workspaceID string, refs []string)
 	return ids, nil
 }
 
-// grantsIn returns what a person may do in a workspace at this moment, and their
-// name. Nobody who could sign in there is [op.ErrNotFound].
+// grantsIn returns what a person may do in a workspace now, and their name. A person who
+// can't sign in there is [op.ErrNotFound].
 func grantsIn(ctx context.Context, tx db.Tx, workspaceID, userID string) (g tenancy.Grants, err error) {
 	var role, denied string
 	err = tx.QueryRow(ctx, `SELECT m.role, m.denied FROM members m JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL

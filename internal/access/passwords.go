@@ -12,16 +12,16 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// NewPassword is what someone sends who changes their own password.
+// NewPassword is a change of one's own password.
 type NewPassword struct {
 	Current  string
 	Password string
 	Remote   string // address of the peer, without its port
 }
 
-// ChangePassword replaces the password of a, who has to be signed in, and ends
-// a's other sessions in every workspace. This one and API tokens stay. A wrong
-// current password is an [*op.FieldError]; tries count as sign-ins do.
+// ChangePassword replaces the password of a and ends a's other sessions in every
+// workspace. The current session and API tokens stay valid. It needs a session. A wrong
+// current password is an [*op.FieldError], and tries count against the limits of sign-in.
 func ChangePassword(ctx context.Context, d *db.DB, limits Limits, a Actor, p NewPassword) error {
 	if !a.SignedIn() {
 		return ErrNoSession
@@ -82,7 +82,7 @@ func ChangePassword(ctx context.Context, d *db.DB, limits Limits, a Actor, p New
 	return nil
 }
 
-// Rename changes the name of a, who has to be signed in.
+// Rename changes the name of a. It needs a session.
 func Rename(ctx context.Context, d *db.DB, a Actor, name string) error {
 	if !a.SignedIn() {
 		return ErrNoSession
@@ -102,10 +102,10 @@ func Rename(ctx context.Context, d *db.DB, a Actor, name string) error {
 	return nil
 }
 
-// auditPerson puts what was done to a person on record in each of their
+// auditPerson records a change of a person in the audit trail of each of their
 // workspaces.
 func auditPerson(ctx context.Context, tx db.Tx, userID string, e Entry) error {
-	// In order, so that two of these can't wait for each other.
+	// In order, so that two of these can't deadlock.
 	rows, err := tx.Query(ctx, `SELECT workspace_id FROM members WHERE user_id = $1 ORDER BY workspace_id`, userID)
 	if err != nil {
 		return err
@@ -132,12 +132,12 @@ func auditPerson(ctx context.Context, tx db.Tx, userID string, e Entry) error {
 	return nil
 }
 
-// ResetLink makes a link by which a member of a's workspace chooses a new
-// password, and returns its secret, which is told this once. An earlier link of
-// theirs ends. It needs what changing the member needs; see [Manage]. Who has
-// access that a lacks is a [*BeyondError]. An owner can't get into another
-// workspace by it: somebody who is a member of one, whose account is closed, or
-// who is a, is an [op.ErrConflict]. Somebody else's member is [op.ErrNotFound].
+// ResetLink makes a link by which a member of a's workspace chooses a new password, and
+// returns its secret, which can't be read again. An earlier link of the member ends. It
+// needs the rights of [Manage]. A member who has access that a lacks is a [*BeyondError].
+// It is [op.ErrConflict] for a member of another workspace, so that an owner can't get
+// into that one, for a closed account, and for a themselves. A member of another
+// workspace only is [op.ErrNotFound].
 func ResetLink(ctx context.Context, d *db.DB, a Actor, userID string) (secret string, expires time.Time, err error) {
 	if column, _ := Ref(userID); column != "id" {
 		userID = ""
@@ -164,8 +164,8 @@ func ResetLink(ctx context.Context, d *db.DB, a Actor, userID string) (secret st
 	return secret, expires, nil
 }
 
-// mayReset judges whether a password may be reset for one workspace, by somebody
-// for whom may judges what the person can do.
+// mayReset returns nil when a person's password may be reset for one workspace. may
+// judges what the person may do there.
 func mayReset(ctx context.Context, tx db.Tx, workspaceID, userID string, may func(tenancy.Grants) error) error {
 	var role, denied string
 	var disabled, elsewhere bool
@@ -192,8 +192,8 @@ func mayReset(ctx context.Context, tx db.Tx, workspaceID, userID string, may fun
 	return nil
 }
 
-// ResetByAdministrator makes a reset link for the account with an address, for a
-// command on the server. No account is [op.ErrNotFound].
+// ResetByAdministrator makes a reset link for the account with an address. It is for a
+// command on the server. Without such an account it is [op.ErrNotFound].
 func ResetByAdministrator(ctx context.Context, tx db.Tx, email string) (secret string, expires time.Time, err error) {
 	if email, err = checkEmail(email); err != nil {
 		return "", time.Time{}, err
@@ -230,9 +230,8 @@ type reset struct {
 	id, user, name, email, workspace, maker string
 }
 
-// openReset returns the reset that the secret of a link is good for, or [ErrLink].
-// One whose maker could not make it any more is no good: what was judged then must
-// hold when it is used.
+// openReset returns the reset of a link's secret, or [ErrLink]. A link is invalid when its
+// maker could no longer make it.
 func openReset(ctx context.Context, tx db.Tx, link string) (r reset, err error) {
 	err = tx.QueryRow(ctx, `SELECT r.id, r.user_id, u.name, u.email, r.workspace_id, r.maker_id
 		FROM password_resets r JOIN users u ON u.id = r.user_id
@@ -259,8 +258,8 @@ func openReset(ctx context.Context, tx db.Tx, link string) (r reset, err error) 
 	return r, err
 }
 
-// OpenReset returns the address of the account whose password the secret of a
-// link resets, or [ErrLink].
+// OpenReset returns the address of the account whose password a link's secret resets, or
+// [ErrLink].
 func OpenReset(ctx context.Context, d *db.DB, link string) (email string, err error) {
 	err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
 		r, err := openReset(ctx, tx, link)
@@ -273,9 +272,9 @@ func OpenReset(ctx context.Context, d *db.DB, link string) (email string, err er
 	return email, nil
 }
 
-// Reset sets the password of the account that a link is for, and ends all its
-// sessions and API tokens, in every workspace. A link that is no good is
-// [ErrLink]; tries count as sign-ins do. Bad passwords are [*op.FieldError].
+// Reset sets the password of a link's account, and ends all its sessions and API tokens,
+// in every workspace. An invalid link is [ErrLink], and tries count against the limits of
+// sign-in. An invalid password is an [*op.FieldError].
 func Reset(ctx context.Context, d *db.DB, limits Limits, link, password, remote string) (email string, err error) {
 	if err := checkPassword(password); err != nil {
 		return "", err
@@ -303,7 +302,7 @@ func Reset(ctx context.Context, d *db.DB, limits Limits, link, password, remote 
 		} else if err != nil {
 			return err
 		}
-		// Who changes rights there, joins elsewhere or uses the same link comes before or after.
+		// Locked, so that a change of rights, a join and another use of the link run before or after.
 		if err := lockWorkspace(ctx, tx, workspace); err != nil {
 			return err
 		}

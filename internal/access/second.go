@@ -13,25 +13,24 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// SecondFactorError is returned for a sign-in whose password was right, of someone
-// who has a second factor. It is no session and reaches nothing; it can be finished
-// within ten minutes, by one of five tries.
+// SecondFactorError is returned for a sign-in with the right password by a person who
+// has a second factor. It is not a session and gives no access. It can be finished within
+// ten minutes and five tries.
 type SecondFactorError struct {
-	Pending string       // the secret to finish it with
-	Kinds   []FactorKind // of the person's factors; recovery codes do as well
+	Pending string       // the secret that finishes it
+	Kinds   []FactorKind // of the person's factors; recovery codes work, too
 }
 
-// Error says what is asked.
+// Error says that a second factor is needed.
 func (e *SecondFactorError) Error() string { return "a second factor is asked for" }
 
-// ErrSignInOver is returned for a sign-in that can't be finished any more: it has to
-// begin again.
+// ErrSignInOver is returned for a sign-in that can no longer be finished: sign in again.
 var ErrSignInOver = errors.New("the sign-in is over")
 
-// pendingPrefix begins the secrets of sign-ins that wait.
+// pendingPrefix is the prefix of secrets of sign-ins that wait for a second factor.
 const pendingPrefix = "ilp_"
 
-// wait keeps a sign-in until its second factor comes.
+// wait stores a sign-in until its second factor comes.
 func (e entrant) wait(ctx context.Context, tx db.Tx) (*SecondFactorError, error) {
 	kinds, err := factorKinds(ctx, tx, e.User)
 	if err != nil {
@@ -83,7 +82,7 @@ func WaitingSignIn(ctx context.Context, d *db.DB, pending string) (w Waiting, er
 	return w, err
 }
 
-// AskPasskey returns what a browser is asked that finishes a sign-in by a passkey.
+// AskPasskey returns the request to a browser for a passkey that finishes a sign-in.
 func (f *Factors) AskPasskey(ctx context.Context, d *db.DB, pending string) (options json.RawMessage, err error) {
 	err = d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		c, err := look(ctx, tx, signInCeremony, hashOf(pending))
@@ -102,7 +101,8 @@ func (f *Factors) AskPasskey(ctx context.Context, d *db.DB, pending string) (opt
 	return options, err
 }
 
-// ask asks for a passkey of a person. The state is what its answer is held against.
+// ask returns the request for a passkey of a person, and the state that its answer is
+// checked against.
 func (f *Factors) ask(ctx context.Context, tx db.Tx, userID string, verify bool) (options json.RawMessage, state string, err error) {
 	if f.passkeys == nil {
 		return nil, "", ErrNoPasskeys
@@ -118,9 +118,9 @@ func (f *Factors) ask(ctx context.Context, tx db.Tx, userID string, verify bool)
 	return q.Options, q.State, err
 }
 
-// FinishSignIn opens the session of a sign-in that waits for its second factor. A
-// wrong proof is an [*op.FieldError]; tries count as sign-ins do, and five end the
-// sign-in: [ErrSignInOver].
+// FinishSignIn opens the session of a sign-in that waits for its second factor. A wrong
+// proof is an [*op.FieldError]. Tries count against the limits of sign-in, and the fifth
+// ends the sign-in: [ErrSignInOver].
 func (f *Factors) FinishSignIn(ctx context.Context, d *db.DB, limits Limits, pending string, p Proof) (secret string, s Session, err error) {
 	w, err := WaitingSignIn(ctx, d, pending)
 	if err != nil {
@@ -177,15 +177,15 @@ func (f *Factors) AskAnyPasskey(ctx context.Context, d *db.DB) (pending string, 
 	return pending, q.Options, nil
 }
 
-// PasskeySignIn is a sign-in by a passkey alone, which proved its person to itself.
+// PasskeySignIn is a sign-in with a passkey alone, which has verified its user.
 type PasskeySignIn struct {
 	Pending string // as [Factors.AskAnyPasskey] returned it
 	Answer  string // of the browser
 	Device  string // as [Credentials] have it
 }
 
-// SignInByPasskey opens a session. Whatever is wrong, the error is
-// [ErrUnauthenticated], but for a passkey that may have been copied.
+// SignInByPasskey opens a session. For any wrong answer the error is
+// [ErrUnauthenticated], except for a passkey that may have been copied.
 func (f *Factors) SignInByPasskey(ctx context.Context, d *db.DB, in PasskeySignIn) (secret string, s Session, err error) {
 	if f.passkeys == nil {
 		return "", Session{}, ErrNoPasskeys
@@ -237,8 +237,8 @@ var (
 
 var appCode = regexp.MustCompile(`^[0-9]{3} ?[0-9]{3}$`)
 
-// check holds a proof against what a person has beside a password. wrong says why it
-// proves nothing; what is on record of that has to be committed.
+// check checks a proof against a person's second factors. wrong tells why it failed; the
+// caller must commit what check has stored about that.
 func (f *Factors) check(ctx context.Context, tx db.Tx, userID, question string, p Proof) (wrong, err error) {
 	switch code := strings.TrimSpace(p.Code); {
 	case p.Passkey != "":
@@ -282,7 +282,7 @@ func (f *Factors) checkTOTP(ctx context.Context, tx db.Tx, userID, code string) 
 		if !ok {
 			continue
 		}
-		// Each code is good once, and none that is older than the last.
+		// Each code works once, and none that is older than the last one used.
 		n, err := tx.Exec(ctx, `UPDATE factors SET step = $2, last_used_at = interlock_now() WHERE id = $1 AND step < $2`, a.id, step)
 		if err != nil || n == 1 {
 			return nil, err

@@ -13,21 +13,21 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// Standing is where the holder of a secret stands at one moment.
+// Standing summarizes the rights and unread notifications of a secret's owner.
 type Standing struct {
-	// Rights is equal for two holders exactly if they see and may do the same in
-	// the same workspace.
+	// Rights is equal for two owners exactly if they may see and do the same in the same
+	// workspace.
 	Rights string
-	// Inbox changes whenever the holder's unread notifications do.
+	// Inbox changes whenever the owner's unread notifications do.
 	Inbox string
 }
 
-// standingsAtOnce is how many secrets one statement asks for. It is fixed, so
-// that there is one statement whatever is asked.
+// standingsAtOnce is how many secrets one statement handles. It is fixed, so that there
+// is one text of the statement.
 const standingsAtOnce = 50
 
-// Standings returns the standing of each secret, by its id, that still works. As
-// with [Recognize], the secrets do not count as used.
+// Standings returns the standing of each valid secret, by its id. As with [Recognize],
+// the secrets do not count as used.
 func Standings(ctx context.Context, d *db.DB, tokens []string) (map[string]Standing, error) {
 	found := make(map[string]Standing, len(tokens))
 	err := d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -56,7 +56,7 @@ func standings(ctx context.Context, tx db.Tx, tokens []string, found map[string]
 	}
 	these := ` AND k.id IN (` + strings.Join(places, ", ") + `)`
 
-	sums := make(map[string]hash.Hash, len(tokens)) // of what gives rights
+	sums := make(map[string]hash.Hash, len(tokens)) // of the rights
 	inbox := make(map[string]string, len(tokens))
 	rows, err := tx.Query(ctx, `SELECT k.id, k.kind, k.workspace_id, k.only_caps, m.role, m.denied, m.all_tenants,
 		(SELECT COUNT(*) FROM notifications n WHERE n.workspace_id = k.workspace_id AND n.user_id = k.user_id AND n.read_at IS NULL),
@@ -107,8 +107,8 @@ func standings(ctx context.Context, tx db.Tx, tokens []string, found map[string]
 	return nil
 }
 
-// add puts fields into a hash, each with its length, so that no two lists of
-// fields look alike.
+// add adds fields to a hash, each with its length, so that no two lists of fields give
+// the same input.
 func add(h hash.Hash, fields ...string) {
 	for _, f := range fields {
 		_, _ = fmt.Fprintf(h, "%d:%s,", len(f), f) // a hash takes everything

@@ -8,17 +8,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 )
 
-// What counts for nothing any more is swept in small transactions, the oldest first;
-// each statement starts at the oldest end of an index.
+// Expired rows are deleted in small transactions, the oldest first. Each statement starts
+// at the oldest end of an index.
 
-// How long what has ended is kept, for whoever wonders why something stopped working.
+// How long ended secrets are kept, so that people can find out why something stopped
+// working.
 const keepEnded = 30 * 24 * time.Hour
 
-// keepTries is how long wrong passwords are remembered: longer than any window counts.
+// keepTries is how long wrong passwords are remembered: longer than any window.
 const keepTries = 24 * time.Hour
 
-// SweepTokens deletes at most limit tokens and sessions of each kind of end: expired
-// and revoked.
+// SweepTokens deletes up to limit expired, and up to limit revoked tokens and sessions.
 func SweepTokens(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	return sweep(ctx, tx, "tokens", limit,
 		cut{keepEnded, `DELETE FROM tokens WHERE id IN (SELECT k.id FROM tokens k WHERE k.expires_at < interlock_now() - $2 ORDER BY k.expires_at LIMIT $1)`},
@@ -26,8 +26,8 @@ func SweepTokens(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 			ORDER BY k.revoked_at LIMIT $1)`})
 }
 
-// SweepSignIns deletes at most limit wrong passwords, and limit usual addresses, that
-// count for nothing any more.
+// SweepSignIns deletes up to limit budgets of wrong passwords, and up to limit usual
+// addresses, that no longer count.
 func SweepSignIns(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	return sweep(ctx, tx, "sign-ins", limit,
 		cut{keepTries, `DELETE FROM sign_in_budget WHERE subject IN (SELECT s.subject FROM sign_in_budget s
@@ -36,14 +36,14 @@ func SweepSignIns(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 			WHERE s.since < interlock_now() - $2 ORDER BY s.since LIMIT $1)`})
 }
 
-// SweepCeremonies deletes at most limit sign-ins and questions that were not answered
-// in time.
+// SweepCeremonies deletes up to limit sign-ins and questions that were not answered in
+// time.
 func SweepCeremonies(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	return sweep(ctx, tx, "ceremonies", limit,
 		cut{0, `DELETE FROM ceremonies WHERE id IN (SELECT c.id FROM ceremonies c WHERE c.expires_at <= interlock_now() - $2 ORDER BY c.expires_at LIMIT $1)`})
 }
 
-// cut deletes at most $1 rows that ended at least keep, which is $2, ago.
+// cut deletes up to $1 rows that ended at least $2 ago.
 type cut struct {
 	keep time.Duration
 	sql  string

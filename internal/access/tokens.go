@@ -12,13 +12,13 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// TokenKind tells what a bearer secret is.
+// TokenKind is the kind of a bearer secret.
 type TokenKind string
 
 // The kinds of bearer secrets.
 const (
-	APIToken      TokenKind = "token"   // made by a person for a program
-	SignInSession TokenKind = "session" // of a person who signed in
+	APIToken      TokenKind = "token"   // created by a person for a program
+	SignInSession TokenKind = "session" // opened by a sign-in
 )
 
 // The limits of a token.
@@ -27,23 +27,23 @@ const (
 	maxTokenName = 80 // characters
 )
 
-// Token is a bearer secret as its owner sees it afterwards: without the secret.
+// Token is a bearer secret as its owner can list it: without the secret.
 type Token struct {
 	ID         string               `json:"id"`
 	Kind       TokenKind            `json:"kind"`
 	Name       string               `json:"name"`
-	Only       []tenancy.Capability `json:"only"` // empty: all that the owner may
+	Only       []tenancy.Capability `json:"only"` // empty: everything that the owner may do
 	CreatedAt  time.Time            `json:"created_at"`
 	ExpiresAt  time.Time            `json:"expires_at"`
 	LastUsedAt time.Time            `json:"last_used_at"` // to the minute
-	Current    bool                 `json:"current"`      // the one that asks
+	Current    bool                 `json:"current"`      // the one that sent the request
 }
 
-// CreateToken makes a token that acts for a in a's workspace and returns its
-// secret, which is told this once. ttl is at most [MaxTokenTTL]; only narrows
-// what the token may do, and an empty list leaves it all. A token never reaches
-// further than what made it: neither in rights nor, when that was a token, in
-// time. Bad values are [*op.FieldError].
+// CreateToken creates a token that acts for a in a's workspace and returns its secret,
+// which can't be read again. ttl is at most [MaxTokenTTL]. only narrows what the token
+// may do; empty: everything that a may do. A token never has more rights than a, and one
+// that a token creates expires no later than that token. An invalid value is an
+// [*op.FieldError].
 func CreateToken(ctx context.Context, d *db.DB, a Actor, name string, ttl time.Duration, only []tenancy.Capability) (secret string, t Token, err error) {
 	if err := CheckName("name", name, maxTokenName); err != nil {
 		return "", Token{}, err
@@ -102,8 +102,8 @@ func CreateToken(ctx context.Context, d *db.DB, a Actor, name string, ttl time.D
 	return secret, t, nil
 }
 
-// ListTokens returns the actor's own tokens and sessions in the workspace that
-// still work, newest first.
+// ListTokens returns the actor's own valid tokens and sessions in the workspace, newest
+// first.
 func ListTokens(ctx context.Context, d *db.DB, a Actor) ([]Token, error) {
 	var tokens []Token
 	err := d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
@@ -140,8 +140,8 @@ func ListTokens(ctx context.Context, d *db.DB, a Actor) ([]Token, error) {
 	return tokens, nil
 }
 
-// RevokeToken ends one of the actor's own tokens or sessions. Someone else's is
-// [op.ErrNotFound], as is one that does not work any more.
+// RevokeToken ends one of the actor's own tokens or sessions. Another person's is
+// [op.ErrNotFound], and so is one that is no longer valid.
 func RevokeToken(ctx context.Context, d *db.DB, a Actor, id string) error {
 	if column, _ := Ref(id); column != "id" {
 		return op.ErrNotFound
@@ -150,7 +150,7 @@ func RevokeToken(ctx context.Context, d *db.DB, a Actor, id string) error {
 		if _, err := AuthorizeWorkspace(ctx, tx, a, tenancy.ManageOwnTokens); err != nil {
 			return err
 		}
-		// Id and end are compared so that no index finds them: only one's own rows are looked at.
+		// Written so that no index serves the id: only the actor's own rows are read.
 		n, err := tx.Exec(ctx, `UPDATE tokens SET revoked_at = interlock_now()
 			WHERE (id || '') = $1 AND workspace_id = $2 AND user_id = $3 AND revoked_at IS NULL AND expires_at - interlock_now() > 0`,
 			id, a.workspace.ID, a.id)

@@ -10,25 +10,24 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// SignedIn reports whether the actor was proved by a session of their own, and
-// not by a token that they made for a program.
+// SignedIn reports whether the actor's secret is a session, and not an API token.
 func (a Actor) SignedIn() bool { return a.kind == SignInSession }
 
-// Place is a workspace of a person, and what they are in it.
+// Place is a workspace of a person, with their role there.
 type Place struct {
 	Workspace tenancy.Workspace
 	Role      tenancy.Role
 	Tenants   int64 // that they see
 }
 
-// of is where the workspaces of a person are read from, by name.
+// of are the tables of a person's workspaces, in the order of names.
 const of = ` FROM members m
 	JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL
 	JOIN tokens k ON k.user_id = m.user_id AND k.id = $2 AND k.revoked_at IS NULL AND k.expires_at > interlock_now()
 	JOIN workspaces w ON w.id = m.workspace_id
 	WHERE m.user_id = $1 ORDER BY w.name, w.id`
 
-// WorkspaceNames returns the workspaces of a, by name. It is asked for every page.
+// WorkspaceNames returns the workspaces of a, by name. Every page asks for it.
 func WorkspaceNames(ctx context.Context, tx db.Tx, a Actor) ([]tenancy.Workspace, error) {
 	rows, err := tx.Query(ctx, `SELECT w.id, w.slug, w.name`+of, a.id, a.token)
 	if err != nil {
@@ -73,9 +72,9 @@ func Workspaces(ctx context.Context, tx db.Tx, a Actor) ([]Place, error) {
 	return places, nil
 }
 
-// Switch ends the session that proved a and opens one in another of a's
-// workspaces, with the id or slug ref, which ends when the first would have. A
-// workspace that is not a's, and an actor without a session, is [op.ErrNotFound].
+// Switch ends a's session and opens one in another workspace of a, the one with the id or
+// slug ref. The new session expires when the old one would have. It is [op.ErrNotFound]
+// for a workspace that is not a's, and for an actor without a session.
 func Switch(ctx context.Context, d *db.DB, a Actor, ref string) (secret string, err error) {
 	column, value := Ref(ref)
 	secret, hash := newSecret(sessionPrefix)
