@@ -57,7 +57,11 @@ func (s *server) group(ctx context.Context, in *struct {
 	GroupID
 },
 ) (*one[mirror.Record], error) {
-	g, err := s.mirror.Group(ctx, at(ctx).tenant, in.Connection, in.Group)
+	groups, _, err := catalogue.LookupDataset(catalogue.Groups)
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.mirror.Object(ctx, at(ctx).tenant, groups, in.Connection, in.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +73,11 @@ func (s *server) groupMembers(ctx context.Context, in *struct {
 	GroupID
 },
 ) (*list[mirror.Record], error) {
-	members, next, err := s.mirror.GroupMembers(ctx, at(ctx).tenant, in.Group, in.filter())
+	groups, _, err := catalogue.LookupDataset(catalogue.Groups)
+	if err != nil {
+		return nil, err
+	}
+	members, next, err := s.mirror.Members(ctx, at(ctx).tenant, groups, in.Group, in.filter())
 	if err != nil {
 		return nil, err
 	}

@@ -490,7 +490,7 @@ func TestDataReaders(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, r := range list {
-					got = append(got, r.Kind+" "+r.ID)
+					got = append(got, r.Part+" "+r.ID)
 				}
 				if f.Cursor = next; next == "" {
 					break

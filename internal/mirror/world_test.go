@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/mirror"
@@ -48,6 +49,36 @@ func (w *world) access(a access.Actor, tenant string) (ta access.TenantAccess) {
 		return err
 	})
 	return ta
+}
+
+// set returns the description of a dataset.
+func (w *world) set(name string) *catalogue.DatasetInfo {
+	w.t.Helper()
+	set, _, err := catalogue.LookupDataset(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return set
+}
+
+func (w *world) Groups(ctx context.Context, ta access.TenantAccess, f mirror.Filter) ([]mirror.Record, string, error) {
+	return w.List(ctx, ta, w.set(catalogue.Groups), f)
+}
+
+func (w *world) Inventory(ctx context.Context, ta access.TenantAccess, f mirror.Filter) ([]mirror.Record, string, error) {
+	return w.List(ctx, ta, w.set("inventory"), f)
+}
+
+func (w *world) Group(ctx context.Context, ta access.TenantAccess, connection, group string) (mirror.Record, error) {
+	return w.Object(ctx, ta, w.set(catalogue.Groups), connection, group)
+}
+
+func (w *world) GroupMembers(ctx context.Context, ta access.TenantAccess, group string, f mirror.Filter) ([]mirror.Record, string, error) {
+	return w.Members(ctx, ta, w.set(catalogue.Groups), group, f)
+}
+
+func (w *world) GroupSizes(ctx context.Context, ta access.TenantAccess, connection string, ids []string) (map[string]int64, error) {
+	return w.MemberCounts(ctx, ta, w.set(catalogue.Groups), connection, ids)
 }
 
 // wantField fails unless err names the field.
