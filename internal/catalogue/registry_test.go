@@ -110,7 +110,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"the capability toys.sync has no name":     func(d *catalogue.Definition) { d.Allows = "" },
 		"don't name owner":                         func(d *catalogue.Definition) { d.Roles = []tenancy.Role{tenancy.Operator} },
 		`names the unknown role "guest"`:           func(d *catalogue.Definition) { d.Roles = append(d.Roles, "guest") },
-		"operation toys.sync: Words.Name is missi": func(d *catalogue.Definition) { d.Words.Name = "" },
+		"operation toys.sync: words: Name is missi": func(d *catalogue.Definition) { d.Words.Name = "" },
 	} {
 		def := complete()
 		change(def)

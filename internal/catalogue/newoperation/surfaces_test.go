@@ -352,7 +352,7 @@ func everySurface(t *testing.T) {
 	t.Run("without the capability", func(t *testing.T) {
 		_, err := w.as("viewer").Start(ctx, "kestrel", client.StartRequest{Operation: filtersSync.Kind})
 		var p *client.Problem
-		if !errors.As(err, &p) || p.Status != http.StatusForbidden || !strings.Contains(p.Detail, "“Sync assignment filters”") || p.Title != "You cannot start filters sync here" {
+		if !errors.As(err, &p) || p.Status != http.StatusForbidden || !strings.Contains(p.Detail, "“Sync assignment filters”") || p.Title != "You can't start filters sync here" {
 			t.Errorf("a viewer is answered %v", err)
 		}
 		lacks := w.signIn("viewer").page(op.TenantPath("lattice", "kestrel"))
