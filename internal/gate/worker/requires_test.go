@@ -18,7 +18,7 @@ func TestRecheckJudgesPrerequisites(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
-		c := s.slot(s.start("kestrel", op.InventorySync).ID)
+		c := s.claim(s.start("kestrel", op.InventorySync).ID)
 		def, err := catalogue.Lookup(op.InventorySync)
 		if err != nil {
 			t.Fatal(err)
