@@ -104,12 +104,12 @@ func TestCheck(t *testing.T) {
 // TestRegisterRefuses: a program with half an operation does not start.
 func TestRegisterRefuses(t *testing.T) {
 	for want, change := range map[string]func(*catalogue.Definition){
-		"Recovery is missing":                      func(d *catalogue.Definition) { d.Recovery = "" },
-		"the capability is missing":                func(d *catalogue.Definition) { d.Capability = "" },
-		"the capability inventory.sync is taken":   func(d *catalogue.Definition) { d.Capability = "inventory.sync" },
-		"the capability toys.sync has no name":     func(d *catalogue.Definition) { d.Allows = "" },
-		"don't name owner":                         func(d *catalogue.Definition) { d.Roles = []tenancy.Role{tenancy.Operator} },
-		`names the unknown role "guest"`:           func(d *catalogue.Definition) { d.Roles = append(d.Roles, "guest") },
+		"Recovery is missing":                       func(d *catalogue.Definition) { d.Recovery = "" },
+		"the capability is missing":                 func(d *catalogue.Definition) { d.Capability = "" },
+		"the capability inventory.sync is taken":    func(d *catalogue.Definition) { d.Capability = "inventory.sync" },
+		"the capability toys.sync has no name":      func(d *catalogue.Definition) { d.Allows = "" },
+		"don't name owner":                          func(d *catalogue.Definition) { d.Roles = []tenancy.Role{tenancy.Operator} },
+		`names the unknown role "guest"`:            func(d *catalogue.Definition) { d.Roles = append(d.Roles, "guest") },
 		"operation toys.sync: words: Name is missi": func(d *catalogue.Definition) { d.Words.Name = "" },
 	} {
 		def := complete()
