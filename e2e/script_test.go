@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -24,7 +25,8 @@ func TestScripts(t *testing.T) {
 			t.Parallel()
 			d := startDemo(t)
 			testscript.Run(t, testscript.Params{
-				Files: []string{script},
+				Deadline: time.Now().Add(5 * time.Minute), // a command that waits for ever fails its script, not the package
+				Files:    []string{script},
 				Setup: func(e *testscript.Env) error {
 					e.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
 					e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))

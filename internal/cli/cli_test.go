@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 		for _, script := range scripts {
 			w := newWorld(t, dbtest.New(t, d.Engine()))
 			testscript.Run(t, testscript.Params{
+				Deadline:            time.Now().Add(5 * time.Minute), // a command that waits for ever fails its script, not the package
 				Files:               []string{script},
 				RequireExplicitExec: true,
 				Setup: func(e *testscript.Env) error {
