@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -110,15 +111,24 @@ func (w *world) signIn(role string) *browser {
 	b := &browser{w: w}
 	u := w.user(role)
 	r := b.do(http.MethodPost, "/sign-in", url.Values{"email": {u.Email}, "password": {u.Password}})
-	i := slices.IndexFunc(r.Cookies(), func(c *http.Cookie) bool { return strings.HasSuffix(c.Name, "interlock") })
+	i := slices.IndexFunc(r.cookies, func(c *http.Cookie) bool { return strings.HasSuffix(c.Name, "interlock") })
 	if i < 0 {
-		w.t.Fatalf("signing in as %s is answered with %s", role, r.Status)
+		w.t.Fatalf("signing in as %s is answered with %s", role, r.status)
 	}
-	b.cookie = r.Cookies()[i]
+	b.cookie = r.cookies[i]
 	return b
 }
 
-func (b *browser) do(method, path string, form url.Values) *http.Response {
+// answered is the answer to a request, read to its end.
+type answered struct {
+	status  string
+	code    int
+	header  http.Header
+	cookies []*http.Cookie
+	body    []byte
+}
+
+func (b *browser) do(method, path string, form url.Values) answered {
 	b.w.t.Helper()
 	r, err := http.NewRequestWithContext(b.w.t.Context(), method, b.w.Info.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -134,18 +144,22 @@ func (b *browser) do(method, path string, form url.Values) *http.Response {
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
-	b.w.t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
+	defer resp.Body.Close() //nolint:errcheck // it was read
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	return answered{resp.Status, resp.StatusCode, resp.Header, resp.Cookies(), body}
 }
 
 // page reads a page, which must be there.
 func (b *browser) page(path string) *goquery.Document {
 	b.w.t.Helper()
 	r := b.do(http.MethodGet, path, nil)
-	if r.StatusCode != http.StatusOK {
-		b.w.t.Fatalf("%s is answered with %s", path, r.Status)
+	if r.code != http.StatusOK {
+		b.w.t.Fatalf("%s is answered with %s", path, r.status)
 	}
-	doc, err := goquery.NewDocumentFromReader(r.Body)
+	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(r.body))
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
@@ -172,10 +186,10 @@ func (b *browser) press(tenant string) *goquery.Document {
 		b.w.t.Errorf("the start line on %s has the icon %q, want %q", path, got, want)
 	}
 	r := b.do(http.MethodPost, form.AttrOr("action", ""), values)
-	if r.StatusCode != http.StatusSeeOther {
-		b.w.t.Fatalf("the press is answered with %s", r.Status)
+	if r.code != http.StatusSeeOther {
+		b.w.t.Fatalf("the press is answered with %s", r.status)
 	}
-	return b.page(r.Header.Get("Location"))
+	return b.page(r.header.Get("Location"))
 }
 
 // TestNewOperation walks the operation through every surface and every suite.
@@ -208,11 +222,7 @@ func everySurface(t *testing.T) {
 		}
 	})
 	t.Run("the document of the API", func(t *testing.T) {
-		r, err := http.Get(w.Info.URL + "/api/v1/openapi.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = r.Body.Close() }()
+		text := (&browser{w: w}).do(http.MethodGet, "/api/v1/openapi.json", nil).body
 		var doc struct {
 			Paths map[string]map[string]struct {
 				ID         string `json:"operationId"`
@@ -222,11 +232,7 @@ func everySurface(t *testing.T) {
 				}
 			}
 		}
-		var text bytes.Buffer
-		if _, err := text.ReadFrom(r.Body); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(text.Bytes(), &doc); err != nil {
+		if err := json.Unmarshal(text, &doc); err != nil {
 			t.Fatal(err)
 		}
 		list := doc.Paths["/api/v1/tenants/{tenant}/filters"]["get"]
@@ -240,7 +246,7 @@ func everySurface(t *testing.T) {
 		if list.ID != "list-filters" || i < 0 || list.Parameters[i].Description != "One platform only." || !slices.Equal(list.Parameters[i].Schema.Enum, []string{"windows"}) {
 			t.Errorf("the list is %+v", list)
 		}
-		if n := strings.Count(text.String(), `"filters.sync"`); n < 2 {
+		if n := bytes.Count(text, []byte(`"filters.sync"`)); n < 2 {
 			t.Errorf("the document names it %d times, want it among the kinds and among the capabilities", n)
 		}
 	})

@@ -42,13 +42,28 @@ func EachStep(t *testing.T, first, second *db.DB, begin func(), one, two func() 
 			last = true
 		}
 		go func() { b <- two() }()
-		for !last && len(b) == 0 && !lockWaits(t, second) {
-			time.Sleep(time.Millisecond)
+		if !last {
+			settles(t, second, b)
 		}
 		close(proceed)
 		errA, errB := <-a, <-b
 		first.WithFaults(nil)
 		t.Run(fmt.Sprintf("before statement %d", n), func(t *testing.T) { after(t, errA, errB) })
+	}
+}
+
+// settles waits until done holds something, or a connection to d's database waits
+// for a lock.
+func settles(t *testing.T, d *db.DB, done <-chan error) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for len(done) == 0 && !lockWaits(t, d) {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			return
+		}
 	}
 }
 
