@@ -23,11 +23,11 @@ type spoken struct{ title, why, next string }
 // commands show it.
 func ofAnswer(a op.Answer) spoken {
 	first := a.Reasons[0]
-	return spoken{a.Title, first.Title + ". " + ageless(first.Detail), first.Fix.Behind(strings.Join(a.Next, " "))}
+	return spoken{a.Title, first.Title + ". " + first.Detail, first.Fix.Behind(strings.Join(a.Next, " "))}
 }
 
 func ofRun(r op.Run) spoken {
-	return spoken{r.Words.Title, r.Words.Reason + ". " + ageless(r.Words.Why), r.Words.Fix.Behind(r.Words.Next)}
+	return spoken{r.Words.Title, r.Words.Reason + ". " + r.Words.Why, r.Words.Fix.Behind(r.Words.Next)}
 }
 
 // ofTerminal parses the output of a command and joins its lines. Next ends with a
@@ -49,14 +49,16 @@ func ofTerminal(text string) (s spoken) {
 			*slot += " " + strings.TrimSpace(line)
 		}
 	}
-	s.why = ageless(s.why)
 	return s
 }
 
 var age = regexp.MustCompile(`\b(\d+ (seconds?|minutes?)( ago)?|just now|a moment)\b`)
 
-// ageless returns text without the ages in it: a second may pass between two answers.
-func ageless(text string) string { return age.ReplaceAllString(text, "AGE") }
+// ageless returns s without the ages in it: a second may pass between two answers.
+func (s spoken) ageless() spoken {
+	s.why = age.ReplaceAllString(s.why, "AGE")
+	return s
+}
 
 // TestOneSentence (V1): each kind of answer has the same text in the API, in a command,
 // in the start attempt and, if there is a run, in the run.
@@ -91,7 +93,7 @@ func TestOneSentence(t *testing.T) {
 			if recorded.Code != tt.code {
 				t.Fatalf("the record says %s, want %s", recorded.Code, tt.code)
 			}
-			if got, want := ofTerminal(said.stderr), ofAnswer(recorded); got.title != want.title || got.why != want.why || !strings.HasPrefix(got.next, want.next) {
+			if got, want := ofTerminal(said.stderr).ageless(), ofAnswer(recorded).ageless(); got.title != want.title || got.why != want.why || !strings.HasPrefix(got.next, want.next) {
 				t.Errorf("the command says\n%+v\nand the record of the press\n%+v\n%s", got, want, said.stderr)
 			}
 			p, err := rawStart(t.Context(), d.URL, d.user("operator").Token, tt.tenant, key(), map[string]any{"operation": tt.kind})
@@ -104,7 +106,7 @@ func TestOneSentence(t *testing.T) {
 				}
 				return
 			}
-			if got, want := ofAnswer(p.answer), ofAnswer(recorded); got != want {
+			if got, want := ofAnswer(p.answer).ageless(), ofAnswer(recorded).ageless(); got != want {
 				t.Errorf("the API says\n%+v\nand the record of the press\n%+v", got, want)
 			}
 			tenant, err := api.Tenant(t.Context(), tt.tenant)
