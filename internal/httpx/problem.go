@@ -242,14 +242,14 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) { Refuse(r.Co
 // unchanged: passed to Refuse again, it would be logged twice.
 func Refuse(ctx context.Context, err error) *Problem {
 	x := Of(ctx)
-	x.Failed(ctx, err)
-	return Explain(err, x.ID)
+	p := Explain(err, x.ID)
+	x.Failed(ctx, p, err)
+	return p
 }
 
-// Failed logs err if it is a fault of the server or the database. Errors of the caller are in
-// the request log, by their status.
-func (x *Exchange) Failed(ctx context.Context, err error) {
-	p := Explain(err, x.ID)
+// Failed logs err, which is answered with p, if p is a fault of the server or the database.
+// Errors of the caller are in the request log, by their status.
+func (x *Exchange) Failed(ctx context.Context, p *Problem, err error) {
 	if p.Status < http.StatusInternalServerError || ctx.Err() != nil {
 		return
 	}

@@ -2,11 +2,12 @@ package ui
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // Counted returns a number with its noun.
@@ -14,7 +15,7 @@ func Counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return strconv.Itoa(n) + " " + many
+	return op.Number(int64(n)) + " " + many
 }
 
 // OnPage returns the number of rows of a list. first and next are the addresses of other

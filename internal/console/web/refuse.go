@@ -31,8 +31,9 @@ func (v *Visit) refuse(err error) {
 		_ = v.GoTo(op.WorkspacesRoute + "?" + url.Values{"in": {other.workspace}, "next": {v.R.URL.RequestURI()}}.Encode())
 		return
 	}
-	httpx.Of(v.R.Context()).Failed(v.R.Context(), err)
-	v.tellProblem(v.Problem(err))
+	p := v.Problem(err)
+	httpx.Of(v.R.Context()).Failed(v.R.Context(), p, err)
+	v.tellProblem(p)
 }
 
 // tellProblem answers with the page of a problem, or with a piece of one.
