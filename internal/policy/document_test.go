@@ -131,7 +131,7 @@ func TestNormaliseRefuses(t *testing.T) {
 	}{
 		{"too large", policy.Item{Body: json.RawMessage(`{"displayName":"` + strings.Repeat("x", policy.MaxBytes) + `"}`)}, policy.ErrTooLarge, `deviceConfigurations "p1": is larger than 10 MiB`},
 		{"too large in all", policy.Item{Body: json.RawMessage(`{"displayName":"n"}`), Assignments: json.RawMessage(strings.Repeat(" ", policy.MaxBytes))}, policy.ErrTooLarge, `"p1": is larger than 10 MiB`},
-		{"too deep", policy.Item{Body: json.RawMessage(deep(policy.MaxDepth + 1))}, policy.ErrTooDeep, `"p1": is nested deeper than 10000 levels`},
+		{"too deep", policy.Item{Body: json.RawMessage(deep(policy.MaxDepth + 1))}, policy.ErrTooDeep, `"p1": is nested deeper than 1000 levels`},
 		{"far too deep", policy.Item{Body: json.RawMessage(strings.Repeat("[", 5<<20))}, policy.ErrTooDeep, `"p1": is nested`},
 		{"cut off", policy.Item{Body: json.RawMessage(`{"displayName":"n"`)}, policy.ErrInvalid, `"p1": is not valid JSON: it is cut off`},
 		{"nothing", policy.Item{}, policy.ErrInvalid, "it is cut off"},
@@ -239,6 +239,17 @@ func TestWidens(t *testing.T) {
 				t.Errorf("got %t, want %t", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestDefinitionValuesThatAreNoObjects: they are reported and not written.
+func TestDefinitionValuesThatAreNoObjects(t *testing.T) {
+	for _, values := range []string{`["x"]`, `[null]`, `[[]]`} {
+		d := of(t, "groupPolicyConfigurations", `{"displayName":"n","definitionValues":`+values+`}`)
+		if got := d.Missing(); len(got) != 1 || got[0] != "definitionValues[0] is not an object" {
+			t.Errorf("%s: missing is %v", values, got)
+		}
+		d.Create("")
 	}
 }
 

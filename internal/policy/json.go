@@ -10,10 +10,11 @@ import (
 )
 
 // Limits of one item, in bytes and in levels of nesting. observed: the largest policies
-// have half a megabyte and ten levels.
+// have half a megabyte and ten levels. A plan nests parts of policies deeper, and
+// encoding/json refuses to read more than 10,000 levels.
 const (
 	MaxBytes = 10 << 20
-	MaxDepth = 10_000
+	MaxDepth = 1_000
 )
 
 // Errors for an item that can't be read. [ItemError] wraps them.

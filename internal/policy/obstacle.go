@@ -113,7 +113,8 @@ func (d Document) DefaultName() string {
 	return ""
 }
 
-// Missing lists the parts that were not read completely.
+// Missing lists the parts that were not read completely, and elements of parts that can't
+// be written.
 func (d Document) Missing() (all []string) {
 	if n, ok := d.raw["settingCount"].(json.Number); ok && d.t.Settings {
 		list, _ := d.tree["settings"].([]any)
@@ -124,6 +125,12 @@ func (d Document) Missing() (all []string) {
 	for _, p := range d.t.Parts {
 		if p.Read == ByPath && p.Create != InBody && !d.Has(p.Key) {
 			all = append(all, p.Key+" was not read")
+		}
+		list, _ := d.tree[p.Key].([]any)
+		for i, e := range list {
+			if _, ok := e.(map[string]any); !ok && p.Read == ByPath {
+				all = append(all, fmt.Sprintf("%s[%d] is not an object", p.Key, i))
+			}
 		}
 	}
 	return all

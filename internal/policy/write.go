@@ -202,7 +202,10 @@ func (d Document) definitions(root string, now Document) map[string]any {
 		if there && compare(was.value, want[key].value) == 0 {
 			continue
 		}
-		value, _ := clone(want[key].value).(map[string]any)
+		value, ok := clone(want[key].value).(map[string]any)
+		if !ok {
+			continue // Missing lists it
+		}
 		definition := root + "/beta/deviceManagement/groupPolicyDefinitions(" + quoted(text(value, "definition.id")) + ")"
 		delete(value, "definition")
 		value["definition@odata.bind"] = definition

@@ -186,6 +186,9 @@ func TestBuild(t *testing.T) {
 		}, `unresolvable reference_missing`},
 
 		// What can't be restored.
+		{"a definition value that is no object", func(t *testing.T) *world {
+			return newWorld(here).backup(t, "groupPolicyConfigurations", "p1", `{"displayName":"A","definitionValues":["x"]}`)
+		}, `not_supported incomplete`},
 		{"backed up only", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "policySets", "p1", `{"displayName":"A"}`)
 		}, `not_supported backup_only`},

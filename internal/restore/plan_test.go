@@ -173,6 +173,15 @@ func TestHash(t *testing.T) {
 	}
 }
 
+// TestHashOfDeepPolicies: a plan of a policy at the limit of depth can be hashed.
+func TestHashOfDeepPolicies(t *testing.T) {
+	deep := strings.Repeat("[", policy.MaxDepth-2) + strings.Repeat("]", policy.MaxDepth-2)
+	plan := newWorld(here).backup(t, profiles, "p1", profile("A", `,"x":`+deep)).now(t, profiles, "p1", profile("A", "")).plan(t)
+	if plan.Steps[0].Action != restore.Update || len(plan.Hash()) != 64 {
+		t.Errorf("got %s", said(plan.Steps[0]))
+	}
+}
+
 func TestStale(t *testing.T) {
 	plan := newWorld(here).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "p1", profile("B", "")).plan(t)
 	good := restore.Facts{Now: readAt.Add(10 * time.Minute), Connection: "c1", Version: 3, Directory: here, Written: readAt.Add(-time.Second)}
