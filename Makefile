@@ -11,6 +11,9 @@ SHELL       := bash
 # One private PostgreSQL for all packages of a run; see internal/db/dbtest.
 WITH_POSTGRES := go run ./internal/db/dbtest/pgserver --
 
+# The packages with the longest tests come first, so that none of them ends alone.
+LONGEST := ./internal/gate/worker ./e2e ./internal/api
+
 # Packages whose reason is concurrency, or that are driven by it. They run in their
 # short form: the detector makes them ten times slower, and looks at each access.
 RACE := ./internal/db/... ./internal/gate/... ./internal/graphsim/... ./internal/httpx/... ./internal/provider/...
@@ -79,7 +82,7 @@ contract: ## The focused suite: words, gate, API and the acceptance table
 
 .PHONY: test
 test: ## All tests of the default lane, on SQLite and PostgreSQL
-	$(WITH_POSTGRES) go test -timeout 20m ./...
+	$(WITH_POSTGRES) go test -p 3 -timeout 20m $(LONGEST) ./...
 
 .PHONY: verify
 verify: ## Made files, go.mod and docs are what they should be

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // list shows a dataset that the server knows, whatever it is.
@@ -33,8 +34,9 @@ func (a *app) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !slices.ContainsFunc(sets, func(d client.Dataset) bool { return d.Name == args[0] }) {
-				names := each(sets, func(d client.Dataset) string { return d.Name })
+			i := slices.IndexFunc(sets, func(d dataset) bool { return d.Name == args[0] })
+			if i < 0 {
+				names := each(sets, func(d dataset) string { return d.Name })
 				return usagef("there is no dataset %q: use one of %s", args[0], strings.Join(names, ", "))
 			}
 			rows, err := cl.List(a.verbatim(c.Context()), tenant, args[0], f)
@@ -44,6 +46,9 @@ func (a *app) list() *cobra.Command {
 			t := a.table("ID", "NAME", "TYPE")
 			for _, r := range rows.Items {
 				t.row(r.ID, r.Name, cmp.Or(r.Kind, strings.TrimPrefix(r.Type, "#microsoft.graph.")))
+			}
+			if len(rows.Items) == 0 {
+				a.none(sets[i].Items, sets[i].reads, tenant)
 			}
 			a.more(rows.Next)
 			return t.print()
@@ -57,7 +62,7 @@ func (a *app) list() *cobra.Command {
 		}
 		return complete(c.Context(), a, func(ctx context.Context, cl *client.Client) ([]string, error) {
 			sets, err := datasets(ctx, cl)
-			return each(sets, func(d client.Dataset) string { return d.Name + "\t" + d.Title }), err
+			return each(sets, func(d dataset) string { return d.Name + "\t" + d.Title }), err
 		})
 	}
 	_ = c.RegisterFlagCompletionFunc("type", func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) { // the flag is there
@@ -75,11 +80,19 @@ func (a *app) list() *cobra.Command {
 	return c
 }
 
+// dataset is a dataset with the operation that reads it.
+type dataset struct {
+	client.Dataset
+	reads op.Kind
+}
+
 // datasets returns the datasets of every operation that the server has.
-func datasets(ctx context.Context, cl *client.Client) (sets []client.Dataset, err error) {
+func datasets(ctx context.Context, cl *client.Client) (sets []dataset, err error) {
 	operations, err := cl.Operations(ctx)
 	for _, o := range operations.Items {
-		sets = append(sets, o.Datasets...)
+		for _, d := range o.Datasets {
+			sets = append(sets, dataset{d, o.Kind})
+		}
 	}
 	return sets, err
 }

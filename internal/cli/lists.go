@@ -135,7 +135,7 @@ var groupTypes = []string{"security", "microsoft_365", "mail_enabled_security", 
 func (a *app) groups() *cobra.Command {
 	var tenant string
 	var f client.DataFilter
-	list := func(ask func(*client.Client) (client.Page[client.Record], error)) error {
+	list := func(items string, ask func(*client.Client) (client.Page[client.Record], error)) error {
 		if err := need("tenant", tenant); err != nil {
 			return err
 		}
@@ -151,6 +151,9 @@ func (a *app) groups() *cobra.Command {
 		for _, r := range records.Items {
 			t.row(r.ID, r.Name, strings.TrimPrefix(r.Type, "#microsoft.graph."))
 		}
+		if len(records.Items) == 0 {
+			a.none(items, op.DirectoryGroupsSync, tenant)
+		}
 		a.more(records.Next)
 		return t.print()
 	}
@@ -160,7 +163,7 @@ func (a *app) groups() *cobra.Command {
 		Example: "  interlock groups --tenant kestrel -q finance --type security\n  interlock groups members GROUP --tenant kestrel",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return list(func(cl *client.Client) (client.Page[client.Record], error) {
+			return list("groups", func(cl *client.Client) (client.Page[client.Record], error) {
 				return cl.Groups(a.verbatim(c.Context()), tenant, f)
 			})
 		},
@@ -174,7 +177,7 @@ func (a *app) groups() *cobra.Command {
 		Long:  "List the members of a group, by its id. Members that are groups have names.\n-q matches part of such a name, or the whole id of any member.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return list(func(cl *client.Client) (client.Page[client.Record], error) {
+			return list("members", func(cl *client.Client) (client.Page[client.Record], error) {
 				return cl.GroupMembers(a.verbatim(c.Context()), tenant, args[0], f)
 			})
 		},

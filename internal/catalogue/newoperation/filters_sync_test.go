@@ -15,7 +15,8 @@ import (
 
 // filtersSync is a whole operation: it reads the assignment filters of Intune. In the
 // product this file would be internal/catalogue/filters_sync.go, and nothing else
-// would change.
+// would change, but for a bad object: there, it is an item with a reason and does not
+// end the run.
 var filtersSync = catalogue.Register(&catalogue.Definition{
 	Kind:    "filters.sync",
 	Version: 1,
