@@ -18,9 +18,6 @@ const (
 // properties that the type keeps. It drops assignments that a policy set made,
 // duplicates, filters of exclusions and filters that stand for none.
 func (t *Type) assignments(v any) ([]any, error) {
-	if v == nil {
-		return []any{}, nil
-	}
 	list, ok := v.([]any)
 	if !ok {
 		return nil, fmt.Errorf("%w: assignments is not a list", ErrInvalid)

@@ -21,7 +21,8 @@ type Item struct {
 	Parts map[string]json.RawMessage
 
 	// Assignments is the list of all assignments. If nil, they are taken from the body; if
-	// the body has none either, they are unknown, which differs from an empty list.
+	// the body has none either, they are unknown, which differs from an empty list. The
+	// JSON value null is unknown too.
 	Assignments json.RawMessage
 }
 
@@ -114,7 +115,7 @@ func Empty(t *Type) Document {
 
 // normalise turns tree into its normal form, in place.
 func (t *Type) normalise(tree map[string]any) error {
-	assignments, assigned := tree["assignments"]
+	assignments := tree["assignments"]
 	delete(tree, "assignments")
 	annotations(tree)
 	for _, name := range Always {
@@ -159,8 +160,8 @@ func (t *Type) normalise(tree map[string]any) error {
 			}
 		})
 	}
-	if !assigned || !t.Assign.Can() {
-		return nil
+	if assignments == nil || !t.Assign.Can() {
+		return nil // unknown
 	}
 	list, err := t.assignments(assignments)
 	if err != nil {

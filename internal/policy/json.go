@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -25,11 +27,15 @@ var (
 )
 
 // parse decodes one JSON value to map[string]any, []any, string, json.Number, bool or nil;
-// json.Number keeps the digits. It refuses text that is not UTF-8 and an object with the
-// same name twice, which parsers read differently.
+// json.Number keeps the digits. It refuses text that is not UTF-8, lone surrogates, which
+// the decoder would replace, and an object with the same name twice, which parsers read
+// differently.
 func parse(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: the text is not UTF-8", ErrInvalid)
+	}
+	if loneSurrogate(data) {
+		return nil, fmt.Errorf("%w: half of a surrogate pair stands alone", ErrInvalid)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -41,6 +47,33 @@ func parse(data []byte) (any, error) {
 		return nil, fmt.Errorf("%w: there is more than one value", ErrInvalid)
 	}
 	return v, nil
+}
+
+// loneSurrogate reports whether an escape such as \ud800 stands without its other half.
+func loneSurrogate(data []byte) bool {
+	unit := func(i int) rune { // of the escape at i; 0 if there is none
+		if i+6 > len(data) || data[i] != '\\' || data[i+1] != 'u' {
+			return 0
+		}
+		n, err := strconv.ParseUint(string(data[i+2:i+6]), 16, 16)
+		if err != nil {
+			return 0 // the decoder refuses it
+		}
+		return rune(n)
+	}
+	for i := 0; i < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		if utf16.IsSurrogate(unit(i)) {
+			if utf16.DecodeRune(unit(i), unit(i+6)) == utf8.RuneError {
+				return true
+			}
+			i += 6 // to the other half
+		}
+		i++ // to what is escaped
+	}
+	return false
 }
 
 func parseValue(dec *json.Decoder, depth int) (any, error) {

@@ -70,14 +70,19 @@ func (d Document) Obstacles() []Obstacle {
 	if s := text(d.raw, "policyConfigurationIngestionType"); s == "custom" || s == "mixed" {
 		add(ImportedADMX, "it uses settings of an imported ADMX file")
 	}
+	masked := make(map[string]bool)
 	for _, s := range d.Secrets() {
 		if s.Masked {
+			masked[s.Path] = true
 			add(SecretMasked, "%s", s.Path)
 		}
 	}
 	walk(d.tree, nil, func(at *place, v any) {
-		if v == "unknownFutureValue" {
+		switch {
+		case v == "unknownFutureValue":
 			add(UnknownValue, "%s", at) // docs: returned unless the reader asks for unknown members
+		case stars(v) && !masked[at.String()]:
+			add(SecretMasked, "%s", at) // the table does not know all secrets
 		}
 	})
 	if why := d.Misassigned(); why != "" {
@@ -121,14 +126,19 @@ func (d Document) Missing() (all []string) {
 		if n.String() != fmt.Sprint(len(list)) {
 			all = append(all, fmt.Sprintf("settings: %d of %s were read", len(list), n))
 		}
+	} else if list, ok := d.tree["settings"].([]any); ok && len(list) == 0 && d.t.Replace {
+		all = append(all, "settings: none were read, and settingCount does not say that there are none")
 	}
 	for _, p := range d.t.Parts {
-		if p.Read == ByPath && p.Create != InBody && !d.Has(p.Key) {
+		if p.Read != ByPath || !d.Has(p.Key) && p.Create == InBody {
+			continue
+		}
+		list, ok := d.tree[p.Key].([]any)
+		if !ok {
 			all = append(all, p.Key+" was not read")
 		}
-		list, _ := d.tree[p.Key].([]any)
 		for i, e := range list {
-			if _, ok := e.(map[string]any); !ok && p.Read == ByPath {
+			if _, ok := e.(map[string]any); !ok {
 				all = append(all, fmt.Sprintf("%s[%d] is not an object", p.Key, i))
 			}
 		}

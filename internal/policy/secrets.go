@@ -4,13 +4,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Secret is a secret value in a policy.
 type Secret struct {
 	Path string
-	// Masked means that the service returned a token or asterisks in place of the value.
-	// A restore would write them as the value.
+	// Masked means that the service returned a token or asterisks in place of the value,
+	// or something that is no string. A restore would write it as the value.
 	Masked bool
 }
 
@@ -37,7 +38,8 @@ func (t *Type) secrets(tree map[string]any, visit func(s Secret, parent map[stri
 		list, name, nested := strings.Cut(path, "[].")
 		if !nested {
 			if tree[path] != nil {
-				visit(Secret{path, stars(tree[path])}, tree, path)
+				_, readable := tree[path].(string)
+				visit(Secret{path, !readable || stars(tree[path])}, tree, path)
 			}
 			continue
 		}
@@ -66,11 +68,11 @@ func hidden(setting map[string]any) bool {
 	return setting["isEncrypted"] == true || text(setting, "secretReferenceValueId") != "" || stars(setting["value"])
 }
 
-// stars reports whether v consists of asterisks, which the service shows in place of a
-// hidden value.
+// stars reports whether v consists of asterisks or bullets, which services and export
+// tools show in place of a hidden value. One asterisk is a wildcard.
 func stars(v any) bool {
 	s, _ := v.(string)
-	return len(s) >= 3 && strings.Trim(s, "*") == ""
+	return utf8.RuneCountInString(s) >= 2 && strings.Trim(s, "*•●") == ""
 }
 
 // Masked returns a copy with [Shown] in place of every secret.

@@ -67,7 +67,7 @@ func TestBuild(t *testing.T) {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[]`)).now(t, profiles, "p1", profile("A", ""))
 		}, `not_supported p1 target_unread`},
 		{"a part there that was not read whole", func(t *testing.T) *world {
-			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"A","settings":[],"settingCount":2}`)
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"A","settings":[],"settingCount":2}`)
 		}, `not_supported p1 target_unread`},
 		{"a mapping between other directories is not used", func(t *testing.T) *world {
 			w := newWorld(there).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "q1", profile("B", ""))
@@ -189,6 +189,21 @@ func TestBuild(t *testing.T) {
 		{"a definition value that is no object", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "groupPolicyConfigurations", "p1", `{"displayName":"A","definitionValues":["x"]}`)
 		}, `not_supported incomplete`},
+		{"definition values that are null", func(t *testing.T) *world {
+			const templates = "groupPolicyConfigurations"
+			return newWorld(here).backup(t, templates, "p1", `{"displayName":"A","definitionValues":null}`).
+				now(t, templates, "p1", `{"displayName":"A","definitionValues":[{"id":"v1","enabled":true,"definition":{"id":"d1"},"presentationValues":[]}]}`)
+		}, `not_supported incomplete`},
+		{"definition values that are text", func(t *testing.T) *world {
+			const templates = "groupPolicyConfigurations"
+			return newWorld(here).backup(t, templates, "p1", `{"displayName":"A","definitionValues":"x"}`).
+				now(t, templates, "p1", `{"displayName":"A","definitionValues":[{"id":"v1","enabled":true,"definition":{"id":"d1"},"presentationValues":[]}]}`)
+		}, `not_supported incomplete`},
+		{"definition values that are an object", func(t *testing.T) *world {
+			const templates = "groupPolicyConfigurations"
+			return newWorld(here).backup(t, templates, "p1", `{"displayName":"A","definitionValues":{}}`).
+				now(t, templates, "p1", `{"displayName":"A","definitionValues":[{"id":"v1","enabled":true,"definition":{"id":"d1"},"presentationValues":[]}]}`)
+		}, `not_supported incomplete`},
 		{"backed up only", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "policySets", "p1", `{"displayName":"A"}`)
 		}, `not_supported backup_only`},
@@ -217,21 +232,21 @@ func TestBuild(t *testing.T) {
 
 		// Ways to write.
 		{"the settings catalog is replaced whole, with a list of scope tags", func(t *testing.T) *world {
-			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[],"roleScopeTagIds":null}`).now(t, catalog, "p1", `{"name":"B","settings":[],"roleScopeTagIds":null}`)
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[],"roleScopeTagIds":null}`).now(t, catalog, "p1", `{"name":"B","settingCount":0,"settings":[],"roleScopeTagIds":null}`)
 		}, `update p1 
   PUT /beta/deviceManagement/configurationPolicies/p1 {"@odata.type":"#microsoft.graph.deviceManagementConfigurationPolicy","name":"A","roleScopeTagIds":[],"settings":[]}`},
 		{"which would wipe what the backup does not know", func(t *testing.T) *world {
-			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"newProperty":1,"unset":null}`)
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"B","settingCount":0,"settings":[],"newProperty":1,"unset":null}`)
 		}, `conflict p1 would_wipe`},
 		{"also when nothing else differs", func(t *testing.T) *world {
-			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"A","settings":[],"newProperty":1}`)
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[],"newProperty":1}`)
 		}, `conflict p1 would_wipe`},
 		{"null is nothing to wipe", func(t *testing.T) *world {
-			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"unset":null}`)
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"B","settingCount":0,"settings":[],"unset":null}`)
 		}, `update p1 
   PUT /beta/deviceManagement/configurationPolicies/p1 {"@odata.type":"#microsoft.graph.deviceManagementConfigurationPolicy","name":"A","roleScopeTagIds":[],"settings":[]}`},
 		{"unless a person says so", func(t *testing.T) *world {
-			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settings":[]}`).now(t, catalog, "p1", `{"name":"B","settings":[],"newProperty":1}`).choose(catalog, "p1", restore.Choice{Overwrite: true})
+			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"B","settingCount":0,"settings":[],"newProperty":1}`).choose(catalog, "p1", restore.Choice{Overwrite: true})
 		}, `update p1 
   PUT /beta/deviceManagement/configurationPolicies/p1 {"@odata.type":"#microsoft.graph.deviceManagementConfigurationPolicy","name":"A","roleScopeTagIds":[],"settings":[]}`},
 		{"a PATCH leaves what the backup does not know", func(t *testing.T) *world {
@@ -248,12 +263,15 @@ func TestBuild(t *testing.T) {
   POST /beta/deviceManagement/deviceShellScripts/p1/assign {"deviceManagementScriptAssignments":[` + include("g1") + `]}`},
 		{"alone also when the target has properties that the backup does not know", func(t *testing.T) *world {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[]`)).now(t, profiles, "p1", profile("A", `,"newProperty":1,"assignments":[`+include("g1")+`]`))
-		}, `update p1 
+		}, `update p1 warning:removes_assignments 
   POST /beta/deviceManagement/deviceConfigurations/p1/assign {"assignments":[]}`},
 		{"a removal only is written too", func(t *testing.T) *world {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[]`)).now(t, profiles, "p1", profile("A", `,"assignments":[`+include("g1")+`]`))
-		}, `update p1 
+		}, `update p1 warning:removes_assignments 
   POST /beta/deviceManagement/deviceConfigurations/p1/assign {"assignments":[]}`},
+		{"assignments that are null are unknown", func(t *testing.T) *world {
+			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":null`)).now(t, profiles, "p1", profile("A", `,"assignments":[`+include("g1")+`]`))
+		}, `unchanged p1`},
 		{"unknown assignments are left", func(t *testing.T) *world {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "p1", profile("A", `,"assignments":[`+include("g1")+`]`))
 		}, `unchanged p1`},

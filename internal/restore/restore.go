@@ -236,6 +236,7 @@ type WarningCode string
 // The warnings.
 const (
 	WidensAudience        WarningCode = "widens_audience"
+	RemovesAssignments    WarningCode = "removes_assignments" // all of them
 	SwitchesOnOrOff       WarningCode = "switches_on_or_off"
 	ConditionalAccess     WarningCode = "conditional_access"
 	AffectsAdministrators WarningCode = "affects_administrators"

@@ -18,6 +18,9 @@ func (b *builder) warn(s *Step, want policy.Document, found identity) {
 	if want.Widens(now) {
 		add(WidensAudience, "")
 	}
+	if a := want.Type().Assign; a.Param != "" && want.Assigned() && len(want.Assignments()) == 0 && len(now.Assignments()) > 0 {
+		add(RemovesAssignments, "")
+	}
 	for _, c := range s.Diff {
 		if c.Switch {
 			add(SwitchesOnOrOff, c.Name)
