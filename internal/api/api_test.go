@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/app/apptest"
+	"github.com/interlock-dev/interlock/internal/apptest"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/httpx"

@@ -23,7 +23,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
-	"github.com/interlock-dev/interlock/internal/app/apptest"
+	"github.com/interlock-dev/interlock/internal/apptest"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/cli"
 	"github.com/interlock-dev/interlock/internal/db"

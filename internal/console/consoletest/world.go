@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/app/apptest"
+	"github.com/interlock-dev/interlock/internal/apptest"
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/db"
