@@ -133,13 +133,23 @@ func (d Document) Widens(old Document) bool {
 }
 
 // audience are the principals that conditional access includes and excludes, without
-// their paths.
+// their paths. Words such as "GuestsOrExternalUsers" and the descriptions of guests count
+// as principals.
 func (d Document) audience() map[Reference]bool {
 	all := make(map[Reference]bool)
-	for _, r := range d.References() {
-		if r.Kind.Principal() && strings.HasPrefix(r.Path, "conditions.") {
-			r.Path = ""
-			all[r] = true
+	for _, ref := range d.t.Refs {
+		if !ref.Kind.Principal() || !strings.HasPrefix(ref.Path, "conditions.") {
+			continue
+		}
+		stringsAt(d.tree, "", ref.Path, func(_, id string, _ func(string)) {
+			if id != "" && id != "None" {
+				all[Reference{Kind: ref.Kind, ID: id, Excluded: ref.Excluded}] = true
+			}
+		})
+	}
+	for name, excluded := range map[string]bool{"includeGuestsOrExternalUsers": false, "excludeGuestsOrExternalUsers": true} {
+		if guests := get(d.tree, "conditions.users."+name); guests != nil {
+			all[Reference{Kind: Users, ID: string(encode(guests)), Excluded: excluded}] = true
 		}
 	}
 	return all

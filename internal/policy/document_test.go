@@ -246,6 +246,12 @@ func TestWidens(t *testing.T) {
 		{"an excluded role less", "conditionalAccessPolicies", users(`"excludeRoles":["a"]`), users(``), true},
 		{"all users", "conditionalAccessPolicies", users(`"includeUsers":["a"]`), users(`"includeUsers":["All"]`), true},
 		{"no longer all users", "conditionalAccessPolicies", users(`"includeUsers":["All"]`), users(`"includeUsers":["None"]`), false},
+		{"guests too", "conditionalAccessPolicies", users(`"includeUsers":["u1"]`), users(`"includeUsers":["u1","GuestsOrExternalUsers"]`), true},
+		{"guests no longer", "conditionalAccessPolicies", users(`"includeUsers":["u1","GuestsOrExternalUsers"]`), users(`"includeUsers":["u1"]`), false},
+		{"excluded guests less", "conditionalAccessPolicies", users(`"excludeUsers":["GuestsOrExternalUsers"]`), users(``), true},
+		{"kinds of guests more", "conditionalAccessPolicies", users(``), users(`"includeGuestsOrExternalUsers":{"guestOrExternalUserTypes":"internalGuest"}`), true},
+		{"kinds of guests less", "conditionalAccessPolicies", users(`"includeGuestsOrExternalUsers":{"guestOrExternalUserTypes":"internalGuest"}`), users(`"includeGuestsOrExternalUsers":null`), false},
+		{"excluded kinds of guests less", "conditionalAccessPolicies", users(`"excludeGuestsOrExternalUsers":{"guestOrExternalUserTypes":"internalGuest"}`), users(``), true},
 		{"who is told about a device", "deviceCompliancePolicies", `{}`, `{"scheduledActionsForRule":[{"scheduledActionConfigurations":[{"notificationMessageCCList":["g"]}]}]}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

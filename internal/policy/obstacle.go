@@ -119,7 +119,7 @@ func (d Document) DefaultName() string {
 }
 
 // Missing lists the parts that were not read completely, and elements of parts that can't
-// be written.
+// be written or told apart.
 func (d Document) Missing() (all []string) {
 	if n, ok := d.raw["settingCount"].(json.Number); ok && d.t.Settings {
 		list, _ := d.tree["settings"].([]any)
@@ -140,6 +140,14 @@ func (d Document) Missing() (all []string) {
 		for i, e := range list {
 			if _, ok := e.(map[string]any); !ok {
 				all = append(all, fmt.Sprintf("%s[%d] is not an object", p.Key, i))
+			}
+		}
+		if p.Update == OneByOne || p.Update == ByDelta {
+			key, _ := d.t.set(p.Key)
+			for i := 1; i < len(list); i++ { // sorted by key
+				if k := keyOf(list[i], key); k == keyOf(list[i-1], key) {
+					all = append(all, fmt.Sprintf("%s: two elements are %.200q", p.Key, k))
+				}
 			}
 		}
 	}

@@ -104,7 +104,7 @@ func sortBy(list []any, key string) {
 	}
 }
 
-// keyOf returns the values at key of an element. Without a key it returns the canonical
+// keyOf returns the values at key of an element; of a list its strings, sorted. Without a key it returns the canonical
 // text of the element.
 func keyOf(v any, key string) string {
 	if key == "" {
@@ -117,6 +117,15 @@ func keyOf(v any, key string) string {
 			parts = append(parts, found)
 		case json.Number:
 			parts = append(parts, found.String())
+		case []any:
+			var words []string
+			for _, e := range found {
+				if s, ok := e.(string); ok {
+					words = append(words, s)
+				}
+			}
+			slices.Sort(words)
+			parts = append(parts, strings.Join(words, ","))
 		}
 	}
 	return strings.Join(parts, " ")

@@ -32,6 +32,22 @@ func (d Document) References() []Reference {
 	return all
 }
 
+// Untranslatable lists the paths of ids that mean something in one directory only and that
+// References does not have: collections of Configuration Manager, and bindings to the
+// addresses of objects.
+func (d Document) Untranslatable() (all []string) {
+	walk(d.tree, nil, func(at *place, v any) {
+		switch {
+		case at == nil || v == nil:
+		case strings.HasSuffix(at.name, "@odata.bind"):
+			all = append(all, at.String())
+		case at.name == "collectionId" && d.t.Assign.Can() && strings.HasPrefix(at.String(), "assignments["):
+			all = append(all, at.String())
+		}
+	})
+	return all
+}
+
 // Rewrite returns a copy with other ids. to returns the new id of a reference, or false
 // to keep the id.
 func (d Document) Rewrite(to func(Reference) (string, bool)) Document {

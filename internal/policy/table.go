@@ -83,7 +83,7 @@ var table = []*Type{
 			{Key: "combinationConfigurations", Read: ByPath, Create: OneByOne, Update: OneByOne},
 		},
 		Strip:   []string{"policyType", "requirementsSatisfied", "combinationConfigurations[].id"},
-		Sets:    []Set{{Path: "allowedCombinations"}, {"combinationConfigurations", "@odata.type"}},
+		Sets:    []Set{{Path: "allowedCombinations"}, {Path: "combinationConfigurations[].appliesToCombinations"}, {"combinationConfigurations", "@odata.type+appliesToCombinations"}},
 		BuiltIn: BuiltIn{Property: "policyType"},
 	},
 	{

@@ -133,6 +133,8 @@ func (d Document) elements(part string) map[string]element {
 	ids := make(map[string]string)
 	raw, _ := d.raw[part].([]any)
 	for _, v := range raw {
+		v = clone(v)
+		annotations(v) // as in the normal form
 		ids[keyOf(v, key)] = text(v, "id")
 	}
 	all := make(map[string]element)

@@ -181,6 +181,20 @@ func TestBuild(t *testing.T) {
 			body := profile("A", `,"roleScopeTagIds":["8"]`)
 			return newWorld(here).backup(t, profiles, "p1", body).now(t, profiles, "p1", body)
 		}, `unchanged p1`},
+		{"a collection of Configuration Manager belongs to one directory", func(t *testing.T) *world {
+			return newWorld(there).backup(t, profiles, "p1", profile("A", `,"assignments":[{"target":{"@odata.type":"#microsoft.graph.configurationManagerCollectionAssignmentTarget","collectionId":"SMS00014"}}]`))
+		}, `unresolvable reference_missing`},
+		{"a binding belongs to one directory", func(t *testing.T) *world {
+			return newWorld(there).backup(t, profiles, "p1", profile("A", `,"rootCertificatesForServerValidation@odata.bind":["https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations('id')"]`))
+		}, `unresolvable reference_missing`},
+		{"and is kept there", func(t *testing.T) *world {
+			return newWorld(here).backup(t, profiles, "p1", profile("A", `,"root@odata.bind":"https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations('id')"`))
+		}, `create 
+  POST /beta/deviceManagement/deviceConfigurations {"@odata.type":"#microsoft.graph.windows10CustomConfiguration","displayName":"A","root@odata.bind":"https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations('id')"}`},
+		{"what looks the same in another directory is not", func(t *testing.T) *world {
+			body := profile("A", `,"roleScopeTagIds":["8"]`)
+			return newWorld(there).backup(t, profiles, "p1", body).now(t, profiles, "q1", body).mapped(profiles, "p1", "q1")
+		}, `unresolvable q1 scope_tag_missing`},
 		{"an app that is gone blocks", func(t *testing.T) *world {
 			return newWorld(here).backup(t, "mobileAppConfigurations", "p1", `{"@odata.type":"#microsoft.graph.iosMobileAppConfiguration","displayName":"A","targetedMobileApps":["m1"]}`)
 		}, `unresolvable reference_missing`},
@@ -241,6 +255,12 @@ func TestBuild(t *testing.T) {
 		{"also when nothing else differs", func(t *testing.T) *world {
 			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[],"newProperty":1}`)
 		}, `conflict p1 would_wipe`},
+		{"a part with an action of its own is not wiped", func(t *testing.T) *world {
+			const linux = "compliancePolicies"
+			return newWorld(here).backup(t, linux, "p1", `{"name":"A","settingCount":0,"settings":[]}`).
+				now(t, linux, "p1", `{"name":"B","settingCount":0,"settings":[],"scheduledActionsForRule":[{"scheduledActionConfigurations":[{"actionType":"block"}]}]}`)
+		}, `update p1 
+  PUT /beta/deviceManagement/compliancePolicies/p1 {"@odata.type":"#microsoft.graph.deviceManagementCompliancePolicy","name":"A","roleScopeTagIds":[],"settings":[]}`},
 		{"null is nothing to wipe", func(t *testing.T) *world {
 			return newWorld(here).backup(t, catalog, "p1", `{"name":"A","settingCount":0,"settings":[]}`).now(t, catalog, "p1", `{"name":"B","settingCount":0,"settings":[],"unset":null}`)
 		}, `update p1 
@@ -323,6 +343,20 @@ func TestBuild(t *testing.T) {
 				now(t, "groupPolicyConfigurations", "p1", `{"displayName":"A","definitionValues":[`+value("8", "d2", "false")+","+value("9", "d3", "true")+`]}`)
 		}, `update p1 warning:switches_on_or_off 
   POST /beta/deviceManagement/groupPolicyConfigurations/p1/updateDefinitionValues {"added":[{"definition@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d%27%271')","enabled":true,"presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","presentation@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d%27%271')/presentations('pd%27%271')","value":"v"}]}],"deletedIds":["9"],"updated":[{"definition@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d2')","enabled":true,"id":"8","presentationValues":[{"@odata.type":"#microsoft.graph.groupPolicyPresentationValueText","presentation@odata.bind":"https://graph.example/beta/deviceManagement/groupPolicyDefinitions('d2')/presentations('pd2')","value":"v"}]}]}`},
+		{"every configuration of a strength is created", func(t *testing.T) *world {
+			return newWorld(here).backup(t, "authenticationStrengths", "p1", `{"displayName":"A","policyType":"custom","combinationConfigurations":[{"id":"a","@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateMultiFactor"],"allowedIssuerSkis":["AA"]},{"id":"b","@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateSingleFactor"],"allowedIssuerSkis":["BB"]}]}`)
+		}, `create warning:conditional_access 
+  POST /v1.0/identity/conditionalAccess/authenticationStrength/policies {"@odata.type":"#microsoft.graph.authenticationStrengthPolicy","displayName":"A"} 
+  POST /v1.0/identity/conditionalAccess/authenticationStrength/policies/{id}/combinationConfigurations {"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","allowedIssuerSkis":["AA"],"appliesToCombinations":["x509CertificateMultiFactor"]} 
+  POST /v1.0/identity/conditionalAccess/authenticationStrength/policies/{id}/combinationConfigurations {"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","allowedIssuerSkis":["BB"],"appliesToCombinations":["x509CertificateSingleFactor"]}`},
+		{"the configuration for the same combinations is changed", func(t *testing.T) *world {
+			return newWorld(here).backup(t, "authenticationStrengths", "p1", `{"displayName":"A","policyType":"custom","combinationConfigurations":[{"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateMultiFactor"],"allowedIssuerSkis":["AA"]},{"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateSingleFactor"],"allowedIssuerSkis":["BB"]}]}`).
+				now(t, "authenticationStrengths", "p1", `{"displayName":"A","policyType":"custom","combinationConfigurations":[{"id":"b","@odata.type":"microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateSingleFactor"],"allowedIssuerSkis":["XX"]},{"id":"a","@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateMultiFactor"],"allowedIssuerSkis":["AA"]}]}`)
+		}, `update p1 warning:conditional_access 
+  PATCH /v1.0/identity/conditionalAccess/authenticationStrength/policies/p1/combinationConfigurations/b {"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","allowedIssuerSkis":["BB"],"appliesToCombinations":["x509CertificateSingleFactor"]}`},
+		{"two configurations that can't be told apart", func(t *testing.T) *world {
+			return newWorld(here).backup(t, "authenticationStrengths", "p1", `{"displayName":"A","policyType":"custom","combinationConfigurations":[{"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateMultiFactor"],"allowedIssuerSkis":["AA"]},{"@odata.type":"#microsoft.graph.x509CertificateCombinationConfiguration","appliesToCombinations":["x509CertificateMultiFactor"],"allowedIssuerSkis":["BB"]}]}`)
+		}, `not_supported incomplete`},
 		{"combinations of a strength go by their own action", func(t *testing.T) *world {
 			body := `{"displayName":"A","policyType":"custom","allowedCombinations":[%s],"combinationConfigurations":[]}`
 			return newWorld(here).backup(t, "authenticationStrengths", "p1", fmt.Sprintf(body, `"fido2"`)).now(t, "authenticationStrengths", "p1", fmt.Sprintf(body, `"password"`))

@@ -219,6 +219,11 @@ func TestStale(t *testing.T) {
 	if now := doc(t, profiles, "p1", profile("B", `,"version":99`)).Hash(); !step.Holds(now) {
 		t.Error("a version alone makes the step stale")
 	}
+	for _, action := range []restore.Action{restore.Unchanged, restore.Conflict} {
+		if still := (restore.Step{Action: action, Observed: step.Observed}); still.Holds(step.Observed) {
+			t.Errorf("a step that is %s holds, and has nothing to execute", action)
+		}
+	}
 	if step.Holds(doc(t, profiles, "p1", profile("C", "")).Hash()) || step.Holds("") {
 		t.Error("a step holds although its target changed")
 	}

@@ -42,6 +42,11 @@ func (b *builder) resolve(s *Step, d policy.Document, choice Choice) policy.Docu
 			}
 		}
 	}
+	if b.crosses {
+		for _, path := range want.Untranslatable() {
+			s.Blocks = append(s.Blocks, Block{Code: ReferenceMissing, Detail: path + " names an object of the other directory"})
+		}
+	}
 	for need := range needs {
 		s.Needs = append(s.Needs, need)
 	}
