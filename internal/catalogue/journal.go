@@ -17,7 +17,8 @@ import (
 //
 // An item begins with its first Intend and is finished by a Settle without More. A
 // cancel, the run's time limit and a stop of the process act between items: an item that
-// has begun is finished first, and the next Intend returns an error.
+// has begun is finished first, and the next Intend returns an error. Closing the
+// connection acts at once.
 type Journal interface {
 	// Intend commits that a step is about to be made, and allows one [Writer.Write] of it.
 	// A step that is open or was not made may be intended again, with the same change. If
@@ -34,8 +35,9 @@ type Journal interface {
 type Writer interface {
 	// Write makes the change of the step with that key. The step must have been intended in
 	// this dispatch and not written since. The lease is checked before the call. A change
-	// that was refused or not sent is recorded as not made. After an error that is
-	// [provider.Doubtful] the step stays open: look for the object before you intend it again.
+	// that was refused or not sent is recorded as not made, unless an earlier try of it may
+	// have been made. After an error that is [provider.Doubtful] the step stays open: look for
+	// the object before you intend it again.
 	Write(ctx context.Context, key string) (provider.Answer, error)
 }
 
@@ -100,7 +102,8 @@ const maxRepeats = 1
 
 // Make makes the change of a step by the journal: it intends the step and writes it. If
 // the answer is in doubt, or an earlier dispatch left the step open, it calls look before
-// anything is sent again. earlier is the stored step, or zero for a new one. look gets the
+// anything is sent again. A repeat that is refused says nothing about the first try: the
+// object is looked for again, and the step has not failed. earlier is the stored step, or zero for a new one. look gets the
 // time of the last intent, because an object may appear late. The caller settles the step
 // unless Settled is set.
 //
@@ -108,13 +111,12 @@ const maxRepeats = 1
 // can't be reached, or the run must stop.
 func (e *Env) Make(ctx context.Context, s Step, earlier Recorded, look func(context.Context, time.Time) (Sight, error)) (Made, error) {
 	var doubt error
-	open, tries, intended := false, earlier.Tries, earlier.IntendedAt
+	tries, intended := earlier.Tries, earlier.IntendedAt
+	open := earlier.State == StepOpen || tries > 0
 	switch earlier.State {
 	case StepDone, StepFailed, StepUnknown:
 		return Made{State: earlier.State, Settled: true, Kept: earlier.Kept}, nil
-	case StepOpen:
-		open = true
-	case StepNotMade, "":
+	case StepOpen, StepNotMade, "":
 	}
 	for {
 		if open {
@@ -141,6 +143,10 @@ func (e *Env) Make(ctx context.Context, s Step, earlier Recorded, look func(cont
 		case provider.Doubtful(err) && ctx.Err() == nil:
 			doubt, open = err, true
 		case errors.As(err, &refused) && !refused.Doubtful && !refused.Temporary:
+			if tries > 1 {
+				doubt, open = err, true
+				continue
+			}
 			return Made{State: StepFailed, Err: err}, nil
 		default:
 			return Made{}, err

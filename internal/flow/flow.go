@@ -30,8 +30,9 @@ func New(d *db.DB, st *store.Store, g *gate.Gate) *Flow { return &Flow{db: d, st
 
 // DisableConnection keeps operations from using a connection, and stops the run
 // that works on it: the run makes no further call at the provider once this has
-// returned. A run that is still queued is blocked when a worker takes it up. A
-// connection that is disabled already stays as it is.
+// returned. A run that is still queued ends when a worker takes it up: as blocked or,
+// if it has changed something before, as failed. A connection that is disabled already
+// stays as it is.
 func (f *Flow) DisableConnection(ctx context.Context, a access.Actor, tenantRef, ref string) (tenancy.Connection, error) {
 	return query.Write(ctx, f.db, "disable connection", func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
 		c, err := f.store.LockConnection(ctx, tx, a, tenantRef, ref)

@@ -128,12 +128,12 @@ func ended(ctx context.Context, tx db.Tx, run string) error {
 	return op.Conflict("the run has ended")
 }
 
-// StopConnection stops the running run of a connection, in the transaction that disables
-// or deletes the connection and holds its row. A queued run is left to the recheck, which
+// StopConnection stops the running run of a connection at once, in the transaction that
+// disables or deletes the connection and holds its row. A queued run is left to the recheck, which
 // blocks it with the reason of the change.
 func (g *Gate) StopConnection(ctx context.Context, tx db.Tx, connection string, by op.Person, why op.Reason) error {
 	c, err := ledger.OfConnection(ctx, tx, connection)
-	if err != nil || c == nil || c.State != op.Running {
+	if err != nil || c == nil || c.State == op.Queued || c.Released() {
 		return err
 	}
 	err = ledger.Cancelling(ctx, tx, c, by.Name, why)

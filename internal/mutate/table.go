@@ -66,7 +66,7 @@ var Table = []Mutation{
 	},
 	{
 		Name: "cancel-state", Guard: "Only a running run moves to cancelling", File: ledger,
-		Old: "cancel_reason = $3, cancel_at = interlock_now()\n\t\tWHERE id = $1 AND state = 'running'`", New: "cancel_reason = $3, cancel_at = interlock_now()\n\t\tWHERE id = $1 AND (state = 'running' OR TRUE)`",
+		Old: "(state = 'running' OR state = 'cancelling'", New: "(state <> '' OR state = 'cancelling'",
 		Dir: workers, Test: "TestMovesCompareWhatWasJudged",
 	},
 	{
@@ -214,12 +214,22 @@ var Table = []Mutation{
 	},
 	{
 		Name: "write-item-is-finished", Guard: "A cancel does not cut off an item that has begun", File: "internal/gate/worker/writes.go",
-		Old: "if busy && !errors.Is(stop, errLost) {", New: "if busy && stop == nil {",
+		Old: "if busy && !atOnce(stop) {", New: "if busy && stop == nil {",
 		Dir: workers, Test: "TestCancelActsBetweenItems",
 	},
 	{
+		Name: "refusal-keeps-doubt", Guard: "A repeat that was refused does not end the doubt about the first try", File: "internal/gate/internal/journal/journal.go",
+		Old: "SET state = CASE WHEN tries > 1 THEN", New: "SET state = CASE WHEN tries > 99 THEN",
+		Dir: workers, Test: "TestRunThatEndsInDoubtSaysSo",
+	},
+	{
+		Name: "closed-at-once", Guard: "A run whose connection was closed makes no further call", File: "internal/gate/worker/writes.go",
+		Old: "errors.Is(stop, errLost) || errors.Is(stop, errClosed)", New: "errors.Is(stop, errLost)",
+		Dir: workers, Test: "TestClosedConnectionStopsWithinAnItem",
+	},
+	{
 		Name: "write-stops", Guard: "After a cancel no further item begins", File: "internal/gate/worker/writes.go",
-		Old: "stop != nil && (fresh || errors.Is(stop, errLost))", New: "stop != nil && errors.Is(stop, errLost)",
+		Old: "stop != nil && (fresh || atOnce(stop))", New: "stop != nil && atOnce(stop)",
 		Dir: workers, Test: "TestJournalInterleaved",
 	},
 	{

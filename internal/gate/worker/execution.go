@@ -24,6 +24,7 @@ import (
 var (
 	errLost     = errors.New("the run is no longer ours")
 	errStopping = errors.New("the run is being stopped")
+	errClosed   = errors.New("the run's connection may not be used any more")
 	errLimit    = errors.New("the run has reached its time limit")
 	errDraining = errors.New("this process is being stopped")
 )

@@ -71,6 +71,8 @@ func (x *execution) stopped(c *ledger.Claim) error {
 	switch {
 	case c == nil || c.Fence != x.claim.Fence:
 		return errLost
+	case c.State == op.Cancelling && c.CancelReason != "": // only a change of the connection has a reason
+		return errClosed
 	case c.State == op.Cancelling:
 		return errStopping
 	case c.RunUntil != nil && c.Now.After(*c.RunUntil):

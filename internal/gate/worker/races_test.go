@@ -345,7 +345,7 @@ func (a *actor) tend(ctx context.Context, r *ring, leased bool, do func(context.
 
 // legitimate errors are answers to being second.
 func legitimate(err error) bool {
-	for _, ok := range []error{nil, ledger.ErrFenced, ledger.ErrMoved, op.ErrConflict, op.ErrNotFound, errLost, errStopping} {
+	for _, ok := range []error{nil, ledger.ErrFenced, ledger.ErrMoved, op.ErrConflict, op.ErrNotFound, errLost, errStopping, errClosed} {
 		if errors.Is(err, ok) {
 			return true
 		}

@@ -20,9 +20,13 @@ type changes struct {
 	stop     error                      // why no further item may begin; nil: items may begin
 }
 
+// atOnce reports whether a stop may cut off an item that has begun: the run is lost, or
+// its connection may not be used any more.
+func atOnce(stop error) bool { return errors.Is(stop, errLost) || errors.Is(stop, errClosed) }
+
 // halt stops the execution: at once, or after the items that have begun, because the
-// result of a change that is cut off is not known. A lost run stops at once. halt
-// reports whether the execution was stopped at once.
+// result of a change that is cut off is not known. It reports whether the execution was
+// stopped at once.
 func (x *execution) halt(stop error) bool {
 	x.mu.Lock()
 	if x.changes.stop == nil {
@@ -30,7 +34,7 @@ func (x *execution) halt(stop error) bool {
 	}
 	busy := len(x.changes.begun) > 0
 	x.mu.Unlock()
-	if busy && !errors.Is(stop, errLost) {
+	if busy && !atOnce(stop) {
 		return false
 	}
 	x.cancel(stop)
@@ -105,7 +109,7 @@ func (j journaling) Intend(ctx context.Context, s catalogue.Step) error {
 			return err
 		}
 		// A cancel takes the same lock, so it comes either before or after the intent.
-		if stop = x.stopped(c); stop != nil && (fresh || errors.Is(stop, errLost)) {
+		if stop = x.stopped(c); stop != nil && (fresh || atOnce(stop)) {
 			return stop
 		}
 		return nil

@@ -327,6 +327,106 @@ func TestLostAnswersAreReadBack(t *testing.T) {
 	}
 }
 
+// lateObject loses the first create, which is made only when the returned function is
+// called, and answers the second one with the error that refuse returns.
+func lateObject(w *workshop, refuse func(provider.Change) error) (appears func()) {
+	var late func() (provider.Answer, error)
+	n := 0
+	w.fake.OnChange(func(_ context.Context, c provider.Change, apply func() (provider.Answer, error)) (provider.Answer, error) {
+		if c.Method != http.MethodPost {
+			return apply()
+		}
+		switch n++; n {
+		case 1:
+			late = apply
+			return provider.Answer{}, providertest.Lost(c)
+		case 2:
+			return provider.Answer{}, refuse(c)
+		}
+		return apply()
+	})
+	return func() {
+		if _, err := late(); err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+func throttled(c provider.Change) error { return providertest.Throttled(c, 12*time.Minute) }
+
+// A repeat that was refused says nothing about the first try: what the first try made is
+// looked for before anything is sent again.
+func TestRefusedRepeatKeepsTheDoubt(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorkshop(t, d)
+		appears := lateObject(w, throttled)
+		run := w.make("a")
+		w.deliver(run.ID)
+		appears()
+		dbtest.SetClockOffset(t, d, 12*time.Minute)
+		w.deliver(run.ID)
+		w.expect(run.ID, "succeeded")
+		w.holds(run.ID, []string{"red a"}, []string{"a done"})
+	})
+}
+
+// A repeat that was refused for good does not prove that the first try failed.
+func TestRefusedRepeatIsNotAFailure(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorkshop(t, d)
+		for _, there := range []bool{true, false} {
+			w.Wipe()
+			w.fake.Reset()
+			var appears func()
+			appears = lateObject(w, func(provider.Change) error {
+				if there {
+					appears()
+				}
+				return &provider.Error{Reason: op.ProviderRejected, Status: 409, Message: "There is one."}
+			})
+			run := w.make("a")
+			w.deliver(run.ID)
+			if there {
+				w.expect(run.ID, "succeeded")
+				w.holds(run.ID, []string{"red a"}, []string{"a done"})
+			} else {
+				w.expect(run.ID, "partial")
+				w.holds(run.ID, nil, []string{"a unknown"})
+			}
+		}
+	})
+}
+
+// A run that ends while it waits to repeat a change says that the first try's result is
+// not known.
+func TestRunThatEndsInDoubtSaysSo(t *testing.T) {
+	for want, stop := range map[string]func(w *workshop, run op.RunRef){
+		"failed/consent_revoked": func(w *workshop, run op.RunRef) {
+			w.Exec(`UPDATE connections SET consent = 'revoked'`)
+			w.deliver(run.ID)
+		},
+		"cancelled": func(w *workshop, run op.RunRef) {
+			if _, err := w.gate.Cancel(w.t.Context(), w.Owner, run.Code); err != nil {
+				w.t.Error(err)
+			}
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				w := newWorkshop(t, d)
+				appears := lateObject(w, throttled)
+				run := w.make("a")
+				w.deliver(run.ID)
+				appears()
+				dbtest.SetClockOffset(t, d, 12*time.Minute)
+				stop(w, run)
+				w.expect(run.ID, want)
+				w.holds(run.ID, []string{"a"}, []string{"a unknown"})
+			})
+		})
+	}
+}
+
 // A provider that asks a writer to wait for long gets its worker back. The run keeps
 // its connection, says until when it waits, uses up no try, and goes on where it
 // stopped.
@@ -469,6 +569,64 @@ func TestCancelActsBetweenItems(t *testing.T) {
 			w.holds(run.ID, toys, items)
 			if t.Failed() {
 				t.Fatalf("cancelled %s", point)
+			}
+		}
+	})
+}
+
+// A run whose connection was closed makes no further call, not even to finish an item
+// that it has begun, and neither does one that somebody had cancelled before.
+func TestClosedConnectionStopsWithinAnItem(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorkshop(t, d)
+		for _, c := range []struct {
+			point   string
+			reason  op.Reason
+			cancel  bool // before the connection is closed
+			changes int
+			toys    []string
+			items   []string
+			noticed bool // by the house, before the worker looks
+		}{
+			{point: "after intent a/create", reason: op.ConnectionDisabled, noticed: true},
+			{point: "after intent a/create", reason: op.ConsentRevoked},
+			{point: "after intent a/create", reason: op.ConnectionDisabled, cancel: true},
+			{point: "after call a/create", reason: op.ConnectionDisabled, noticed: true, changes: 1, toys: []string{"a"}, items: []string{"a unknown"}},
+			{point: "after settle a/create", reason: op.ConnectionDisabled, changes: 1, toys: []string{"a"}, items: []string{"a failed"}},
+			{point: "after intent a/paint", reason: op.ConsentRevoked, changes: 1, toys: []string{"a"}, items: []string{"a failed"}},
+		} {
+			w.Wipe()
+			w.fake.Reset()
+			w.Exec(`UPDATE connections SET enabled = TRUE`)
+			run := w.make("a", "b")
+			conn := w.claim(run.ID).Connection
+			stops.set("", nil)
+			stops.set(c.point, func() {
+				if c.cancel {
+					if _, err := w.gate.Cancel(t.Context(), w.Owner, run.Code); err != nil {
+						t.Error(err)
+					}
+				}
+				w.Write(func(ctx context.Context, tx db.Tx) error {
+					if _, err := tx.Exec(ctx, `UPDATE connections SET enabled = FALSE, rev = rev + 1 WHERE id = $1`, conn); err != nil {
+						return err
+					}
+					return w.gate.StopConnection(ctx, tx, conn, op.Person{Name: "Mei Tan"}, c.reason)
+				})
+				if c.noticed {
+					if err := w.w.stopRound(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			w.deliver(run.ID)
+			w.expect(run.ID, "failed/"+string(c.reason))
+			w.holds(run.ID, c.toys, c.items)
+			if n := len(w.fake.Changes()); n != c.changes {
+				t.Errorf("%d changes, want %d", n, c.changes)
+			}
+			if t.Failed() {
+				t.Fatalf("closed %s: %+v", c.point, c)
 			}
 		}
 	})

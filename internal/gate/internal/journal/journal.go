@@ -95,12 +95,13 @@ func refused(ctx context.Context, tx db.Tx, run, key, call, body string) error {
 }
 
 // NotMade records that an intended step was refused or not sent. It does not count as a
-// try.
+// try. The step stays open if it may have been made by an earlier one.
 func NotMade(ctx context.Context, tx db.Tx, run string, fence int64, key string) error {
 	if err := ledger.Guard(ctx, tx, run, fence); err != nil {
 		return err
 	}
-	return one(tx.Exec(ctx, `UPDATE run_journal SET state = 'not_made', tries = tries - 1, settled_at = interlock_now()
+	return one(tx.Exec(ctx, `UPDATE run_journal SET state = CASE WHEN tries > 1 THEN 'open' ELSE 'not_made' END,
+			settled_at = CASE WHEN tries > 1 THEN NULL ELSE interlock_now() END, tries = tries - 1
 		WHERE run_id = $1 AND step = $2 AND state = 'open'`, run, key))(key)
 }
 

@@ -257,13 +257,14 @@ func nextFence(ctx context.Context, tx db.Tx, c *Claim) (fence int64, err error)
 
 // Cancelling moves the holder of c from running to cancelling. Its worker notices
 // within a second. by is a person's name; reason is set when a change of the connection
-// stops the run.
+// stops the run, which overrules a cancel by a person.
 func Cancelling(ctx context.Context, tx db.Tx, c *Claim, by string, reason op.Reason) error {
 	if err := Guard(ctx, tx, c.RunID, c.Fence); err != nil {
 		return err
 	}
 	err := moved(tx.Exec(ctx, `UPDATE runs SET state = 'cancelling', cancel_by = $2, cancel_reason = $3, cancel_at = interlock_now()
-		WHERE id = $1 AND state = 'running'`, c.RunID, by, string(reason)))
+		WHERE id = $1 AND (state = 'running' OR state = 'cancelling' AND $3 <> '' AND COALESCE(cancel_reason, '') = '')`,
+		c.RunID, by, string(reason)))
 	if err != nil {
 		return err
 	}
