@@ -125,7 +125,7 @@ type rolesRun struct {
 	came    map[string]bool
 	kept    int   // rows of it
 	defined []Row // role definitions
-	missing error // why the assignments can't be read: their definitions were not
+	missing error // why the assignments can't be read: not all of their definitions were
 }
 
 // read reads one list and shows it to readers.
@@ -146,7 +146,9 @@ func (s *rolesRun) read(ctx context.Context, part DatasetPart) (Dataset, error) 
 		_, err = s.list(ctx, round, scopeTagsPath, "Scope tag")
 	case "definitions":
 		s.defined, err = s.list(ctx, round, definitionsPath, "Role definition")
-		s.missing = err
+		if s.missing = err; err == nil && s.flaws.lost > 0 {
+			s.missing = &provider.Error{Reason: op.ProviderFault, Note: "some role definitions can't be read, and assignments are listed by role definition"}
+		}
 	case "assignments":
 		err = s.assignments(ctx, round)
 	}

@@ -157,6 +157,41 @@ func TestRolesSyncKeepsTheRest(t *testing.T) {
 	}
 }
 
+// TestRolesSyncOfARoleThatCannotBeRead: nobody can ask for the assignments of a role
+// without an id, so the list of assignments is not complete: it keeps its old rows and
+// says why.
+func TestRolesSyncOfARoleThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	data, f := &datatest.Memory{}, rolesTenant()
+	if _, err := run(t, rolesSync, f, data, ""); err != nil {
+		t.Fatal(err)
+	}
+	page := f.page
+	f.page = func(next string) (provider.Page, error) {
+		if next == definitionsList {
+			return provider.Page{Items: objects(`{"id":null,"displayName":"Help Desk Operator"}`), Next: "more"}, nil
+		}
+		return page(next)
+	}
+	r, err := run(t, rolesSync, f, data, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := names(t, data, "roles/definitions"), "r/2 Depot"; got != want {
+		t.Errorf("the definitions are %q, want %q", got, want)
+	}
+	if got, want := names(t, data, "roles/assignments"), "a1 Service desk"; got != want {
+		t.Errorf("the assignments are %q, want the old %q", got, want)
+	}
+	item := r.Find(t, "assignments")
+	if item.Result != op.ItemFailed || item.Reason != op.ProviderFault || data.StaleReason("roles/assignments") != item.Reason {
+		t.Errorf("assignments: %s, %q, stale %q", item.Result, item.Reason, data.StaleReason("roles/assignments"))
+	}
+	if r.Counts != (op.Counts{Done: 1, Failed: 2, Total: 3}) {
+		t.Errorf("counts %+v", r.Counts)
+	}
+}
+
 // TestRolesSyncAgainstTheSimulator: what it reads there is complete.
 func TestRolesSyncAgainstTheSimulator(t *testing.T) {
 	t.Parallel()
