@@ -38,6 +38,10 @@ func TestDiff(t *testing.T) {
 			"a set by its values", "conditionalAccessPolicies", `{"conditions":{"users":{"includeGroups":["g1","x"]}}}`, `{"conditions":{"users":{"includeGroups":["x","g2"]}}}`,
 			"- Conditions › Users › Include groups: All pilots\n+ Conditions › Users › Include groups: All staff", "conditions.users.includeGroups[] conditions.users.includeGroups[]",
 		},
+		{
+			"a name that reads as the path of a set", "conditionalAccessPolicies", `{"conditions.clientAppTypes":["a","b"]}`, `{"conditions.clientAppTypes":["b","a"]}`,
+			"~ Conditions.client app types › 1: a → b\n~ Conditions.client app types › 2: b → a", "conditions.clientAppTypes[0] conditions.clientAppTypes[1]",
+		},
 		{"a list by its numbers", "deviceConfigurations", `{"l":[{"v":1},{"v":2}]}`, `{"l":[{"v":1},{"v":3}]}`, "~ L › 2 › V: 2 → 3", "l[1].v"},
 		{"an element put in before others", "deviceConfigurations", `{"l":["a","b","c"]}`, `{"l":["x","a","b","c"]}`, "+ L › 1: x", "l[0]"},
 		{"an element taken from the middle", "deviceConfigurations", `{"l":["a","b","c"]}`, `{"l":["a","c"]}`, "- L › 2: b", "l[1]"},

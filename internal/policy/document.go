@@ -147,7 +147,7 @@ func (t *Type) normalise(tree map[string]any) error {
 			delete(tree, name)
 		}
 	}
-	if entity == t.Entity {
+	if entity == t.Entity || slices.Contains(t.Aliases, entity) {
 		delete(tree, "@odata.type") // the collection implies it, and only some answers contain it
 	}
 	if t.Settings {

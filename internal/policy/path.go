@@ -253,12 +253,15 @@ func (p *place) String() string {
 }
 
 // schema is the path in the form of the table, such as "rules[].id"; empty for a path that
-// is longer than any in the table.
+// is longer than any in the table, or has a property name that reads as a path.
 func (p *place) schema() string {
 	var b strings.Builder
 	for i, step := range p.steps() {
+		_, _, path := cut(step.name)
 		switch {
 		case i == 0 && step.up != nil || i > 20:
+			return ""
+		case step.kind == property && (path || strings.ContainsAny(step.name, "[]")):
 			return ""
 		case step.kind != property:
 			b.WriteString("[]")

@@ -22,11 +22,12 @@ type Type struct {
 	Singular string // such as "Settings catalog policy"
 	Plural   string // such as "Settings catalog"
 
-	Version string // of the API: "v1.0" or "beta"
-	Path    string // of the collection, without the version
-	Entity  string // @odata.type of the objects; empty if the collection holds several types
-	Name    string // property that holds the name
-	Order   int    // restore order, ascending; a type refers only to types with a lower order
+	Version string   // of the API: "v1.0" or "beta"
+	Path    string   // of the collection, without the version
+	Entity  string   // @odata.type of the objects; empty if the collection holds several types
+	Aliases []string // other @odata.types that mean the same as Entity
+	Name    string   // property that holds the name
+	Order   int      // restore order, ascending; a type refers only to types with a lower order
 
 	Parts  []Part // read or written separately from the object
 	Assign Assign

@@ -50,6 +50,7 @@ var table = []*Type{
 	{
 		Key: "roleDefinitions", Singular: "Role definition", Plural: "Role definitions",
 		Version: "beta", Path: "deviceManagement/roleDefinitions", Entity: "#microsoft.graph.roleDefinition", Name: "displayName", Order: 20,
+		Aliases: []string{"#microsoft.graph.deviceAndAppManagementRoleDefinition"}, // docs: derived, without properties of its own
 		// docs: permissions and actions are deprecated forms of rolePermissions.
 		Strip:    []string{"permissions", "rolePermissions[].actions", "isBuiltIn", "isBuiltInRoleDefinition", "roleAssignments"},
 		Sets:     []Set{{Path: "rolePermissions[].resourceActions[].allowedResourceActions"}, {Path: "rolePermissions[].resourceActions[].notAllowedResourceActions"}},

@@ -78,9 +78,10 @@ func (d Document) body(how func(Part) Write) map[string]any {
 	return body
 }
 
-// call adds the @odata.type that the normal form leaves out.
+// call adds the @odata.type that the normal form leaves out. An object of another type
+// than its collection's keeps it.
 func (t *Type) call(method, path string, body map[string]any) Call {
-	if t.Entity != "" {
+	if t.Entity != "" && body["@odata.type"] == nil {
 		body["@odata.type"] = t.Entity
 	}
 	return Call{method, path, encode(body)}

@@ -368,6 +368,15 @@ func TestBuild(t *testing.T) {
 		}, `update p1 
   POST /beta/deviceManagement/deviceEnrollmentConfigurations/p1/setPriority {"priority":2}`},
 
+		{"an object of a derived type keeps it", func(t *testing.T) *world {
+			return newWorld(here).backup(t, "assignmentFilters", "p1", `{"@odata.type":"#microsoft.graph.payloadCompatibleAssignmentFilter","displayName":"A","payloadType":"x"}`)
+		}, `create 
+  POST /beta/deviceManagement/assignmentFilters {"@odata.type":"#microsoft.graph.payloadCompatibleAssignmentFilter","displayName":"A","payloadType":"x"}`},
+		{"two names of one type", func(t *testing.T) *world {
+			return newWorld(here).backup(t, "roleDefinitions", "p1", `{"@odata.type":"#microsoft.graph.deviceAndAppManagementRoleDefinition","displayName":"A","rolePermissions":[]}`).
+				now(t, "roleDefinitions", "p1", `{"@odata.type":"#microsoft.graph.roleDefinition","displayName":"A","rolePermissions":[]}`)
+		}, `unchanged p1`},
+
 		// Warnings.
 		{"the target changed after the backup", func(t *testing.T) *world {
 			return newWorld(here).backup(t, profiles, "p1", profile("A", "")).now(t, profiles, "p1", profile("B", `,"lastModifiedDateTime":"2026-11-05T10:00:00.1234567Z"`))
@@ -383,6 +392,13 @@ func TestBuild(t *testing.T) {
 			return w
 		}, `update p1 warning:affects_administrators warning:microsoft_approval 
   PATCH /beta/deviceManagement/deviceConfigurations/p1 {"@odata.type":"#microsoft.graph.windows10CustomConfiguration","displayName":"A"}`},
+		{"a group of administrators that loses the policy", func(t *testing.T) *world {
+			w := newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[`+include("g1")+`]`)).
+				now(t, profiles, "p1", profile("A", `,"assignments":[`+include("g1")+`,`+include("admins")+`]`))
+			w.observed.Administrators = []string{"admins"}
+			return w
+		}, `update p1 warning:affects_administrators 
+  POST /beta/deviceManagement/deviceConfigurations/p1/assign {"assignments":[` + include("g1") + `]}`},
 		{"an excluded group of administrators", func(t *testing.T) *world {
 			w := newWorld(here).backup(t, profiles, "p1", profile("A", `,"assignments":[`+exclude("g1")+`]`)).now(t, profiles, "p1", profile("B", `,"assignments":[`+exclude("g1")+`]`))
 			w.observed.Administrators = []string{"g1"}

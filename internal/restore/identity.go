@@ -112,7 +112,26 @@ func same(a, b string) bool {
 	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
-// possible returns an error for a choice that is not among the candidates.
+// certain says why the counterpart of an item is certain; empty if it is not.
+func (b *builder) certain(item Item) string {
+	key := item.Key()
+	known := b.known[policy.Kind(key.Type)]
+	if item.Policy.DefaultName() != "" {
+		return "it is a default of the service"
+	}
+	if _, same := known[key.ID]; same && !b.crosses {
+		return "the target has the object with its id"
+	}
+	if m, ok := b.mappings[Need{policy.Kind(key.Type), key.ID}]; ok {
+		if _, there := known[m.Target]; there {
+			return fmt.Sprintf("it is mapped to %q", m.Target)
+		}
+	}
+	return ""
+}
+
+// possible returns an error for a choice that is not among the candidates, and for one
+// that would be ignored because the counterpart is certain.
 func (b *builder) possible(item Item, c Choice) error {
 	refuse := func(format string, args ...any) error {
 		return fmt.Errorf("the choice for %s %q: %s", item.Key().Type, item.Policy.Name(), fmt.Sprintf(format, args...))
@@ -125,6 +144,9 @@ func (b *builder) possible(item Item, c Choice) error {
 	}
 	if chosen > 1 {
 		return refuse("it can be updated, created anew or brought back, and not two of these")
+	}
+	if why := b.certain(item); why != "" && chosen > 0 {
+		return refuse("there is nothing to choose: %s", why)
 	}
 	there, deleted := b.candidates(item)
 	is := func(id string) func(Object) bool { return func(o Object) bool { return o.ID == id } }

@@ -115,6 +115,19 @@ func TestBuildRefuses(t *testing.T) {
 		{"a choice of what is no candidate", func(_ *testing.T, w *world) { w.choose(profiles, "p1", restore.Choice{Target: "q9"}) }, `"A": "q9" is no candidate`},
 		{"a choice of what was not deleted", func(_ *testing.T, w *world) { w.choose(profiles, "p1", restore.Choice{Undelete: "q9"}) }, `"A": "q9" is no deleted object`},
 		{"two choices", func(_ *testing.T, w *world) { w.choose(profiles, "p1", restore.Choice{Target: "q9", New: true}) }, `not two of these`},
+		{"a choice against the same id", func(t *testing.T, w *world) {
+			w.now(t, profiles, "p1", profile("B", "")).now(t, profiles, "q1", profile("A", "")).choose(profiles, "p1", restore.Choice{Target: "q1"})
+		}, `"A": there is nothing to choose: the target has the object with its id`},
+		{"a new object against the same id", func(t *testing.T, w *world) {
+			w.now(t, profiles, "p1", profile("B", "")).choose(profiles, "p1", restore.Choice{New: true})
+		}, `the target has the object with its id`},
+		{"a choice against a mapping", func(t *testing.T, w *world) {
+			w.now(t, profiles, "q1", profile("B", "")).mapped(profiles, "p1", "q1").choose(profiles, "p1", restore.Choice{New: true})
+		}, `it is mapped to "q1"`},
+		{"a choice for a default", func(t *testing.T, w *world) {
+			const limit = "deviceEnrollmentConfigurations"
+			w.backup(t, limit, "a_DefaultLimit", `{"@odata.type":"#microsoft.graph.deviceEnrollmentLimitConfiguration","displayName":"D"}`).choose(limit, "a_DefaultLimit", restore.Choice{New: true})
+		}, `it is a default of the service`},
 		{"two mappings", func(_ *testing.T, w *world) { w.mapped(policy.Groups, "g", "a").mapped(policy.Groups, "g", "b") }, `groups "g" is mapped to "a" and to "b"`},
 		{"a target that was read twice", func(t *testing.T, w *world) {
 			w.now(t, profiles, "q1", profile("B", "")).now(t, profiles, "q1", profile("C", ""))

@@ -98,9 +98,14 @@ func drawnWorld(t *rapid.T) *world {
 	}
 	for _, item := range w.set.Items {
 		if rapid.Bool().Draw(t, "choose") {
-			w.choose(item.Key().Type, item.Key().ID, restore.Choice{
+			c := restore.Choice{
 				New: rapid.Bool().Draw(t, "new"), Overwrite: rapid.Bool().Draw(t, "overwrite"), Unassigned: rapid.Bool().Draw(t, "unassigned"),
-			})
+			}
+			w.choose(item.Key().Type, item.Key().ID, c)
+			if _, err := restore.Build(w.set, w.observed, w.mappings, w.opts); err != nil && strings.Contains(err.Error(), "there is nothing to choose") {
+				c.New = false
+				w.choose(item.Key().Type, item.Key().ID, c)
+			}
 		}
 	}
 	return w

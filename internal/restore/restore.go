@@ -239,7 +239,7 @@ const (
 	RemovesAssignments    WarningCode = "removes_assignments" // all of them
 	SwitchesOnOrOff       WarningCode = "switches_on_or_off"
 	ConditionalAccess     WarningCode = "conditional_access"
-	AffectsAdministrators WarningCode = "affects_administrators"
+	AffectsAdministrators WarningCode = "affects_administrators" // the policy applies to them before or after
 	MicrosoftApproval     WarningCode = "microsoft_approval"
 	BackupOlder           WarningCode = "backup_older"
 	CrossesDirectories    WarningCode = "crosses_directories"
@@ -256,7 +256,7 @@ type NoteCode string
 
 // The notes.
 const (
-	StaysDisabled NoteCode = "stays_disabled" // the policy is restored disabled, not in its state of the backup
+	StaysDisabled NoteCode = "stays_disabled" // the policy will be disabled, not in its state of the backup; an enabled target is turned off
 	NotAssigned   NoteCode = "not_assigned"   // assignments are not changed
 	Kept          NoteCode = "kept"           // only a DELETE could remove it, so it stays
 	Undeleted     NoteCode = "undeleted"      // the first call restores the deleted object

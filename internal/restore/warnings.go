@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (b *builder) warn(s *Step, want policy.Document, found identity) {
 	if strings.HasPrefix(want.Type().Path, "identity/conditionalAccess/") {
 		add(ConditionalAccess, "")
 	}
-	if detail := b.administrators(want); detail != "" {
+	if detail := cmp.Or(b.administrators(want), b.administrators(now)); detail != "" {
 		add(AffectsAdministrators, detail)
 	}
 	if slices.Contains(b.observed.Approval, s.Type) {
