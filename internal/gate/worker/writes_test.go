@@ -801,6 +801,57 @@ func TestJournalOrderIsEnforced(t *testing.T) {
 	})
 }
 
+// A refusal is on record even when the run is being stopped, and a step that was not
+// made is not settled as done. An item whose first intent fails has not begun, and the
+// time limit does not cut off one that has.
+func TestWhatWasNotMadeIsOnRecord(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorkshop(t, d)
+		run := w.make("a")
+		c := w.claim(run.ID)
+		x, err := w.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.cancel, x.log = func(error) {}, w.w.cfg.Logger
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		j, wr := journaling{x}, writing{x, w.fake.Client(x.before)}
+		step := toyStep("a")
+		bad := step
+		bad.Look = ""
+		if err := j.Intend(ctx, bad); err == nil || x.inItem() {
+			t.Errorf("an intent that failed (%v) has begun its item: %t", err, x.inItem())
+		}
+		if err := j.Intend(ctx, step); err != nil || !x.inItem() {
+			t.Fatalf("the item has begun: %t, %v", x.inItem(), err)
+		}
+		w.Exec(`UPDATE runs SET run_until = 1`)
+		if until, err := x.before(ctx); err != nil || time.Until(until) < time.Second {
+			t.Errorf("a call within an item may last until %v: %v", until, err)
+		}
+		w.fake.OnChange(func(_ context.Context, c provider.Change, _ func() (provider.Answer, error)) (provider.Answer, error) {
+			stop()
+			return provider.Answer{}, providertest.Throttled(c, time.Minute)
+		})
+		if _, err := wr.Write(ctx, step.Key); err == nil {
+			t.Error("a refused change has succeeded")
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM run_journal WHERE state = 'not_made' AND tries = 0`); n != 1 {
+			t.Errorf("the refusal is not on record: %q", w.journal(run.ID))
+		}
+		settled := func(state catalogue.StepState, result op.ItemResult) error {
+			return j.Settle(t.Context(), step.Key, catalogue.Settled{State: state, Item: op.Item{Key: "a", Name: "a", Result: result}})
+		}
+		if err := settled(catalogue.StepDone, op.ItemDone); err == nil {
+			t.Error("a step that was not made was settled as done")
+		}
+		if err := settled(catalogue.StepFailed, op.ItemFailed); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func definition(t *testing.T, kind op.Kind) *catalogue.Definition {
 	t.Helper()
 	def, err := catalogue.Lookup(kind)
