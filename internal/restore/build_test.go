@@ -301,6 +301,12 @@ func TestBuild(t *testing.T) {
 				now(t, "windowsAutopilotDeploymentProfiles", "p1", fmt.Sprintf(body, include("g2"))).knows(policy.Groups, "g2", "Others")
 		}, `update p1 note:kept warning:widens_audience 
   POST /beta/deviceManagement/windowsAutopilotDeploymentProfiles/p1/assignments ` + include("g1")},
+		{"Autopilot keeps its assignments, and does not warn that they are removed", func(t *testing.T) *world {
+			body := `{"@odata.type":"#microsoft.graph.azureADWindowsAutopilotDeploymentProfile","displayName":"%s","assignments":[%s]}`
+			return newWorld(here).backup(t, "windowsAutopilotDeploymentProfiles", "p1", fmt.Sprintf(body, "A", "")).
+				now(t, "windowsAutopilotDeploymentProfiles", "p1", fmt.Sprintf(body, "B", include("g1")))
+		}, `update p1 note:kept 
+  PATCH /beta/deviceManagement/windowsAutopilotDeploymentProfiles/p1 {"@odata.type":"#microsoft.graph.azureADWindowsAutopilotDeploymentProfile","displayName":"A"}`},
 		{"compliance actions go apart in an update", func(t *testing.T) *world {
 			body := `{"@odata.type":"#microsoft.graph.iosCompliancePolicy","displayName":"A","x":%d,"scheduledActionsForRule":[{"id":"r","scheduledActionConfigurations":[{"id":"s","actionType":"block","gracePeriodHours":%d}]}]}`
 			return newWorld(here).backup(t, "deviceCompliancePolicies", "p1", fmt.Sprintf(body, 1, 24)).now(t, "deviceCompliancePolicies", "p1", fmt.Sprintf(body, 1, 0))
