@@ -125,7 +125,8 @@ type rolesRun struct {
 	came    map[string]bool
 	kept    int   // rows of it
 	defined []Row // role definitions
-	missing error // why the assignments can't be read: not all of their definitions were
+	missing error // why the assignments can't be read: their definitions were not
+	hidden  int64 // role definitions that could not be kept
 }
 
 // read reads one list and shows it to readers.
@@ -146,9 +147,7 @@ func (s *rolesRun) read(ctx context.Context, part DatasetPart) (Dataset, error) 
 		_, err = s.list(ctx, round, scopeTagsPath, "Scope tag")
 	case "definitions":
 		s.defined, err = s.list(ctx, round, definitionsPath, "Role definition")
-		if s.missing = err; err == nil && s.flaws.lost > 0 {
-			s.missing = &provider.Error{Reason: op.ProviderFault, Note: "some role definitions can't be read, and assignments are listed by role definition"}
-		}
+		s.missing, s.hidden = err, s.flaws.lost
 	case "assignments":
 		err = s.assignments(ctx, round)
 	}
@@ -157,11 +156,18 @@ func (s *rolesRun) read(ctx context.Context, part DatasetPart) (Dataset, error) 
 	}
 	if err == nil && s.kept == 0 {
 		err = s.flaws.first() // nothing can be read: the old rows are worth more
+		if part.Key == "assignments" && s.hidden > 0 {
+			err = &provider.Error{Reason: op.ProviderFault, Note: "some role definitions can't be read, and the others have no assignments"}
+		}
 	}
 	if err != nil {
 		return Dataset{}, err
 	}
-	return round.Commit(ctx, Committed{Unreadable: s.flaws.lost})
+	lost := s.flaws.lost
+	if part.Key == "assignments" {
+		lost += s.hidden // nobody can ask for their assignments
+	}
+	return round.Commit(ctx, Committed{Unreadable: lost})
 }
 
 // list stages the objects of a list and returns their rows.

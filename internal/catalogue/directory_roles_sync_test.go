@@ -158,7 +158,7 @@ func TestRolesSyncKeepsTheRest(t *testing.T) {
 }
 
 // TestRolesSyncOfARoleThatCannotBeRead: nobody can ask for the assignments of a role
-// without an id, so the list of assignments is not complete: it keeps its old rows and
+// without an id. If the other roles have none, the list keeps its old rows and
 // says why.
 func TestRolesSyncOfARoleThatCannotBeRead(t *testing.T) {
 	t.Parallel()
