@@ -56,7 +56,7 @@ func (s *server) follow(ctx context.Context, in *followRequest) (*stream, error)
 		}
 		f.out = out
 		if err := f.tell(hc.Context()); err != nil && hc.Context().Err() == nil {
-			httpx.Refuse(hc.Context(), err) // only for the log: the answer has begun
+			_ = httpx.Refuse(hc.Context(), err) // only for the log: the answer has begun
 		}
 	}}, nil
 }

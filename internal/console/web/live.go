@@ -282,7 +282,7 @@ const maxNotices = 3
 // reason why not.
 func (s *streaming) gone(ctx context.Context, err error) error {
 	if ctx.Err() == nil && !errors.Is(err, errReaderGone) {
-		httpx.Refuse(ctx, err) // only for the log: the answer has begun
+		_ = httpx.Refuse(ctx, err) // only for the log: the answer has begun
 	}
 	return nil
 }
