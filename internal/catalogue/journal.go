@@ -103,9 +103,9 @@ const maxRepeats = 1
 // Make makes the change of a step by the journal: it intends the step and writes it. If
 // the answer is in doubt, or an earlier dispatch left the step open, it calls look before
 // anything is sent again. A repeat that is refused says nothing about the first try: the
-// object is looked for again, and the step has not failed. earlier is the stored step, or zero for a new one. look gets the
-// time of the last intent, because an object may appear late. The caller settles the step
-// unless Settled is set.
+// object is looked for again, and the step has not failed. earlier is the stored step, or
+// zero for a new one. look gets the time of the last intent, because an object may appear
+// late. The caller settles the step unless Settled is set.
 //
 // An error ends the dispatch and leaves the step as it is: the provider asks to wait or
 // can't be reached, or the run must stop.

@@ -205,9 +205,9 @@ func (a *app) more(next *string) {
 	}
 }
 
-// none says that a list is empty, and how it is read anew. items is what its rows are.
+// none says that a list is empty, and which command fills it. items is what its rows are.
 func (a *app) none(items string, operation op.Kind, tenant string) {
-	_, _ = fmt.Fprintf(a.Err, "There are no %s here. Read them again: interlock start %s --tenant %s\n", items, operation, tenant)
+	_, _ = fmt.Fprintf(a.Err, "No %s found. To read them from the tenant: interlock start %s --tenant %s\n", items, operation, tenant)
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

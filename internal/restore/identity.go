@@ -53,14 +53,11 @@ func (b *builder) identify(s *Step, item Item) identity {
 		s.Blocks = append(s.Blocks, Block{Code: NoDefault, Detail: name})
 		return identity{}
 	}
-	if _, same := b.known[kind][key.ID]; same && !b.crosses {
-		return found(key.ID)
-	}
-	if m, ok := b.mappings[Need{kind, key.ID}]; ok {
-		if _, there := b.known[kind][m.Target]; there {
-			b.used[m] = true
-			return found(m.Target)
+	if id, mapped := b.recorded(key); id != "" {
+		if mapped {
+			b.used[b.mappings[Need{kind, key.ID}]] = true
 		}
+		return found(id)
 	}
 	candidates, deleted := b.candidates(item)
 	switch choice := b.opts.Choices[key]; {
@@ -112,20 +109,30 @@ func same(a, b string) bool {
 	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
+// recorded returns the object in the target that has the same id in the same directory,
+// or that the id is mapped to; empty if there is none.
+func (b *builder) recorded(key Key) (id string, mapped bool) {
+	kind := policy.Kind(key.Type)
+	if _, same := b.known[kind][key.ID]; same && !b.crosses {
+		return key.ID, false
+	}
+	target := b.mappings[Need{kind, key.ID}].Target
+	if _, there := b.known[kind][target]; there {
+		return target, true
+	}
+	return "", false
+}
+
 // certain says why the counterpart of an item is certain; empty if it is not.
 func (b *builder) certain(item Item) string {
-	key := item.Key()
-	known := b.known[policy.Kind(key.Type)]
 	if item.Policy.DefaultName() != "" {
 		return "it is a default of the service"
 	}
-	if _, same := known[key.ID]; same && !b.crosses {
+	switch id, mapped := b.recorded(item.Key()); {
+	case mapped:
+		return fmt.Sprintf("it is mapped to %q", id)
+	case id != "":
 		return "the target has the object with its id"
-	}
-	if m, ok := b.mappings[Need{policy.Kind(key.Type), key.ID}]; ok {
-		if _, there := known[m.Target]; there {
-			return fmt.Sprintf("it is mapped to %q", m.Target)
-		}
 	}
 	return ""
 }
