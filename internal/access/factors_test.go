@@ -17,6 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/factor/factortest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
@@ -339,7 +340,7 @@ func (b *browser) create(t *testing.T, options json.RawMessage) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	c := factortest.NewPasskey()
 	answer := virtualwebauthn.CreateAttestationResponse(b.at(), b.passkeys, c, *o)
 	b.passkeys.Options.UserHandle = []byte(o.UserID)
 	b.passkeys.AddCredential(c)
@@ -416,7 +417,7 @@ func TestPasskeys(t *testing.T) {
 			},
 			"by another key": func(b *browser) func() {
 				was := b.passkeys.Credentials[0].Key
-				b.passkeys.Credentials[0].Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key
+				b.passkeys.Credentials[0].Key = factortest.NewPasskey().Key
 				return func() { b.passkeys.Credentials[0].Key = was }
 			},
 		} {

@@ -52,6 +52,7 @@ var rooms = []room{
 	{"internal/catalogue/newoperation", nil, "tests only: an operation in one file, found on every surface"},
 
 	{"internal/factor", nil, "how second factors work: it stores nothing and knows nobody"},
+	{"internal/factor/factortest", nil, "second factors for tests"},
 	{"internal/access", []string{"internal/db", "internal/factor", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
 	{"internal/page", []string{"internal/access", "internal/op"}, "sizes, cursors and search of lists, whatever they list"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
@@ -147,7 +148,7 @@ var dependencies = []dependency{
 	{"github.com/pquerna/otp", []string{"internal/factor"}, true, "second factors in one room; tests have an authenticator app of their own"},
 	{"github.com/go-webauthn/webauthn", []string{"internal/factor"}, false, "second factors in one room"},
 	{"github.com/boombuler/barcode", []string{"internal/factor"}, false, "second factors in one room"},
-	{"github.com/descope/virtualwebauthn", nil, true, "tests have a passkey of their own"},
+	{"github.com/descope/virtualwebauthn", []string{"internal/factor/factortest"}, true, "tests have a passkey of their own"},
 	{"github.com/Azure/azure-sdk-for-go/sdk/azcore", []string{"internal/provider/graph"}, true, "only one provider's client knows its SDK"},
 	{"github.com/Azure/azure-sdk-for-go/sdk/azidentity", []string{"internal/provider/graph"}, false, "only one provider's client knows its SDK"},
 	{"golang.org/x/time", []string{"internal/access", "internal/httpx", "internal/provider/graph"}, false, "rates of calls, in and out"},

@@ -17,6 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/factor/factortest"
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
@@ -220,7 +221,7 @@ func TestPasskeyPages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+		key := factortest.NewPasskey()
 		made := virtualwebauthn.CreateAttestationResponse(rp, keys, key, *o)
 		keys.Options.UserHandle = []byte(o.UserID)
 		keys.AddCredential(key)
