@@ -82,7 +82,7 @@ contract: ## The focused suite: words, gate, API and the acceptance table
 
 .PHONY: test
 test: ## All tests of the default lane, on SQLite and PostgreSQL
-	$(WITH_POSTGRES) go test -p 3 -timeout 20m $(LONGEST) ./...
+	$(WITH_POSTGRES) go test -vet=off -ldflags='-s -w' -p 3 -timeout 20m $(LONGEST) ./...
 
 .PHONY: verify
 verify: ## Made files, go.mod and docs are what they should be

@@ -4,14 +4,17 @@ package worker
 
 import "testing"
 
+// TestFaultsEveryPairInterleaved is [TestEveryPairInterleaved] with every pair.
+func TestFaultsEveryPairInterleaved(t *testing.T) { interleaveAll(t, 0, 1) }
+
 // TestFaultsEveryPairInterrupted is [TestEveryPairInterleaved] with both sides
 // interrupted, at each pair of points; in the short form at each ninth.
 func TestFaultsEveryPairInterrupted(t *testing.T) {
 	if testing.Short() {
-		interleaveAll(t, 9)
+		interleaveAll(t, 9, 1)
 		return
 	}
-	interleaveAll(t, 1)
+	interleaveAll(t, 1, 1)
 }
 
 // TestFaultsJournalInterrupted is [TestJournalInterleaved] likewise.

@@ -87,7 +87,7 @@ func interleaveWrites(t *testing.T, twice int) {
 			}
 		}
 	}
-	interleave(t, all, twice, func(t *testing.T) *ring {
+	interleave(t, all, twice, 1, func(t *testing.T) *ring {
 		t.Helper()
 		r := newRing(t, toysMake, func(p db.Point) bool { return shared(p) || p.Write && strings.Contains(p.SQL, "run_journal") })
 		r.rules = writeRules
