@@ -509,7 +509,7 @@ func TestStillMay(t *testing.T) {
 		if err := access.SignOut(t.Context(), d, ana); err != nil {
 			t.Fatal(err)
 		}
-		may("kestrel", "directory.groups.sync", true) // whoever started a run may sign out
+		may("kestrel", "directory.groups.sync", true) // the starter of a run may sign out
 		h.exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, ana.ID())
 		may("kestrel", "directory.groups.sync", false)
 	})

@@ -11,8 +11,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// TestForgedRecordBreaksTheChain: whoever changes a record and its own hash has changed
-// what the next record's hash covers.
+// TestForgedRecordBreaksTheChain: changing a record and its own hash changes what the
+// next record's hash covers.
 func TestForgedRecordBreaksTheChain(t *testing.T) {
 	d := dbtest.New(t, db.SQLite)
 	write := func(fn func(ctx context.Context, tx db.Tx) error) {

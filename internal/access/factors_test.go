@@ -665,8 +665,8 @@ func TestPolicy(t *testing.T) {
 	})
 }
 
-// TestResetFactors: who lost theirs is helped by whoever may reset their password,
-// and by the server's administrator.
+// TestResetFactors: lost factors are reset by a member who may reset the person's
+// password, or by the server's administrator.
 func TestResetFactors(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, f, ctx := newHouse(t, d), newFactors(t, ""), t.Context()

@@ -218,7 +218,7 @@ func TestOneFailureIsLoggedOnce(t *testing.T) {
 }
 
 // TestConsentWithoutAnAddress: a server that does not know where browsers reach it
-// can't ask for consent. It says so to whoever may ask, and names the setting.
+// can't ask for consent. It says so to members who may ask, and names the setting.
 func TestConsentWithoutAnAddress(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.ready("kestrel")

@@ -243,7 +243,7 @@ func TestCancelAndRelease(t *testing.T) {
 			}
 		}
 		w.post(w.Owner, "/runs/"+working.ID+"/release", map[string]string{"note": "the worker hangs"}).want(http.StatusOK, &run)
-		// The second of two releases is told who was first, and changes nothing.
+		// The answer to the second of two releases names who was first, and nothing changes.
 		late := w.post(w.Owner, "/runs/"+working.ID+"/release", map[string]string{"note": "a second note"}).problem(http.StatusConflict, "conflict")
 		if !strings.Contains(late.Detail, w.Owner.Name()+" released this run on ") || !strings.Contains(late.Detail, " UTC") {
 			t.Errorf("the second release is told %q", late.Detail)

@@ -81,7 +81,7 @@ func TestInventorySyncReadsEveryType(t *testing.T) {
 	}
 }
 
-// Where the tenant has no Intune, the first types that are told so speak for the others.
+// In a tenant without Intune, the answers for the first types hold for the others.
 func TestInventorySyncAsksOnceForIntune(t *testing.T) {
 	t.Parallel()
 	f := &fake{page: refusing(map[string]error{"/deviceManagement/": noIntune(), "/deviceAppManagement/": noIntune()})}
@@ -258,7 +258,7 @@ func TestInventorySyncKeepsWhatFailed(t *testing.T) {
 	}
 }
 
-// A later try of the same run goes on where the first one stopped.
+// A later try of the same run continues where the first one stopped.
 func TestInventorySyncGoesOn(t *testing.T) {
 	t.Parallel()
 	began := epoch

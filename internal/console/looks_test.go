@@ -100,7 +100,7 @@ func TestPagesSleep(t *testing.T) {
 			t.Errorf("a page about one tenant was built %d times for changes elsewhere", n)
 		}
 		run, _ := w.Start(w.Operator, "marlow", op.InventorySync)
-		s.Until("#count-active", "1") // what stands around every page lives all the same
+		s.Until("#count-active", "1") // the frame around every page is updated, too
 		if n := p.rests(t); n != 0 {
 			t.Errorf("the page was built %d times for a run of another tenant", n)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 )
 
-// TestSteps: the hook is told of everything that a transaction is about to do, with
+// TestSteps: the hook is called before everything that a transaction does, with
 // the caller's context, and of nothing once it is removed.
 func TestSteps(t *testing.T) {
 	type key struct{}

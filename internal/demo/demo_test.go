@@ -21,8 +21,8 @@ func start(t *testing.T, folder string) (Info, error) {
 	return d.Info, d.Serve(ctx)
 }
 
-// A demo whose first start was cut off, at whatever point, is made anew; one that
-// was made goes on.
+// A demo whose first start was cut off at any point is created again; a complete one
+// is kept.
 func TestADemoThatWasCutOffIsMadeAnew(t *testing.T) {
 	folder := t.TempDir()
 	file := func(name string) string { return filepath.Join(folder, name) }

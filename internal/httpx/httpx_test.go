@@ -116,7 +116,7 @@ func TestClientAddress(t *testing.T) {
 		{nil, "203.0.113.9:1234", []string{"198.51.100.1"}, "203.0.113.9"}, // trust is off by default
 		{proxies, "203.0.113.9:1234", []string{"198.51.100.1"}, "203.0.113.9"},
 		{proxies, "10.0.0.1:1234", []string{"198.51.100.1"}, "198.51.100.1"},
-		{proxies, "10.0.0.1:1234", []string{"192.0.2.7, 198.51.100.1"}, "198.51.100.1"}, // what stands before it, anybody may have written
+		{proxies, "10.0.0.1:1234", []string{"192.0.2.7, 198.51.100.1"}, "198.51.100.1"}, // a client could have written everything before it
 		{proxies, "10.0.0.1:1234", []string{"192.0.2.7", "198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
 		{proxies, "[::1]:1234", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{proxies, "10.0.0.1:1234", []string{"nonsense"}, "10.0.0.1"},

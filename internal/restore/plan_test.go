@@ -148,7 +148,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
-// TestHash: the hash stands for everything that is called and judged, and holds no body.
+// TestHash: the hash covers everything that is called and judged, and contains no body.
 func TestHash(t *testing.T) {
 	base := func(t *testing.T) *world {
 		return newWorld(here).backup(t, profiles, "p1", profile("A", `,"preSharedKey":"hunter2-hunter2","assignments":[`+include("g1")+`]`)).now(t, profiles, "p1", profile("B", `,"assignments":[]`))

@@ -52,7 +52,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("heard %v", got)
 	}
 
-	// Who was away for longer than anything is kept is told to look at everything.
+	// A reader that was away for longer than changes are kept must read everything.
 	dbtest.SetClockOffset(t, other, 5*time.Minute)
 	if got := hear(there); !slices.Equal(got, []op.Change{{}}) {
 		t.Errorf("after five minutes it heard %v", got)

@@ -258,7 +258,7 @@ func TestNoKeyIsDestroyedUnderASave(t *testing.T) {
 }
 
 // TestNoKeyIsDestroyedThatIsInUse: a node of an older version, which does not lock,
-// seals by the old key after all were sealed anew. The key stays.
+// seals by the old key after all were resealed. The key stays.
 func TestNoKeyIsDestroyedThatIsInUse(t *testing.T) {
 	d, other := postgresTwice(t)
 	s := newSafe(t, d, 1)
@@ -382,7 +382,7 @@ func TestKeysChangeWhileServing(t *testing.T) {
 	})
 }
 
-// TestUnreadableCredentialKeepsItsKey: what can't be opened is told, and the key
+// TestUnreadableCredentialKeepsItsKey: a credential that can't be opened is reported, and the key
 // that may open it one day is not destroyed.
 func TestUnreadableCredentialKeepsItsKey(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

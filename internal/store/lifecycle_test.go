@@ -535,7 +535,7 @@ func TestConsent(t *testing.T) {
 		}
 		is(tenancy.ConsentGranted, tenancy.VerificationOK)
 
-		// What was withdrawn stays so until it is verified anew.
+		// Withdrawn consent stays withdrawn until the next verification.
 		w.exec(`UPDATE connections SET consent = 'revoked', verification = 'ok'`)
 		again := state()
 		is(tenancy.ConsentRevoked, tenancy.VerificationOK)

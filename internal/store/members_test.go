@@ -248,7 +248,7 @@ func TestRemovedAndDisabledPeopleAreOutAtOnce(t *testing.T) {
 	})
 }
 
-// TestRemovalLeavesRuns: what a member who is removed has started goes on. The
+// TestRemovalLeavesRuns: runs that a removed member started continue. The
 // re-check of the gate blocks what has not begun.
 func TestRemovalLeavesRuns(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

@@ -107,7 +107,7 @@ func live(t *testing.T, s *show) {
 	list.click("#notices .result__close")
 	list.until(`document.querySelector("#notices .result") === null`)
 
-	// On the run's own page the end stands already.
+	// The run's own page shows the result already.
 	release = p.hold()
 	run = p.start(op.ConnectionVerify)
 	list.open(op.RunPath(workspace, run.Code))
@@ -490,7 +490,7 @@ func revoked(t *testing.T, s *show) {
 			b.within(5*time.Second, `document.querySelector('[data-live="on"]')?.checkVisibility() === false`)
 			asked := w.asks()
 			b.says(`[data-live="off"]`, "Live updates are paused")
-			// It asks once more, is told that it may not, and leaves it at that.
+			// It asks once more, is refused, and stops.
 			time.Sleep(3 * time.Second)
 			if again := w.asks() - asked; again > 1 {
 				t.Errorf("the page goes on asking: %d times in 3 s", again)

@@ -81,7 +81,7 @@ func TestBrowserOneSentence(t *testing.T) {
 					t.Errorf("the command lacks %q:\n%s", slot, told)
 				}
 			}
-			// The record of the press, on its own page.
+			// The recorded request, on its own page.
 			b.open(op.AttemptPath(workspace, a.AttemptID))
 			if text := whenever.ReplaceAllString(b.text("main"), "a while ago"); !strings.Contains(text, want.Title) || !strings.Contains(text, want.Why) {
 				t.Errorf("the page of the attempt lacks %q or %q:\n%s", want.Title, want.Why, text)

@@ -83,7 +83,7 @@ func readList(v *web.Visit, scope access.Scope, tenant string, now time.Time) (l
 	if !q.Has("attempt") {
 		return l, nil
 	}
-	// Without script the answer to a press stands above the list.
+	// Without script the answer to a start is shown above the list.
 	a, err := v.Store.Attempt(ctx, scope, q.Get("attempt"))
 	if errors.Is(err, op.ErrNotFound) || err == nil && a.Target == nil {
 		return l, nil
@@ -101,7 +101,7 @@ type list struct {
 	Workspace   string          // slug
 	Tenant      *tenancy.Tenant // nil: all tenants
 	Rows        []row
-	Answer      *op.Answer // to the press that led to this page, without script
+	Answer      *op.Answer // to the start that led to this page, without script
 	Pressed     ui.Start   // that press
 	Mends       bool       // whether the reader may manage connections
 	Done        string     // what was changed just now; empty: nothing

@@ -36,7 +36,7 @@ func (b *Browser) Stream(path string) *Stream {
 		b.w.t.Fatal(err)
 	}
 	r.Header.Set("Cookie", "__Host-interlock="+b.Secret)
-	resp, err := b.w.http.Client().Do(r) //nolint:bodyclose // whoever reads it closes it
+	resp, err := b.w.http.Client().Do(r) //nolint:bodyclose // its reader closes it
 	if err != nil {
 		b.w.t.Fatal(err)
 	}

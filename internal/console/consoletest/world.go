@@ -25,7 +25,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// World is the console on the served world, without a worker: runs stay in line.
+// World is the console on the served world, without a worker: runs stay queued.
 type World struct {
 	*apptest.World
 	Console *console.Console

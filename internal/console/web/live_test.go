@@ -118,7 +118,7 @@ func TestStreamEndsAtOnce(t *testing.T) {
 		stays.Next()
 		one.Press(one.Get("/w/lattice/tenants"), "form[action='/sign-out']")
 		gone.Ends()
-		stays.Next() // a sign of life: it goes on
+		stays.Next() // a keep-alive: it continues
 	})
 }
 

@@ -104,7 +104,7 @@ func explainCustom(ctx context.Context, d *db.DB, s Statement) (planNode, error)
 		return planNode{}, err
 	}
 	defer tx.Rollback(ctx) //nolint:errcheck // undoing is all that is wanted
-	// Described anew each time, since the statement under the EXPLAIN is not kept.
+	// Described each time, because the statement under the EXPLAIN is not kept.
 	return explain(ctx, tx, analyze+s.SQL, append([]any{pgx.QueryExecModeDescribeExec}, s.Args...)...)
 }
 

@@ -144,7 +144,7 @@ func BenchmarkStart(b *testing.B) {
 	})
 }
 
-// BenchmarkHouse measures a round of the house with 100,000 runs in line, all of
+// BenchmarkHouse measures a round of maintenance with 100,000 queued runs, all of
 // them well, among 300,000 that have ended: first as the database is after a
 // burst, then with its statistics. Promised: a second at most.
 func BenchmarkHouse(b *testing.B) {
@@ -175,7 +175,7 @@ func BenchmarkHouse(b *testing.B) {
 	})
 }
 
-// fillLine writes runs that wait in line with their jobs, and runs that have ended.
+// fillLine writes queued runs with their jobs, and finished runs.
 func fillLine(s *gatetest.World, line, ended int) {
 	available, completed := `'available'`, `'completed'`
 	if s.DB.Engine() == db.Postgres {

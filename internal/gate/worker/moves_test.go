@@ -29,7 +29,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 	by := op.Person{ID: "u", Name: "Mei Tan"}
 	moves := []struct {
 		name    string
-		running bool // of a running run, else of one in line
+		running bool // of a running run; otherwise of a queued one
 		do      func(ctx context.Context, tx db.Tx, c *ledger.Claim, rev int64) error
 		state   bool // compares the state
 	}{
@@ -107,7 +107,7 @@ func TestMovesCompareWhatWasJudged(t *testing.T) {
 				refuses("revision", ledger.ErrMoved, func(_ *ledger.Claim, rev *int64) { *rev-- })
 			case "lost":
 				refuses("heartbeat", ledger.ErrFenced, func(c *ledger.Claim, _ *int64) { c.Heartbeat-- })
-			case "beat": // of a run that is in line again
+			case "beat": // of a run that is queued again
 				s.Exec(`UPDATE run_claims SET lease_until = NULL WHERE run_id = $1`, run.ID)
 				before = s.traces(run.ID)
 				refuses("lease", ledger.ErrFenced, func(*ledger.Claim, *int64) {})
@@ -199,7 +199,7 @@ func TestRunThatNobodyCanBeginEnds(t *testing.T) {
 	})
 }
 
-// A job that comes twice for a run at work is settled, and the run goes on.
+// A second job of a running run is settled, and the run continues.
 func TestSecondDeliveryIsSettled(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{Lease: time.Hour})
@@ -378,7 +378,7 @@ func TestCallsAreBounded(t *testing.T) {
 	})
 }
 
-// The house asks as many questions for a thousand runs in line as for none.
+// Maintenance makes as many statements for a thousand queued runs as for none.
 func TestHouseAsksOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := gatetest.New(t, d)

@@ -17,7 +17,7 @@ func TestFaultsEveryPairInterrupted(t *testing.T) {
 	interleaveAll(t, 1, 1)
 }
 
-// TestFaultsJournalInterrupted is [TestJournalInterleaved] likewise.
+// TestFaultsJournalInterrupted is [TestJournalInterleaved] with both sides interrupted.
 func TestFaultsJournalInterrupted(t *testing.T) {
 	if testing.Short() {
 		interleaveWrites(t, 9)

@@ -329,8 +329,8 @@ func (r *ring) settle(ctx context.Context, a *actor, how error) error {
 	return ledger.Write(ctx, a.w.db, func(ctx context.Context, tx db.Tx) error { return x.settle(ctx, tx, how) })
 }
 
-// tend looks at the claim as the house does, and then does what is said to one that
-// is leased, or to one in line.
+// tend reads the claim as maintenance does, and then calls do if it is leased, or if it
+// is queued.
 func (a *actor) tend(ctx context.Context, r *ring, leased bool, do func(context.Context, *ledger.Claim) error) error {
 	var c *ledger.Claim
 	err := a.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {

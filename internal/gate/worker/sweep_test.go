@@ -47,7 +47,7 @@ func TestTheHouseReadsLittle(t *testing.T) {
 	})
 }
 
-// looks runs every round of the house and counts what each statement looks at.
+// looks runs every round of maintenance and counts the rows that each statement reads.
 func (s *shop) looks(t *testing.T) {
 	t.Helper()
 	const most = 1_000

@@ -115,7 +115,7 @@ func (s *shop) claims() (all []*ledger.Claim, err error) {
 	return all, err
 }
 
-// round goes once through all that the house looks at.
+// round runs all maintenance once.
 func (s *shop) round() error {
 	return errors.Join(s.w.reapRound(s.t.Context()), s.w.lineRound(s.t.Context()))
 }
@@ -421,7 +421,7 @@ func TestThrottledRunGoesBackInLine(t *testing.T) {
 	})
 }
 
-// What a try did not reach is told when the run ends, not while the next may reach it.
+// Items that a try did not reach are reported when the run ends, not while another try may reach them.
 func TestNotReachedIsSaidAtTheEnd(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{})

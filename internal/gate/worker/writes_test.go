@@ -72,7 +72,7 @@ func (w *workshop) kill(run, point string) (wake func()) {
 	return func() { close(wakes); <-done }
 }
 
-// reap lets the house find that the run's worker is gone.
+// reap runs a round of maintenance that finds the run's worker gone.
 func (w *workshop) reap(run string) {
 	w.t.Helper()
 	w.Exec(`UPDATE run_claims SET lease_until = 1 WHERE run_id = $1`, run)
@@ -586,7 +586,7 @@ func TestClosedConnectionStopsWithinAnItem(t *testing.T) {
 			changes int
 			toys    []string
 			items   []string
-			noticed bool // by the house, before the worker looks
+			noticed bool // by maintenance, before the worker looks
 		}{
 			{point: "after intent a/create", reason: op.ConnectionDisabled, noticed: true},
 			{point: "after intent a/create", reason: op.ConsentRevoked},
@@ -786,7 +786,7 @@ func TestJournalOrderIsEnforced(t *testing.T) {
 		if err := j.Settle(ctx, "a/create", done); err == nil {
 			t.Error("a step was settled twice")
 		}
-		// A change that may have been made is intended once more and never again.
+		// A change that may have been made is intended once more, and not a third time.
 		step.Key = "a/doubt"
 		for i, ok := range []bool{true, true, false} {
 			if err := j.Intend(ctx, step); (err == nil) != ok {

@@ -52,7 +52,7 @@ func (e example) answer(s service) answer {
 	return a
 }
 
-// verdict is what a refusal is told as.
+// verdict is how a refusal is classified.
 type verdict struct {
 	reason  op.Reason
 	flags   string // of: temporary, resync, unlicensed, proven

@@ -89,12 +89,12 @@ func Start(ctx context.Context) (*Cluster, error) {
 		ended: make(chan struct{}),
 	}
 	go func() {
-		_ = cmd.Wait() // how it ended stands in the log
+		_ = cmd.Wait() // the log says how it ended
 		close(c.ended)
 	}()
 	if err := c.ready(ctx); err != nil {
 		err = errors.Join(fmt.Errorf("PostgreSQL did not start: %w", err), c.Stop())
-		text, _ := io.ReadAll(io.NewSectionReader(log, 0, 1<<16)) // without its log the error stands alone
+		text, _ := io.ReadAll(io.NewSectionReader(log, 0, 1<<16)) // without a log, the error alone is returned
 		return nil, fmt.Errorf("%w\n%s", err, text)
 	}
 	return c, nil
