@@ -81,7 +81,7 @@ contract: ## The focused suite: words, gate, API and the acceptance table
 	$(WITH_POSTGRES) go test -timeout 20m ./internal/op/... ./internal/gate/... ./internal/api/... ./internal/archtest
 
 .PHONY: test
-test: ## All tests of the default lane, on SQLite and PostgreSQL; the rules of the house and vet are in check
+test: ## All tests of the default lane, on SQLite and PostgreSQL; vet and the rule on goroutines are in check
 	$(WITH_POSTGRES) go test -vet=off -ldflags='-s -w' -p 3 -timeout 20m $(LONGEST) $$(go list ./... | grep -v /archtest/goroutines)
 
 .PHONY: verify

@@ -418,7 +418,13 @@ var raceRules = []raceRule{
 // one PostgreSQL. In every schedule one side is interrupted once, at each of its
 // points. This lane takes each third pair; with the build tag faults it is every pair,
 // and both sides are interrupted, at each pair of points.
-func TestEveryPairInterleaved(t *testing.T) { interleaveAll(t, 0, 3) }
+func TestEveryPairInterleaved(t *testing.T) {
+	if testing.Short() { // the race detector's lane looks at memory, not at orders
+		interleaveAll(t, 0, 6)
+		return
+	}
+	interleaveAll(t, 0, 3)
+}
 
 // interleaveAll goes through the schedules of each every-th meeting: those with one
 // interruption or, for twice above zero, each twice-th of those with two.
@@ -445,9 +451,6 @@ type meeting struct {
 }
 
 func interleave(t *testing.T, all []meeting, twice, every int, newRing func(*testing.T) *ring) {
-	if testing.Short() && twice == 0 && every > 1 { // the race detector's lane looks at memory, not at orders
-		every = 6
-	}
 	const rings = 2
 	var mu sync.Mutex
 	var schedules int
