@@ -61,6 +61,9 @@ func (s *Service) checkToken(c *wire.Call) *wire.Reply {
 
 // Resource serves a call below the version, by itself or as a part of a batch.
 func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
+	if re := s.compliance(c, path); re != nil {
+		return re
+	}
 	for n := min(4, len(path)); n >= 2; n-- {
 		if col := estate.Collections[strings.ToLower(strings.Join(path[:n], "/"))]; col != nil {
 			return s.collectionCall(c, col, path[n:])
