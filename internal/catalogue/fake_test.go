@@ -12,6 +12,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue/operationtest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/provider/providertest"
 )
 
 const directory = operationtest.Directory
@@ -72,6 +73,10 @@ func (f *fake) Page(ctx context.Context, next string) (provider.Page, error) {
 		return f.page(next)
 	}
 	return provider.Page{}, nil
+}
+
+func (f *fake) Batch(ctx context.Context, paths []string) ([]provider.Result, error) {
+	return providertest.Batch(ctx, f, paths)
 }
 
 // script answers pages by their link; a link that is not in it is a 404.

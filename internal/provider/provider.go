@@ -31,6 +31,13 @@ type Client interface {
 	// Page reads one page of a list. next is a path as for Get, or the link of an earlier
 	// page, which is sent verbatim.
 	Page(ctx context.Context, next string) (Page, error)
+	// Batch makes many reads in few calls, up to 20 in one. Each path is as for Get or Page.
+	// It returns one result for each path, in the order of paths: a read that is refused
+	// has an error of its own and does not affect the others. An error of Batch itself
+	// means that there is no result: the run is over, the sign-in failed, or the provider
+	// refused a whole call. Reads that are throttled or that meet a fault of the provider are
+	// repeated by themselves, within the limits of Get.
+	Batch(ctx context.Context, paths []string) ([]Result, error)
 }
 
 // Token holds the claims of an access token that we use.

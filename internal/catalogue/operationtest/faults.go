@@ -123,6 +123,14 @@ func (f *first) Page(ctx context.Context, next string) (provider.Page, error) {
 	return f.Client.Page(ctx, next)
 }
 
+// Batch implements [provider.Client].
+func (f *first) Batch(ctx context.Context, paths []string) ([]provider.Result, error) {
+	if len(paths) > 0 {
+		f.note(paths[0], true)
+	}
+	return f.Client.Batch(ctx, paths)
+}
+
 // state is everything that readers see of data.
 func state(t *testing.T, data *datatest.Memory) string {
 	t.Helper()

@@ -24,6 +24,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/provider/providertest"
 )
 
 // shop is a world with a gate and a worker whose deliveries the test makes itself.
@@ -294,6 +295,10 @@ func (c *fakeClient) Page(ctx context.Context, next string) (provider.Page, erro
 		page.Delta = "https://graph.example/v1.0/groups/delta?$deltatoken=1"
 	}
 	return page, nil
+}
+
+func (c *fakeClient) Batch(ctx context.Context, paths []string) ([]provider.Result, error) {
+	return providertest.Batch(ctx, c, paths)
 }
 
 func TestRunSucceeds(t *testing.T) {

@@ -109,7 +109,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	}
 	id := uuid.NewString()
 	req.Raw().Header.Set("client-request-id", id)
-	call.name, call.id = callOf(req.Raw().Method, u.Path), id
+	call.name, call.id = provider.CallName(req.Raw().Method, u.Path), id
 
 	began := time.Now()
 	a.c.asked(began)

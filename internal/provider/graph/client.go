@@ -225,18 +225,12 @@ func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 	if err != nil {
 		return provider.Page{}, err
 	}
-	var page struct {
-		Value []json.RawMessage `json:"value"`
-		Next  string            `json:"@odata.nextLink"`
-		Delta string            `json:"@odata.deltaLink"`
+	page, err := provider.Result{Path: next, Body: body}.Page()
+	var pe *provider.Error
+	if errors.As(err, &pe) {
+		return provider.Page{}, c.told(pe)
 	}
-	if err := json.Unmarshal(body, &page); err != nil || page.Value == nil {
-		return provider.Page{}, c.told(&provider.Error{
-			Reason: op.ProviderFault, Call: callOf(http.MethodGet, next), Status: http.StatusOK, Form: op.AnswerUnusable, Note: "the answer is not a list",
-			Temporary: true, At: time.Now(),
-		})
-	}
-	return provider.Page{Items: page.Value, Next: page.Next, Delta: page.Delta}, nil
+	return page, err
 }
 
 // maxLink is the longest link that is followed, in bytes; real ones are under 8 KiB.
@@ -383,16 +377,6 @@ func unanswered(a *answer, err error) *provider.Error {
 	return e
 }
 
-// callOf names a call by method and path. It leaves out the query, which contains tokens
-// in links.
-func callOf(method, address string) string {
-	path, _, _ := strings.Cut(address, "?")
-	if u, err := url.Parse(path); err == nil && u.Path != "" {
-		path = u.Path
-	}
-	return method + " " + path
-}
-
 func discovery(directory string) string {
-	return callOf(http.MethodGet, "/"+directory+"/v2.0/.well-known/openid-configuration")
+	return provider.CallName(http.MethodGet, "/"+directory+"/v2.0/.well-known/openid-configuration")
 }

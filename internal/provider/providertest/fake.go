@@ -6,6 +6,7 @@ package providertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -141,6 +142,25 @@ func (c *Client) Page(ctx context.Context, next string) (provider.Page, error) {
 		page.Items = append(page.Items, body)
 	}
 	return page, nil
+}
+
+// Batch implements [provider.Client].
+func (c *Client) Batch(ctx context.Context, paths []string) ([]provider.Result, error) {
+	return Batch(ctx, c, paths)
+}
+
+// Batch makes the reads of a batch one by one, with Get. Fakes use it.
+func Batch(ctx context.Context, c provider.Client, paths []string) ([]provider.Result, error) {
+	results := make([]provider.Result, len(paths))
+	for i, path := range paths {
+		body, err := c.Get(ctx, path)
+		var pe *provider.Error
+		if err != nil && !errors.As(err, &pe) {
+			return nil, err
+		}
+		results[i] = provider.Result{Path: path, Body: body, Err: err}
+	}
+	return results, nil
 }
 
 // Write implements [provider.Writer].
