@@ -25,6 +25,7 @@ type Env struct {
 	Parameters     json.RawMessage // canonical
 	Provider       provider.Client
 	Data           Data
+	Snapshots      Snapshots
 	Report         Report
 	Journal        Journal // of what it changes at the provider
 	Writer         Writer
@@ -107,6 +108,9 @@ type Dataset struct {
 type Data interface {
 	// Dataset returns the state of a dataset; the zero Dataset if it was never written.
 	Dataset(ctx context.Context, name string) (Dataset, error)
+	// Rows returns all rows of a dataset that readers see, by id. It is for datasets of a
+	// few thousand rows: they are held in memory.
+	Rows(ctx context.Context, name string) ([]Row, error)
 	// Begin starts a round. A full round replaces all rows; any other round changes the
 	// rows of the last commit.
 	Begin(ctx context.Context, name string, full bool) (Round, error)

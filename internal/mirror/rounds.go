@@ -253,10 +253,24 @@ func deleteRecords(ctx context.Context, tx db.Tx, generation int64, ids []string
 	return rows, nil
 }
 
+// RowsOf returns the first rows of a dataset that readers see, in the order of their
+// ids, behind the id after; none behind the last one.
+func RowsOf(ctx context.Context, tx db.Tx, k Key, after string) ([]Record, error) {
+	q := new(query.Query).Add(`SELECT r.id, r.name, r.type, r.modified_at, r.data FROM records r WHERE r.generation =
+		(SELECT d.generation FROM datasets d WHERE d.connection_id = %s AND d.name = %s) AND r.id > %s ORDER BY r.id LIMIT %s`,
+		k.Connection, k.Name, after, batchRows)
+	rows, err := query.All(ctx, tx, q, scanRecord)
+	if err != nil {
+		return nil, fmt.Errorf("rows of %s: %w", k.Name, err)
+	}
+	return rows, nil
+}
+
 // Committed is how a round ends.
 type Committed struct {
-	Delta      string // token to continue from next time; empty: none
-	Unreadable int64  // objects of the round that could not be kept
+	Delta      string    // token to continue from next time; empty: none
+	Unreadable int64     // objects of the round that could not be kept
+	At         time.Time // when it was read; zero: now
 }
 
 // CommitRound makes a round visible to readers, and returns the dataset. It is
@@ -275,12 +289,16 @@ func CommitRound(ctx context.Context, tx db.Tx, k Key, generation int64, end Com
 	if err != nil {
 		return Dataset{}, fmt.Errorf("commit %s: %w", k.Name, err)
 	}
+	var at int64
+	if !end.At.IsZero() {
+		at = db.Micros(end.At)
+	}
 	_, err = tx.Exec(ctx, `UPDATE datasets SET unreadable = CASE WHEN generation = $3 THEN unreadable ELSE 0 END + $4,
-		generation = $3, staged = 0, as_of = interlock_now(), delta = $5,
+		generation = $3, staged = 0, as_of = CASE WHEN CAST($6 AS BIGINT) = 0 THEN interlock_now() ELSE CAST($6 AS BIGINT) END, delta = $5,
 		delta_at = CASE WHEN $5 = '' THEN NULL ELSE interlock_now() END, stale_reason = '',
 		row_count = (SELECT g.row_count FROM generations g WHERE g.id = $3),
 		member_count = (SELECT g.member_count FROM generations g WHERE g.id = $3)
-		WHERE connection_id = $1 AND name = $2`, k.Connection, k.Name, generation, end.Unreadable, end.Delta)
+		WHERE connection_id = $1 AND name = $2`, k.Connection, k.Name, generation, end.Unreadable, end.Delta, at)
 	if err != nil {
 		return Dataset{}, fmt.Errorf("commit %s: %w", k.Name, err)
 	}

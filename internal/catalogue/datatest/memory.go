@@ -97,7 +97,7 @@ func (m *Memory) Names() []string {
 	return slices.Sorted(maps.Keys(m.sets))
 }
 
-// Rows returns what readers of the dataset see, by id.
+// Rows implements [catalogue.Data].
 func (m *Memory) Rows(_ context.Context, name string) ([]catalogue.Row, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

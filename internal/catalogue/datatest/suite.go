@@ -12,11 +12,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 )
 
-// Store is a [catalogue.Data] whose rows can be read back.
+// Store is a [catalogue.Data] whose members can be read back.
 type Store interface {
 	catalogue.Data
-	// Rows returns what readers of the dataset see, in any order.
-	Rows(ctx context.Context, dataset string) ([]catalogue.Row, error)
 	// Members returns the members of groups that they see, by group and id.
 	Members(ctx context.Context, dataset string) ([]catalogue.Member, error)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
@@ -126,6 +127,7 @@ func Run(t testing.TB, d *catalogue.Definition, c provider.Client, data catalogu
 		Parameters: canonical,
 		Provider:   c,
 		Data:       data,
+		Snapshots:  &datatest.Snapshots{},
 		Report:     r,
 		Now:        func() time.Time { return Epoch },
 	}

@@ -42,6 +42,23 @@ func (d data) Dataset(ctx context.Context, name string) (out catalogue.Dataset, 
 	return out, err
 }
 
+func (d data) Rows(ctx context.Context, name string) (all []catalogue.Row, err error) {
+	for after := ""; ; {
+		var some []mirror.Record
+		err := d.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+			some, err = mirror.RowsOf(ctx, tx, d.x.dataset(name), after)
+			return err
+		})
+		if err != nil || len(some) == 0 {
+			return all, err
+		}
+		for _, r := range some {
+			all = append(all, catalogue.Row{ID: r.ID, Name: r.Name, Type: r.Type, ModifiedAt: r.ModifiedAt, Data: r.Data})
+		}
+		after = some[len(some)-1].ID
+	}
+}
+
 func (d data) Begin(ctx context.Context, name string, full bool) (catalogue.Round, error) {
 	r := &round{x: d.x, key: d.x.dataset(name)}
 	err := d.x.write(ctx, func(ctx context.Context, tx db.Tx) (err error) {

@@ -3,7 +3,6 @@ package worker
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -17,32 +16,8 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 )
 
-// readable is a run's data whose rows a test can read back.
+// readable is a run's data whose members a test can read back.
 type readable struct{ data }
-
-// Rows implements datatest.Store.
-func (r readable) Rows(ctx context.Context, dataset string) (all []catalogue.Row, err error) {
-	err = r.x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT r.id, r.name, r.type, r.modified_at, r.data FROM datasets d
-			JOIN records r ON r.generation = d.generation
-			WHERE d.connection_id = $1 AND d.name = $2`, r.x.claim.Connection, dataset)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var row catalogue.Row
-			var text string
-			if err := rows.Scan(&row.ID, &row.Name, &row.Type, &row.ModifiedAt, &text); err != nil {
-				return err
-			}
-			row.Data = json.RawMessage(text)
-			all = append(all, row)
-		}
-		return rows.Err()
-	})
-	return all, err
-}
 
 // Members implements datatest.Store. It reads the rows as they are laid out.
 func (r readable) Members(ctx context.Context, dataset string) (list []catalogue.Member, err error) {

@@ -98,12 +98,13 @@ func (x *execution) operate(ctx context.Context) (err error) {
 
 		CredentialKind: x.pinned.Connection.Credential.Words(),
 
-		Provider: client,
-		Data:     data{x},
-		Report:   report{x},
-		Journal:  journaling{x},
-		Writer:   writing{x, writer},
-		Now:      time.Now,
+		Provider:  client,
+		Data:      data{x},
+		Snapshots: snapshots{x},
+		Report:    report{x},
+		Journal:   journaling{x},
+		Writer:    writing{x, writer},
+		Now:       time.Now,
 	})
 }
 
