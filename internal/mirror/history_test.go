@@ -15,14 +15,13 @@ import (
 )
 
 // TestHistory: the newest 400 snapshots of a directory stay and come page by page,
-// newest first. A run has one snapshot; another connection to the same directory
-// continues its history, and one to another directory has its own.
+// newest first. A run has one snapshot; a connection that replaces another continues the
+// history of its directory, and one to another directory has its own.
 func TestHistory(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
 		one, two := w.connection("primary"), w.connection("second")
 		w.Connection(w.Workspace, w.kestrel, "elsewhere", func(c *tenancy.Connection) { c.Default, c.DirectoryID = false, "11111111-2222-4333-8444-555555555555" })
-		w.Exec(`UPDATE connections SET directory_id = (SELECT o.directory_id FROM connections o WHERE o.id = $1) WHERE id = $2`, one, two)
 		elsewhere := "elsewhere"
 		start := time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
 		keep := func(connection string, numbers ...int) {
@@ -58,10 +57,11 @@ func TestHistory(t *testing.T) {
 		if all, _ := read(mirror.HistoryFilter{}); len(all) != 0 {
 			t.Errorf("before the first: %+v", all)
 		}
-		keep(one, 0, 1, 2)
+		keep(one, 0, 1, 2, 2) // the last run was tried again
+		w.Exec(`UPDATE connections SET enabled = FALSE WHERE id = $1`, one)
+		w.Exec(`UPDATE connections SET directory_id = (SELECT o.directory_id FROM connections o WHERE o.id = $1) WHERE id = $2`, one, two)
 		keep(two, 3)
-		keep(one, 2) // the run was tried again
-		all, pages := read(mirror.HistoryFilter{Limit: 2})
+		all, pages := read(mirror.HistoryFilter{Connection: "second", Limit: 2})
 		if len(all) != 4 || pages != 2 {
 			t.Fatalf("%d snapshots on %d pages", len(all), pages)
 		}
@@ -80,9 +80,9 @@ func TestHistory(t *testing.T) {
 			for i := n; i < min(n+50, 4+mirror.KeptMoments); i++ {
 				some = append(some, i)
 			}
-			keep(one, some...)
+			keep(two, some...)
 		}
-		all, _ = read(mirror.HistoryFilter{Limit: 200})
+		all, _ = read(mirror.HistoryFilter{Connection: two, Limit: 200})
 		if len(all) != mirror.KeptMoments || all[0].Run != "run-0403" || all[len(all)-1].Run != "run-0004" {
 			t.Errorf("%d snapshots are kept, from %s to %s", len(all), all[len(all)-1].Run, all[0].Run)
 		}
