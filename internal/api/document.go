@@ -131,7 +131,7 @@ func values() map[reflect.Type][]any {
 		reflect.TypeFor[op.RunOutcome]():        {op.RunSucceeded, op.RunPartial, op.RunFailed, op.RunBlocked, op.RunCancelled, op.RunLost},
 		reflect.TypeFor[op.Surface]():           {op.SurfaceWeb, op.SurfaceAPI, op.SurfaceCLI},
 		reflect.TypeFor[op.Phase]():             {op.Admission, op.Execution},
-		reflect.TypeFor[op.ItemResult]():        {op.ItemDone, op.ItemUnchanged, op.ItemFailed, op.ItemSkipped, op.ItemUnknown, op.ItemPending, op.ItemNotApplicable},
+		reflect.TypeFor[op.ItemResult]():        {op.ItemDone, op.ItemUnchanged, op.ItemFailed, op.ItemSkipped, op.ItemUnknown, op.ItemPending, op.ItemNotApplicable, op.ItemCreated, op.ItemUpdated, op.ItemConflict, op.ItemUnresolvable, op.ItemNotSupported},
 		reflect.TypeFor[tenancy.Capability]():   anys(tenancy.Capabilities()),
 		reflect.TypeFor[tenancy.Role]():         anys(tenancy.Roles()),
 		reflect.TypeFor[tenancy.TenantStatus](): {tenancy.TenantOnboarding, tenancy.TenantActive, tenancy.TenantArchived},

@@ -66,6 +66,7 @@ func facts() Args {
 		"actual_directory": "51ae77c0-11d2-4b02-8a55-90f3c2aa07bc", "expected_directory": "8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2",
 		"count": "2", "credential_kind": "certificate", "differences": "types: apps instead of devices", "disabled_on": day(1),
 		"duration": "2m0s", "expired_on": day(3), "last_seen": stamp(*before(9 * time.Minute)), "limit": "2h0m0s", "look": "Assignment filters, Windows 11", "max_age": "168h0m0s",
+		"needed": "Corporate devices", "part": "apps", "paths": "description, settings[3]",
 		"note": "the lorry is leaving", "opened_on": day(2), "owner": "Mei Tan", "permissions": "Group.Read.All,DeviceManagementApps.Read.All",
 		"provider_message": "Insufficient privileges to complete the operation.", "reference": "req-71c0", "release_at": stamp(*before(-time.Minute)),
 		"retry_at": stamp(*before(-4 * time.Minute)), "revoked_on": day(5), "shown_connection": "Kestrel backup", "step": "verify",
@@ -207,7 +208,7 @@ func TestGolden(t *testing.T) {
 	waits.WaitingUntil, joins.WaitingUntil = before(-24*time.Hour), before(-15*time.Minute)
 	answer("busy, the holder waits", BusyResult(press(), Cause{Code: OtherOperationActive}, &waits))
 	answer("deduped, the run waits", DedupedResult(press(), joins))
-	for _, code := range []Reason{ItemRefused, NotLicensed, ItemNotReached, WriteInDoubt, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ListIncomplete} {
+	for _, code := range []Reason{ItemRefused, NotLicensed, ItemNotReached, WriteInDoubt, ChangedSincePreview, LeftOutOfPlan, DependencyMissing, NotAssigned, PartNotWritten, NotAsSent, ApprovalWanted, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ListIncomplete} {
 		fmt.Fprintf(&b, "== item [%s]\n%s\n\n", code, DescribeItem(Item{Reason: code, Args: facts(), At: at}).Detail)
 	}
 	for _, code := range slices.Sorted(maps.Keys(consentAnswers)) {

@@ -153,6 +153,7 @@ const (
 	ClockSkew           Reason = "clock_skew"        // the clocks of provider and server differ too much to sign in
 	TimeLimit           Reason = "time_limit"
 	InternalFault       Reason = "internal_fault"
+	NothingWritten      Reason = "nothing_written" // none of the changes of a run was made
 )
 
 // Reasons of one item of a run.
@@ -161,6 +162,15 @@ const (
 	NotLicensed    Reason = "not_licensed" // the tenant doesn't have the service; not a failure
 	ItemNotReached Reason = "item_not_reached"
 	WriteInDoubt   Reason = "write_in_doubt" // it was sent, and nobody knows whether it was made
+
+	// Of one policy of a restore.
+	ChangedSincePreview Reason = "changed_since_preview" // the target is not as the plan shows it
+	LeftOutOfPlan       Reason = "left_out_of_plan"      // the plan makes no call for it, and says why
+	DependencyMissing   Reason = "dependency_missing"    // it refers to a policy that was not restored
+	NotAssigned         Reason = "not_assigned"          // it was written, and its assignments were not
+	PartNotWritten      Reason = "part_not_written"      // it was written, and a part of it was not
+	NotAsSent           Reason = "not_as_sent"           // the provider accepted it, and returns something else
+	ApprovalWanted      Reason = "approval_wanted"       // another administrator has to approve it at the provider
 
 	// Of one object that differs from the provider's documentation. The first two are
 	// not stored.
@@ -300,7 +310,14 @@ const (
 	ItemFailed    ItemResult = "failed"
 	ItemSkipped   ItemResult = "skipped"
 	ItemUnknown   ItemResult = "unknown"
-	ItemPending   ItemResult = "pending"
+	ItemPending   ItemResult = "pending" // it waits for somebody at the provider
+
+	// Of a policy of a restore.
+	ItemCreated      ItemResult = "created"
+	ItemUpdated      ItemResult = "updated"
+	ItemConflict     ItemResult = "conflict"      // not written: the target is not what the plan needs
+	ItemUnresolvable ItemResult = "unresolvable"  // not written: it refers to something that the target does not have
+	ItemNotSupported ItemResult = "not_supported" // not written: it can't be restored
 
 	// ItemNotApplicable: the tenant doesn't have the service. The item did not fail and
 	// is not counted.

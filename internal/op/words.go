@@ -595,6 +595,12 @@ var failures = map[Reason]text{
 		next:   "Enable the connection, then start again.",
 		action: action{"Open connection", toConnection},
 	},
+	NothingWritten: {
+		reason: "Nothing was written",
+		why:    "None of the changes was made.",
+		next:   "Review the items, then create a new preview.",
+		action: action{"Review items", toItems},
+	},
 	InternalFault: {
 		reason: "Internal error",
 		why:    "Interlock stopped the run because of an internal error.",
@@ -775,6 +781,34 @@ var items = map[Reason]text{
 	WriteInDoubt: {
 		reason: "Result is unknown",
 		why:    "{provider} did not confirm this change, so it may or may not have been made. Check {look} in {provider} before you start again.",
+	},
+	ChangedSincePreview: {
+		reason: "Changed since the preview",
+		why:    "The policy in {tenant} is not as the preview showed it. It was not changed. Create a new preview to restore it.",
+	},
+	LeftOutOfPlan: {
+		reason: "Left out of the plan",
+		why:    "The plan does not write this policy, and says why.",
+	},
+	DependencyMissing: {
+		reason: "Dependency missing",
+		why:    "It needs “{needed}”, which was not restored. It was not written.",
+	},
+	NotAssigned: {
+		reason: "Not assigned",
+		why:    "The policy was written, but its assignments were not.",
+	},
+	PartNotWritten: {
+		reason: "Incomplete",
+		why:    "The policy was written, but these parts were not: {part}.",
+	},
+	NotAsSent: {
+		reason: "Differs from the backup",
+		why:    "{provider} accepted the change, but returns other values for {paths}.",
+	},
+	ApprovalWanted: {
+		reason: "Waiting for approval",
+		why:    "{provider} wants another administrator to approve this change. It was not made. After the approval, create a new preview.",
 	},
 	ObjectMalformed: {
 		reason: "Unreadable object",
@@ -1048,6 +1082,12 @@ var itemResults = map[ItemResult]string{
 	ItemSkipped:   "Skipped",
 	ItemUnknown:   "Unknown",
 	ItemPending:   "Pending",
+
+	ItemCreated:      "Created",
+	ItemUpdated:      "Updated",
+	ItemConflict:     "Conflict",
+	ItemUnresolvable: "Unresolvable",
+	ItemNotSupported: "Not supported",
 
 	ItemNotApplicable: "Not applicable",
 }

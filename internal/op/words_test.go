@@ -212,14 +212,22 @@ var additions = []string{
 	"failures/access_refused",
 	"failures/clock_skew",
 	"failures/consent_settling",
+	"failures/nothing_written",
 	"failures/provider_fault",
 	"failures/sign_in_refused",
+	"item_reasons/approval_wanted",
+	"item_reasons/changed_since_preview",
+	"item_reasons/dependency_missing",
+	"item_reasons/left_out_of_plan",
 	"item_reasons/list_incomplete",
+	"item_reasons/not_as_sent",
+	"item_reasons/not_assigned",
 	"item_reasons/not_licensed",
 	"item_reasons/object_malformed",
 	"item_reasons/object_twice",
 	"item_reasons/object_without_id",
 	"item_reasons/object_without_name",
+	"item_reasons/part_not_written",
 	"item_reasons/write_in_doubt",
 	"ours/access refused, silently",
 	"ours/busy, the holder waits",
@@ -231,14 +239,19 @@ var additions = []string{
 	"ours/forbidden, unnamed",
 	"ours/item came",
 	"ours/item came, changed",
+	"ours/item conflict",
+	"ours/item created",
 	"ours/item done",
 	"ours/item failed",
 	"ours/item not_applicable",
+	"ours/item not_supported",
 	"ours/item pending",
 	"ours/item refused, silently",
 	"ours/item skipped",
 	"ours/item unchanged",
 	"ours/item unknown",
+	"ours/item unresolvable",
+	"ours/item updated",
 	"ours/page fault",
 	"ours/page not_found",
 	"ours/preflight accepted",
@@ -576,7 +589,7 @@ func TestPlaceholders(t *testing.T) {
 	slices.Sort(names)
 	want := strings.Fields(`actor actual_directory answered archived_on capability changed changed_at checked_at clock_difference code conflict connection count
 		credential_kind detail differences disabled_on done duration expected_directory expired_on failed failed_items failed_objects fault field fields heard idle
-		items last_seen limit look max_age minutes note opened_on operation operation_in other_operation other_run owner permissions
+		items last_seen limit look max_age minutes needed note opened_on operation operation_in other_operation other_run owner part paths permissions
 		provider provider_code provider_message reference release_at removed retry_after retry_at revoked_on role run run_state shown_connection
 		started_ago started_for starter step tenant took total tries until verification_reason verified_ago verified_on waited`)
 	if !slices.Equal(names, want) {

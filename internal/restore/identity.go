@@ -66,6 +66,9 @@ func (b *builder) identify(s *Step, item Item) identity {
 	case choice.Undelete != "":
 		return identity{id: choice.Undelete, undelete: free(choice.Undelete)}
 	case choice.New, len(candidates)+len(deleted) == 0:
+		for _, c := range candidates {
+			s.Beside = append(s.Beside, c.ID)
+		}
 		return identity{}
 	}
 	s.Action = Conflict
@@ -84,12 +87,12 @@ func (b *builder) identify(s *Step, item Item) identity {
 func (b *builder) candidates(item Item) (there, deleted []Object) {
 	key, name := item.Key(), item.Policy.Name()
 	for _, id := range sorted(b.known[policy.Kind(key.Type)]) {
-		if other := b.known[policy.Kind(key.Type)][id]; same(other, name) {
+		if other := b.known[policy.Kind(key.Type)][id]; Named(other, name) {
 			there = append(there, Object{id, other})
 		}
 	}
 	for _, d := range b.observed.Deleted {
-		if d.Type == key.Type && (same(d.Name, name) || d.ID == key.ID && !b.crosses) && undeletable(d) {
+		if d.Type == key.Type && (Named(d.Name, name) || d.ID == key.ID && !b.crosses) && undeletable(d) {
 			deleted = append(deleted, Object{d.ID, d.Name})
 		}
 	}
@@ -104,8 +107,8 @@ func undeletable(d Deleted) bool {
 	return t != nil && t.UndeletePath(d.ID) != "" && (d.Type != "conditionalAccessPolicies" || d.State == "disabled")
 }
 
-// same reports whether two names differ in case and white space only.
-func same(a, b string) bool {
+// Named reports whether two names differ in case and white space only.
+func Named(a, b string) bool {
 	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 

@@ -81,7 +81,7 @@ func (b *builder) counterpart(r policy.Reference) (id string, need bool, code Bl
 	}
 	detail = fmt.Sprintf("%s %s at %s", r.Kind, r.ID, r.Path)
 	for _, id := range sorted(known) { // observed: some export tools write names instead of ids
-		if same(known[id], r.ID) {
+		if Named(known[id], r.ID) {
 			detail += fmt.Sprintf("; %s has that name", id)
 		}
 	}

@@ -153,9 +153,10 @@ type Step struct {
 	Source string `json:"source"` // id of the policy in the backup set
 	Name   string `json:"name"`
 
-	Action   Action `json:"action"`
-	Target   string `json:"target,omitempty"`   // id of the object to update or undelete
-	Observed string `json:"observed,omitempty"` // hash of that object when it was read; empty if there was none
+	Action   Action   `json:"action"`
+	Target   string   `json:"target,omitempty"`   // id of the object to update or undelete
+	Observed string   `json:"observed,omitempty"` // hash of that object when it was read; empty if there was none
+	Beside   []string `json:"beside,omitempty"`   // ids of other objects with the name of a new one
 
 	Calls []Call `json:"calls,omitempty"` // in order
 	Needs []Need `json:"needs,omitempty"` // objects that earlier steps create and the calls refer to

@@ -192,7 +192,7 @@ func (p detail) shown() []op.Item {
 	if p.Show != "" || p.First != "" || len(p.Items) <= briefly+1 { // "show all" is a line, too
 		return p.Items
 	}
-	failed := func(i op.Item) bool { return i.Result == op.ItemFailed || i.Result == op.ItemUnknown }
+	failed := func(i op.Item) bool { return lookOfItem(i.Result).Tone == "stop" || i.Result == op.ItemUnknown }
 	items := slices.Clone(p.Items)
 	slices.SortStableFunc(items, func(a, b op.Item) int {
 		switch {
@@ -212,6 +212,12 @@ var results = map[op.ItemResult]ui.Look{
 	op.ItemFailed:    {Tone: "stop", Icon: "cross"},
 	op.ItemSkipped:   {Tone: "calm", Icon: "dash"},
 	op.ItemPending:   {Tone: "calm", Icon: "clock"},
+
+	op.ItemCreated:      {Tone: "go", Icon: "check"},
+	op.ItemUpdated:      {Tone: "go", Icon: "check"},
+	op.ItemConflict:     {Tone: "stop", Icon: "cross"},
+	op.ItemUnresolvable: {Tone: "stop", Icon: "cross"},
+	op.ItemNotSupported: {Tone: "calm", Icon: "dash"},
 	op.ItemUnknown:   {Tone: "busy", Icon: "unlink"},
 
 	op.ItemNotApplicable: {Tone: "calm", Icon: "dash"},

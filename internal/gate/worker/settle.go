@@ -99,8 +99,11 @@ func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (l
 		return ledger.End{Outcome: op.RunPartial}, nil
 	}
 	code := r.First.Reason
-	if code == op.ItemRefused { // a run has a reason of its own for it
+	switch code { //nolint:exhaustive // reasons of items for which a run has one of its own
+	case op.ItemRefused:
 		code = op.ProviderRejected
+	case op.ChangedSincePreview, op.LeftOutOfPlan, op.DependencyMissing, op.ApprovalWanted:
+		code = op.NothingWritten
 	}
 	cause := x.cause(c, code, nil)
 	maps.Copy(cause.Args, r.First.Args)

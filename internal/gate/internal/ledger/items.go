@@ -75,12 +75,12 @@ func ResultsOf(ctx context.Context, tx db.Tx, run string) (r Results, err error)
 		}
 		bad := false
 		switch op.ItemResult(result) {
-		case op.ItemDone, op.ItemUnchanged:
+		case op.ItemDone, op.ItemUnchanged, op.ItemCreated, op.ItemUpdated:
 			r.Good++
 			bad = failed > 0 // a part of it is missing
-		case op.ItemFailed, op.ItemUnknown:
+		case op.ItemFailed, op.ItemUnknown, op.ItemPending, op.ItemConflict, op.ItemUnresolvable:
 			bad = true
-		case op.ItemSkipped, op.ItemPending, op.ItemNotApplicable:
+		case op.ItemSkipped, op.ItemNotSupported, op.ItemNotApplicable:
 		}
 		if !bad {
 			continue
