@@ -1,0 +1,298 @@
+// Package policies reads policies completely: the object, the parts that are read
+// separately, and the assignments.
+package policies
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/policy"
+	"github.com/interlock-dev/interlock/internal/provider"
+)
+
+// ErrNotFound is returned for a policy that does not exist.
+var ErrNotFound = errors.New("the policy does not exist")
+
+// Read is one policy as it was read.
+type Read struct {
+	Policy  policy.Document
+	Item    policy.Item // the bytes that Policy was made of
+	Missing []Missing   // parts that could not be read; without them the policy is incomplete
+}
+
+// Missing is a part that could not be read. Assignments are the part "assignments".
+type Missing struct {
+	Part   string
+	Reason op.Reason
+	Why    string // the provider's words, redacted; may be empty
+	Err    error
+}
+
+// together is how many policies are read in one round: with parts and assignments they
+// fill about two batches.
+const together = 10
+
+// Type reads all policies of a type and passes each to each, in the order of the list. An
+// error of the list, or of each, ends it. An object without a usable id is an error of its
+// own: an [*policy.ItemError].
+func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read) error) error {
+	for page, err := range provider.Walk(ctx, c, t.ListPath()) {
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for _, raw := range page.Items {
+			var object struct{ ID string }
+			if err := json.Unmarshal(raw, &object); err != nil || object.ID == "" {
+				return &policy.ItemError{Type: t.Key, Err: errors.New("the object has no usable id")}
+			}
+			ids = append(ids, object.ID)
+		}
+		for some := range slices.Chunk(ids, together) {
+			reads, err := complete(ctx, c, t, some)
+			if err != nil {
+				return err
+			}
+			for _, r := range reads {
+				if r.err != nil && !errors.Is(r.err, ErrNotFound) { // deleted since it was listed
+					return r.err
+				}
+				if r.err == nil {
+					if err := each(r.Read); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// One reads one policy as [Type] reads it. It returns [ErrNotFound] if there is none, and
+// an [*provider.Error] if the object could not be read.
+func One(ctx context.Context, c provider.Client, t *policy.Type, id string) (Read, error) {
+	reads, err := complete(ctx, c, t, []string{id})
+	if err != nil {
+		return Read{}, err
+	}
+	return reads[0].Read, reads[0].err
+}
+
+type outcome struct {
+	Read
+	err error
+}
+
+// ask is one read of a round: of an object, or of a part of it.
+type ask struct {
+	policy int
+	part   *policy.Part // nil with assigns unset: the object
+	assign bool
+	path   string
+}
+
+// complete reads some policies of a type. What ends the run is an error; what concerns one
+// policy is in its outcome.
+func complete(ctx context.Context, c provider.Client, t *policy.Type, ids []string) ([]outcome, error) {
+	var asks []ask
+	for i, id := range ids {
+		asks = append(asks, ask{policy: i, path: t.ItemPath(id)})
+		for k := range t.Parts {
+			if p := &t.Parts[k]; p.Read != policy.WithObject {
+				asks = append(asks, ask{policy: i, part: p, path: t.PartPath(id, *p)})
+			}
+		}
+		if path := t.AssignmentsPath(id); path != "" {
+			asks = append(asks, ask{policy: i, assign: true, path: path})
+		}
+	}
+	paths := make([]string, len(asks))
+	for i, a := range asks {
+		paths[i] = a.path
+	}
+	results, err := c.Batch(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]outcome, len(ids))
+	for i, id := range ids {
+		all[i].Item = policy.Item{Type: t.Key, ID: id, Parts: map[string]json.RawMessage{}}
+	}
+	for i, a := range asks {
+		o := &all[a.policy]
+		if o.err != nil {
+			continue
+		}
+		body, err := results[i].Body, results[i].Err
+		switch {
+		case a.part == nil && !a.assign:
+			o.Item.Body, o.err = body, gone(err)
+			continue
+		case err != nil:
+		case a.assign && t.Assign.Expand:
+			body, err = property(body, a.path, "assignments")
+		case a.part != nil && a.part.Read == policy.ByExpand:
+			body, err = property(body, a.path, a.part.Key)
+		default:
+			body, err = list(ctx, c, results[i])
+			if err == nil && a.part != nil && a.part.Each != nil {
+				body, err = elements(ctx, c, t, ids[a.policy], a.part, body)
+			}
+		}
+		if err != nil {
+			if ends(err) {
+				return nil, err
+			}
+			name := "assignments"
+			if a.part != nil {
+				name = a.part.Key
+			}
+			o.Missing = append(o.Missing, missing(name, err))
+			continue
+		}
+		if a.assign {
+			o.Item.Assignments = body
+		} else {
+			o.Item.Parts[a.part.Key] = body
+		}
+	}
+	for i := range all {
+		if all[i].err != nil && ends(all[i].err) {
+			return nil, all[i].err
+		}
+		if all[i].err == nil {
+			all[i].Policy, all[i].err = policy.Normalise(all[i].Item)
+		}
+	}
+	return all, nil
+}
+
+// gone turns a 404 into [ErrNotFound].
+func gone(err error) error {
+	var pe *provider.Error
+	if errors.As(err, &pe) && pe.Status == http.StatusNotFound {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return err
+}
+
+// ends reports whether an error concerns more than one read: the run is over, the
+// connection is refused, or the provider asks to wait or does not answer.
+func ends(err error) bool {
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		return !errors.Is(err, ErrNotFound)
+	}
+	switch pe.Reason { //nolint:exhaustive // the others concern the connection, or the provider as a whole
+	case op.PermissionMissing, op.AccessRefused, op.NotLicensed, op.ProviderRejected, op.ItemRefused, op.ProviderFault:
+		return false
+	}
+	return true
+}
+
+func missing(part string, err error) Missing {
+	m := Missing{Part: part, Reason: provider.Classify(err), Err: err}
+	var pe *provider.Error
+	if errors.As(err, &pe) {
+		m.Why = pe.Message
+	}
+	return m
+}
+
+// property returns one property of an answer; an error if the answer has none, because an
+// answer without an expanded property says nothing about it.
+func property(body json.RawMessage, path, name string) (json.RawMessage, error) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(body, &object); err != nil || object[name] == nil {
+		return nil, &provider.Error{
+			Reason: op.ProviderFault, Call: provider.CallName(http.MethodGet, path), Status: http.StatusOK, Note: "the answer has no " + name,
+		}
+	}
+	return object[name], nil
+}
+
+// list returns all elements of a list whose first page was read in a batch.
+func list(ctx context.Context, c provider.Client, first provider.Result) (json.RawMessage, error) {
+	page, err := first.Page()
+	if err != nil {
+		return nil, err
+	}
+	items := page.Items
+	if page.Next != "" {
+		for page, err := range provider.Walk(ctx, c, page.Next) {
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, page.Items...)
+		}
+	}
+	return join(items), nil
+}
+
+// join makes a JSON list of elements, each byte for byte.
+func join(items []json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, item := range items {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(item)
+	}
+	b.WriteByte(']')
+	return b.Bytes()
+}
+
+// elements adds to each element of a part what is read for each of them.
+func elements(ctx context.Context, c provider.Client, t *policy.Type, id string, p *policy.Part, body json.RawMessage) (json.RawMessage, error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(body, &items); err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", p.Key, id, err)
+	}
+	paths := make([]string, len(items))
+	for i, item := range items {
+		var e struct{ ID string }
+		if err := json.Unmarshal(item, &e); err != nil || e.ID == "" {
+			return nil, &provider.Error{Reason: op.ProviderFault, Note: fmt.Sprintf("element %d of %s has no usable id", i+1, p.Key)}
+		}
+		paths[i] = t.EachPath(id, *p, e.ID)
+	}
+	if len(paths) == 0 {
+		return body, nil
+	}
+	results, err := c.Batch(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range results {
+		below, err := list(ctx, c, r)
+		if err != nil {
+			return nil, err
+		}
+		items[i], err = with(items[i], p.Each.Key, below)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return join(items), nil
+}
+
+// with returns an object with one property more, in place of one of that name.
+func with(object json.RawMessage, name string, value json.RawMessage) (json.RawMessage, error) {
+	var o map[string]json.RawMessage
+	if err := json.Unmarshal(object, &o); err != nil {
+		return nil, fmt.Errorf("element: %w", err)
+	}
+	o[name] = value
+	data, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("element: %w", err)
+	}
+	return data, nil
+}
