@@ -17,7 +17,7 @@ import (
 )
 
 // FreshFor is how long a sign-in counts as fresh. Changes that can lock others out, give
-// rights away or take a run away from its worker need a fresh one.
+// rights away, approve a restore or take a run away from its worker need a fresh one.
 const FreshFor = 15 * time.Minute
 
 var (
@@ -33,7 +33,7 @@ var (
 // capabilities, and each whose address has one of the words as a segment. This is the
 // only table: surfaces call [AsksFresh] for all of their routes.
 var (
-	freshCapabilities = []tenancy.Capability{tenancy.ManageMembers, tenancy.ReleaseConnections}
+	freshCapabilities = []tenancy.Capability{tenancy.ApproveRestores, tenancy.ManageMembers, tenancy.ReleaseConnections}
 	freshSegments     = []string{
 		"authenticator", "credential", "factors", "invitations", "passkeys", "password", "policy", "recovery-codes",
 	}

@@ -29,6 +29,7 @@ type Env struct {
 	Report         Report
 	Journal        Journal // of what it changes at the provider
 	Writer         Writer
+	Plans          Plans
 	Now            func() time.Time
 }
 

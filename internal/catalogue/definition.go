@@ -52,6 +52,13 @@ type Definition struct {
 	// Parameters is a zero value of the input type. The API's document and the manual
 	// show its fields by their tags json and doc.
 	Parameters any
+	// Input says that a start needs parameters: the defaults are not accepted. Surfaces
+	// show no plain start button for such an operation. It needs an Example.
+	Input bool
+	// Confirm returns an [*op.FieldError] when the parameters don't confirm a start on t,
+	// such as a name that was typed wrongly. It is asked at the start only. nil: nothing
+	// is confirmed.
+	Confirm func(canonical json.RawMessage, t tenancy.Tenant) error
 	// Example are parameters of a small start. Help texts show them, and the fault
 	// matrix runs with them. nil: the defaults.
 	Example json.RawMessage

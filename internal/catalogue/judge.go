@@ -27,6 +27,8 @@ type Question struct {
 	Parameters json.RawMessage // canonical; nil: the defaults
 	Phase      op.Phase
 	Now        time.Time
+	Starter    string // id of the person who starts or started the run; empty: nobody in particular
+	Begun      bool   // an earlier dispatch of the run has begun
 }
 
 // Stored is what prerequisites are judged by, as it stands in the transaction that
@@ -34,6 +36,12 @@ type Question struct {
 type Stored interface {
 	// Dataset tells how far a dataset of the connection is, by its stored name.
 	Dataset(ctx context.Context, name string) (Dataset, error)
+	// Plan returns what is stored of a plan for the tenant with that id;
+	// [op.ErrNotFound] for a plan of another tenant, and for one that doesn't exist.
+	Plan(ctx context.Context, tenant, hash string) (StoredPlan, error)
+	// Approvers returns the names of those who may approve a plan for the tenant, except
+	// the people with the ids in except: by name, five at most.
+	Approvers(ctx context.Context, tenant string, except ...string) ([]string, error)
 }
 
 // Judge returns everything that blocks the run that q asks about, in the order in

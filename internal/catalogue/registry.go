@@ -97,6 +97,9 @@ func (d *Definition) Check() error {
 			say("a permission lacks AnyOf or For")
 		}
 	}
+	if d.Input && d.Example == nil {
+		say("Example is missing: a start needs parameters")
+	}
 	if d.Canonical != nil {
 		if _, err := d.Canonical(d.Example); err != nil {
 			say("Example is not accepted: %w", err)

@@ -231,13 +231,18 @@ func (g *Gate) Preflight(ctx context.Context, actor access.Actor, req op.Request
 // admitCaller checks the actor's access, then the shape of the request. It returns the
 // canonical parameters.
 func (g *Gate) admitCaller(ctx context.Context, tx db.Tx, actor access.Actor, req op.Request, def *catalogue.Definition) (json.RawMessage, error) {
-	if _, err := access.Authorize(ctx, tx, actor, req.Tenant, def.Capability); err != nil {
+	ta, err := access.Authorize(ctx, tx, actor, req.Tenant, def.Capability)
+	if err != nil {
 		return nil, err
 	}
 	if len(req.Key) > maxKey {
 		return nil, &op.FieldError{Field: "Idempotency-Key", Detail: fmt.Sprintf("may have %d characters at most, not %d", maxKey, len(req.Key))}
 	}
-	return def.Canonical(req.Parameters)
+	canonical, err := def.Canonical(req.Parameters)
+	if err == nil && def.Confirm != nil {
+		err = def.Confirm(canonical, ta.Tenant)
+	}
+	return canonical, err
 }
 
 // maxKey limits an idempotency key, in bytes.
@@ -347,6 +352,7 @@ func (p *press) blockers(ctx context.Context) ([]op.Cause, error) {
 	}
 	causes, err := p.def.Judge(ctx, catalogue.Question{
 		Tenant: p.ta.Tenant, Target: catalogue.Target{Connection: c, Count: p.target.Count}, Parameters: p.canonical, Phase: op.Admission, Now: p.now,
+		Starter: p.actor.ID(),
 	}, stored.Facts{Tx: p.tx, Connection: id})
 	if err != nil {
 		return nil, err

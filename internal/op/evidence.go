@@ -100,6 +100,8 @@ func variant(code Reason, args Args) text {
 		if !has("expired_on") && has("provider_said") {
 			return expiredSaid
 		}
+	case PreviewStale:
+		return stale[args["stale"]]
 	case TargetChanged:
 		if has("edited") {
 			return targetEdited

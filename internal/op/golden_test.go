@@ -61,6 +61,7 @@ func aRun(state State, outcome RunOutcome, cause *Cause) Run {
 func facts() Args {
 	day := func(n int) string { return stamp(*before(time.Duration(n) * 24 * time.Hour)) }
 	return Args{
+		"approvers": "Mei Tan,Tom Okafor", "warnings": "conditional_access,widens_audience", "previewed_at": stamp(*before(40 * time.Minute)), "detail": "the backup has no policy",
 		"actor": "Mei Tan", "archived_on": day(40), "changed_at": stamp(*before(5 * time.Minute)), "checked_at": stamp(*before(7 * time.Minute)),
 		"answer": "page", "clock_difference": "2h0m0s", "provider_code": "AADSTS7000999", "status": "503",
 		"actual_directory": "51ae77c0-11d2-4b02-8a55-90f3c2aa07bc", "expected_directory": "8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2",
@@ -129,6 +130,11 @@ func TestGolden(t *testing.T) {
 	one["permissions"] = "Group.Read.All"
 	answer("one default missing", BlockedResult(press(), []Cause{{Code: ConnectionDefaultMissing, Args: one}, {Code: PermissionMissing, Args: one}}, nil))
 	answer("the same connection, edited", BlockedResult(press(), []Cause{{Code: TargetChanged, Args: Args{"edited": "true"}}}, nil))
+	for _, code := range slices.Sorted(maps.Keys(stale)) {
+		args := facts()
+		args["stale"] = code
+		answer("stale, "+code, BlockedResult(press(), []Cause{{Code: PreviewStale, Args: args}}, nil))
+	}
 	answer("nothing was decided", Result{})
 
 	nobody := press()

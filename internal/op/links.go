@@ -26,6 +26,8 @@ const (
 	toConnectionConsent    page = "connection_consent"
 	toConnectionVerify     page = "connection_verify"
 	toVerification         page = "verification"
+	toRestoreSelect        page = "restore_select"
+	toRestorePreview       page = "restore_preview"
 )
 
 // Addresses of the console, as patterns of [net/http.ServeMux]. Only the functions below
@@ -154,6 +156,8 @@ var routes = map[page]string{
 	toConnectionConsent:    AskConsent.Route(),
 	toConnectionVerify:     ConnectionRoute + "#start",
 	toVerification:         ConnectionRoute + "#verification",
+	toRestoreSelect:        TenantRoute, // restores have no pages of their own
+	toRestorePreview:       TenantRoute,
 }
 
 // instead replaces pages when the answer has no connection.

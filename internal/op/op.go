@@ -122,6 +122,11 @@ const (
 	VerificationMissing      Reason = "verification_missing"
 	VerificationFailed       Reason = "verification_failed"
 	VerificationStale        Reason = "verification_stale"
+	BackupMissing            Reason = "backup_missing"
+	PreviewMissing           Reason = "preview_missing"
+	PreviewStale             Reason = "preview_stale"
+	WarningsOpen             Reason = "warnings_open"
+	ApprovalMissing          Reason = "approval_missing"
 	PrecheckUnavailable      Reason = "precheck_unavailable"
 )
 
@@ -153,6 +158,7 @@ const (
 	ClockSkew           Reason = "clock_skew"        // the clocks of provider and server differ too much to sign in
 	TimeLimit           Reason = "time_limit"
 	InternalFault       Reason = "internal_fault"
+	RestoreRefused      Reason = "restore_refused" // a selection or choice that can't be meant
 	NothingWritten      Reason = "nothing_written" // none of the changes of a run was made
 )
 

@@ -114,7 +114,7 @@ func (f filler) value(before, name string) string {
 		})
 	case name == "provider_message": // quoted, before a full stop of the sentence
 		return strings.TrimRight(v, ". ")
-	case name == "permissions", name == "fields":
+	case name == "permissions", name == "fields", name == "approvers", name == "warnings":
 		return list(f.args[name])
 	case name == "verification_reason":
 		return f.reason(Reason(v))
@@ -190,6 +190,10 @@ func neutral(name string) string {
 		return "someone"
 	case "owner":
 		return "a workspace owner"
+	case "approvers":
+		return "someone who can approve restores"
+	case "warnings":
+		return "see the preview"
 	case "tenant", "connection", "provider", "operation":
 		return "the " + name
 	case "operation_in":

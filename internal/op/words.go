@@ -337,6 +337,38 @@ var blockers = map[Reason]text{
 		action: action{"Verify connection", toConnectionVerify},
 		who:    anOperator,
 	},
+	BackupMissing: {
+		reason: "Backup not found",
+		why:    "The backup doesn't exist, or you don't have access to it.",
+		next:   "Choose another backup.",
+		action: action{"Choose backup", toRestoreSelect},
+	},
+	PreviewMissing: {
+		reason: "Preview not found",
+		why:    "{tenant} has no preview with this hash.",
+		next:   "Preview the restore, review the changes, then start again.",
+		action: action{"Open tenant", toRestorePreview},
+	},
+	PreviewStale: {
+		reason: "Preview is out of date",
+		why:    "The tenant or the connection changed after the preview.",
+		next:   "Run the preview again and review the changes.",
+		action: action{"Preview again", toRestorePreview},
+	},
+	WarningsOpen: {
+		reason: "{count} warnings are not acknowledged",
+		one:    "1 warning is not acknowledged",
+		why:    "The preview has warnings that you must acknowledge: {warnings}.",
+		next:   "Review the warnings, acknowledge them, then start again.",
+		action: action{"Open tenant", toRestorePreview},
+	},
+	ApprovalMissing: {
+		reason: "Approval is missing",
+		why:    "In this workspace, a second person must approve a preview before it is executed.",
+		next:   "Ask {approvers} to approve the preview, then start again.",
+		action: action{"Open tenant", toRestorePreview},
+		who:    "{approvers}",
+	},
 	PrecheckUnavailable: {
 		reason: "Checks didn't finish",
 		why:    "Interlock couldn't finish the checks for this start.",
@@ -514,6 +546,11 @@ var discontinued = map[Reason]text{
 
 // failures are why a run failed.
 var failures = map[Reason]text{
+	RestoreRefused: {
+		reason: "Selection can't be restored",
+		why:    "Interlock can't plan this restore: {detail}.",
+		next:   "Correct the selection, choices and mappings, then preview again.",
+	},
 	ProviderUnreachable: {
 		reason: "{provider} can't be reached",
 		why:    "{provider} didn't respond for {duration}.",
@@ -766,6 +803,10 @@ var unreadable = text{label: "{count} objects from the provider could not be rea
 
 // items are the reasons of one item of a run.
 var items = map[Reason]text{
+	RestoreRefused: {
+		reason: "Selection can't be restored",
+		why:    "Interlock can't plan this restore: {detail}.",
+	},
 	ItemRefused: {
 		reason: "{provider} refused it",
 		why:    "{provider} said: “{provider_message}”.",

@@ -148,6 +148,9 @@ func catalogue() map[string]text {
 			all[name+"/"+string(r)] = t
 		}
 	}
+	for code, t := range stale {
+		all["ours/preview stale, "+code] = blockers[PreviewStale].over(t)
+	}
 	for p, t := range problems {
 		if code, ok := pages[p]; ok {
 			all["pages/"+code] = t
@@ -177,9 +180,7 @@ var pages = map[Problem]string{
 // reserved are the entries of the design that this version doesn't use yet.
 var reserved = []string{
 	"blocked_at_execution/(any start blocker)", // a rule, not words: TestBlockersBeforeTheRun
-	"blockers/backup_missing",
 	"blockers/operation_unsupported",
-	"blockers/preview_stale",
 	"blockers/provider_throttled",
 	"blockers/provider_unreachable",
 	"blockers/starts_paused",
@@ -200,11 +201,14 @@ var reserved = []string{
 // additions are entries that the design doesn't have.
 var additions = []string{
 	"blockers/application_disabled", // each cause of a refused sign-in has its own
+	"blockers/approval_missing",
 	"blockers/certificate_not_registered",
 	"blockers/directory_not_found",
 	"blockers/directory_unavailable",
+	"blockers/preview_missing",
 	"blockers/resource_not_found",
 	"blockers/sign_in_blocked",
+	"blockers/warnings_open",
 	"discontinued/authorization_lost",
 	"discontinued/connection_changed",
 	"discontinued/connection_removed",
@@ -214,6 +218,7 @@ var additions = []string{
 	"failures/consent_settling",
 	"failures/nothing_written",
 	"failures/provider_fault",
+	"failures/restore_refused",
 	"failures/sign_in_refused",
 	"item_reasons/approval_wanted",
 	"item_reasons/changed_since_preview",
@@ -228,6 +233,7 @@ var additions = []string{
 	"item_reasons/object_without_id",
 	"item_reasons/object_without_name",
 	"item_reasons/part_not_written",
+	"item_reasons/restore_refused",
 	"item_reasons/write_in_doubt",
 	"ours/access refused, silently",
 	"ours/busy, the holder waits",
@@ -258,6 +264,11 @@ var additions = []string{
 	"ours/preflight blocked",
 	"ours/preflight deduped",
 	"ours/preflight scope_busy",
+	"ours/preview stale, connection_changed",
+	"ours/preview stale, directory_changed",
+	"ours/preview stale, executed",
+	"ours/preview stale, expired",
+	"ours/preview stale, tenant_written",
 	"ours/problem address_missing",
 	"ours/problem beyond_your_access",
 	"ours/problem conflict",
@@ -303,6 +314,7 @@ var reworded = []string{
 	"blocked_at_execution/connection_removed",
 	"blocked_at_execution/expired_in_queue",
 	"blockers/(any unknown code)",
+	"blockers/backup_missing",
 	"blockers/connection_default_missing",
 	"blockers/connection_missing",
 	"blockers/consent_missing",
@@ -312,6 +324,7 @@ var reworded = []string{
 	"blockers/credential_unreadable",
 	"blockers/permission_missing",
 	"blockers/precheck_unavailable",
+	"blockers/preview_stale",
 	"blockers/target_changed",
 	"blockers/tenant_mismatch",
 	"blockers/tenant_not_active",
@@ -587,11 +600,11 @@ func TestPlaceholders(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := strings.Fields(`actor actual_directory answered archived_on capability changed changed_at checked_at clock_difference code conflict connection count
+	want := strings.Fields(`actor actual_directory answered approvers archived_on capability changed changed_at checked_at clock_difference code conflict connection count
 		credential_kind detail differences disabled_on done duration expected_directory expired_on failed failed_items failed_objects fault field fields heard idle
-		items last_seen limit look max_age minutes needed note opened_on operation operation_in other_operation other_run owner part paths permissions
+		items last_seen limit look max_age minutes needed note opened_on operation operation_in other_operation other_run owner part paths permissions previewed_at
 		provider provider_code provider_message reference release_at removed retry_after retry_at revoked_on role run run_state shown_connection
-		started_ago started_for starter step tenant took total tries until verification_reason verified_ago verified_on waited`)
+		started_ago started_for starter step tenant took total tries until verification_reason verified_ago verified_on waited warnings`)
 	if !slices.Equal(names, want) {
 		t.Errorf("placeholders are\n%s\nwant\n%s", strings.Join(names, " "), strings.Join(want, " "))
 	}

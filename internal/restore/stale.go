@@ -85,6 +85,9 @@ func canonical(data []byte) ([]byte, error) {
 // Hash is the SHA-256 of the canonical form, in hex. An execution names the plan by it.
 func (p Plan) Hash() string { return hash(p.Canonical()) }
 
+// HashOf is the hash of a call's body, in hex.
+func HashOf(body []byte) string { return hash(body) }
+
 func hash(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])

@@ -57,3 +57,20 @@ func (s *Store) HoldsKey(ctx context.Context, tx db.Tx, workspaceID string) erro
 	}
 	return nil
 }
+
+// SealBodies seals the bodies of the calls of one step of a plan. row names the row that
+// holds them.
+func (s *Store) SealBodies(bodies vault.Secret, plan, row string) (string, error) {
+	if s.root == nil {
+		return "", errors.New("there is no root key")
+	}
+	return s.root.Seal(bodies, vault.Place{Owner: plan, Field: planBodies, Version: row})
+}
+
+// UnsealBodies returns what [Store.SealBodies] sealed.
+func (s *Store) UnsealBodies(sealed, plan, row string) (vault.Secret, error) {
+	if s.root == nil {
+		return vault.Secret{}, errors.New("there is no root key")
+	}
+	return s.root.Unseal(sealed, vault.Place{Owner: plan, Field: planBodies, Version: row})
+}

@@ -29,8 +29,12 @@ type rootColumn struct {
 var rootColumns = []rootColumn{
 	{what: "data keys", table: "workspaces", id: "id", column: "keyset", owner: "id"},
 	{what: "authenticator apps", table: "factors", id: "id", column: "sealed", owner: "user_id", field: "totp"},
+	{what: "plans of restores", table: "plan_bodies", id: "id", column: "sealed", owner: "plan_id", field: planBodies},
 	{what: "server secrets", table: "server_secrets", id: "name", column: "sealed", owner: "'server'", field: "secret"},
 }
+
+// planBodies is the field of sealed bodies in their [vault.Place].
+const planBodies = "bodies"
 
 // keyOf returns the id of the root key that sealed a text.
 func (c rootColumn) keyOf(text string) string {

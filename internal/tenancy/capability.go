@@ -22,6 +22,8 @@ const (
 	ManageTenants      Capability = "tenants.manage"     //
 	ViewAudit          Capability = "audit.view"         //
 	ManageOwnTokens    Capability = "tokens.manage"      // one's own API tokens
+	ViewBackups        Capability = "backups.view"       // see backups and previews of restores; secrets are masked
+	ApproveRestores    Capability = "restore.approve"    // agree to a restore that somebody else starts
 )
 
 // words names each capability as pages and refusals say it: Needs “Sync inventory”.
@@ -34,6 +36,8 @@ var words = map[Capability]string{
 	ManageTenants:      "Manage tenants",
 	ViewAudit:          "View the audit trail",
 	ManageOwnTokens:    "Manage own API tokens",
+	ViewBackups:        "View backups",
+	ApproveRestores:    "Approve restores",
 }
 
 // byOperation are the roles that have the capability of an operation by default.
@@ -108,9 +112,9 @@ func (r Role) Capabilities() []Capability {
 	case Owner:
 		return Capabilities()
 	case Operator:
-		return r.with(View, CancelRuns, ManageOwnTokens)
+		return r.with(View, CancelRuns, ManageOwnTokens, ViewBackups)
 	case Viewer:
-		return r.with(View, ManageOwnTokens)
+		return r.with(View, ManageOwnTokens, ViewBackups)
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ func (x *execution) operate(ctx context.Context) (err error) {
 		Report:    report{x},
 		Journal:   journaling{x},
 		Writer:    writing{x, writer},
+		Plans:     planning{x},
 		Now:       time.Now,
 	})
 }

@@ -51,6 +51,7 @@ func (w *Worker) recheck(ctx context.Context, tx db.Tx, c *ledger.Claim, def *ca
 	}
 	causes, err := def.Judge(ctx, catalogue.Question{
 		Tenant: p.Tenant, Target: catalogue.Target{Connection: &p.Connection, Count: 1}, Parameters: c.Parameters, Phase: op.Execution, Now: c.Now,
+		Starter: c.Initiator.ID, Begun: c.BeganAt != nil,
 	}, stored.Facts{Tx: tx, Connection: c.Connection})
 	if err != nil {
 		return store.Pinned{}, nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/mirror"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -147,7 +148,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 		return fmt.Errorf("rows that nobody can read: %w", err)
 	}
 	for _, remove := range []func(context.Context, db.Tx, int64) (int64, error){
-		access.SweepLinks, access.SweepTokens, access.SweepSignIns, access.SweepCeremonies, store.SweepConsents,
+		access.SweepLinks, access.SweepTokens, access.SweepSignIns, access.SweepCeremonies, store.SweepConsents, plans.Sweep,
 	} {
 		if err := w.inBatches(ctx, remove); err != nil {
 			return err

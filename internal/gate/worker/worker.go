@@ -19,6 +19,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate/internal/ledger"
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
@@ -62,6 +63,7 @@ type Connect struct {
 type Worker struct {
 	db    *db.DB
 	store *store.Store
+	plans *plans.Plans
 	queue *queue.Queue
 	watch *watch // claims with a lease
 	taken *watch // claims of queued runs whose job was taken
@@ -104,7 +106,7 @@ func New(d *db.DB, st *store.Store, cfg Config) (*Worker, error) {
 	if cfg.Connect == nil {
 		return nil, errors.New("worker: Config.Connect is not set")
 	}
-	w := &Worker{db: d, store: st, cfg: cfg, watch: newWatch(), taken: newWatch(), working: map[string]*execution{}, draining: make(chan struct{})}
+	w := &Worker{db: d, store: st, plans: plans.New(d, st), cfg: cfg, watch: newWatch(), taken: newWatch(), working: map[string]*execution{}, draining: make(chan struct{})}
 	q, err := queue.New(d, queue.Config{Handle: w.handle, Workers: cfg.Workers, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate/internal/queue"
 	"github.com/interlock-dev/interlock/internal/notify"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/plans"
 )
 
 // Run ends the holder of c. It returns [ledger.ErrFenced] or [ledger.ErrMoved] when c is
@@ -25,6 +26,15 @@ func Run(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger.End) error {
 	}
 	if err := journal.Close(ctx, tx, c); err != nil {
 		return err
+	}
+	changed, err := journal.Any(ctx, tx, c.RunID)
+	if err != nil {
+		return err
+	}
+	if changed { // previews of restores that are older than this are stale
+		if err := plans.Wrote(ctx, tx, c.Tenant, c.RunID); err != nil {
+			return err
+		}
 	}
 	if c.JobID != 0 {
 		if err := queue.Complete(ctx, tx, c.JobID); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/mirror"
+	"github.com/interlock-dev/interlock/internal/plans"
 )
 
 // Facts are the stored facts of a connection, read in a transaction. Facts implements
@@ -31,4 +32,14 @@ func Known(d mirror.Dataset) catalogue.Dataset {
 	return catalogue.Dataset{
 		AsOf: d.AsOf, Count: d.Count, Members: d.Members, Unreadable: d.Unreadable, Delta: d.Delta, DeltaAt: d.DeltaAt,
 	}
+}
+
+// Plan implements [catalogue.Stored].
+func (f Facts) Plan(ctx context.Context, tenant, hash string) (catalogue.StoredPlan, error) {
+	return plans.Facts(ctx, f.Tx, tenant, hash)
+}
+
+// Approvers implements [catalogue.Stored].
+func (f Facts) Approvers(ctx context.Context, tenant string, except ...string) ([]string, error) {
+	return plans.Approvers(ctx, f.Tx, tenant, except...)
 }
