@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -24,6 +25,14 @@ func (s *server) serveData() {
 		ID: "list-group-members", Method: http.MethodGet, Path: "/tenants/{tenant}/groups/{group}/members", Object: Tenant, Needs: tenancy.View,
 		Summary: "List the members of a directory group, by id. Members that are groups have names; q matches part of such a name, or a whole id",
 	}, s.groupMembers)
+	serve(s, Route{
+		ID: "list-compliance-policies", Method: http.MethodGet, Path: "/tenants/{tenant}/compliance/policies", Object: Tenant, Needs: tenancy.View,
+		Summary: "Compliance policies of the last snapshot, by name, with the number of devices in each state",
+	}, s.compliancePolicies)
+	serve(s, Route{
+		ID: "list-compliance-history", Method: http.MethodGet, Path: "/tenants/{tenant}/compliance/history", Object: Tenant, Needs: tenancy.View,
+		Summary: fmt.Sprintf("The last %d compliance snapshots as counts, newest first", mirror.KeptMoments),
+	}, s.complianceHistory)
 	serve(s, Route{
 		ID: "get-verification", Method: http.MethodGet, Path: "/tenants/{tenant}/verification", Object: Tenant, Needs: tenancy.View,
 		Summary: "Get the last verification of a connection",

@@ -209,7 +209,7 @@ func (s *rolesRun) assignments(ctx context.Context, round Round) error {
 				s.flaws.add("Assignment of "+role.Name, id, "", flaw{reason: op.ObjectMalformed})
 				continue
 			}
-			row.Data = under(raw, role)
+			row.Data = under(raw, assignedRole, role)
 			rows = append(rows, row)
 		}
 		s.kept += len(rows)
@@ -220,14 +220,14 @@ func (s *rolesRun) assignments(ctx context.Context, round Round) error {
 	return nil
 }
 
-// under adds to an assignment the role that it was listed under.
-func under(raw json.RawMessage, role Row) json.RawMessage {
+// under adds to an object the row that it was listed under, as the property name.
+func under(raw json.RawMessage, name string, of Row) json.RawMessage {
 	var o object
 	if json.Unmarshal(raw, &o) != nil {
 		return raw
 	}
-	named, _ := json.Marshal(map[string]string{"id": role.ID, "displayName": role.Name}) // strings can't fail
-	return append(o, property{assignedRole, named}).raw()
+	named, _ := json.Marshal(map[string]string{"id": of.ID, "displayName": of.Name}) // strings can't fail
+	return append(o, property{name, named}).raw()
 }
 
 // report writes the line of one list, and keeps the old rows of one that failed.

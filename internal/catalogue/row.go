@@ -31,9 +31,11 @@ func newRow(raw json.RawMessage) (Row, flaw) {
 		Name        text `json:"name"`
 		DeviceName  text `json:"deviceName"`
 		FileName    text `json:"fileName"`
+		OfDevice    text `json:"deviceDisplayName"`
 		Modified    text `json:"lastModifiedDateTime"`
 		Changed     text `json:"modifiedDateTime"`
 		Synced      text `json:"lastSyncDateTime"`
+		Reported    text `json:"lastReportedDateTime"`
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) || json.Unmarshal(raw, &o) != nil {
 		return Row{}, flaw{reason: op.ObjectMalformed}
@@ -44,9 +46,9 @@ func newRow(raw json.RawMessage) (Row, flaw) {
 	}
 	row := Row{
 		ID:         id,
-		Name:       clean(string(cmp.Or(o.DisplayName, o.Name, o.DeviceName, o.FileName))),
+		Name:       clean(string(cmp.Or(o.DisplayName, o.Name, o.DeviceName, o.FileName, o.OfDevice))),
 		Type:       clean(string(o.Type)),
-		ModifiedAt: clean(string(cmp.Or(o.Modified, o.Changed, o.Synced))),
+		ModifiedAt: clean(string(cmp.Or(o.Modified, o.Changed, o.Synced, o.Reported))),
 		Data:       raw,
 	}
 	if row.Name == "" {

@@ -308,6 +308,24 @@ func (c *Client) InventoryTypes(ctx context.Context, tenant, connection string) 
 	return get[Page[InventoryType]](ctx, c, path("/tenants/%s/inventory/types", tenant), url.Values(filters{}.add("connection", connection)))
 }
 
+// ComplianceTypes returns the state of each part of the last compliance snapshot.
+func (c *Client) ComplianceTypes(ctx context.Context, tenant, connection string) (Page[InventoryType], error) {
+	return get[Page[InventoryType]](ctx, c, path("/tenants/%s/compliance/types", tenant), url.Values(filters{}.add("connection", connection)))
+}
+
+// CompliancePolicies lists the compliance policies of the last snapshot, by name. The
+// type of the filter is ignored.
+func (c *Client) CompliancePolicies(ctx context.Context, tenant string, f DataFilter) (Page[CompliancePolicy], error) {
+	f.Type = ""
+	return get[Page[CompliancePolicy]](ctx, c, path("/tenants/%s/compliance/policies", tenant), f.query())
+}
+
+// ComplianceHistory lists the compliance snapshots of a tenant as counts, newest first.
+// connection is an id or a name; empty: the tenant's default.
+func (c *Client) ComplianceHistory(ctx context.Context, tenant, connection string, p Paging) (Page[ComplianceMoment], error) {
+	return get[Page[ComplianceMoment]](ctx, c, path("/tenants/%s/compliance/history", tenant), filters{}.add("connection", connection).page(p))
+}
+
 // Verification returns the last verification of a connection.
 func (c *Client) Verification(ctx context.Context, tenant, connection string) (Verification, error) {
 	return get[Verification](ctx, c, path("/tenants/%s/verification", tenant), url.Values(filters{}.add("connection", connection)))

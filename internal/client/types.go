@@ -178,6 +178,42 @@ type InventoryType struct {
 	Unreadable int64 `json:"unreadable"` // objects that could not be read
 }
 
+// CompliancePolicy is a compliance policy with the number of devices in each state.
+type CompliancePolicy struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+
+	Compliant     int64 `json:"compliant"`
+	Noncompliant  int64 `json:"noncompliant"`
+	Error         int64 `json:"error"`
+	Conflict      int64 `json:"conflict"`
+	Pending       int64 `json:"pending"`
+	NotApplicable int64 `json:"not_applicable"`
+}
+
+// ComplianceMoment is one compliance snapshot, as counts.
+type ComplianceMoment struct {
+	At       time.Time        `json:"at"`
+	Run      string           `json:"run_id"` // it may have been deleted since
+	Complete bool             `json:"complete"`
+	Devices  int64            `json:"devices"`
+	Counts   ComplianceCounts `json:"counts"`
+}
+
+// ComplianceCounts are devices by compliance state, as the provider counts them.
+type ComplianceCounts struct {
+	Compliant     int64 `json:"compliant"`
+	Noncompliant  int64 `json:"noncompliant"`
+	InGracePeriod int64 `json:"in_grace_period"`
+	Error         int64 `json:"error"`
+	Conflict      int64 `json:"conflict"`
+	Unknown       int64 `json:"unknown"`
+	NotApplicable int64 `json:"not_applicable"`
+	Remediated    int64 `json:"remediated"`
+	ConfigManager int64 `json:"config_manager"`
+}
+
 // Verification is the last verification of a connection.
 type Verification struct {
 	Connection op.Target  `json:"connection"`

@@ -131,8 +131,8 @@ func (f *first) Batch(ctx context.Context, paths []string) ([]provider.Result, e
 	return f.Client.Batch(ctx, paths)
 }
 
-// state is everything that readers see of data.
-func state(t *testing.T, data *datatest.Memory) string {
+// State is everything that readers see of data.
+func State(t *testing.T, data *datatest.Memory) string {
 	t.Helper()
 	var b strings.Builder
 	for _, name := range data.Names() {
@@ -168,7 +168,7 @@ func Faults(t *testing.T, d *catalogue.Definition) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calm, budget := state(t, data), 5*len(calls)+600 // 500 is what a list without end costs
+	calm, budget := State(t, data), 5*len(calls)+600 // 500 is what a list without end costs
 	all := faults
 	if call.list {
 		all = slices.Concat(faults, listFaults)
@@ -192,7 +192,7 @@ func Faults(t *testing.T, d *catalogue.Definition) {
 				if got := ending(r, err); got != want {
 					t.Errorf("ended with %q (%v, %+v), want %q", got, err, r.Items, want)
 				}
-				if state(t, data) != calm {
+				if State(t, data) != calm {
 					t.Error("what readers see has changed")
 				}
 				if n := s.LastCall(t) - before; n > budget {
