@@ -38,6 +38,8 @@ var rooms = []room{
 	{"internal/graphsim/simtest", []string{"internal/graphsim"}, "runs a simulator for tests, which see it from outside"},
 	{"internal/graphsim", []string{"internal/durable", "internal/graphsim/control", "internal/graphsim/estate", "internal/graphsim/graph", "internal/graphsim/login", "internal/graphsim/odata", "internal/graphsim/wire"}, "an independent simulator: were it to share code with the client, both could be wrong alike"},
 
+	{"internal/archive", []string{"internal/policy"}, "files of policies, ours and other tools': it stores nothing, and the simulator's command reads them too"},
+
 	{"internal/db/query", []string{"internal/db", "internal/op"}, "statements and their rows, whatever they are about"},
 	{"internal/db/dbtest/cluster", nil, "starts a PostgreSQL for anybody's tests"},
 	{"internal/db/dbtest/pgserver", []string{"internal/db/dbtest/cluster"}, "the cluster as a command, for the Makefile"},
@@ -165,6 +167,7 @@ var dependencies = []dependency{
 	{"github.com/spf13/cobra", []string{"cmd/interlock", "internal/cli"}, false, "commands"},
 	{"github.com/schollz/progressbar/v3", []string{"internal/cli"}, false, "a terminal's progress"},
 	{"golang.org/x/term", []string{"cmd/interlock", "internal/cli"}, false, "a terminal's password prompt"},
+	{"golang.org/x/text", []string{"internal/archive"}, false, "file names that every file system takes"},
 	{"github.com/google/uuid", []string{"cmd/interlock", "internal/..."}, true, "ids that sort by time; never a secret"},
 	{"golang.org/x/sync", []string{"cmd/interlock", "internal/..."}, true, "goroutines that end together"},
 	{"github.com/google/go-cmp", nil, true, "differences in tests"},
