@@ -153,14 +153,14 @@ func FuzzObjects(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		items := objects(raw, `{"id":"kept","displayName":"Kept"}`)
+		items := objects(raw, `{"id":"kept","displayName":"Kept","status":"error"}`)
 		for _, d := range catalogue.All() {
 			data, f := &datatest.Memory{}, fake{page: func(string) (provider.Page, error) { return provider.Page{Items: items, Delta: "d"}, nil }}
 			f.get = func(path string) (string, error) {
 				if strings.HasPrefix(path, "/v1.0/organization") {
 					return `{"value":[{"id":"` + directory + `","displayName":"Kestrel Logistics"}]}`, nil
 				}
-				return `{"id":"kept","displayName":"Kept"}`, nil
+				return `{"id":"kept","displayName":"Kept","compliantDeviceCount":1,"nonCompliantDeviceCount":1,"successCount":1,"failedCount":1}`, nil
 			}
 			if _, err := run(t, d.Kind, &f, data, string(d.Example)); err != nil {
 				t.Fatalf("%s: %v", d.Kind, err)

@@ -3,10 +3,12 @@ package connections_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/consoletest"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -213,6 +215,18 @@ func TestStartFromList(t *testing.T) {
 	})
 }
 
+// needing returns the names of the operations that can't run without a permission, by
+// what it is for.
+func needing(purpose string) string {
+	var names []string
+	for _, d := range catalogue.All() {
+		if slices.ContainsFunc(d.Permissions, func(p catalogue.Permission) bool { return p.For == purpose }) {
+			names = append(names, d.Kind.Name())
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // TestPermissions: every missing permission is shown with what it prevents. Those that only
 // make a run partial are told apart.
 func TestPermissions(t *testing.T) {
@@ -228,7 +242,7 @@ func TestPermissions(t *testing.T) {
 		page := mei.Get(kestrel).Want(http.StatusOK)
 		page.Says("#verification", "2 permissions are missing. Ask an administrator of Kestrel to grant them")
 		page = mei.Get(kestrels + "/kestrel").Want(http.StatusOK)
-		page.Says("#permissions li:first-child", "DeviceManagementConfiguration.Read.AllMissing. Needed by Inventory sync, to read policies.")
+		page.Says("#permissions li:first-child", "DeviceManagementConfiguration.Read.AllMissing. Needed by "+needing("read policies")+", to read policies.")
 		if n := page.Page.Find("#permissions li a:contains(Grant)").Length(); n != 7 {
 			t.Errorf("%d of the 7 missing permissions can be granted", n)
 		}
@@ -238,7 +252,7 @@ func TestPermissions(t *testing.T) {
 		page = mei.Get("/w/lattice/tenants/marlow/connections/marlow").Want(http.StatusOK)
 		page.Says("#permissions .card__head", "4 of 8")
 		page.Says("#permissions li:first-child", "DeviceManagementApps.Read.AllMissing. Inventory sync can't read apps and app policies without it.")
-		page.Says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by Inventory sync, to read policies.")
+		page.Says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by "+needing("read policies")+", to read policies.")
 		mei.Get("/w/lattice/tenants/fenwick").Says("#verification", "Every operation has what it needs.")
 		if w.Browser(w.Operator).Get(kestrels+"/kestrel").Want(http.StatusOK).Page.Find("#permissions li a").Length() != 0 {
 			t.Error("an operator is led to grant permissions")
