@@ -17,8 +17,14 @@ type Collection struct {
 	Count  CountKind
 	Hide   []string // properties that only a read of a single item returns
 	Navs   []string // navigation properties that can be read or expanded
-	bare   bool     // assignments have no source (source: type library of beta)
-	Union  []string // paths of the collections whose items it lists
+	First  int      // items per page without $top, if that is fewer than Page
+	// Nested holds, by navigation property, those navigation properties of its objects that only
+	// $expand or a read of their own returns.
+	Nested map[string][]string
+
+	derived func(t *Tenant) []*Item // items that follow from others; nil: they are stored
+	bare    bool                    // assignments have no source (source: type library of beta)
+	Union   []string                // paths of the collections whose items it lists
 
 	Writable bool // items can be created, changed and deleted
 }
@@ -44,20 +50,27 @@ const (
 // IntunePage is the page size of most Intune lists. It is assumed: 97 items came in one page (recorded).
 const IntunePage = 1000
 
-// SettingsPage is the page size of a policy's settings (observed by other tools).
+// SettingsPage is the page size of a policy's settings and assignments, and of the settings
+// catalogue without $top (observed).
 const SettingsPage = 25
+
+// nestedSettings hides the definitions of settings.
+var nestedSettings = map[string][]string{"settings": {"settingDefinitions"}}
 
 // CollectionList is the list of collections that the simulator serves.
 var CollectionList = []*Collection{
-	{Path: "deviceManagement/configurationPolicies", Entity: "deviceManagementConfigurationPolicy", Roles: Intune("Configuration"), Page: 100, Cosmos: true, Count: CountPage, Navs: []string{"assignments", "settings"}},
-	{Path: "deviceManagement/compliancePolicies", Entity: "deviceManagementCompliancePolicy", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings", "scheduledActionsForRule"}},
+	{Path: "deviceManagement/configurationPolicies", Entity: "deviceManagementConfigurationPolicy", Roles: Intune("Configuration"), Page: 100, First: SettingsPage, Cosmos: true, Count: CountPage, Navs: []string{"assignments", "settings"}, Nested: nestedSettings},
+	{Path: "deviceManagement/compliancePolicies", Entity: "deviceManagementCompliancePolicy", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings", "scheduledActionsForRule"}, Nested: map[string][]string{"settings": {"settingDefinitions"}, "scheduledActionsForRule": {"scheduledActionConfigurations"}}},
 	{Path: "deviceManagement/deviceConfigurations", Entity: "deviceConfiguration", V1: true, Poly: true, Roles: Intune("Configuration"), Navs: []string{"assignments"}},
-	{Path: "deviceManagement/deviceCompliancePolicies", Entity: "deviceCompliancePolicy", V1: true, Poly: true, Roles: Intune("Configuration"), Navs: []string{"assignments", "scheduledActionsForRule"}},
-	{Path: "deviceManagement/groupPolicyConfigurations", Entity: "groupPolicyConfiguration", Roles: Intune("Configuration"), Navs: []string{"assignments", "definitionValues"}, bare: true},
+	{Path: "deviceManagement/deviceCompliancePolicies", Entity: "deviceCompliancePolicy", V1: true, Poly: true, Roles: Intune("Configuration"), Navs: []string{"assignments", "scheduledActionsForRule"}, Nested: map[string][]string{"scheduledActionsForRule": {"scheduledActionConfigurations"}}},
+	{Path: "deviceManagement/groupPolicyConfigurations", Entity: "groupPolicyConfiguration", Roles: Intune("Configuration"), Navs: []string{"assignments", "definitionValues"}, bare: true, Nested: map[string][]string{"definitionValues": {"definition", "presentationValues"}, "definitionValues/presentationValues": {"presentation", "definitionValue"}}},
 	{Path: "deviceManagement/groupPolicyUploadedDefinitionFiles", Entity: "groupPolicyUploadedDefinitionFile", Roles: Intune("Configuration")},
-	{Path: "deviceManagement/intents", Entity: "deviceManagementIntent", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings"}, bare: true},
-	{Path: "deviceManagement/templates", Entity: "deviceManagementTemplate", Poly: true, Roles: Intune("Configuration")},
-	{Path: "deviceManagement/managementConditions", Entity: "managementCondition", Roles: Intune("Configuration")},
+	{Path: "deviceManagement/groupPolicyDefinitions", Entity: "groupPolicyDefinition", Roles: Intune("Configuration"), Navs: []string{"presentations"}},
+	{Path: "deviceManagement/intents", Entity: "deviceManagementIntent", Roles: Intune("Configuration"), Navs: []string{"assignments", "settings", "categories"}, bare: true, Nested: map[string][]string{"categories": {"settings"}}},
+	{Path: "deviceManagement/templates", Entity: "deviceManagementTemplate", Poly: true, Roles: Intune("Configuration"), Navs: []string{"categories"}},
+	{Path: "deviceManagement/configurationPolicyTemplates", Entity: "deviceManagementConfigurationPolicyTemplate", Roles: Intune("Configuration"), Navs: []string{"settingTemplates"}, Nested: map[string][]string{"settingTemplates": {"settingDefinitions"}}},
+	{Path: "deviceManagement/configurationSettings", Entity: "deviceManagementConfigurationSettingDefinition", Poly: true, Roles: Intune("Configuration"), derived: (*Tenant).definitions},
+	{Path: "deviceManagement/managementConditions", Entity: "managementCondition", Poly: true, Roles: Intune("Configuration")},
 	// Microsoft's table names no application permission for these scripts; tools use the Scripts permissions.
 	{Path: "deviceManagement/deviceManagementScripts", Entity: "deviceManagementScript", Roles: Intune("Scripts"), Hide: []string{"scriptContent"}, Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/deviceShellScripts", Entity: "deviceShellScript", Roles: Intune("Configuration", "ManagedDevices", "Scripts"), Hide: []string{"scriptContent"}, Navs: []string{"assignments"}, bare: true},
@@ -72,8 +85,10 @@ var CollectionList = []*Collection{
 	{Path: "deviceManagement/termsAndConditions", Entity: "termsAndConditions", V1: true, Roles: Intune("ServiceConfig"), Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/windowsFeatureUpdateProfiles", Entity: "windowsFeatureUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/windowsQualityUpdateProfiles", Entity: "windowsQualityUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
+	{Path: "deviceManagement/windowsQualityUpdatePolicies", Entity: "windowsQualityUpdatePolicy", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/windowsDriverUpdateProfiles", Entity: "windowsDriverUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
-	{Path: "deviceManagement/reusablePolicySettings", Entity: "deviceManagementReusablePolicySetting", Roles: Intune("Configuration")},
+	{Path: "deviceManagement/reusablePolicySettings", Entity: "deviceManagementReusablePolicySetting", Roles: Intune("Configuration"), Navs: []string{"referencingConfigurationPolicies"}},
+	{Path: "deviceManagement/operationApprovalPolicies", Entity: "operationApprovalPolicy", Roles: Intune("Configuration", "RBAC")},
 	{Path: "deviceManagement/roleDefinitions", Entity: "roleDefinition", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleAssignments"}},
 	{Path: "deviceManagement/roleAssignments", Entity: "deviceAndAppManagementRoleAssignment", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleScopeTags"}},
 	{Path: "deviceManagement/managedDevices", Entity: "managedDevice", V1: true, Roles: Intune("ManagedDevices", "Configuration")},
@@ -82,7 +97,7 @@ var CollectionList = []*Collection{
 	{Path: "deviceAppManagement/iosManagedAppProtections", Entity: "iosManagedAppProtection", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
 	{Path: "deviceAppManagement/androidManagedAppProtections", Entity: "androidManagedAppProtection", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
 	{Path: "deviceAppManagement/windowsManagedAppProtections", Entity: "windowsManagedAppProtection", Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
-	{Path: "deviceAppManagement/targetedManagedAppConfigurations", Entity: "targetedManagedAppConfiguration", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps"}},
+	{Path: "deviceAppManagement/targetedManagedAppConfigurations", Entity: "targetedManagedAppConfiguration", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments", "apps", "settings"}, Nested: nestedSettings},
 	{Path: "deviceAppManagement/windowsInformationProtectionPolicies", Entity: "windowsInformationProtectionPolicy", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments"}},
 	{Path: "deviceAppManagement/mdmWindowsInformationProtectionPolicies", Entity: "mdmWindowsInformationProtectionPolicy", V1: true, Roles: Intune("Apps"), Navs: []string{"assignments"}},
 	{Path: "deviceAppManagement/managedAppPolicies", Entity: "managedAppPolicy", V1: true, Poly: true, Roles: Intune("Apps", "Configuration"), Union: []string{
@@ -90,12 +105,14 @@ var CollectionList = []*Collection{
 		"deviceAppManagement/targetedManagedAppConfigurations", "deviceAppManagement/windowsInformationProtectionPolicies", "deviceAppManagement/mdmWindowsInformationProtectionPolicies",
 	}},
 	{Path: "deviceAppManagement/mobileAppConfigurations", Entity: "managedDeviceMobileAppConfiguration", V1: true, Poly: true, Roles: Intune("Apps"), Navs: []string{"assignments"}, bare: true},
-	{Path: "deviceAppManagement/policySets", Entity: "policySet", Roles: Intune("Apps"), Navs: []string{"assignments"}},
+	{Path: "deviceAppManagement/policySets", Entity: "policySet", Roles: Intune("Apps"), Navs: []string{"assignments", "items"}},
 
 	{Path: "identity/conditionalAccess/policies", Entity: "conditionalAccessPolicy", V1: true, Roles: []string{"Policy.Read.All"}},
 	{Path: "identity/conditionalAccess/namedLocations", Entity: "namedLocation", V1: true, Poly: true, Roles: []string{"Policy.Read.All"}},
-	{Path: "identity/conditionalAccess/authenticationStrength/policies", Entity: "authenticationStrengthPolicy", V1: true, Roles: []string{"Policy.Read.All"}},
+	{Path: "identity/conditionalAccess/authenticationStrength/policies", Entity: "authenticationStrengthPolicy", V1: true, Roles: []string{"Policy.Read.All"}, Navs: []string{"combinationConfigurations"}},
 	{Path: "identity/conditionalAccess/authenticationContextClassReferences", Entity: "authenticationContextClassReference", V1: true, Roles: []string{"Policy.Read.All"}},
+	{Path: "identity/conditionalAccess/deletedItems/policies", Entity: "conditionalAccessPolicy", Roles: []string{"Policy.Read.All"}},
+	{Path: "identity/conditionalAccess/deletedItems/namedLocations", Entity: "namedLocation", Poly: true, Roles: []string{"Policy.Read.All"}},
 }
 
 // Collections holds the collections by lower-case path.
@@ -104,6 +121,9 @@ var Collections = func() map[string]*Collection {
 	for _, col := range CollectionList {
 		if col.Page == 0 {
 			col.Page = IntunePage
+		}
+		if col.First == 0 {
+			col.First = col.Page
 		}
 		m[strings.ToLower(col.Path)] = col
 	}

@@ -40,6 +40,9 @@ func (s *shelf) all() []*Item {
 // Find returns the items of a collection by $filter and $orderby. The caller holds the tenant's lock.
 func (t *Tenant) Find(col *Collection, q *odata.Query) []*Item {
 	var all []*Item
+	if col.derived != nil {
+		all = col.derived(t)
+	}
 	for _, path := range col.sources() {
 		all = append(all, t.World.shelves[strings.ToLower(path)].all()...)
 	}
@@ -69,6 +72,12 @@ func (t *Tenant) Find(col *Collection, q *odata.Query) []*Item {
 
 // Item returns an item by id, in any case, or nil. The caller holds the tenant's lock.
 func (t *Tenant) Item(col *Collection, id string) *Item {
+	if col.derived != nil {
+		all := col.derived(t)
+		if i := slices.IndexFunc(all, func(it *Item) bool { return strings.EqualFold(it.ID, id) }); i >= 0 {
+			return all[i]
+		}
+	}
 	for _, path := range col.sources() {
 		for _, it := range t.World.shelves[strings.ToLower(path)].all() {
 			if strings.EqualFold(it.ID, id) {

@@ -183,6 +183,17 @@ func deviceConfiguration(n int, rng *rand.Rand) *seed {
 			odata.F("secretReferenceValueId", rawNull),
 			odata.F("value", 1),
 		}}
+		if n%80 == 8 { // the value is shown only by getOmaSettingPlainTextValue
+			oma = append(oma, odata.Object{
+				odata.F("@odata.type", "#microsoft.graph.omaSettingString"),
+				odata.F("displayName", "Key of the wireless network"),
+				odata.F("description", rawEmpty),
+				odata.F("omaUri", "./Vendor/MSFT/WiFi/Profile/Branch/WlanXml"),
+				odata.F("isEncrypted", rawTrue),
+				odata.F("secretReferenceValueId", uuid.NewSHA1(uuid.NameSpaceOID, []byte("oma"+strconv.Itoa(n))).String()),
+				odata.F("value", "****"),
+			})
+		}
 		body = append(head("windows10CustomConfiguration", title(n, "Win", "Custom OMA-URI")), odata.F("omaSettings", oma))
 	case 1:
 		body = append(head("windowsUpdateForBusinessConfiguration", title(n, "Win", "Update Ring")),
@@ -258,14 +269,29 @@ func groupPolicy(n int, rng *rand.Rand) *seed {
 			odata.F("id", rawNull),
 			modified,
 		},
-		navs: map[string][]odata.Object{"definitionValues": {{
-			created,
-			odata.F("enabled", rawTrue),
-			odata.F("configurationType", "policy"),
-			odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("definition"+strconv.Itoa(n))).String()),
-			modified,
-		}}},
+		navs: map[string][]odata.Object{"definitionValues": definitionValues(n, created, modified)},
 	}
+}
+
+// definitionValues returns one value of a definition, and the values of its presentations.
+func definitionValues(n int, created, modified odata.Field) []odata.Object {
+	d := groupPolicyDefinition(n % len(administrativeTemplates))
+	values := []odata.Object{}
+	for _, p := range d.navs["presentations"] {
+		values = append(values, odata.Object{
+			odata.F("@odata.type", "#microsoft.graph.groupPolicyPresentationValueText"), modified, created,
+			odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("presentation"+strconv.Itoa(n))).String()),
+			odata.F("value", "https://intranet.example"), odata.F("presentation", p),
+		})
+	}
+	return []odata.Object{{
+		created,
+		odata.F("enabled", rawTrue),
+		odata.F("configurationType", "policy"),
+		odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("definition"+strconv.Itoa(n))).String()),
+		modified,
+		odata.F("definition", d.Body), odata.F("presentationValues", values),
+	}}
 }
 
 func assignmentFilter(n int, rng *rand.Rand) *seed {
@@ -347,9 +373,20 @@ func intent(n int, rng *rand.Rand) *seed {
 		odata.F("isAssigned", rawFalse),
 		odata.F("isMigratingToConfigurationPolicy", rawNull),
 		modified,
-		odata.F("templateId", "d1174162-1dd2-4976-affc-6667049ab0ae"),
+		odata.F("templateId", baselineID),
 		odata.F("roleScopeTagIds", rawScope),
-	}, navs: map[string][]odata.Object{"settings": {}}}
+	}, navs: intentParts(n)}
+}
+
+// intentParts returns the settings of an intent, and the category that lists them.
+func intentParts(n int) map[string][]odata.Object {
+	settings := []odata.Object{{
+		odata.F("@odata.type", "#microsoft.graph.deviceManagementBooleanSettingInstance"),
+		odata.F("id", uuid.NewSHA1(uuid.NameSpaceOID, []byte("intent"+strconv.Itoa(n))).String()),
+		odata.F("definitionId", "deviceConfiguration--windows10EndpointProtectionConfiguration_bitLockerEncryptDevice"), odata.F("valueJson", "true"), odata.F("value", rawTrue),
+	}}
+	category := odata.Object{odata.F("id", "b1a1a1a1-3a5e-4d0c-9a61-"+baselineID[24:]), odata.F("displayName", "General"), odata.F("hasRequiredSetting", rawFalse), odata.F("settings", settings)}
+	return map[string][]odata.Object{"settings": settings, "categories": {category}}
 }
 
 func namedLocation(n int, rng *rand.Rand) *seed {
@@ -450,5 +487,6 @@ func fixedSeeds() map[string][]*seed {
 			odata.F("rolePermissions", permissions),
 		}})
 	}
+	builtInSeeds(out)
 	return out
 }

@@ -55,8 +55,16 @@ func (s *seeds) policies(n int) map[string][]*seed {
 	if pool, ok := s.pools[n]; ok {
 		return pool
 	}
-	pool := map[string][]*seed{}
-	left := max(n, 0)
+	pool, rare := map[string][]*seed{}, map[string][]*seed{}
+	left, rounds := max(n, 0), defaultPolicies
+	if n == 0 || n >= enoughPolicies {
+		for key, list := range rareSeeds() {
+			if n != 0 || len(s.loaded[key]) == 0 {
+				rare[key] = list
+				left, rounds = max(0, left-len(list)), rounds-len(list)
+			}
+		}
+	}
 	for _, col := range CollectionList {
 		key := strings.ToLower(col.Path)
 		list := s.loaded[key]
@@ -69,15 +77,20 @@ func (s *seeds) policies(n int) map[string][]*seed {
 			left = max(0, left-len(list))
 		}
 	}
-	rounds := left
-	if n == 0 {
-		rounds = defaultPolicies
+	if n != 0 {
+		rounds = left
 	}
 	for i := range rounds {
 		path, sd := generatePolicy(s.seed, i)
 		if key := strings.ToLower(path); n != 0 || len(s.loaded[key]) == 0 {
+			if len(rare) > 0 && i%enoughPolicies%9 == 5 {
+				sd = sd.tagged()
+			}
 			pool[key] = append(pool[key], sd)
 		}
+	}
+	for key, list := range rare {
+		pool[key] = append(pool[key], list...)
 	}
 	for key, list := range s.fixed {
 		pool[key] = append(slices.Clone(list), pool[key]...)
@@ -146,4 +159,14 @@ func groupSize(i int, rng *rand.Rand) int {
 		return 41 + rng.IntN(80)
 	}
 	return 300
+}
+
+// tagged returns a seed with another scope tag, if its type has scope tags.
+func (sd *seed) tagged() *seed {
+	if sd.Body.Index("roleScopeTagIds") < 0 {
+		return sd
+	}
+	other := *sd
+	other.Body = sd.Body.With("roleScopeTagIds", []string{"0", tagID})
+	return &other
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,6 +66,9 @@ func (t *Tenant) newWorld() *world {
 		case "deviceManagement/roleAssignments":
 			groups := w.Groups
 			sh.build = func() []*Item { return append(t.roleAssignments(col, groups), t.items(col, policies[key])...) }
+		case "identity/conditionalAccess/policies":
+			groups := w.Groups
+			sh.build = func() []*Item { return t.conditionalAccess(col, policies[key], groups) }
 		default:
 			sh.build = func() []*Item { return t.items(col, policies[key]) }
 		}
@@ -88,7 +92,7 @@ func (t *Tenant) itemID(col *Collection, sd *seed) string {
 	id := t.Derive(col.Path, sd.name)
 	loaded := sd.Body.Text("id")
 	switch {
-	case loaded != "" && (strings.HasSuffix(col.Path, "roleScopeTags") || string(sd.Body.Get("isBuiltIn")) == "true"):
+	case loaded != "" && keepsID(col, sd):
 		return loaded
 	case strings.HasSuffix(col.Path, "roleScopeTags"): // numbers
 		number := uuid.MustParse(id).ID()%1_000_000 + 1
@@ -102,4 +106,15 @@ func (t *Tenant) itemID(col *Collection, sd *seed) string {
 		return id + loaded[at:]
 	}
 	return id
+}
+
+// keepsID reports whether a seed has the same id in every tenant.
+func keepsID(col *Collection, sd *seed) bool {
+	switch {
+	case string(sd.Body.Get("isBuiltIn")) == "true", sd.Body.Text("policyType") == "builtIn":
+		return true
+	}
+	return slices.ContainsFunc([]string{
+		"roleScopeTags", "authenticationContextClassReferences", "deviceManagement/templates", "configurationPolicyTemplates", "groupPolicyDefinitions",
+	}, func(suffix string) bool { return strings.HasSuffix(col.Path, suffix) })
 }

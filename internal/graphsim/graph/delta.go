@@ -80,6 +80,8 @@ func deltaOptions(c *wire.Call, q *odata.Query) *wire.Reply {
 		return refuse("$orderby")
 	case len(q.Expand) > 0:
 		return refuse("$expand")
+	case q.Search != "":
+		return refuse("$search")
 	case q.Skip > 0:
 		return refuse("$skip")
 	case q.Filter != nil && len(q.Filter.IDs) == 0:

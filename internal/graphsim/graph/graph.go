@@ -64,6 +64,9 @@ func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
 	if re := s.compliance(c, path); re != nil {
 		return re
 	}
+	if len(path) == 5 && strings.EqualFold(path[1], "deviceConfigurations") && strings.EqualFold(path[3], "getOmaSettingPlainTextValue") {
+		return s.omaSetting(c, path)
+	}
 	for n := min(4, len(path)); n >= 2; n-- {
 		if col := estate.Collections[strings.ToLower(strings.Join(path[:n], "/"))]; col != nil {
 			return s.collectionCall(c, col, path[n:])
@@ -158,10 +161,8 @@ func (s *Service) collectionCall(c *wire.Call, col *estate.Collection, rest []st
 		return s.list(c, col, q)
 	case 1:
 		return s.get(c, col, rest[0], q)
-	case 2:
-		return s.navigation(c, col, rest[0], rest[1], q)
 	}
-	return c.NoSegment(rest[2])
+	return s.navigation(c, col, rest, q)
 }
 
 // ResourceUnits returns the cost of a directory call (docs: throttling limits, resource units).

@@ -3,7 +3,6 @@ package graph
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 		}
 		pos = cur.Pos
 	}
-	size := col.Page
+	size := col.First
 	if q.Top > 0 {
 		size = min(q.Top, col.Page)
 	}
@@ -65,6 +64,9 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 		}
 	}
 	out := odata.Object{odata.F("@odata.context", c.ContextURL(col.Path, q))}
+	if len(q.Select) == 0 && odata.IsIntune(col.Path) { // observed in list answers
+		out = append(out, odata.F("@microsoft.graph.tips", "Use $select to choose only the properties your app needs, as this can lead to performance improvements. For example: GET "+col.Path+"?$select=id,displayName"))
+	}
 	switch {
 	case col.Count == estate.CountPage:
 		out = append(out, odata.F("@odata.count", len(page)))
@@ -103,52 +105,6 @@ func itemNotFound(c *wire.Call, col *estate.Collection, id string) *wire.Reply {
 		col.Path[strings.LastIndexByte(col.Path, '/')+1:]+" not found: "+id)
 }
 
-// navigation serves GET {collection}/{id}/{nav}.
-func (s *Service) navigation(c *wire.Call, col *estate.Collection, id, nav string, q *odata.Query) *wire.Reply {
-	i := slices.IndexFunc(col.Navs, func(n string) bool { return strings.EqualFold(n, nav) })
-	if i < 0 {
-		return c.NoSegment(nav)
-	}
-	nav = col.Navs[i]
-	if nav == "scheduledActionsForRule" { // observed: it can only be read by $expand
-		return c.GraphError(http.StatusBadRequest, "No method match route template",
-			fmt.Sprintf("No OData route exists that match template ~/singleton/navigation/key/navigation with http verb GET for request /DeviceConfiguration_2204/StatelessDeviceConfigurationFEService/%s('%s')/%s.", col.Path, id, nav))
-	}
-	t := c.Tenant
-	t.RLock()
-	defer t.RUnlock()
-	it := t.Item(col, id)
-	if it == nil {
-		return itemNotFound(c, col, id)
-	}
-	all := t.Nav(col, it, nav)
-	size := estate.IntunePage
-	if nav == "settings" {
-		size = estate.SettingsPage
-	}
-	if q.Top > 0 {
-		size = min(size, q.Top)
-	}
-	pos := min(q.Skip, len(all))
-	end := min(pos+size, len(all))
-	out := odata.Object{odata.F("@odata.context", fmt.Sprintf("%s/%s/$metadata#%s('%s')/%s", c.Base, c.Version(), col.Path, it.ID, nav))}
-	if nav == "settings" {
-		out = append(out, odata.F("@odata.count", end-pos))
-	}
-	if end < len(all) {
-		options := url.Values{}
-		if q.Top > 0 {
-			options.Set("$top", strconv.Itoa(q.Top))
-		}
-		out = append(out, odata.F("@odata.nextLink", c.Link(options, "$skip", strconv.Itoa(end))))
-	}
-	page := all[pos:end]
-	if page == nil {
-		page = []odata.Object{}
-	}
-	return c.Entity(append(out, odata.F("value", page)))
-}
-
 // render returns an item as in a list (inList) or as in a read of the single item.
 func render(c *wire.Call, col *estate.Collection, it *estate.Item, q *odata.Query, inList bool) (odata.Object, error) {
 	o := it.Body.With("id", it.ID)
@@ -169,17 +125,17 @@ func render(c *wire.Call, col *estate.Collection, it *estate.Item, q *odata.Quer
 		if i < 0 {
 			return nil, odata.BadQuery("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", e.Name, col.Entity)
 		}
-		nested, err := e.Options()
+		options, err := e.Options()
 		if err != nil {
 			return nil, err
 		}
 		nav := col.Navs[i]
-		values := c.Tenant.Nav(col, it, nav)
-		if nav == "scheduledActionsForRule" && len(nested.Expand) == 0 {
-			values = slices.Clone(values)
-			for j, v := range values { // the actions themselves need their own $expand (observed)
-				values[j] = v.Without(func(n string) bool { return strings.HasPrefix(n, "scheduledActionConfigurations") })
+		values := slices.Clone(c.Tenant.Nav(col, it, nav))
+		for j := range values {
+			if values[j], err = (nested{c.Tenant, col, nav}).render(values[j], options); err != nil {
+				return nil, err
 			}
+			values[j] = odata.PickFields(values[j], options.Select)
 		}
 		if values == nil {
 			values = []odata.Object{}

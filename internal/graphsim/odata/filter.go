@@ -1,6 +1,7 @@
 package odata
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,14 @@ type filter struct {
 	match    func(scope) bool
 	Advanced bool     // needs ConsistencyLevel: eventual on directory objects
 	IDs      []string // set if the expression is only id eq '...', joined by or
+	Uses     []Use    // in the order of the expression
+}
+
+// Use is a property that an expression names, with what it is compared with.
+type Use struct {
+	Path    string // without a type cast; the properties of range variables are left out
+	Op      string // eq, ne, gt, ge, lt, le, in, has, startswith, endswith, contains, any, all
+	Literal any    // string, float64, bool or nil; of in the first of the list
 }
 
 // scope resolves names while an expression is evaluated.
@@ -43,7 +52,16 @@ type filterParser struct {
 	at    int
 	depth int
 	f     *filter
-	plain bool // so far only id eq '...', joined by or
+	plain bool     // so far only id eq '...', joined by or
+	vars  []string // range variables in scope
+}
+
+// use records that an expression names a property.
+func (p *filterParser) use(path, op string, literal any) {
+	path = stripCast(path)
+	if head, _, _ := strings.Cut(path, "/"); !slices.Contains(p.vars, head) {
+		p.f.Uses = append(p.f.Uses, Use{path, op, literal})
+	}
 }
 
 // maxFilterDepth limits nesting, so that hostile input can't exhaust the stack.
@@ -221,6 +239,7 @@ func (p *filterParser) comparison() (predicate, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.use(t.text, "in", list[0])
 		return func(s scope) bool {
 			v := get(s)
 			for _, w := range list {
@@ -235,6 +254,7 @@ func (p *filterParser) comparison() (predicate, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.use(t.text, op.text, want)
 	if id, ok := want.(string); ok && op.text == "eq" && t.text == "id" {
 		p.f.IDs = append(p.f.IDs, id)
 	} else {
@@ -246,6 +266,8 @@ func (p *filterParser) comparison() (predicate, error) {
 	case "ne":
 		p.f.Advanced = true
 		return func(s scope) bool { return Compare(get(s), want) != 0 }, nil
+	case "has":
+		return func(s scope) bool { return hasFlags(get(s), want) }, nil
 	case "gt":
 		return func(s scope) bool { return Compare(get(s), want) == 1 }, nil
 	case "lt":
@@ -256,6 +278,25 @@ func (p *filterParser) comparison() (predicate, error) {
 		return func(s scope) bool { c := Compare(get(s), want); return c == 0 || c == -1 }, nil
 	}
 	return nil, p.fail(op)
+}
+
+// hasFlags reports whether a set of flags contains all of want.
+func hasFlags(v, want any) bool {
+	have, ok := v.(string)
+	flags, isText := want.(string)
+	if !ok || !isText {
+		return false
+	}
+	for flag := range strings.SplitSeq(flags, ",") {
+		found := false
+		for f := range strings.SplitSeq(have, ",") {
+			found = found || strings.EqualFold(strings.TrimSpace(f), strings.TrimSpace(flag))
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
 
 // operand resolves a property path, which may begin with a range variable.
@@ -296,13 +337,14 @@ func (p *filterParser) function(name filterToken) (predicate, error) {
 		want := "#" + strings.TrimPrefix(t.text, "#")
 		return func(s scope) bool { return strings.EqualFold(s.root.Text("@odata.type"), want) }, p.punct(")")
 	}
+	function := strings.ToLower(name.text) // observed: startsWith is taken as well
 	test, ok := map[string]func(v, arg string) bool{
 		"startswith": strings.HasPrefix, "endswith": strings.HasSuffix, "contains": strings.Contains,
-	}[name.text]
+	}[function]
 	if !ok {
 		return nil, BadQuery("Invalid filter clause: An unknown function with name '%s' was found.", name.text)
 	}
-	if name.text == "endswith" {
+	if function == "endswith" {
 		p.f.Advanced = true
 	}
 	path := p.next()
@@ -316,6 +358,7 @@ func (p *filterParser) function(name filterToken) (predicate, error) {
 	if arg.kind != tokString {
 		return nil, p.fail(arg)
 	}
+	p.use(path.text, function, arg.text)
 	get, want := operand(path.text), strings.ToLower(arg.text)
 	return func(s scope) bool {
 		v, ok := get(s).(string)
@@ -329,6 +372,7 @@ func (p *filterParser) lambda(path string, anyOf bool) (predicate, error) {
 		return nil, err
 	}
 	get := operand(path)
+	p.use(path, map[bool]string{true: "any", false: "all"}[anyOf], nil)
 	if anyOf && p.isPunct(")") { // any() without a condition: the list is not empty
 		p.at++
 		return func(s scope) bool { l, _ := get(s).([]any); return len(l) > 0 }, nil
@@ -340,7 +384,9 @@ func (p *filterParser) lambda(path string, anyOf bool) (predicate, error) {
 	if err := p.punct(":"); err != nil {
 		return nil, err
 	}
+	p.vars = append(p.vars, v.text)
 	inner, err := p.or()
+	p.vars = p.vars[:len(p.vars)-1]
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ type Query struct {
 	Expand     []expansion
 	Filter     *filter
 	OrderBy    []ordering
-	Top        int // 0: not given
+	Search     string // with its quotes
+	Top        int    // 0: not given
 	Skip       int
 	Count      bool
 	SkipToken  string
@@ -100,7 +101,7 @@ func (q *Query) set(key, asSent, v string) (err error) {
 	case "$deltatoken":
 		q.DeltaToken = &v
 	case "$search":
-		return BadQuery("The query parameter '$search' is not supported on this resource.")
+		q.Search = v
 	case "$format":
 		if !strings.Contains(strings.ToLower(v), "json") {
 			return BadQuery("The value '%s' of $format is not supported.", v)
