@@ -32,6 +32,10 @@ type (
 	Member = estate.Member
 	// DataSummary reports which files of a data folder are served.
 	DataSummary = estate.DataSummary
+	// Data are policies for every tenant.
+	Data = estate.Data
+	// Document is a policy as a tool exported it.
+	Document = estate.Document
 	// LeftOut is a file of a data folder that is not served.
 	LeftOut = estate.LeftOut
 

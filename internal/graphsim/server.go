@@ -34,6 +34,8 @@ type Config struct {
 	Seed uint64
 	// DataDir is a folder of exported policies and groups that seed every tenant, see [estate.LoadDir]; empty generates them.
 	DataDir string
+	// Data is used in place of DataDir unless it is nil: policies that the caller has read.
+	Data *Data
 	// StateDir stores the certificate authority and the keys, so that tokens, page links and delta
 	// links survive a restart. Empty keeps them in memory.
 	StateDir string
@@ -89,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	now := control.NewClock(cfg.Now)
-	tenants, err := estate.New(cfg.Seed, cfg.DataDir, now.Now)
+	tenants, err := estate.New(cfg.Seed, cfg.DataDir, cfg.Data, now.Now)
 	if err != nil {
 		return nil, err
 	}

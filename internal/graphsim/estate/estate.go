@@ -25,9 +25,9 @@ type Estate struct {
 }
 
 // New returns an estate without tenants. seed determines generated data; dir is a folder of
-// exported policies and groups, see [LoadDir], or empty.
-func New(seed uint64, dir string, now func() time.Time) (*Estate, error) {
-	seeds, err := newSeeds(seed, dir)
+// exported policies and groups, see [LoadDir], or empty; data is used in its place unless it is nil.
+func New(seed uint64, dir string, data *Data, now func() time.Time) (*Estate, error) {
+	seeds, err := newSeeds(seed, dir, data)
 	if err != nil {
 		return nil, err
 	}

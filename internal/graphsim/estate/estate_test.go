@@ -8,7 +8,7 @@ import (
 
 // TestGeneratedSizes checks the numbers of generated things that the demo promises.
 func TestGeneratedSizes(t *testing.T) {
-	s, err := newSeeds(0, "")
+	s, err := newSeeds(0, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestGeneratedSizes(t *testing.T) {
 // BenchmarkTenants adds 300 tenants, as a loaded demo does.
 func BenchmarkTenants(b *testing.B) {
 	for b.Loop() {
-		s, err := New(0, "", time.Now)
+		s, err := New(0, "", nil, time.Now)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func BenchmarkTenants(b *testing.B) {
 
 // BenchmarkWorld generates the groups of a default tenant.
 func BenchmarkWorld(b *testing.B) {
-	s, err := New(0, "", time.Now)
+	s, err := New(0, "", nil, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -28,6 +28,7 @@ type seed struct {
 	Body odata.Object              // with the id from its file, if any
 	navs map[string][]odata.Object // navigation properties
 
+	keep  bool   // the id in the body is the same in every tenant
 	under string // of a role assignment: the name of the role definition that lists it
 }
 

@@ -282,7 +282,7 @@ func (d *seedData) loadGroups(read func(string) ([]byte, error)) error {
 		return err
 	}
 	for _, g := range file.Groups {
-		d.groups = append(d.groups, groupSeed{g.DisplayName, g.Description, g.MembershipRule})
+		d.groups = append(d.groups, groupSeed{name: g.DisplayName, description: g.Description, rule: g.MembershipRule})
 	}
 	return nil
 }

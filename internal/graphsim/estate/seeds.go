@@ -25,16 +25,25 @@ type seeds struct {
 	appSet map[int][]*seed
 }
 
-type groupSeed struct{ name, description, rule string }
+type groupSeed struct {
+	name, description, rule string
 
-func newSeeds(seedNumber uint64, dir string) (*seeds, error) {
+	id string // empty: it follows from the tenant
+}
+
+func newSeeds(seedNumber uint64, dir string, given *Data) (*seeds, error) {
 	s := &seeds{seed: seedNumber, fixed: fixedSeeds(), pools: map[int]map[string][]*seed{}, appSet: map[int][]*seed{}}
-	if dir == "" {
+	var data *seedData
+	switch {
+	case given != nil:
+		data = given.load()
+	case dir == "":
 		return s, nil
-	}
-	data, err := LoadDir(dir)
-	if err != nil {
-		return nil, err
+	default:
+		var err error
+		if data, err = LoadDir(dir); err != nil {
+			return nil, err
+		}
 	}
 	s.loaded, s.names, s.digest, s.data = data.policies, data.groups, data.digest, &data.summary
 	for key, list := range s.loaded {
@@ -132,6 +141,9 @@ func (s *seeds) groups(t *Tenant, n int) []*Group {
 			ord: i, ID: t.Derive("group", strconv.Itoa(i)), DisplayName: gs.name, description: gs.description, rule: gs.rule,
 			created:   Epoch.Add(-upTo(rng, 3*365*day)).Truncate(1e9),
 			generated: groupSize(i, rng),
+		}
+		if gs.id != "" {
+			g.ID = gs.id
 		}
 		g.unified = gs.rule == "" && i%9 == 4
 		g.devices = strings.Contains(gs.rule, "device.")

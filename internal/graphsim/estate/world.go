@@ -111,7 +111,7 @@ func (t *Tenant) itemID(col *Collection, sd *seed) string {
 // keepsID reports whether a seed has the same id in every tenant.
 func keepsID(col *Collection, sd *seed) bool {
 	switch {
-	case string(sd.Body.Get("isBuiltIn")) == "true", sd.Body.Text("policyType") == "builtIn":
+	case sd.keep, string(sd.Body.Get("isBuiltIn")) == "true", sd.Body.Text("policyType") == "builtIn":
 		return true
 	}
 	return slices.ContainsFunc([]string{
