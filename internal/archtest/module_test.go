@@ -81,6 +81,9 @@ var source = sync.OnceValues(func() ([]file, error) {
 			if hidden || below == "tools" || base == "testdata" || base == "node_modules" {
 				return filepath.SkipDir
 			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && below != "." {
+				return filepath.SkipDir // a module of its own
+			}
 			return nil
 		}
 		if filepath.Ext(name) != ".go" {
