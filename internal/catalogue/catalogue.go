@@ -26,6 +26,7 @@ type Env struct {
 	Provider       provider.Client
 	Data           Data
 	Snapshots      Snapshots
+	Backups        Backups
 	Report         Report
 	Journal        Journal // of what it changes at the provider
 	Writer         Writer

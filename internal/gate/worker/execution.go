@@ -101,6 +101,7 @@ func (x *execution) operate(ctx context.Context) (err error) {
 		Provider:  client,
 		Data:      data{x},
 		Snapshots: snapshots{x},
+		Backups:   backups{x},
 		Report:    report{x},
 		Journal:   journaling{x},
 		Writer:    writing{x, writer},

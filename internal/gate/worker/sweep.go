@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/plans"
@@ -143,6 +144,9 @@ func (w *Worker) sweep(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.what, err)
 		}
+	}
+	if err := w.inBatches(ctx, backup.Sweep); err != nil {
+		return err
 	}
 	if err := w.inBatches(ctx, mirror.Sweep); err != nil {
 		return fmt.Errorf("rows that nobody can read: %w", err)
