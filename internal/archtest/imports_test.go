@@ -60,6 +60,7 @@ var rooms = []room{
 	{"internal/page", []string{"internal/access", "internal/op"}, "sizes, cursors and search of lists, whatever they list"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 	{"internal/plans", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore", "internal/store", "internal/tenancy", "internal/vault"}, "plans of restores, with approvals and mappings: it stores what a preview made and executes nothing"},
+	{"internal/backup", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore"}, "backups of policies: they outlive the connections they were read through"},
 	{"internal/mirror", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/store", "internal/tenancy"}, "what was read from directories: it asks the store whose connection it is, and starts nothing"},
 
 	{"internal/gate/internal/ledger", []string{"internal/db", "internal/db/query", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},
@@ -69,7 +70,7 @@ var rooms = []room{
 	{"internal/gate/internal/ending", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/journal", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/notify", "internal/op", "internal/plans"}, "the one way a run ends, whoever ends it"},
 	{"internal/gate/internal/stored", []string{"internal/catalogue", "internal/db", "internal/mirror", "internal/plans"}, "stored facts as prerequisites see them, the same for the gate and the re-check"},
 	{"internal/gate", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/op", "internal/store", "internal/tenancy"}, "decides from stored facts: no provider, so no network at click time"},
-	{"internal/gate/worker", []string{"internal/access", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/journal", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/mirror", "internal/op", "internal/plans", "internal/provider", "internal/restore", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
+	{"internal/gate/worker", []string{"internal/access", "internal/backup", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/journal", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/mirror", "internal/op", "internal/plans", "internal/provider", "internal/restore", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
 
 	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
 	{"internal/apptest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/flow", "internal/gate", "internal/gate/gatetest", "internal/httpx", "internal/mirror", "internal/op", "internal/plans", "internal/store", "internal/tenancy"}, "what a surface stands on, for its tests; a surface adds itself, or its tests would import themselves"},
@@ -147,6 +148,7 @@ var dependencies = []dependency{
 	{"github.com/natefinch/atomic", []string{"internal/durable"}, false, "files are replaced whole, and their folder synced, in one place"},
 	{"github.com/gofrs/flock", []string{"internal/db"}, false, "one process for each SQLite file"},
 	{"github.com/riverqueue/river", []string{"internal/db", "internal/gate/..."}, false, "whoever can reach the queue can start work around the gate"},
+	{"github.com/klauspost/compress", []string{"internal/backup"}, true, "contents of backups are compressed in one room"},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/vault"}, false, "cryptography in one room"},
 	{"github.com/alexedwards/argon2id", []string{"internal/access"}, false, "passwords in one room"},
 	{"github.com/pquerna/otp", []string{"internal/factor"}, true, "second factors in one room; tests have an authenticator app of their own"},
