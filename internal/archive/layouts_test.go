@@ -164,3 +164,37 @@ func TestLayoutOfCIPP(t *testing.T) {
 		}
 	}
 }
+
+// TestTables shows that tables of two tenants leave the directory unknown.
+func TestTables(t *testing.T) {
+	one, two := `{"TenantId":"0a1b2c3d-1111-2222-3333-444455556666"}`, `{"TenantId":"0A1B2C3D-1111-2222-3333-444455556667"}`
+	for _, c := range []struct{ first, second, want string }{{one, one, "0a1b2c3d-1111-2222-3333-444455556666"}, {one, two, ""}, {`{"TenantId":"contoso"}`, "{", ""}} {
+		b := took(t, map[string]string{"a/MigrationTable.json": c.first, "b/MigrationTable.json": c.second, "x.json": catalog})
+		if b.Directory != c.want {
+			t.Errorf("%s and %s are of %q", c.first, c.second, b.Directory)
+		}
+	}
+}
+
+// TestIDs shows that a policy without an id, or with one that stands for none, gets one by
+// its path, and that a settings catalog policy for Linux is none for compliance.
+func TestIDs(t *testing.T) {
+	linux := `{"name":"L","platforms":"linux","technologies":"linuxMdm","settings":[]`
+	b := took(t, map[string]string{
+		"a.json": linux + `,"templateReference":{},"id":"00000000-0000-0000-0000-000000000000"}`,
+		"b.json": linux + `,"templateReference":{},"id":"00000000-0000-0000-0000-000000000000"}`,
+		"c.json": linux + `,"templateReference":{}}`,
+		"d.json": linux + "}",
+	})
+	var got []string
+	for _, i := range b.Items {
+		if !strings.HasPrefix(i.ID, "file-") {
+			t.Errorf("%s has the id %s", i.File, i.ID)
+		}
+		got = append(got, i.Type)
+	}
+	want := []string{"configurationPolicies", "configurationPolicies", "configurationPolicies", "compliancePolicies"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/policy"
@@ -127,6 +128,7 @@ func TestLeftOut(t *testing.T) {
 	}
 	b := took(t, map[string]string{
 		"big.json":        `{"name":"big","platforms":"x","settings":[],"description":"` + string(noise) + `"}`,
+		"huge.json":       `{"x":"` + string(noise) + `"}`,
 		"cut.json":        `{"name":`,
 		"deep.json":       deep,
 		"empty.json":      "",
@@ -144,13 +146,40 @@ func TestLeftOut(t *testing.T) {
 	want := []string{
 		"__MACOSX/._good was added by macOS", "big.json is larger than 10 MiB", "cut.json is not valid JSON: unexpected end of JSON input",
 		"deep.json is nested deeper than 1000 levels", "empty.json is empty", `good.json: configurationPolicies "Lock é😀"`,
-		"half16.json is not valid UTF-16", "inner.zip is an archive in the archive: upload it by itself", "latin.json is not valid JSON: the text is not UTF-8",
+		"half16.json is not valid UTF-16", "huge.json is larger than 10 MiB", "inner.zip is an archive in the archive: upload it by itself", "latin.json is not valid JSON: the text is not UTF-8",
 		"nested.json holds JSON in JSON too often", "number.json is not a JSON object", "odd16.json is not valid UTF-16",
 		"thousand.json is nested deeper than 1000 levels", `twice.json is not valid JSON: "name" stands twice in one object`,
 	}
 	slices.Sort(want)
 	if got := brief(b); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestLimitsOfSizes shows the limit of all files together, where no other limit holds, and
+// that of one file.
+func TestLimitsOfSizes(t *testing.T) {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for name, size := range map[string]uint64{"a.txt": 4 << 20, "b.txt": archive.MaxTotal - 4<<20, "c.txt": 1} {
+		h := zip.FileHeader{Name: name, CompressedSize64: 4 << 20, UncompressedSize64: size}
+		f, err := w.CreateRaw(&h)
+		if err == nil {
+			_, err = f.Write(make([]byte, 4<<20))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unzip(out.Bytes()); !errors.Is(err, archive.ErrExpands) {
+		t.Errorf("a byte more than the limit: %v", err)
+	}
+	b, err := archive.Folder(fstest.MapFS{"x.json": {Data: bytes.Repeat([]byte(" "), 4*policy.MaxBytes+1)}})
+	if want := []string{"x.json is larger than 40 MiB"}; !errors.Is(err, archive.ErrNothing) || !slices.Equal(brief(b), want) {
+		t.Errorf("a large file: %q, %v", brief(b), err)
 	}
 }
 

@@ -35,9 +35,6 @@ func Zip(r io.ReaderAt, size int64) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, fmt.Errorf("%w: %w", ErrNotZip, err)
 	}
-	if len(z.File) > MaxFiles {
-		return Bundle{}, ErrTooMany
-	}
 	var files []file
 	var total uint64
 	seen := make(map[string]bool)
@@ -53,10 +50,10 @@ func Zip(r io.ReaderAt, size int64) (Bundle, error) {
 			return Bundle{}, &FileError{f.Name, ErrTwice}
 		}
 		seen[name] = true
-		if f.UncompressedSize64 > MaxTotal {
+		if f.UncompressedSize64 > MaxTotal-total {
 			return Bundle{}, ErrExpands
 		}
-		if total += f.UncompressedSize64; total > MaxTotal || total > freeRatio && total > maxRatio*uint64(size) {
+		if total += f.UncompressedSize64; total > freeRatio && total > maxRatio*uint64(size) {
 			return Bundle{}, ErrExpands
 		}
 		files = append(files, file{name, int64(f.UncompressedSize64), f.Open})
