@@ -67,7 +67,7 @@ func (n names) take(folder, name, id string) string {
 }
 
 // fold is equal for paths, as [safe] makes them, that a file system without regard to case confuses.
-func fold(path string) string { return norm.NFC.String(cases.Fold().String(path)) }
+func fold(path string) string { return cases.Fold().String(path) }
 
 // folders are the folders that IntuneCD reads, where it knows the type. IntuneManagement
 // imports from any folder.
