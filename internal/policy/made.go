@@ -32,6 +32,25 @@ func (t *Type) Owns(path string) bool {
 	return ok && (rest == "" || rest[0] == '/') && !strings.ContainsAny(rest, "?#") && !strings.Contains(rest, "..")
 }
 
+// Writes names the part of a policy that a call writes, such as "settings", and reports
+// whether it is the assignments.
+func (t *Type) Writes(c Call) (part string, assignments bool) {
+	_, action := t.below(c.Path)
+	if action == "" {
+		return "properties", false
+	}
+	if action == t.Assign.Action && t.Assign.Can() {
+		return "assignments", true
+	}
+	action, _, _ = strings.Cut(action, "/")
+	for _, p := range t.Parts {
+		if p.Action == action || p.Key == action {
+			return p.Key, false
+		}
+	}
+	return action, false
+}
+
 // below splits the path of a call into the object and what is below it.
 func (t *Type) below(path string) (object, rest string) {
 	object, rest, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, t.ListPath()), "/"), "/")
