@@ -7,11 +7,44 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/restore"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
+
+var _ = Register(&Definition{
+	Kind:    PolicyRestore,
+	Version: 1,
+	Place:   70,
+	Words: op.KindWords{
+		Name: "Policy restore", Does: "Restores policies from a backup, as a preview showed it.",
+		Start: "Start restore", Item: "policy", Items: "policies",
+	},
+	Icon:       "back",
+	Capability: "policy.restore",
+	Allows:     "Restore policies",
+	Roles:      []tenancy.Role{tenancy.Owner},
+	Optional:   restorePermissions,
+	Blockers:   AllBlockers(),
+	Requires:   restoreRequires,
+	Canonical:  canonicalRestore,
+	Confirm:    confirmRestore,
+	Parameters: RestoreParameters{},
+	Input:      true,
+	Example:    restoreExample,
+	QueueLimit: 2 * time.Hour,
+	RunLimit:   12 * time.Hour, // a provider that throttles makes a large restore long
+	CallLimit:  30 * time.Second,
+
+	MaxDispatch: 5,
+	Recovery:    Resume,
+	SignsIn:     true,
+	Learns:      true,
+	Run:         executeRestore,
+})
 
 // atOnce is how many policies are restored at the same time. The provider takes five
 // changes a second, and a policy needs about six calls.
@@ -27,7 +60,7 @@ type restoring struct {
 	counts  op.Counts
 	reached map[int]bool            // steps of the plan that have an item
 	created map[restore.Need]string // ids of the objects that the run created
-	lists   map[string]collection       // by type: what is there now
+	lists   map[string]collection   // by type: what is there now
 	stop    error                   // why no further step begins
 }
 

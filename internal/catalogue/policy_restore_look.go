@@ -11,7 +11,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/provider"
-	"github.com/interlock-dev/interlock/internal/provider/policies"
+	reader "github.com/interlock-dev/interlock/internal/provider/policies"
 	"github.com/interlock-dev/interlock/internal/restore"
 )
 
@@ -103,11 +103,11 @@ func (r *restoring) look(ctx context.Context, s restore.Step, call policy.Call, 
 		}
 		id = others[0]
 	}
-	read, err := policies.One(ctx, r.env.Provider, t, id)
+	read, err := reader.One(ctx, r.env.Provider, t, id)
 	switch {
-	case errors.Is(err, policies.ErrNotFound) && call.Body == nil:
+	case errors.Is(err, reader.ErrNotFound) && call.Body == nil:
 		return absent()
-	case errors.Is(err, policies.ErrNotFound):
+	case errors.Is(err, reader.ErrNotFound):
 		return Sight{Unclear: true}, nil
 	case err != nil:
 		return Sight{}, err
@@ -153,8 +153,8 @@ func (r *restoring) confirm(ctx context.Context, s restore.Step, id string) (pat
 }
 
 func (r *restoring) differences(ctx context.Context, s restore.Step, id string) (paths []string, err error) {
-	read, err := policies.One(ctx, r.env.Provider, policy.Lookup(s.Type), id)
-	if errors.Is(err, policies.ErrNotFound) {
+	read, err := reader.One(ctx, r.env.Provider, policy.Lookup(s.Type), id)
+	if errors.Is(err, reader.ErrNotFound) {
 		return []string{"all properties, because it is not there yet"}, nil
 	} else if err != nil {
 		return nil, err

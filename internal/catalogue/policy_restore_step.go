@@ -9,7 +9,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/provider"
-	"github.com/interlock-dev/interlock/internal/provider/policies"
+	reader "github.com/interlock-dev/interlock/internal/provider/policies"
 	"github.com/interlock-dev/interlock/internal/restore"
 )
 
@@ -79,10 +79,10 @@ func (r *restoring) precheck(ctx context.Context, s restore.Step) (*op.Item, err
 		}
 		return nil, nil
 	}
-	read, err := policies.One(ctx, r.env.Provider, policy.Lookup(s.Type), s.Target)
+	read, err := reader.One(ctx, r.env.Provider, policy.Lookup(s.Type), s.Target)
 	now := ""
 	switch {
-	case errors.Is(err, policies.ErrNotFound):
+	case errors.Is(err, reader.ErrNotFound):
 	case err != nil:
 		return r.unread(s, err)
 	case len(read.Missing) > 0:
@@ -129,7 +129,9 @@ func (r *restoring) call(ctx context.Context, s restore.Step, i int) (more bool,
 		change.Repeat = provider.RepeatSafe
 	}
 	made, err := r.env.Make(ctx, Step{Key: key, Item: itemKey(s), Name: shortened(s.Name), Change: change, Look: where(s)}, rec,
-		func(ctx context.Context, intended time.Time) (Sight, error) { return r.look(ctx, s, call, id, intended) })
+		func(ctx context.Context, intended time.Time) (Sight, error) {
+			return r.look(ctx, s, call, id, intended)
+		})
 	if err != nil {
 		return false, err
 	}

@@ -218,7 +218,7 @@ var results = map[op.ItemResult]ui.Look{
 	op.ItemConflict:     {Tone: "stop", Icon: "cross"},
 	op.ItemUnresolvable: {Tone: "stop", Icon: "cross"},
 	op.ItemNotSupported: {Tone: "calm", Icon: "dash"},
-	op.ItemUnknown:   {Tone: "busy", Icon: "unlink"},
+	op.ItemUnknown:      {Tone: "busy", Icon: "unlink"},
 
 	op.ItemNotApplicable: {Tone: "calm", Icon: "dash"},
 }

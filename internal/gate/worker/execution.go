@@ -72,6 +72,7 @@ func (x *execution) operate(ctx context.Context) (err error) {
 			err = fmt.Errorf("operation %s panicked", x.def.Kind)
 		}
 	}()
+	began := time.Now()
 	credential, none, err := x.credential(ctx)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (x *execution) operate(ctx context.Context) (err error) {
 		Journal:   journaling{x},
 		Writer:    writing{x, writer},
 		Plans:     planning{x},
-		Now:       time.Now,
+		Now:       func() time.Time { return x.claim.Now.Add(time.Since(began)) }, // by the clock of the journal
 	})
 }
 

@@ -163,7 +163,7 @@ func (s *shop) ended(run string) string {
 func (s *shop) badItems(run string) (bad string) {
 	s.t.Helper()
 	err := s.DB.Read(s.t.Context(), func(ctx context.Context, tx db.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT key, result, reason, args FROM run_items WHERE run_id = $1 AND result <> 'done' ORDER BY seq`, run)
+		rows, err := tx.Query(ctx, `SELECT key, result, reason, args FROM run_items WHERE run_id = $1 AND result NOT IN ('done', 'created', 'updated') ORDER BY seq`, run)
 		if err != nil {
 			return err
 		}
