@@ -20,7 +20,7 @@ var _ = Register(&Definition{
 	Version: 1,
 	Place:   70,
 	Words: op.KindWords{
-		Name: "Policy restore", Does: "Restores policies from a backup, as a preview showed it.",
+		Name: "Policy restore", Does: "Writes policies from a backup to the tenant.",
 		Start: "Start restore", Item: "policy", Items: "policies",
 	},
 	Icon:       "back",
