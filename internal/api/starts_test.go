@@ -99,7 +99,7 @@ func TestShapeOfAStart(t *testing.T) {
 			"no JSON":               {`{"operation":`, "k", 422, "body"},
 			"a list":                {`[]`, "k", 422, "body"},
 			"no body":               {``, "k", 422, "body"},
-			"an unknown operation":  {`{"operation":"policy.restore"}`, "k", 404, ""},
+			"an unknown operation":  {`{"operation":"policy.remove"}`, "k", 404, ""},
 			"an unknown connection": {`{"operation":"inventory.sync","connection":"other"}`, "k", 404, ""},
 			"too much":              {`{"operation":"` + strings.Repeat("x", 1<<20) + `"}`, "k", 413, ""},
 		} {

@@ -25,6 +25,13 @@ func TestEveryOperationIsDeclaredInFull(t *testing.T) {
 		if found, err := catalogue.Lookup(d.Kind); err != nil || found != d {
 			t.Errorf("Lookup(%s) = %v, %v", d.Kind, found, err)
 		}
+		if d.Input {
+			var field *op.FieldError
+			if _, err := d.Canonical(nil); !errors.As(err, &field) {
+				t.Errorf("%s needs parameters and takes none: %v", d.Kind, err)
+			}
+			continue
+		}
 		for _, none := range []string{"", "null", "{}", " \n"} {
 			first, err := d.Canonical(nil)
 			if err != nil {

@@ -26,7 +26,7 @@ const (
 )
 
 // pauses are the waits between reads that confirm a change.
-var pauses = []time.Duration{250 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+var pauses = []time.Duration{250 * time.Millisecond, 750 * time.Millisecond, 1500 * time.Millisecond}
 
 // collection are the objects of a type, as a list returned them.
 type collection struct {

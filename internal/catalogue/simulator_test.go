@@ -19,7 +19,11 @@ func TestOperationsAgainstTheSimulator(t *testing.T) {
 	data := &datatest.Memory{}
 	for _, d := range catalogue.All() {
 		kind := d.Kind
-		r, err := run(t, kind, s.Client(t), data, "")
+		parameters := ""
+		if d.Input {
+			parameters = string(d.Example)
+		}
+		r, err := run(t, kind, s.Client(t), data, parameters)
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -76,6 +80,9 @@ func TestOperationsAgainstTheSimulator(t *testing.T) {
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	for _, d := range catalogue.All() {
+		if d.Kind == catalogue.PolicyRestore {
+			continue // what it calls depends on its plan: the tests of gate/worker make its calls fail
+		}
 		t.Run(string(d.Kind), func(t *testing.T) {
 			t.Parallel()
 			operationtest.Faults(t, d)

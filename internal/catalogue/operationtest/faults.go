@@ -228,7 +228,7 @@ func SignInFaults(t *testing.T, d *catalogue.Definition) {
 					_, err = client.Token(t.Context())
 				}
 				if err == nil {
-					r, err = Run(t, d, client, &datatest.Memory{}, "", nil)
+					r, err = Run(t, d, client, &datatest.Memory{}, defaults(d), nil)
 				}
 				if got := ending(r, err); got != want {
 					t.Errorf("ended with %q (%v), want %q", got, err, want)
@@ -245,7 +245,7 @@ func LostRuns(t *testing.T, d *catalogue.Definition, c func() provider.Client, l
 	t.Helper()
 	for left := range 30 {
 		data := &datatest.Memory{}
-		r, err := Run(t, d, c(), data, "", func(env *catalogue.Env) { env.Report.(*Report).Left = left })
+		r, err := Run(t, d, c(), data, defaults(d), func(env *catalogue.Env) { env.Report.(*Report).Left = left })
 		if !errors.Is(err, ErrLost) {
 			if err != nil {
 				t.Errorf("%s (%d): %v", d.Kind, left, err)

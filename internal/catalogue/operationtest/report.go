@@ -17,6 +17,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
+	"github.com/interlock-dev/interlock/internal/restore"
 )
 
 // Directory is the directory of the tenant that operations run for.
@@ -129,6 +130,8 @@ func Run(t testing.TB, d *catalogue.Definition, c provider.Client, data catalogu
 		Data:       data,
 		Snapshots:  &datatest.Snapshots{},
 		Report:     r,
+		Plans:      noPlans{},
+		Journal:    noJournal{},
 		Now:        func() time.Time { return Epoch },
 	}
 	if change != nil {
@@ -136,3 +139,26 @@ func Run(t testing.TB, d *catalogue.Definition, c provider.Client, data catalogu
 	}
 	return r, d.Run(t.Context(), env)
 }
+
+// defaults are the parameters of a plain start: none, or the example of an operation that
+// needs some.
+func defaults(d *catalogue.Definition) string {
+	if d.Input {
+		return string(d.Example)
+	}
+	return ""
+}
+
+// noPlans holds one plan, which has no steps and is for the tenant of every run.
+type noPlans struct{ catalogue.Plans }
+
+// Plan implements [catalogue.Plans].
+func (noPlans) Plan(context.Context, string) (restore.Plan, error) {
+	return restore.Plan{Target: restore.Target{Directory: Directory}}, nil
+}
+
+// noJournal is the journal of a run that has changed nothing.
+type noJournal struct{ catalogue.Journal }
+
+// Steps implements [catalogue.Journal].
+func (noJournal) Steps(context.Context) ([]catalogue.Recorded, error) { return nil, nil }

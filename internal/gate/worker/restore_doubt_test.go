@@ -14,12 +14,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
-	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/provider/providertest"
-	"github.com/interlock-dev/interlock/internal/restore"
 )
 
 // deliverAll delivers a run until it has ended, and moves the clock on while it waits.
@@ -108,6 +106,7 @@ func TestRestoreThrottledForAnHour(t *testing.T) {
 // What is not as the preview showed it is not written; the rest goes on.
 func TestRestoreWritesNothingThatChanged(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		b := newBranch(t, d)
 		for name, c := range map[string]struct {
 			change func(b *branch)
 			items  []string
@@ -125,7 +124,6 @@ func TestRestoreWritesNothingThatChanged(t *testing.T) {
 				b.s.put(policy.Lookup("assignmentFilters"), map[string]any{"displayName": "TABLETS", "platform": "iOS"})
 			}, []string{"00001/assignmentFilters conflict", "00002/configurationPolicies skipped", usualItems[2]}},
 		} {
-			b := newBranch(t, d)
 			b.Wipe()
 			b.reset()
 			b.usual()
@@ -136,7 +134,7 @@ func TestRestoreWritesNothingThatChanged(t *testing.T) {
 			if got := b.items(run.ID); !slices.Equal(got, c.items) {
 				t.Errorf("%s: %q, want %q", name, got, c.items)
 			}
-			return
+			b.later(time.Second)
 		}
 	})
 }
@@ -251,6 +249,3 @@ func TestRestorePressedByManyAtOnce(t *testing.T) {
 		}
 	})
 }
-
-var _ = gatetest.Directory
-var _ restore.Plan

@@ -37,7 +37,7 @@ func init() {
 			latest.Store(p)
 			hooks(point)
 		}}
-		env.Journal, env.Writer, env.Report = s, s, telling{env.Report, p}
+		env.Journal, env.Writer, env.Report, env.Provider = s, s, telling{env.Report, p}, asking{env.Provider, p}
 		return run(ctx, env)
 	}
 }
@@ -107,6 +107,21 @@ type sending struct {
 func (w sending) Write(ctx context.Context, key string) (provider.Answer, error) {
 	defer w.p.enter()()
 	return w.Writer.Write(ctx, key)
+}
+
+type asking struct {
+	provider.Client
+	p *process
+}
+
+func (a asking) Page(ctx context.Context, next string) (provider.Page, error) {
+	defer a.p.enter()()
+	return a.Client.Page(ctx, next)
+}
+
+func (a asking) Batch(ctx context.Context, paths []string) ([]provider.Result, error) {
+	defer a.p.enter()()
+	return a.Client.Batch(ctx, paths)
 }
 
 type telling struct {

@@ -27,6 +27,7 @@ var AppRoleIDs = map[string]string{
 	"LicenseAssignment.Read.All":                  "e2f98668-2877-4f38-a2f4-8202e0717aa1",
 	"Organization.Read.All":                       "498476ce-e0fe-48b0-b801-37ba7e2685c6",
 	"Policy.Read.All":                             "246dd0d5-5bd0-4def-940b-0421030a5b68",
+	"Policy.ReadWrite.AuthenticationMethod":       "29c18626-4985-4dcd-85c0-193eef327366",
 	"Policy.ReadWrite.ConditionalAccess":          "01c0a623-fc9b-48e9-b794-0756f8e8f067",
 }
 
