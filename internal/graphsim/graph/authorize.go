@@ -21,6 +21,10 @@ var readRoles = map[string][]string{
 		"Group-NestingSupport.ReadWrite.All", "Group.ReadBasic.All", "Directory.Read.All", "Directory.ReadWrite.All",
 		"Group-PreferredDataLocation.ReadWrite.All", "Group.ManageProtection.All", "Group.Read.All", "Group.ReadWrite.All", "GroupMember.Read.All",
 	},
+	"groups/{id}": {
+		"Group-NestingSupport.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", "Group-PreferredDataLocation.ReadWrite.All", "Group-XTenantIdentitySync.Read.All",
+		"Group.ManageProtection.All", "Group.Read.All", "Group.ReadBasic.All", "Group.ReadWrite.All", "GroupMember.Read.All",
+	},
 	"groups/delta": {
 		"Group-NestingSupport.ReadWrite.All", "Group.ReadBasic.All", "Directory.Read.All", "Directory.ReadWrite.All",
 		"Group.Read.All", "Group.ReadWrite.All", "GroupMember.Read.All",

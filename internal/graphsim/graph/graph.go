@@ -64,6 +64,9 @@ func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
 	if re := s.compliance(c, path); re != nil {
 		return re
 	}
+	if re := s.people(c, path); re != nil {
+		return re
+	}
 	if len(path) == 5 && strings.EqualFold(path[1], "deviceConfigurations") && strings.EqualFold(path[3], "getOmaSettingPlainTextValue") {
 		return s.omaSetting(c, path)
 	}
@@ -85,6 +88,8 @@ func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
 		template, handle = "groups/delta", s.groups
 	case head == "groups" && len(path) > 2:
 		template, handle = "groups/{id}/members", s.groups
+	case head == "groups" && len(path) == 2:
+		template, handle = "groups/{id}", s.groups
 	case head == "groups":
 		template, handle = "groups", s.groups
 	case head == "devicemanagement" && len(path) == 1:

@@ -27,6 +27,15 @@ func (s *Service) groups(c *wire.Call, rest []string, q *odata.Query) *wire.Repl
 	t := c.Tenant
 	t.RLock()
 	defer t.RUnlock()
+	if len(rest) == 1 && strings.EqualFold(rest[0], "$count") {
+		n := 0
+		for _, g := range t.World.Groups {
+			if g.Alive() && (q.Filter == nil || q.Filter.Matches(t.GroupObject(g))) {
+				n++
+			}
+		}
+		return plainCount(c, n)
+	}
 	g := t.World.ByID[strings.ToLower(rest[0])]
 	if g == nil || !g.Alive() {
 		return c.DirectoryNotFound(rest[0])
@@ -43,14 +52,38 @@ func (s *Service) groups(c *wire.Call, rest []string, q *odata.Query) *wire.Repl
 		return c.Entity(append(odata.Object{odata.F("@odata.context", c.ContextURL("groups", q)+"/$entity")}, o...))
 	}
 	switch nav := strings.ToLower(rest[1]); {
+	case nav == "owners" && len(rest) == 2:
+		return s.listOwners(c, g, q)
+	case (nav == "memberof" || nav == "transitivememberof") && len(rest) == 2: // generated groups are not nested
+		return directoryList(c, c.Base+"/"+c.Version()+"/$metadata#directoryObjects", "groups/"+g.ID+"/memberOf", q, 0, 0, directoryPage, nil)
 	case nav != "members" && nav != "transitivemembers":
 		return c.NoSegment(rest[1])
 	case len(rest) == 2:
 		return s.listMembers(c, g, "", q)
+	case len(rest) == 3 && strings.EqualFold(rest[2], "$count"):
+		return plainCount(c, g.MemberCount())
+	case len(rest) == 3 && !slices.Contains(castTypes, strings.ToLower(rest[2])):
+		return c.GraphError(http.StatusNotFound, "Request_ResourceNotFound", "Resource not found for the segment '"+rest[2]+"'.")
 	case len(rest) == 3:
 		return s.listMembers(c, g, strings.ToLower(rest[2]), q)
 	}
 	return c.NoSegment(rest[3])
+}
+
+// castTypes are the types to which members can be cast; there is no other, and no $ref to read
+// (reported).
+var castTypes = []string{"user", "device", "group", "serviceprincipal", "orgcontact", "application"}
+
+func (s *Service) listOwners(c *wire.Call, g *estate.Group, q *odata.Query) *wire.Reply {
+	path := "groups/" + g.ID + "/owners"
+	pos, size, re := directoryPaging(c, q, path)
+	if re != nil {
+		return re
+	}
+	owners := g.Owners()
+	return directoryList(c, c.Base+"/"+c.Version()+"/$metadata#directoryObjects", path, q, len(owners), pos, size, func(i int) (odata.Object, error) {
+		return odata.PickFields(c.Tenant.MemberObject(owners[i]), q.Select), nil
+	})
 }
 
 func unknownGroupProperty(name string) error {
@@ -112,6 +145,9 @@ func (s *Service) listGroups(c *wire.Call, q *odata.Query) *wire.Reply {
 		return re
 	}
 	eventual := strings.EqualFold(c.Header.Get("ConsistencyLevel"), "eventual")
+	if re := refuseGroups(c, q, eventual); re != nil {
+		return re
+	}
 	if q.Filter != nil && q.Filter.Advanced && !(eventual && q.Count) || len(q.OrderBy) > 0 && q.Filter != nil && !eventual {
 		return c.GraphError(http.StatusBadRequest, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause specified for property of resource 'Group'.")
 	}
@@ -121,7 +157,7 @@ func (s *Service) listGroups(c *wire.Call, q *odata.Query) *wire.Reply {
 	defer t.RUnlock()
 	found := make([]*estate.Group, 0, len(t.World.Groups))
 	for _, g := range t.World.Groups {
-		if g.Alive() && (q.Filter == nil || q.Filter.Matches(t.GroupObject(g))) {
+		if g.Alive() && (q.Filter == nil || q.Filter.Matches(t.GroupObject(g))) && searched(q.Search, g) {
 			found = append(found, g)
 		}
 	}

@@ -36,6 +36,9 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 	t := c.Tenant
 	t.RLock()
 	defer t.RUnlock()
+	if err := refuseQuery(col, q, t.Find(col, &odata.Query{})); err != nil {
+		return c.QueryError(err)
+	}
 	found := t.Find(col, q)
 	pos = min(pos, len(found))
 	end := min(pos+size, len(found))
