@@ -60,7 +60,7 @@ var rooms = []room{
 	{"internal/page", []string{"internal/access", "internal/op"}, "sizes, cursors and search of lists, whatever they list"},
 	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 	{"internal/plans", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore", "internal/store", "internal/tenancy", "internal/vault"}, "plans of restores, with approvals and mappings: it stores what a preview made and executes nothing"},
-	{"internal/backup", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore"}, "backups of policies: they outlive the connections they were read through"},
+	{"internal/backup", []string{"internal/access", "internal/archive", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore", "internal/tenancy"}, "backups of policies: they outlive the connections they were read through"},
 	{"internal/mirror", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/store", "internal/tenancy"}, "what was read from directories: it asks the store whose connection it is, and starts nothing"},
 
 	{"internal/gate/internal/ledger", []string{"internal/db", "internal/db/query", "internal/gate/internal/queue", "internal/op"}, "SQL that moves runs: callers have decided already"},

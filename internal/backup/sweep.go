@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/query"
@@ -19,7 +20,19 @@ func Sweep(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	return n, nil
 }
 
+// uploadWithin is how long an upload may be building. One that is older was cut off.
+const uploadWithin = time.Hour
+
 func sweep(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
+	var now int64
+	if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
+		return 0, err
+	}
+	// Ids begin with the time of their creation, in milliseconds.
+	cut := fmt.Sprintf("%012x", db.Time(now).Add(-uploadWithin).UnixMilli())
+	if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE state = 'building' AND run_id = '' AND id < $1`, cut[:8]+"-"+cut[8:]); err != nil {
+		return 0, err
+	}
 	if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE id IN (SELECT s.id FROM backup_sets s LEFT JOIN runs r ON r.id = s.run_id
 		WHERE s.state = 'building' AND s.run_id <> '' AND (r.id IS NULL OR r.state = 'finished') ORDER BY s.id LIMIT 10)`); err != nil {
 		return 0, err

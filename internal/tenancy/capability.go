@@ -23,6 +23,7 @@ const (
 	ViewAudit          Capability = "audit.view"         //
 	ManageOwnTokens    Capability = "tokens.manage"      // one's own API tokens
 	ViewBackups        Capability = "backups.view"       // see backups and previews of restores; secrets are masked
+	ExportBackups      Capability = "backups.export"     // download backups with their secrets, and upload files as backups
 	ApproveRestores    Capability = "restore.approve"    // agree to a restore that somebody else starts
 )
 
@@ -37,6 +38,7 @@ var words = map[Capability]string{
 	ViewAudit:          "View the audit trail",
 	ManageOwnTokens:    "Manage own API tokens",
 	ViewBackups:        "View backups",
+	ExportBackups:      "Download and upload backups",
 	ApproveRestores:    "Approve restores",
 }
 
