@@ -136,9 +136,34 @@ func (s *service) read(t *testing.T) (all []policy.Document) {
 	return all
 }
 
-// execute calls what a plan says, step by step.
+// shows fails the test unless the object has what each call of a step sent.
+func (s *service) shows(t *testing.T, step restore.Step, id string, created map[restore.Need]string) {
+	t.Helper()
+	if len(step.Calls) == 0 {
+		return
+	}
+	body, err := json.Marshal(s.objects[step.Type][id])
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := doc(t, step.Type, id, string(body))
+	for i := range step.Calls {
+		call, err := step.Ready(i, id, created)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lacks, err := now.Lacks(call); err != nil || len(lacks) > 0 {
+			t.Errorf("%s %s, %s: lacks %q: %v", step.Type, step.Name, call.Path, lacks, err)
+		}
+	}
+}
+
+// execute calls what a plan says, step by step. The plan must be one that may be executed.
 func (s *service) execute(t *testing.T, p restore.Plan) map[restore.Need]string {
 	t.Helper()
+	if err := p.Allowed(); err != nil {
+		t.Error(err)
+	}
 	created := make(map[restore.Need]string)
 	for _, step := range p.Steps {
 		id := step.Target
@@ -156,6 +181,7 @@ func (s *service) execute(t *testing.T, p restore.Plan) map[restore.Need]string 
 				created[restore.Need{Kind: policy.Kind(step.Type), Source: step.Source}] = id
 			}
 		}
+		s.shows(t, step, id, created)
 	}
 	return created
 }
