@@ -25,6 +25,7 @@ var (
 	errLost     = errors.New("the run is no longer ours")
 	errStopping = errors.New("the run is being stopped")
 	errClosed   = errors.New("the run's connection may not be used any more")
+	errMayNot   = errors.New("the starter of the run may not do this any more")
 	errLimit    = errors.New("the run has reached its time limit")
 	errDraining = errors.New("this process is being stopped")
 )

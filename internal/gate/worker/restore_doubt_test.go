@@ -249,3 +249,20 @@ func TestRestorePressedByManyAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A starter who loses the right to restore in the middle of a run: what has begun is
+// finished, nothing further is written, and what was told before stays true.
+func TestRestoreAsksForTheStartersAccess(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		b := newBranch(t, d)
+		b.usual()
+		run := b.restore()
+		stops.set("after call 00001/assignmentFilters/1", func() { b.Exec(`DELETE FROM members WHERE user_id = $1`, b.Owner.ID()) })
+		b.deliver(run.ID)
+		b.expect(run.ID, "failed/authorization_lost")
+		b.has(run.ID, []string{usualNames[0], usualNames[2]}, []string{usualItems[0], "00002/configurationPolicies skipped", "00003/deviceConfigurations skipped"})
+		if b.s.sent() != 1 {
+			t.Errorf("%d changes, want 1", b.s.sent())
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -66,6 +67,13 @@ func (x *execution) end(ctx context.Context, tx db.Tx, c *ledger.Claim, e ledger
 	x.mu.Lock()
 	left := x.left
 	x.mu.Unlock()
+	if x.def.Recovery == catalogue.Resume && len(left) > 0 { // items of earlier dispatches stay true
+		stored, err := ledger.Keys(ctx, tx, c.RunID)
+		if err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(slices.Clone(left), func(it op.Item) bool { return stored[it.Key] })
+	}
 	for _, it := range left {
 		if err := ledger.Item(ctx, tx, c.RunID, c.Fence, it); err != nil {
 			return err
@@ -179,8 +187,11 @@ func (w *Worker) send(ctx context.Context, tx db.Tx, c *ledger.Claim, fence int6
 
 // reason returns the run's reason for err.
 func (x *execution) reason(err error) op.Reason {
-	if errors.Is(err, errLimit) {
+	switch {
+	case errors.Is(err, errLimit):
 		return op.TimeLimit
+	case errors.Is(err, errMayNot):
+		return op.AuthorizationLost
 	}
 	reason, _ := x.refusal(err)
 	return reason
@@ -198,7 +209,7 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 	args := op.Args{
 		"connection": c.Target.Short, "tenant": x.pinned.Tenant.Name, "provider": c.Target.Provider,
 		"credential_kind": conn.Credential.Words(), "limit": x.def.RunLimit.String(), "reference": c.Code,
-		"revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339), "expected_directory": conn.DirectoryID,
+		"starter": c.Initiator.Name, "revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339), "expected_directory": conn.DirectoryID,
 	}
 	cause := &op.Cause{Code: code, Phase: op.Execution, Args: args}
 	var pe *provider.Error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/gate/internal/journal"
@@ -112,7 +113,15 @@ func (j journaling) Intend(ctx context.Context, s catalogue.Step) error {
 		if stop = x.stopped(c); stop != nil && (fresh || atOnce(stop)) {
 			return stop
 		}
-		return nil
+		if !fresh {
+			return nil
+		}
+		may, err := access.StillMay(ctx, tx, x.claim.Workspace, x.claim.Initiator.ID, x.claim.Tenant, x.def.Capability)
+		if err == nil && !may {
+			stop = errMayNot
+			err = stop
+		}
+		return err
 	})
 	if err != nil {
 		if fresh {

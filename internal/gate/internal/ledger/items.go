@@ -44,6 +44,24 @@ func Item(ctx context.Context, tx db.Tx, run string, fence int64, it op.Item) er
 	return nil
 }
 
+// Keys returns the keys of the stored items of a run.
+func Keys(ctx context.Context, tx db.Tx, run string) (map[string]bool, error) {
+	rows, err := tx.Query(ctx, `SELECT key FROM run_items WHERE run_id = $1`, run)
+	if err != nil {
+		return nil, fmt.Errorf("items of run %s: %w", run, err)
+	}
+	defer rows.Close()
+	keys := make(map[string]bool)
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return nil, fmt.Errorf("items of run %s: %w", run, err)
+		}
+		keys[key] = true
+	}
+	return keys, rows.Err()
+}
+
 // Forget removes the items that earlier dispatches of a run reported. The caller holds
 // [Guard].
 func Forget(ctx context.Context, tx db.Tx, run string, fence int64) error {
