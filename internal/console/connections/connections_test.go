@@ -243,14 +243,14 @@ func TestPermissions(t *testing.T) {
 		page.Says("#verification", "2 permissions are missing. Ask an administrator of Kestrel to grant them")
 		page = mei.Get(kestrels + "/kestrel").Want(http.StatusOK)
 		page.Says("#permissions li:first-child", "DeviceManagementConfiguration.Read.AllMissing. Needed by "+needing("read policies")+", to read policies.")
-		if n := page.Page.Find("#permissions li a:contains(Grant)").Length(); n != 7 {
-			t.Errorf("%d of the 7 missing permissions can be granted", n)
+		if n := page.Page.Find("#permissions li a:contains(Grant)").Length(); n != 15 {
+			t.Errorf("%d of the 15 missing permissions can be granted", n)
 		}
 
 		page = mei.Get("/w/lattice/tenants/marlow").Want(http.StatusOK)
 		page.Says("#verification", "3 permissions granted. Inventory sync leaves out what needs DeviceManagementApps.Read.All,")
 		page = mei.Get("/w/lattice/tenants/marlow/connections/marlow").Want(http.StatusOK)
-		page.Says("#permissions .card__head", "4 of 8")
+		page.Says("#permissions .card__head", "5 of 16")
 		page.Says("#permissions li:first-child", "DeviceManagementApps.Read.AllMissing. Inventory sync can't read apps and app policies without it.")
 		page.Says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by "+needing("read policies")+", to read policies.")
 		mei.Get("/w/lattice/tenants/fenwick").Says("#verification", "Every operation has what it needs.")

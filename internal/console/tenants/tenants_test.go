@@ -98,11 +98,15 @@ func TestTenantPage(t *testing.T) {
 			{"key":"area.groups","name":"Groups and members","result":"failed","reason":"permission_missing","detail":"","args":{"provider":"Microsoft 365","permissions":"Group.Read.All","count":"1"}}]`)
 
 		page := w.Browser(w.Operator).Get(kestrel).Want(http.StatusOK)
+		plain := 0
 		for _, d := range catalogue.All() {
-			page.Says(".acts", d.Words.Name)
+			if !d.Input { // it begins where its input is given
+				page.Says(".acts", d.Words.Name)
+				plain++
+			}
 		}
-		if n := page.Page.Find(".acts form button:not([disabled])").Length(); n != len(catalogue.All()) {
-			t.Errorf("%d buttons for %d operations: the gate says what is in the way", n, len(catalogue.All()))
+		if n := page.Page.Find(".acts form button:not([disabled])").Length(); n != plain {
+			t.Errorf("%d buttons for %d operations: the gate says what is in the way", n, plain)
 		}
 		page.Says("h1", "Blocked")
 		page.Says("#verification", "Credential has expired. Add a new credential, then start again.")
