@@ -16,6 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -24,6 +25,7 @@ type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
 	Mirror  *mirror.Mirror
+	Plans   *plans.Plans
 	Gate    *gate.Gate
 	Flow    *flow.Flow
 	Feed    *httpx.Feed    // nil: streams only poll for changes
@@ -54,6 +56,7 @@ type server struct {
 	door    *httpx.Door
 	store   *store.Store
 	mirror  *mirror.Mirror
+	plans   *plans.Plans
 	gate    *gate.Gate
 	flow    *flow.Flow
 	feed    *httpx.Feed
@@ -81,7 +84,7 @@ func New(d Deps) *API {
 
 func newServer(d Deps) *server {
 	s := &server{
-		door: d.Door, store: d.Store, mirror: d.Mirror, gate: d.Gate, flow: d.Flow, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
+		door: d.Door, store: d.Store, mirror: d.Mirror, plans: d.Plans, gate: d.Gate, flow: d.Flow, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
 		streams: d.Budgets.Streams, holders: d.Holders,
 		beat: 15 * time.Second, poll: 30 * time.Second, settle: 200 * time.Millisecond,
 	}
@@ -97,6 +100,7 @@ func newServer(d Deps) *server {
 	s.serveTenants()
 	s.serveConnections()
 	s.serveData()
+	s.servePlans()
 	s.serveRuns()
 	s.serveAttempts()
 	s.serveNotifications()

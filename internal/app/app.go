@@ -29,6 +29,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/outbound"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/provider/graph"
 	"github.com/interlock-dev/interlock/internal/store"
@@ -187,7 +188,8 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute), Streams: httpx.NewStreams(cfg.StreamsPerPerson)}
 	holders := httpx.NewHolders(door, feed)
 	programs := api.New(api.Deps{
-		Door: door, Store: st, Mirror: data, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies, Logger: cfg.Logger,
+		Door: door, Store: st, Mirror: data, Plans: plans.New(d, st), Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets,
+		Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
 	handler := http.NewServeMux()
 	for _, path := range []string{"/api/", "/healthz", "/readyz"} {

@@ -19,6 +19,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -30,6 +31,7 @@ type World struct {
 	Gate   *gate.Gate
 	Flow   *flow.Flow
 	Mirror *mirror.Mirror
+	Plans  *plans.Plans
 	Feed   *httpx.Feed
 
 	t testing.TB
@@ -54,7 +56,7 @@ func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
 	if w.Gate, err = gate.New(d, w.Store, gate.Config{Logger: logger, Changed: w.Feed.Changed}); err != nil {
 		t.Fatal(err)
 	}
-	w.Flow, w.Mirror = flow.New(d, w.Store, w.Gate), mirror.New(d, w.Store)
+	w.Flow, w.Mirror, w.Plans = flow.New(d, w.Store, w.Gate), mirror.New(d, w.Store), plans.New(d, w.Store)
 	return w
 }
 

@@ -78,7 +78,7 @@ var rooms = []room{
 	{"internal/flow", []string{"internal/access", "internal/db", "internal/db/query", "internal/gate", "internal/mirror", "internal/op", "internal/store", "internal/tenancy"}, "above the gate: it begins work by asking the gate, and changes several rooms in one transaction"},
 
 	{"internal/httpx", []string{"internal/access", "internal/db", "internal/op", "internal/tenancy"}, "who asks, and how errors of the rooms below are answered: it starts nothing and stores nothing"},
-	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/flow", "internal/gate", "internal/httpx", "internal/mirror", "internal/op", "internal/plans", "internal/restore", "internal/store", "internal/strictjson", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
+	{"internal/api", []string{"internal/access", "internal/catalogue", "internal/flow", "internal/gate", "internal/httpx", "internal/mirror", "internal/op", "internal/plans", "internal/policy", "internal/restore", "internal/store", "internal/strictjson", "internal/tenancy"}, "a surface: asks the gate and the store, never database, queue or provider"},
 	{"internal/console/assets", nil, "files and their addresses"},
 	{"internal/console/ui", []string{"internal/access", "internal/catalogue", "internal/console/assets", "internal/httpx", "internal/op", "internal/store", "internal/tenancy"}, "draws what it is given: neither gate nor database"},
 	{"internal/console/web", []string{"internal/access", "internal/catalogue", "internal/console/ui", "internal/flow", "internal/gate", "internal/httpx", "internal/mirror", "internal/op", "internal/store", "internal/tenancy"}, "what every page stands on: it knows no page"},

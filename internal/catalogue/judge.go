@@ -39,6 +39,9 @@ type Stored interface {
 	// Plan returns what is stored of a plan for the tenant with that id;
 	// [op.ErrNotFound] for a plan of another tenant, and for one that doesn't exist.
 	Plan(ctx context.Context, tenant, hash string) (StoredPlan, error)
+	// Backup reports whether a workspace has the backup with that id and the person may see
+	// the tenant that it is from.
+	Backup(ctx context.Context, workspace, person, id string) (bool, error)
 	// Approvers returns the names of those who may approve a plan for the tenant, except
 	// the people with the ids in except: by name, five at most.
 	Approvers(ctx context.Context, tenant string, except ...string) ([]string, error)

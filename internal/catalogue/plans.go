@@ -18,8 +18,8 @@ import (
 
 // The operations of a restore. A preview makes the plan that a restore executes.
 const (
-	PolicyRestorePreview op.Kind = "policy.restore.preview"
-	PolicyRestore        op.Kind = "policy.restore"
+	PolicyRestorePreview = op.PolicyRestorePreview
+	PolicyRestore        = op.PolicyRestore
 )
 
 // Plans stores the plans of restores, and the mappings that they use, for a run's tenant.

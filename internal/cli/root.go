@@ -81,7 +81,7 @@ Environment:
 	root.SetErr(streams.Err)
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Work:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "people", Title: "People:"}, &cobra.Group{ID: "account", Title: "Account:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"work":    {a.start(), a.preflight(), a.cancel(), a.release(), a.credential()},
+		"work":    {a.start(), a.preflight(), a.restore(), a.cancel(), a.release(), a.credential()},
 		"look":    {a.run(), a.runs(), a.attempts(), a.operations(), a.tenants(), a.connections(), a.list(), a.groups(), a.inventory(), a.compliance(), a.verification(), a.notifications()},
 		"people":  {a.members(), a.invitations()},
 		"account": {a.login(), a.logout(), a.whoami(), a.account(), a.join(), a.tokens(), a.security(), a.policy()},

@@ -2,6 +2,12 @@ package op
 
 import "slices"
 
+// The operations of a restore. A preview makes the plan that a restore executes.
+const (
+	PolicyRestorePreview Kind = "policy.restore.preview"
+	PolicyRestore        Kind = "policy.restore"
+)
+
 // IsWarning reports whether code is the code of a warning of a restore.
 func IsWarning(code string) bool { _, ok := warnings[code]; return ok }
 
@@ -14,12 +20,10 @@ func Block(code, detail string) string { return planned(blocks, code, detail) }
 // PlanNote says in one sentence what a note of a step means.
 func PlanNote(code, detail string) string { return planned(notes, code, detail) }
 
-// Stale says in one sentence why a preview is out of date.
-func Stale(code string) string {
-	if t, ok := stale[code]; ok {
-		return t.why
-	}
-	return blockers[PreviewStale].why
+// Stale says in one sentence why a preview is out of date. args are tenant and
+// previewed_at.
+func Stale(code string, args Args) string {
+	return filler{args: args}.fill(blockers[PreviewStale].over(stale[code]).why)
 }
 
 // PlanAction names what a step does, such as "Create"; the code itself when this version

@@ -380,3 +380,6 @@ func unanswered(a *answer, err error) *provider.Error {
 func discovery(directory string) string {
 	return provider.CallName(http.MethodGet, "/"+directory+"/v2.0/.well-known/openid-configuration")
 }
+
+// Root returns the address of Microsoft Graph, such as "https://graph.microsoft.com".
+func (c *Client) Root() string { return c.endpoints.Graph }
