@@ -42,7 +42,8 @@ type Operation struct {
 	CapabilityName string             `json:"capability_name"`
 	Allowed        bool               `json:"allowed" doc:"Whether you have that capability."`
 	Permissions    []string           `json:"permissions" nullable:"false" doc:"Application permissions that the connection needs."`
-	Parameters     json.RawMessage    `json:"parameters" doc:"JSON Schema of the parameters. All have defaults."`
+	Parameters     json.RawMessage    `json:"parameters" doc:"JSON Schema of the parameters."`
+	Input          bool               `json:"input" doc:"Whether a start needs parameters: the defaults are not accepted."`
 	Baseline       bool               `json:"baseline" doc:"Whether a tenant counts as ready only if this operation can start."`
 	Datasets       []OperationDataset `json:"datasets" nullable:"false" doc:"The datasets that it reads, and their lists."`
 	QueueLimit     int64              `json:"queue_limit_seconds" doc:"How long a run can be queued."`
@@ -73,6 +74,7 @@ func (s *server) operations(ctx context.Context, _ *none) (*list[Operation], err
 			Capability: d.Capability, CapabilityName: d.Capability.Words(), Allowed: grants.Has(d.Capability),
 			Permissions: each(d.Permissions, func(p catalogue.Permission) string { return p.AnyOf[0] }),
 			Parameters:  parameters(d),
+			Input:       d.Input,
 			Baseline:    d.Baseline,
 			Datasets:    each(d.Datasets, datasetOf),
 			QueueLimit:  int64(d.QueueLimit.Seconds()), RunLimit: int64(d.RunLimit.Seconds()),

@@ -24,7 +24,7 @@ var _ = Register(&Definition{
 		Name: "Restore preview", Does: "Reads a tenant and plans which policies a restore would change.",
 		Start: "Preview restore", Item: "type", Items: "types",
 	},
-	Icon:        "data",
+	Icon:        "search",
 	Capability:  MayPreview,
 	Allows:      "Preview restores",
 	Roles:       []tenancy.Role{tenancy.Owner, tenancy.Operator},

@@ -116,6 +116,15 @@ func restoreRequires(ctx context.Context, q Question, s Stored) ([]op.Cause, err
 		return nil, err
 	}
 	var causes []op.Cause
+	if !q.Begun {
+		there, err := s.Backup(ctx, q.Tenant.WorkspaceID, q.Starter, p.Set)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			causes = append(causes, op.Cause{Code: op.BackupMissing})
+		}
+	}
 	c := q.Target.Connection
 	stale := p.Stale(q.Now, c.ID, c.Version, c.DirectoryID)
 	if q.Begun {

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func (v *Visit) StartActions(t tenancy.Tenant, on *tenancy.Connection, explicit 
 	if explicit && on != nil {
 		connection = on.ID
 	}
-	definitions := catalogue.All()
+	definitions := slices.DeleteFunc(catalogue.All(), func(d *catalogue.Definition) bool { return d.Input })
 	kinds := make([]op.Kind, len(definitions))
 	for i, def := range definitions {
 		kinds[i] = def.Kind

@@ -4,11 +4,16 @@ package stored
 
 import (
 	"context"
+	"errors"
 
+	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/mirror"
+	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/plans"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // Facts are the stored facts of a connection, read in a transaction. Facts implements
@@ -42,4 +47,15 @@ func (f Facts) Plan(ctx context.Context, tenant, hash string) (catalogue.StoredP
 // Approvers implements [catalogue.Stored].
 func (f Facts) Approvers(ctx context.Context, tenant string, except ...string) ([]string, error) {
 	return plans.Approvers(ctx, f.Tx, tenant, except...)
+}
+
+// Backup implements [catalogue.Stored].
+func (f Facts) Backup(ctx context.Context, workspace, person, id string) (bool, error) {
+	set, err := backup.Find(ctx, f.Tx, workspace, id)
+	if errors.Is(err, op.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return access.StillMay(ctx, f.Tx, workspace, person, set.Tenant, tenancy.ViewBackups)
 }
