@@ -136,7 +136,7 @@ func newMatrix(t *testing.T, w *world) *matrix {
 func (p place) at(path string) string {
 	r := strings.NewReplacer("{tenant}", url.PathEscape(p.tenant), "{connection}", url.PathEscape(p.connection),
 		"{run}", url.PathEscape(p.run), "{attempt}", url.PathEscape(p.attempt),
-		"{group}", "g-1", "{factor}", access.NewID(), "{invitation}", access.NewID(), "{member}", access.NewID(), "{token}", access.NewID(), "{notification}", access.NewID())
+		"{group}", "g-1", "{factor}", access.NewID(), "{invitation}", access.NewID(), "{member}", access.NewID(), "{token}", access.NewID(), "{plan}", strings.Repeat("0", 64), "{mapping}", access.NewID(), "{notification}", access.NewID())
 	return Base + r.Replace(path)
 }
 
@@ -172,9 +172,9 @@ func expected(a who, r Route, seen bool) int {
 func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
 
 var sensitiveIDs = []string{
-	"begin-authenticator", "change-member", "change-password", "confirm-authenticator", "create-recovery-codes", "create-reset-link",
+	"approve-plan", "begin-authenticator", "change-member", "change-password", "confirm-authenticator", "create-recovery-codes", "create-reset-link",
 	"disable-member", "enable-member", "invite", "join-workspace", "release-run", "remove-factor", "remove-member", "rename-factor", "reset-member-factors",
-	"revoke-invitation", "rotate-credential", "set-policy",
+	"revoke-invitation", "rotate-credential", "set-policy", "set-restore-policy",
 }
 
 // harmless sends a request that is authorized but changes nothing: it has an unknown
@@ -201,7 +201,7 @@ func acts(r Route) bool {
 		return true // it would not end
 	case "start", "create-token", "create-tenant", "create-connection", "edit-connection", "rotate-credential", "change-member", "release-run", "sign-in",
 		"invite", "join-workspace", "open-invitation", "accept-invitation", "reset-password", "change-password", "rename-me",
-		"confirm-session", "confirm-authenticator", "rename-factor", "set-policy":
+		"confirm-session", "confirm-authenticator", "rename-factor", "set-policy", "set-mapping", "set-restore-policy":
 		return false
 	}
 	return r.Method != http.MethodGet
@@ -287,7 +287,7 @@ func agrees(got, want int, r Route) bool {
 	case http.StatusForbidden, http.StatusMethodNotAllowed:
 		return false
 	case http.StatusNotFound:
-		return strings.Contains(r.Path, "{group}") || strings.Contains(r.Path, "{member}") || r.ID == "get-verification"
+		return strings.Contains(r.Path, "{group}") || strings.Contains(r.Path, "{member}") || strings.Contains(r.Path, "{plan}") || r.ID == "get-verification"
 	}
 	return got < http.StatusInternalServerError
 }

@@ -48,8 +48,12 @@ func (r *observing) readType(ctx context.Context, t *policy.Type, chosen []resto
 		if item.Policy.DefaultName() != "" {
 			whole = true // a default is recognised by what it says
 		}
-		for _, id := range []string{key.ID, r.mappings[restore.Need{Kind: policy.Kind(t.Key), Source: key.ID}], r.choices[key].Target} {
-			if there[id] && (id != key.ID || !r.crosses) {
+		ids := []string{r.mappings[restore.Need{Kind: policy.Kind(t.Key), Source: key.ID}], r.choices[key].Target}
+		if !r.crosses { // ids mean something in one directory only
+			ids = append(ids, key.ID)
+		}
+		for _, id := range ids {
+			if there[id] {
 				want[id] = true
 			}
 		}

@@ -131,6 +131,7 @@ func Run(t testing.TB, d *catalogue.Definition, c provider.Client, data catalogu
 		Snapshots:  &datatest.Snapshots{},
 		Report:     r,
 		Plans:      noPlans{},
+		Backups:    noBackups{},
 		Journal:    noJournal{},
 		Now:        func() time.Time { return Epoch },
 	}
@@ -155,6 +156,20 @@ type noPlans struct{ catalogue.Plans }
 // Plan implements [catalogue.Plans].
 func (noPlans) Plan(context.Context, string) (restore.Plan, error) {
 	return restore.Plan{Target: restore.Target{Directory: Directory}}, nil
+}
+
+// Mappings implements [catalogue.Plans].
+func (noPlans) Mappings(context.Context, string, string) ([]restore.Mapping, error) { return nil, nil }
+
+// Keep implements [catalogue.Plans].
+func (noPlans) Keep(_ context.Context, p restore.Plan) (string, error) { return p.Hash(), nil }
+
+// noBackups holds one backup, which has no policies.
+type noBackups struct{ catalogue.Backups }
+
+// Set implements [catalogue.Backups].
+func (noBackups) Set(_ context.Context, id string) (restore.Set, error) {
+	return restore.Set{ID: id, Directory: Directory, AsOf: Epoch}, nil
 }
 
 // noJournal is the journal of a run that has changed nothing.

@@ -1,0 +1,208 @@
+package catalogue_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/catalogue"
+	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
+	"github.com/interlock-dev/interlock/internal/catalogue/operationtest"
+	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/policy"
+	reader "github.com/interlock-dev/interlock/internal/provider/policies"
+	"github.com/interlock-dev/interlock/internal/restore"
+)
+
+// shelf is a backup, and a place for plans.
+type shelf struct {
+	catalogue.Backups
+	catalogue.Plans
+	set      restore.Set
+	mappings []restore.Mapping
+	mapped   []restore.Mapping
+	kept     *restore.Plan
+}
+
+func (s *shelf) Set(_ context.Context, id string) (restore.Set, error) {
+	if id != s.set.ID {
+		return restore.Set{}, op.ErrNotFound
+	}
+	return s.set, nil
+}
+
+func (s *shelf) Mappings(context.Context, string, string) ([]restore.Mapping, error) {
+	return s.mappings, nil
+}
+
+func (s *shelf) Map(_ context.Context, m restore.Mapping, _ catalogue.MappingSource) error {
+	s.mapped = append(s.mapped, m)
+	return nil
+}
+
+func (s *shelf) Keep(_ context.Context, p restore.Plan) (string, error) {
+	s.kept = &p
+	return p.Hash(), nil
+}
+
+const backupID = "01890000-0000-7000-8000-000000000000"
+
+// previewed backs up the simulated tenant's filters and reads them again as a preview.
+func previewed(t *testing.T, s *operationtest.Simulated, from string, change func(*shelf, *catalogue.PreviewParameters)) (*shelf, *operationtest.Report) {
+	t.Helper()
+	d, err := catalogue.Lookup(catalogue.PolicyRestorePreview)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shelf := &shelf{set: restore.Set{ID: backupID, Directory: from, AsOf: operationtest.Epoch}}
+	err = reader.Type(t.Context(), s.Client(t), policy.Lookup("assignmentFilters"), func(r reader.Read) error {
+		shelf.set.Items = append(shelf.set.Items, restore.Item{Policy: r.Policy})
+		return nil
+	})
+	if err != nil || len(shelf.set.Items) == 0 {
+		t.Fatalf("%d filters, %v", len(shelf.set.Items), err)
+	}
+	in := catalogue.PreviewParameters{Backup: backupID}
+	if change != nil {
+		change(shelf, &in)
+	}
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := operationtest.Run(t, d, s.Client(t), &datatest.Memory{}, string(text), func(env *catalogue.Env) { env.Backups, env.Plans = shelf, shelf })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shelf, r
+}
+
+// TestPreview: what is in the tenant as it was is unchanged, what differs is updated, and
+// what is gone is created; the plan is bound to backup, connection and directory.
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	s := operationtest.Simulate(t, nil)
+	got, r := previewed(t, s, operationtest.Directory, nil)
+	if got.kept == nil || got.kept.Count(restore.Unchanged) != len(got.set.Items) || got.kept.Set != backupID || got.kept.Target.Directory != operationtest.Directory {
+		t.Fatalf("%+v, %+v", got.kept, r.Items)
+	}
+	got, _ = previewed(t, s, operationtest.Directory, func(s *shelf, _ *catalogue.PreviewParameters) {
+		first := s.set.Items[0].Policy
+		s.set.Items = nil
+		for _, id := range []string{first.ID(), "99999999-9999-4999-8999-999999999999"} {
+			d, err := policy.Normalise(policy.Item{Type: "assignmentFilters", ID: id, Body: json.RawMessage(`{"displayName":"Filter ` + id + `","platform":"` +
+				first.Text("platform") + `","rule":"(device.manufacturer -eq \"Fabrikam\")","roleScopeTags":["0"]}`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.set.Items = append(s.set.Items, restore.Item{Policy: d})
+		}
+	})
+	if got.kept.Count(restore.Update) != 1 || got.kept.Count(restore.Create) != 1 {
+		t.Errorf("%+v", got.kept.Steps)
+	}
+	one := got.set.Items[0].Policy.ID()
+	got, _ = previewed(t, s, operationtest.Directory, func(_ *shelf, in *catalogue.PreviewParameters) { in.Items = []string{"assignmentFilters/" + one} })
+	if len(got.kept.Steps) != 1 || got.kept.Steps[0].Source != one {
+		t.Errorf("of one policy: %+v", got.kept.Steps)
+	}
+}
+
+// TestPreviewOfABaseline: a policy of another directory is matched by a mapping only; its
+// name is a candidate. The mapping is recorded.
+func TestPreviewOfABaseline(t *testing.T) {
+	t.Parallel()
+	s := operationtest.Simulate(t, nil)
+	from := "8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2"
+	got, _ := previewed(t, s, from, nil)
+	if got.kept.Count(restore.Conflict) != len(got.set.Items) {
+		t.Errorf("%+v", got.kept.Steps)
+	}
+	got, _ = previewed(t, s, from, func(s *shelf, in *catalogue.PreviewParameters) {
+		id := s.set.Items[0].Policy.ID()
+		in.Items = []string{"assignmentFilters/" + id}
+		in.Mappings = []catalogue.PreviewMapping{{Kind: "assignmentFilters", Source: id, Target: id}}
+	})
+	if got.kept.Count(restore.Unchanged) != 1 || len(got.kept.Mappings) != 1 || len(got.mapped) != 1 || got.mapped[0].SourceDirectory != from {
+		t.Errorf("%+v, recorded %+v", got.kept, got.mapped)
+	}
+}
+
+// TestPreviewOfWhatCannotBeRead: a type that is refused makes the plan incomplete, blocks
+// its steps and fails its item.
+func TestPreviewOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	s := operationtest.Simulate(t, nil)
+	got, r := previewed(t, s, operationtest.Directory, func(*shelf, *catalogue.PreviewParameters) {
+		s.Fault(t, graphsim.Fault{Path: "/beta/deviceManagement/assignmentFilters*", Action: graphsim.Action{Kind: graphsim.ActError, Status: 403, Code: "Forbidden", Message: "no"}})
+	})
+	if got.kept.Complete() || got.kept.Applicable() || got.kept.Count(restore.NotSupported) != len(got.set.Items) {
+		t.Errorf("%+v", got.kept)
+	}
+	if item := r.Find(t, "assignmentFilters"); item.Result != op.ItemFailed || item.Reason == "" {
+		t.Errorf("%+v", item)
+	}
+}
+
+// TestPreviewThatCannotBeMeant: a selection of what the backup doesn't have ends as an item
+// that names it, and nothing is stored.
+func TestPreviewThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	s := operationtest.Simulate(t, nil)
+	got, r := previewed(t, s, operationtest.Directory, func(_ *shelf, in *catalogue.PreviewParameters) { in.Items = []string{"assignmentFilters/none"} })
+	if item := r.Find(t, "plan"); got.kept != nil || item.Reason != op.RestoreRefused || !strings.Contains(item.Args["detail"], `"none"`) {
+		t.Errorf("%+v, %+v", got.kept, r.Items)
+	}
+}
+
+func TestParametersOfAPreviewAndARestore(t *testing.T) {
+	t.Parallel()
+	hash := strings.Repeat("ab", 32)
+	for raw, field := range map[string]string{
+		`{"backup":"` + strings.ToUpper(backupID) + `","items":["assignmentFilters/b","assignmentFilters/a","assignmentFilters/a"]}`: "",
+		`{}`:             "parameters.backup",
+		`{"backup":"x"}`: "parameters.backup",
+		`{"backup":"` + backupID + `","items":["filters/a"]}`:     "parameters.items[0]",
+		`{"backup":"` + backupID + `","items":["a"]}`:             "parameters.items[0]",
+		`{"backup":"` + backupID + `","choices":[{"item":"a"}]}`:  "parameters.choices[0].item",
+		`{"backup":"` + backupID + `","mappings":[{"kind":"a"}]}`: "parameters.mappings[0].kind",
+		`{"backup":"` + backupID + `","force":true}`:              "parameters.force",
+		`{"backup":"` + backupID + `","mappings":[{"kind":"groups","source":"a","target":"b"},{"kind":"groups","source":"a","target":"c"}]}`: "parameters.mappings[1]",
+	} {
+		checkParameters(t, catalogue.PolicyRestorePreview, raw, field)
+	}
+	for raw, field := range map[string]string{
+		`{"plan":"` + hash + `","acknowledged":["conditional_access"],"confirm":"Kestrel"}`: "",
+		`{}`: "parameters.plan",
+		`{"plan":"` + hash + `","acknowledged":["all"],"confirm":"Kestrel"}`:         "parameters.acknowledged[0]",
+		`{"plan":"` + hash + `","acknowledged":[]}`:                                  "parameters.confirm",
+		`{"plan":"` + hash[1:] + `","acknowledged":[],"confirm":"Kestrel"}`:          "parameters.plan",
+		`{"plan":"` + hash + `","acknowledged":[],"confirm":"Kestrel","force":true}`: "parameters.force",
+	} {
+		checkParameters(t, catalogue.PolicyRestore, raw, field)
+	}
+}
+
+func checkParameters(t *testing.T, kind op.Kind, raw, field string) {
+	t.Helper()
+	d, err := catalogue.Lookup(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canonical, err := d.Canonical(json.RawMessage(raw))
+	var wrong *op.FieldError
+	switch {
+	case field == "" && err != nil:
+		t.Errorf("%s: %v", raw, err)
+	case field == "":
+		if again, err := d.Canonical(canonical); err != nil || !slices.Equal(again, canonical) {
+			t.Errorf("%s becomes %s and then %s, %v", raw, canonical, again, err)
+		}
+	case !errors.As(err, &wrong) || wrong.Field != field:
+		t.Errorf("%s: %v, want the field %s", raw, err, field)
+	}
+}
