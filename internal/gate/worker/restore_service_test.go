@@ -99,7 +99,7 @@ func (s *service) create(t *policy.Type, body map[string]any) string {
 	id := fmt.Sprintf("new-%03d", len(s.order)+1)
 	body["id"], body["createdDateTime"] = id, "2026-11-20T08:00:00Z"
 	for _, p := range t.Parts {
-		if body[p.Key] == nil && p.Read == policy.ByPath {
+		if body[p.Key] == nil && p.Read != policy.WithObject {
 			body[p.Key] = []any{}
 		}
 	}
@@ -163,6 +163,16 @@ func (s *service) get(path string) (json.RawMessage, error) {
 	switch {
 	case o == nil:
 		return nil, absentError("GET " + path)
+	case strings.Contains(below, "/"): // what is read for each element of a part
+		part, rest, _ := strings.Cut(below, "/")
+		element, name, _ := strings.Cut(rest, "/")
+		list, _ := o[part].([]any)
+		for _, e := range list {
+			if e, _ := e.(map[string]any); e["id"] == element {
+				return json.Marshal(map[string]any{"value": e[name]})
+			}
+		}
+		return nil, absentError("GET " + path)
 	case below != "":
 		return json.Marshal(map[string]any{"value": o[below]})
 	case strings.Contains(path, "$expand="):
@@ -201,6 +211,22 @@ func (s *service) apply(c provider.Change) (provider.Answer, error) {
 	case t.Part(below) != nil:
 		list, _ := o[below].([]any)
 		o[below] = append(list, body)
+	case slices.ContainsFunc(t.Parts, func(p policy.Part) bool { return p.Action == below && p.Update == policy.ByDelta }):
+		values, _ := o["definitionValues"].([]any)
+		added, _ := body["added"].([]any)
+		for i, v := range added {
+			value, _ := v.(map[string]any)
+			_, id, _ := strings.Cut(fmt.Sprint(value["definition@odata.bind"]), "('")
+			value["id"], value["definition"] = fmt.Sprint("value", len(values)+i), map[string]any{"id": strings.TrimSuffix(id, "')")}
+			delete(value, "definition@odata.bind")
+			if value["presentationValues"] == nil {
+				value["presentationValues"] = []any{}
+			}
+		}
+		o["definitionValues"] = append(values, added...)
+	case t.Assign.Can() && below == t.Assign.Action: // one assignment
+		list, _ := o["assignments"].([]any)
+		o["assignments"] = append(list, body)
 	default:
 		i := slices.IndexFunc(t.Parts, func(p policy.Part) bool { return p.Action == below && p.Param != "" })
 		if i < 0 {

@@ -173,6 +173,9 @@ type branch struct {
 	backup  []policy.Document
 	choices map[restore.Key]restore.Choice
 	moved   time.Duration
+
+	known    map[policy.Kind][]restore.Object
+	mappings []restore.Mapping
 }
 
 func newBranch(t *testing.T, d *db.DB) *branch {
@@ -189,6 +192,7 @@ func newBranch(t *testing.T, d *db.DB) *branch {
 // reset empties the provider and the backup.
 func (b *branch) reset() {
 	b.s = newService(provider.Token{Directory: gatetest.Directory("kestrel"), Roles: catalogue.EveryPermission()})
+	b.known, b.mappings = map[policy.Kind][]restore.Object{}, nil
 	b.backup, b.choices = nil, map[restore.Key]restore.Choice{}
 }
 
@@ -245,8 +249,8 @@ func (b *branch) preview() restore.Plan {
 	}
 	tenant := b.Text(`SELECT id FROM tenants WHERE slug = 'kestrel'`)
 	plan, err := restore.Build(set, restore.Observed{
-		Directory: gatetest.Directory("kestrel"), At: now, Items: b.s.read(b.t), Known: map[policy.Kind][]restore.Object{},
-	}, nil, restore.Options{
+		Directory: gatetest.Directory("kestrel"), At: now, Items: b.s.read(b.t), Known: b.known,
+	}, b.mappings, restore.Options{
 		Target: restore.Target{
 			Tenant: tenant, Connection: b.conn, Version: b.Int(`SELECT version FROM connections WHERE id = $1`, b.conn),
 			Directory: gatetest.Directory("kestrel"), Root: "https://graph.example",
