@@ -176,6 +176,22 @@ func TestRestoreWaitsForMicrosoftsApproval(t *testing.T) {
 	}
 }
 
+// A change that is accepted and not made yet waits at Microsoft. It is not sent again.
+func TestRestoreWaitsForWhatIsAccepted(t *testing.T) {
+	b := newBranch(t, dbtest.New(t, db.SQLite))
+	b.backs("assignmentFilters", "f1", filterBody)
+	b.s.onChange(func(context.Context, provider.Change, func() (provider.Answer, error)) (provider.Answer, error) {
+		return provider.Answer{Status: http.StatusAccepted, At: time.Now()}, nil
+	})
+	run := b.restore()
+	b.deliver(run.ID)
+	b.expect(run.ID, "failed/nothing_written")
+	b.has(run.ID, nil, []string{"00001/assignmentFilters pending"})
+	if b.s.sent() != 1 {
+		t.Errorf("%d changes were sent, want 1", b.s.sent())
+	}
+}
+
 // What the provider returns differently than it was sent is told.
 func TestRestoreReadsBackWhatItWrote(t *testing.T) {
 	b := newBranch(t, dbtest.New(t, db.SQLite))

@@ -260,6 +260,8 @@ func (b *branch) preview() restore.Plan {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.Exec(`INSERT INTO backup_sets (id, workspace_id, tenant_id, directory_id, run_id, state, origin, tool, layout, as_of, types, complete, items, incomplete, size, pinned)
+		VALUES ('set', $1, $2, $3, '', 'kept', 'upload', '', '', 1, '[]', TRUE, 1, 0, 1, FALSE) ON CONFLICT (id) DO NOTHING`, b.Workspace, tenant, elsewhereDirectory)
 	packed, err := b.w.plans.Pack(plans.Made{
 		Workspace: b.Workspace, Tenant: tenant, Run: "preview", Code: "PREVIEW", Author: op.Person{ID: b.Owner.ID(), Name: "Owner"},
 	}, plan)
