@@ -243,6 +243,10 @@ func usualPoints() (all []string) {
 func (b *branch) preview() restore.Plan {
 	b.t.Helper()
 	now := time.Now().Add(b.moved).Add(time.Millisecond)
+	// A restore needs its backup.
+	b.Exec(`INSERT INTO backup_sets (id, workspace_id, tenant_id, directory_id, run_id, state, origin, tool, layout, as_of, types, complete, items, incomplete, size, pinned)
+		SELECT 'set', t.workspace_id, t.id, t.directory_id, '', 'kept', 'run', '', '', interlock_now(), '[]', TRUE, 0, 0, 0, FALSE FROM tenants t WHERE t.slug = 'kestrel'
+		ON CONFLICT (id) DO NOTHING`)
 	set := restore.Set{ID: "set", Directory: elsewhereDirectory, AsOf: now.Add(-time.Hour)}
 	for _, d := range b.backup {
 		set.Items = append(set.Items, restore.Item{Policy: d})
