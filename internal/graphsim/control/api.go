@@ -66,8 +66,7 @@ func (s *API) Handler() http.Handler {
 		if err := decode(r, &p); err != nil {
 			return nil, err
 		}
-		t.Patch(p)
-		return nil, nil
+		return nil, invalid(t.Patch(p))
 	})
 	inTenant("POST /_sim/tenants/{tenant}/groups", func(r *http.Request, t *estate.Tenant) (any, error) {
 		var changes []estate.GroupChange

@@ -26,7 +26,6 @@ type Collection struct {
 	bare    bool                    // assignments have no source (source: type library of beta)
 	Union   []string                // paths of the collections whose items it lists
 
-	Writable bool // items can be created, changed and deleted
 }
 
 // sources returns the paths of the collections that hold the items.
@@ -79,7 +78,7 @@ var CollectionList = []*Collection{
 	{Path: "deviceManagement/deviceComplianceScripts", Entity: "deviceComplianceScript", Roles: Intune("Configuration", "ManagedDevices", "Scripts"), Hide: []string{"detectionScriptContent"}, Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/deviceEnrollmentConfigurations", Entity: "deviceEnrollmentConfiguration", V1: true, Poly: true, Roles: Intune("ServiceConfig", "Configuration"), Navs: []string{"assignments"}},
 	{Path: "deviceManagement/windowsAutopilotDeploymentProfiles", Entity: "windowsAutopilotDeploymentProfile", Poly: true, Roles: Intune("ServiceConfig"), Navs: []string{"assignments"}},
-	{Path: "deviceManagement/assignmentFilters", Entity: "deviceAndAppManagementAssignmentFilter", Writable: true, Roles: Intune("Configuration")},
+	{Path: "deviceManagement/assignmentFilters", Entity: "deviceAndAppManagementAssignmentFilter", Roles: Intune("Configuration")},
 	{Path: "deviceManagement/roleScopeTags", Entity: "roleScopeTag", Roles: Intune("Configuration", "RBAC")},
 	{Path: "deviceManagement/notificationMessageTemplates", Entity: "notificationMessageTemplate", V1: true, Roles: Intune("ServiceConfig"), Navs: []string{"localizedNotificationMessages"}},
 	{Path: "deviceManagement/termsAndConditions", Entity: "termsAndConditions", V1: true, Roles: Intune("ServiceConfig"), Navs: []string{"assignments"}, bare: true},

@@ -61,7 +61,7 @@ func platformOf(policy *Item) string {
 // those for it that are assigned to somebody.
 func (t *Tenant) policiesFor(os string) (found []*Item) {
 	col := Collections[complianceKey]
-	for _, policy := range t.World.shelves[complianceKey].all() {
+	for _, policy := range t.listed(complianceKey) {
 		if platformOf(policy) == os && len(t.Nav(col, policy, "assignments")) > 0 {
 			found = append(found, policy)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
@@ -20,6 +21,10 @@ type shelf struct {
 type Item struct {
 	ID string
 	*seed
+
+	written time.Time // when this version was written; zero for generated and loaded items
+	before  *Item     // the version that late readers still see; nil: none
+	gone    bool      // this version is a removal
 }
 
 // seed is the shared, immutable part of an item.
@@ -45,7 +50,7 @@ func (t *Tenant) Find(col *Collection, q *odata.Query) []*Item {
 		all = col.derived(t)
 	}
 	for _, path := range col.sources() {
-		all = append(all, t.World.shelves[strings.ToLower(path)].all()...)
+		all = append(all, t.listed(path)...)
 	}
 	if q.Filter == nil && q.OrderBy == nil {
 		return all
@@ -81,8 +86,11 @@ func (t *Tenant) Item(col *Collection, id string) *Item {
 	}
 	for _, path := range col.sources() {
 		for _, it := range t.World.shelves[strings.ToLower(path)].all() {
-			if strings.EqualFold(it.ID, id) {
-				return it
+			if !strings.EqualFold(it.ID, id) {
+				continue
+			}
+			if v := it.seen(t.estate.now(), milliseconds(t.lag(path).ItemMS)); v != nil {
+				return v
 			}
 		}
 	}
@@ -91,6 +99,9 @@ func (t *Tenant) Item(col *Collection, id string) *Item {
 
 // Nav returns the value of a navigation property. The caller holds the tenant's lock.
 func (t *Tenant) Nav(col *Collection, it *Item, name string) []odata.Object {
+	if name == "assignments" {
+		it = it.assigned(t.estate.now(), milliseconds(t.lag(col.Path).AssignmentsMS))
+	}
 	if stored, ok := it.navs[name]; ok {
 		return stored
 	}
@@ -121,27 +132,15 @@ func (t *Tenant) assignments(col *Collection, it *Item) []odata.Object {
 		if groupID == "" && strings.HasSuffix(kind, "roupAssignmentTarget") {
 			return
 		}
-		target := odata.Object{
-			odata.F("@odata.type", "#microsoft.graph."+kind),
-			odata.F("deviceAndAppManagementAssignmentFilterId", nil),
-			odata.F("deviceAndAppManagementAssignmentFilterType", "none"),
-		}
-		key := "adadadad-808e-44e2-905a-0b7873a8a531" // the id of all devices
-		switch kind {
-		case "allLicensedUsersAssignmentTarget":
-			key = "acacacac-9df4-4c7d-9d50-4ef0226f57a9"
-		case "groupAssignmentTarget", "exclusionGroupAssignmentTarget":
-			key = groupID
+		target := odata.Object{odata.F("@odata.type", "#microsoft.graph."+kind)}
+		if groupID != "" {
 			target = append(target, odata.F("groupId", groupID))
 		}
-		a := odata.Object{odata.F("id", it.ID+"_"+key)}
+		var extra odata.Object
 		if strings.HasSuffix(col.Path, "mobileApps") {
-			a = append(a, odata.F("intent", "required"), odata.F("settings", nil))
+			extra = odata.Object{odata.F("intent", "required"), odata.F("settings", nil)}
 		}
-		if !col.bare {
-			a = append(a, odata.F("source", "direct"), odata.F("sourceId", it.ID))
-		}
-		out = append(out, append(a, odata.F("target", target)))
+		out = append(out, Assignment(col, it.ID, target, extra))
 	}
 	switch n % 5 {
 	case 0: // not assigned
@@ -164,4 +163,44 @@ func (t *Tenant) assignments(col *Collection, it *Item) []odata.Object {
 		add("exclusionGroupAssignmentTarget", group(1))
 	}
 	return out
+}
+
+// Assignment returns an assignment of an item as the service returns it. extra holds what it has
+// besides its target.
+func Assignment(col *Collection, itemID string, target, extra odata.Object) odata.Object {
+	key := target.Text("groupId")
+	switch strings.TrimPrefix(target.Text("@odata.type"), "#") {
+	case "microsoft.graph.allDevicesAssignmentTarget":
+		key = "adadadad-808e-44e2-905a-0b7873a8a531" // the same in every tenant
+	case "microsoft.graph.allLicensedUsersAssignmentTarget":
+		key = "acacacac-9df4-4c7d-9d50-4ef0226f57a9"
+	}
+	filter, kind := target.Get("deviceAndAppManagementAssignmentFilterId"), target.Text("deviceAndAppManagementAssignmentFilterType")
+	if kind == "" || filter == nil {
+		filter, kind = odata.Raw(nil), "none"
+	}
+	out := odata.Object{
+		odata.F("@odata.type", "#"+strings.TrimPrefix(target.Text("@odata.type"), "#")),
+		odata.F("deviceAndAppManagementAssignmentFilterId", filter),
+		odata.F("deviceAndAppManagementAssignmentFilterType", kind),
+	}
+	for _, f := range target {
+		if out.Index(f.Name) < 0 {
+			out = append(out, f)
+		}
+	}
+	a := append(odata.Object{odata.F("id", itemID+"_"+key)}, extra...)
+	if !col.bare {
+		a = append(a, odata.F("source", "direct"), odata.F("sourceId", itemID))
+	}
+	return append(a, odata.F("target", out))
+}
+
+// Assignments returns the newest assignments of an item, whatever readers see. The caller holds
+// the tenant's lock.
+func (t *Tenant) Assignments(col *Collection, it *Item) []odata.Object {
+	if stored, ok := it.navs["assignments"]; ok {
+		return stored
+	}
+	return t.assignments(col, it)
 }

@@ -20,6 +20,8 @@ type TenantState struct {
 	Apps        []AppState `json:"apps"`
 	Groups      int        `json:"groups"`  // existing groups; -1 until the tenant is first read
 	Changes     int        `json:"changes"` // entries of the change log
+
+	Writes map[string]Writes `json:"writes,omitempty"` // by collection path; only collections that were written to
 }
 
 // AppState is the state of an app, without its secrets.
@@ -44,7 +46,7 @@ func (t *Tenant) State() TenantState {
 		st.Apps = append(st.Apps, AppState{a.AppID, a.Name, a.ObjectID, a.Consented, a.Disabled, a.Blocked, append([]string{}, a.Roles...), len(a.Secrets)})
 	}
 	if t.World != nil {
-		st.Groups, st.Changes = 0, len(t.World.Changes)
+		st.Groups, st.Changes, st.Writes = 0, len(t.World.Changes), maps.Clone(t.World.writes)
 		for _, g := range t.World.Groups {
 			if g.Alive() {
 				st.Groups++
@@ -59,12 +61,21 @@ type TenantPatch struct {
 	DisplayName *string `json:"displayName,omitempty"`
 	Intune      *bool   `json:"intune,omitempty"`
 	DeltaLagMS  *int    `json:"deltaLagMs,omitempty"`
+	// Lags replaces all lags.
+	Lags *map[string]Lag `json:"lags,omitempty"`
+	// Lenient makes writes ignore read-only properties, or refuse them.
+	Lenient *bool `json:"lenient,omitempty"`
 	// LoseDelta makes every delta token issued so far return 410.
 	LoseDelta bool `json:"loseDelta,omitempty"`
 }
 
-// Patch changes the tenant.
-func (t *Tenant) Patch(p TenantPatch) {
+// Patch changes the tenant. An error names the field; nothing is changed then.
+func (t *Tenant) Patch(p TenantPatch) error {
+	if p.Lags != nil {
+		if err := checkLags(*p.Lags); err != nil {
+			return err
+		}
+	}
 	t.Touch()
 	t.Lock()
 	defer t.Unlock()
@@ -80,6 +91,13 @@ func (t *Tenant) Patch(p TenantPatch) {
 	if p.LoseDelta {
 		t.World.origin, t.World.log = "lost "+t.World.origin, "lost "+t.World.log
 	}
+	if p.Lags != nil {
+		t.Spec.Lags = *p.Lags
+	}
+	if p.Lenient != nil {
+		t.Spec.Lenient = *p.Lenient
+	}
+	return nil
 }
 
 // AppPatch changes an app and its service principal. Nil fields are not changed.

@@ -36,6 +36,11 @@ type TenantSpec struct {
 	DeltaLagMS int `json:"deltaLagMs,omitempty"`
 	// ConsentDelayMS is how long a consent on the page takes to act, in milliseconds.
 	ConsentDelayMS int `json:"consentDelayMs,omitempty"`
+
+	// Lags holds how long collections take to show a write, by path; "*" is all others.
+	Lags map[string]Lag `json:"lags,omitempty"`
+	// Lenient makes writes ignore read-only properties. Otherwise a write that has one returns 400.
+	Lenient bool `json:"lenient,omitempty"`
 }
 
 // AppSpec is an app registration together with its service principal in the tenant.
@@ -115,6 +120,9 @@ func newTenant(e *Estate, spec TenantSpec) (*Tenant, error) {
 	}
 	if !DomainName.MatchString(spec.Domain) {
 		return nil, fmt.Errorf("graphsim: tenant %s: domain %q is not a DNS name", spec.ID, spec.Domain)
+	}
+	if err := checkLags(spec.Lags); err != nil {
+		return nil, fmt.Errorf("graphsim: tenant %s: %w", spec.ID, err)
 	}
 	t := &Tenant{estate: e, ID: spec.ID, Domain: spec.Domain, ns: ns, First: spec, Spec: spec, Apps: map[string]*App{}}
 	for _, a := range spec.Apps {

@@ -21,6 +21,7 @@ type world struct {
 	foreign []foreign
 	Changes []change
 	shelves map[string]*shelf // by lower-case collection path
+	writes  map[string]Writes // by collection path
 }
 
 // Touch builds groups and collections on first use.
@@ -48,6 +49,7 @@ func (t *Tenant) newWorld() *world {
 		origin:  hex.EncodeToString(sum[:8]),
 		log:     t.estate.boot + uuid.NewString()[:8],
 		shelves: map[string]*shelf{},
+		writes:  map[string]Writes{},
 	}
 	w.Groups = t.estate.seeds.groups(t, amount(t.Spec.Groups, defaultGroups))
 	w.ByID = make(map[string]*Group, len(w.Groups))

@@ -132,6 +132,14 @@ func unknownSegment(path []string) string {
 // admit checks license, method and permission, in the order of the service. It returns nil, or the
 // error. GET is always allowed, other methods only if they are listed.
 func (s *Service) admit(c *wire.Call, need []string, methods ...string) *wire.Reply {
+	if re := open(c, append(methods, http.MethodGet)...); re != nil {
+		return re
+	}
+	return authorize(c, need)
+}
+
+// open checks license and method.
+func open(c *wire.Call, methods ...string) *wire.Reply {
 	if odata.IsIntune(c.ResourcePath()) {
 		c.Tenant.RLock()
 		licensed := c.Tenant.Spec.Intune
@@ -140,18 +148,21 @@ func (s *Service) admit(c *wire.Call, need []string, methods ...string) *wire.Re
 			return c.GraphError(http.StatusBadRequest, "BadRequest", "Request not applicable to target tenant.")
 		}
 	}
-	if c.Method != http.MethodGet && !slices.Contains(methods, c.Method) {
+	if !slices.Contains(methods, c.Method) {
 		return c.GraphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
 	}
-	return authorize(c, need)
+	return nil
 }
 
 func (s *Service) collectionCall(c *wire.Call, col *estate.Collection, rest []string) *wire.Reply {
 	if c.Version() == "v1.0" && !col.V1 {
 		return c.NoSegment(col.Path[strings.LastIndexByte(col.Path, '/')+1:])
 	}
-	if col.Writable && c.Method != http.MethodGet {
+	if writable[col.Path] != nil && c.Method != http.MethodGet {
 		return s.write(c, col, rest)
+	}
+	if bins[col.Path] != "" && c.Method != http.MethodGet {
+		return s.bin(c, col, rest)
 	}
 	if re := s.admit(c, col.Roles); re != nil {
 		return re

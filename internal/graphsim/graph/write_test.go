@@ -23,7 +23,7 @@ func TestWriteAssignmentFilters(t *testing.T) {
 		}
 		return a
 	}
-	const body = `{"id":"mine","createdDateTime":"2001-01-01T00:00:00Z","displayName":"Windows 11","rule":"(a -eq \"b\")"}`
+	const body = `{"displayName":"Windows 11","rule":"(a -eq \"b\")"}`
 	for name, c := range map[string]struct {
 		s            *simtest.Sim
 		method, path string
@@ -35,7 +35,8 @@ func TestWriteAssignmentFilters(t *testing.T) {
 		"by another method":       {s, http.MethodPut, filters, body, http.StatusMethodNotAllowed},
 		"of one as a whole":       {s, http.MethodPost, filters + "/x", body, http.StatusMethodNotAllowed},
 		"of one that is not here": {s, http.MethodPatch, filters + "/x", body, http.StatusNotFound},
-		"of another collection":   {s, http.MethodPost, "/beta/deviceManagement/configurationPolicies", body, http.StatusMethodNotAllowed},
+		"of another collection":   {s, http.MethodPost, "/beta/deviceManagement/managedDevices", body, http.StatusMethodNotAllowed},
+		"of a read-only property": {s, http.MethodPost, filters, `{"id":"mine","displayName":"a","rule":"b"}`, http.StatusBadRequest},
 		"of what is below one":    {s, http.MethodPatch, filters + "/x/payloads", body, http.StatusBadRequest},
 	} {
 		if a := do(c.s, c.method, c.path, c.body); a.Status != c.status {

@@ -38,6 +38,7 @@ type Call struct {
 	TokenErr        error
 	Empty           bool // a fault makes this page empty, with a next link
 	Replayed        bool // a fault makes this delta page repeat an object
+	Discard         bool // a fault makes this write change nothing, although its response says that it did
 }
 
 // Reply is a response before it is sent. Handlers build it without using the

@@ -30,6 +30,12 @@ func (c *Call) graphErrorInner(status int, code, message string, inner odata.Obj
 	})})
 }
 
+// ModelFailure returns the 400 for a body that does not fit the service's types. Its inner error
+// repeats the message (observed).
+func (c *Call) ModelFailure(message string) *Reply {
+	return c.graphErrorInner(http.StatusBadRequest, "ModelValidationFailure", message, odata.Object{odata.F("message", message)})
+}
+
 // IntuneError returns an error in the format of Intune: JSON inside the message string (recorded).
 func (c *Call) IntuneError(status int, code, text string) *Reply {
 	return c.GraphError(status, code, c.intuneMessage(text))
