@@ -8,7 +8,7 @@
 //     credentials by secret or certificate, authorization codes), admin consent, sign-in.
 //   - Graph, below /v1.0 and /beta: organization, groups with members and delta, service
 //     principals, subscribed SKUs, the Intune and conditional access collections, $batch.
-//     Assignment filters can be created, changed and deleted; other writes return 405.
+//     Policies of every type can be created, changed, assigned and deleted; other writes return 405.
 //
 // Tokens are signed JWTs. Permissions come from the roles in the token, so that a grant or a
 // revocation affects only tokens issued later, as with the real service. Error bodies, page

@@ -47,7 +47,7 @@ var graphErrors = []struct {
 	{id: "intune.no_route", path: "/beta/deviceManagement/deviceCompliancePolicies/some-id/scheduledActionsForRule", fill: []string{"{{id}}", "some-id"}},
 	{id: "graph.segment", path: "/v1.0/deviceManagement/configurationPolicies"},
 	{id: "directory.not_found", path: "/v1.0/groups/8f4bd7e4-0000-4000-8000-000000000000", fill: []string{"{{id}}", "8f4bd7e4-0000-4000-8000-000000000000"}},
-	{id: "graph.method_not_allowed", path: "/beta/deviceManagement/configurationPolicies", method: http.MethodPost},
+	{id: "graph.method_not_allowed", path: "/beta/deviceManagement/managedDevices", method: http.MethodPost},
 	{id: "delta.gone", path: "/v1.0/groups/delta", fault: &graphsim.Action{Kind: graphsim.ActResync}},
 	{id: "delta.expired", path: "/v1.0/groups/delta", fault: &graphsim.Action{Kind: graphsim.ActSyncState}},
 	{id: "throttle.conditional_access", path: "/v1.0/identity/conditionalAccess/policies", fault: &graphsim.Action{Kind: graphsim.ActThrottle}},
