@@ -139,10 +139,10 @@ func canonicalInventorySync(raw json.RawMessage) (json.RawMessage, error) {
 // dataset is where the rows of a type are kept.
 func (t inventoryType) dataset() string { return inventory.Stored(t.key) }
 
-// typesAtOnce is how many types are read at the same time. The lanes of the
-// provider's client allow as many calls to Intune. BenchmarkInventoryReads, 35 lists
-// of 100 ms: one at a time 3.5 s, four at once 0.9 s, eight 0.5 s.
-var typesAtOnce = 4 // changed by a benchmark only
+// typesAtOnce is how many types are read at the same time: as many as the provider's
+// client makes calls at once in one tenant, and a few that wait for their turn, so that a
+// slow chain of pages delays nothing else. BenchmarkInventoryReads measures it.
+var typesAtOnce = 12 // changed by a benchmark only
 
 // syncInventory reads several types at the same time and settles them in order. A type is
 // replaced only if all of its pages were read; a type that failed keeps its old rows, with

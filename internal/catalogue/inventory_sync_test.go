@@ -359,8 +359,8 @@ func TestInventorySyncIsInOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if most != 4 {
-				t.Errorf("%d calls at the same time, want 4", most)
+			if most != 12 {
+				t.Errorf("%d calls at the same time, want 12", most)
 			}
 			if round == 0 {
 				first, firstEvents = r.Items, r.Events
@@ -399,8 +399,8 @@ func TestInventorySyncStopsItsReads(t *testing.T) {
 		if !errors.Is(err, stop) {
 			t.Errorf("ended with %v", err)
 		}
-		if len(client.calls) != 4 {
-			t.Errorf("%d calls were begun, want 4", len(client.calls))
+		if len(client.calls) != 12 {
+			t.Errorf("%d calls were begun, want 12", len(client.calls))
 		}
 	})
 }
@@ -464,7 +464,7 @@ func BenchmarkInventoryReads(b *testing.B) {
 		time.Sleep(100 * time.Millisecond)
 		return provider.Page{Items: objects(`{"id":"1","displayName":"One"}`)}, nil
 	}}
-	for _, n := range []int{1, 4, 8} {
+	for _, n := range []int{1, 4, 8, 12} {
 		b.Run(fmt.Sprint(n, " at once"), func(b *testing.B) {
 			catalogue.ReadAtOnce(b, n)
 			for b.Loop() {

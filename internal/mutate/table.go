@@ -254,7 +254,7 @@ var Table = []Mutation{
 	},
 	{
 		Name: "write-lanes", Guard: "Changes wait in a lane of their own", File: "internal/provider/graph/lanes.go",
-		Old: "key := laneKey{app, tenant, s, writes && apart}", New: "key := laneKey{app, tenant, s, writes && apart && app == \"\"}",
+		Old: "if _, apart := writePaces[s]; !writes || !apart {", New: "if _, apart := writePaces[s]; !writes || apart {",
 		Test: "TestLanesOfChanges",
 	},
 

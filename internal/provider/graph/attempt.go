@@ -29,6 +29,9 @@ type call struct {
 	id    string  // of the last attempt: its client-request-id
 	cause error   // why the last attempt got no usable answer
 
+	service service // that its parts belong to; empty: that of its address
+	weight  int     // how many calls the provider counts it as; 0: one
+
 	writes bool // the call makes a change
 	doubt  bool // an attempt may have made the change, and no later one succeeded
 }
@@ -82,9 +85,13 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	if !ours {
 		return nil, permanent{errNotOurs}
 	}
+	weight := 1
+	if service != login && call.weight > 0 { // the call may sign in first
+		service, weight = call.service, call.weight
+	}
 	change := call.writes && service != login
 	lane := a.c.lanes.lane(a.c.clientID, a.c.directory, service, change)
-	leave, err := lane.enter(ctx, a.c.retry.MaxRetryDelay)
+	leave, err := lane.enter(ctx, weight, a.c.retry.MaxRetryDelay)
 	if err != nil {
 		call.final = err
 		return nil, permanent{err}

@@ -240,7 +240,7 @@ const maxLink = 32 << 10
 func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	address, err := c.address(path)
 	if err != nil {
-		return nil, c.told(&provider.Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
+		return nil, c.foreign(err)
 	}
 	a, err := c.signed(ctx, func(p runtime.Pipeline) (*answer, error) { return c.send(ctx, p, address) })
 	if err != nil {
@@ -272,24 +272,41 @@ func (c *Client) signed(ctx context.Context, do func(runtime.Pipeline) (*answer,
 			return a, err
 		}
 		if doubtsToken(pe) {
-			pe.Reason, pe.Temporary, pe.Note = op.ProviderFault, true, "it refused a token that its own sign-in service had just issued"
+			contradicted(pe)
 		}
 	}
-	if pe.Reason == op.PermissionMissing || pe.Reason == op.ConsentMissing || doubtsToken(pe) {
-		token, lost := c.Token(ctx)
-		switch {
-		case lost != nil:
-		case len(token.Roles) == 0:
-			// A token without roles means that consent is missing, not one permission.
-			pe.Reason, pe.Proven, pe.Temporary, pe.Note = op.ConsentMissing, true, false, ""
-		default:
-			pe.Granted = token.Roles
-			if pe.Reason == op.ConsentMissing { // the token has roles, so there is consent
-				pe.Reason = op.PermissionMissing
-			}
+	return nil, c.explained(ctx, pe)
+}
+
+// contradicted notes that Graph refused a token that is new. The provider then contradicts
+// itself, and the credential is not to blame.
+func contradicted(e *provider.Error) {
+	e.Reason, e.Temporary, e.Note = op.ProviderFault, true, "it refused a token that its own sign-in service had just issued"
+}
+
+// explained holds a refused access against the token, and returns e.
+func (c *Client) explained(ctx context.Context, e *provider.Error) *provider.Error {
+	if e.Reason != op.PermissionMissing && e.Reason != op.ConsentMissing && !doubtsToken(e) {
+		return e
+	}
+	token, lost := c.Token(ctx)
+	switch {
+	case lost != nil:
+	case len(token.Roles) == 0:
+		// A token without roles means that consent is missing, not one permission.
+		e.Reason, e.Proven, e.Temporary, e.Note = op.ConsentMissing, true, false, ""
+	default:
+		e.Granted = token.Roles
+		if e.Reason == op.ConsentMissing { // the token has roles, so there is consent
+			e.Reason = op.PermissionMissing
 		}
 	}
-	return nil, pe
+	return e
+}
+
+// foreign returns the error of a link that is not followed.
+func (c *Client) foreign(err error) error {
+	return c.told(&provider.Error{Reason: op.ProviderFault, Note: err.Error(), At: time.Now(), Err: provider.ErrForeignLink})
 }
 
 // doubtsToken reports whether Graph refuses the token or the identity in it.
@@ -312,6 +329,16 @@ func (c *Client) address(path string) (string, error) {
 	return path, nil
 }
 
+// inVersion splits an address below Graph: its version, the rest byte for byte, and the
+// service that it belongs to.
+func (c *Client) inVersion(address string) (version, rest string, of service) {
+	version, rest, _ = strings.Cut(strings.TrimPrefix(address, c.endpoints.Graph+"/"), "/")
+	if u, err := url.Parse(address); err == nil {
+		of = serviceOf(u)
+	}
+	return version, "/" + rest, of
+}
+
 // send gets the address through a pipeline and returns a successful answer.
 func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (*answer, error) {
 	call := &call{}
@@ -322,6 +349,11 @@ func (c *Client) send(ctx context.Context, p runtime.Pipeline, address string) (
 	return c.do(ctx, p, call, req)
 }
 
+// allMembers asks for the values of enumerations that were added after their
+// unknownFutureValue. docs: without it, that value comes in their place, and a backup
+// would keep the wrong one.
+const allMembers = "include-unknown-enum-members"
+
 // request returns a request with the headers that all of the client's requests have.
 func (c *Client) request(ctx context.Context, call *call, method, address string) (*policy.Request, error) {
 	req, err := runtime.NewRequest(context.WithValue(ctx, callKey{}, call), method, address)
@@ -329,6 +361,9 @@ func (c *Client) request(ctx context.Context, call *call, method, address string
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	req.Raw().Header.Set("Accept", "application/json")
+	if !call.writes {
+		req.Raw().Header.Set("Prefer", allMembers)
+	}
 	if c.priority != "" {
 		req.Raw().Header.Set("x-ms-throttle-priority", string(c.priority))
 	}
@@ -369,7 +404,7 @@ func unanswered(a *answer, err error) *provider.Error {
 	case errors.Is(err, errNotOurs):
 		e.Reason, e.Temporary, e.Err = op.ProviderFault, false, provider.ErrForeignLink
 	case errors.As(err, &refused):
-		e.Temporary, e.Note = false, refused.Error()
+		e.Temporary, e.Note, e.Err = false, refused.Error(), refused
 		if refused.Rule == outbound.Redirect || refused.Rule == outbound.TooLarge {
 			e.Reason = op.ProviderFault // there was an answer, which can't be used
 		}

@@ -31,24 +31,29 @@ type Pace struct {
 	Concurrent int // calls at the same time
 }
 
-// paces are well below the limits of one application in the smallest tenant, which leaves
-// room for other applications. docs: directory 3,500 units in 10 s at up to 5 units a
-// call; Intune 1,000 calls in 20 s; conditional access 1 call a second, without a
-// Retry-After.
+// paces keep one application within its limits in the smallest tenant. A bucket lets
+// through its burst, and its rate on top: in 20 s at most Burst + 20 x PerSecond calls.
+// docs: directory 3,500 units in 10 s at up to 5 units a call; Intune 1,000 calls in 20 s,
+// reads and changes together; conditional access 1 call a second, without a Retry-After.
 var paces = map[service]Pace{
 	login:             {PerSecond: 5, Burst: 10, Concurrent: 4},
 	directory:         {PerSecond: 40, Burst: 40, Concurrent: 4},
-	intune:            {PerSecond: 20, Burst: 40, Concurrent: 4},
+	intune:            {PerSecond: 20, Burst: 560, Concurrent: 8},
 	conditionalAccess: {PerSecond: 1, Burst: 1, Concurrent: 1},
 }
 
-// writePaces are for changes, where the provider has a separate limit for them. docs:
+// writePaces are for changes, where the provider has a further limit for them. docs:
 // Intune 100 changes in 20 s, the directory 3,000 in 150 s. Conditional access counts
 // reads and changes together.
 var writePaces = map[service]Pace{
 	directory: {PerSecond: 10, Burst: 10, Concurrent: 2},
-	intune:    {PerSecond: 4, Burst: 10, Concurrent: 2},
+	intune:    {PerSecond: 4.5, Burst: 8, Concurrent: 2},
 }
+
+// callsAtOnce is how many calls one application makes in one tenant at the same time,
+// over all services. No limit is documented; it keeps one large
+// tenant from taking all of a process.
+const callsAtOnce = 10
 
 // maxPause is the longest time that an answer can close a lane. Real waits are under ten
 // minutes; a faulty header must not lock out a tenant for days.
@@ -56,12 +61,14 @@ const maxPause = time.Hour
 
 // Lanes keep the calls of one process within the provider's rate limits. There is one lane
 // for each application, tenant and service, and another one for changes where the
-// provider limits them separately. A closed lane delays no other. Lanes are safe for
-// concurrent use.
+// provider limits them further. All lanes of an application in a tenant share a number of
+// calls under way. A closed lane delays no other. Lanes are safe for concurrent use.
 type Lanes struct {
 	pace  func(service, bool) Pace
+	most  int // calls under way for each application and tenant
 	mu    sync.Mutex
 	lanes map[laneKey]*lane
+	slots map[laneKey]chan struct{} // by application and tenant
 }
 
 type laneKey struct {
@@ -72,7 +79,7 @@ type laneKey struct {
 
 // NewLanes returns lanes at the provider's documented limits.
 func NewLanes() *Lanes {
-	return newLanes(func(s service, writes bool) Pace {
+	return newLanes(callsAtOnce, func(s service, writes bool) Pace {
 		if writes {
 			return writePaces[s]
 		}
@@ -83,21 +90,38 @@ func NewLanes() *Lanes {
 // UnlimitedLanes returns lanes that obey Retry-After and have no other limit, for a
 // simulator.
 func UnlimitedLanes() *Lanes {
-	return newLanes(func(service, bool) Pace { return Pace{PerSecond: float64(rate.Inf), Burst: 1, Concurrent: 64} })
+	return newLanes(64, func(service, bool) Pace {
+		return Pace{PerSecond: float64(rate.Inf), Burst: maxBatch, Concurrent: 64}
+	})
 }
 
-func newLanes(pace func(s service, writes bool) Pace) *Lanes {
-	return &Lanes{pace: pace, lanes: make(map[laneKey]*lane)}
+func newLanes(most int, pace func(s service, writes bool) Pace) *Lanes {
+	return &Lanes{pace: pace, most: most, lanes: make(map[laneKey]*lane), slots: make(map[laneKey]chan struct{})}
 }
 
 func (l *Lanes) lane(app, tenant string, s service, writes bool) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, apart := writePaces[s]
-	key := laneKey{app, tenant, s, writes && apart}
+	all := l.make(laneKey{app, tenant, s, false})
+	if _, apart := writePaces[s]; !writes || !apart {
+		return all
+	}
+	changes := l.make(laneKey{app, tenant, s, true})
+	changes.shared = all.rate // which counts changes, too
+	return changes
+}
+
+// make returns the lane of key. l.mu is held.
+func (l *Lanes) make(key laneKey) *lane {
 	if l.lanes[key] == nil {
-		p := l.pace(s, key.writes)
-		l.lanes[key] = &lane{rate: rate.NewLimiter(rate.Limit(p.PerSecond), p.Burst), slots: make(chan struct{}, p.Concurrent)}
+		connection := laneKey{app: key.app, tenant: key.tenant}
+		if l.slots[connection] == nil {
+			l.slots[connection] = make(chan struct{}, l.most)
+		}
+		p := l.pace(key.service, key.writes)
+		l.lanes[key] = &lane{
+			rate: rate.NewLimiter(rate.Limit(p.PerSecond), p.Burst), slots: make(chan struct{}, p.Concurrent), connection: l.slots[connection],
+		}
 	}
 	return l.lanes[key]
 }
@@ -120,45 +144,84 @@ func serviceOf(u *url.URL) service {
 
 // lane limits the calls to one service of one tenant.
 type lane struct {
-	rate  *rate.Limiter
-	slots chan struct{}
+	rate       *rate.Limiter
+	shared     *rate.Limiter // of the lane whose limit counts these calls, too; nil: none
+	slots      chan struct{}
+	connection chan struct{} // slots of all lanes of the connection
 
 	mu    sync.Mutex
 	until time.Time // the lane is closed until then
 	asked time.Time // until when the provider asked to wait; may be later than until
 }
 
-// enter waits until a call may be made and returns a function that leaves the lane. If the
-// wait would be longer than most, it returns a provider_throttled error at once, as the
-// provider would.
-func (l *lane) enter(ctx context.Context, most time.Duration) (leave func(), err error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+// burst returns how many calls the lane ever lets through at once.
+func (l *lane) burst() int { return l.rate.Burst() }
+
+// enter waits until a call may be made that the provider counts as weight calls, and returns
+// a function that leaves the lane. If the wait would be longer than most, it returns a
+// provider_throttled error at once, as the provider would.
+func (l *lane) enter(ctx context.Context, weight int, most time.Duration) (leave func(), err error) {
+	if err := take(ctx, l.slots); err != nil {
+		return nil, err
 	}
-	leave = func() { <-l.slots }
-	turn := l.rate.Reserve()
-	for wait := turn.Delay(); ; wait = l.closed() {
-		wait = max(wait, l.closed())
-		if wait <= 0 {
-			return leave, nil
+	turns := []*rate.Reservation{l.rate.ReserveN(time.Now(), weight)}
+	if l.shared != nil {
+		turns = append(turns, l.shared.ReserveN(time.Now(), weight))
+	}
+	giveUp := func() {
+		for _, t := range turns {
+			t.Cancel()
 		}
+		<-l.slots
+	}
+	var wait time.Duration
+	for _, t := range turns {
+		wait = max(wait, t.Delay())
+	}
+	for ; ; wait = l.closed() {
+		wait = max(wait, l.closed())
 		if wait > most {
-			turn.Cancel()
-			leave()
-			return nil, &provider.Error{
-				Reason: op.ProviderThrottled, Note: "an earlier answer asked to wait", Temporary: true, RetryAfter: l.wanted(wait), At: time.Now(),
+			giveUp()
+			return nil, l.full(wait)
+		}
+		if wait > 0 {
+			select {
+			case <-time.After(wait):
+				continue
+			case <-ctx.Done():
+				giveUp()
+				return nil, context.Cause(ctx)
 			}
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			turn.Cancel()
-			leave()
-			return nil, context.Cause(ctx)
+		// Last, so that those who wait in a closed lane hold up no other.
+		if err := take(ctx, l.connection); err != nil {
+			giveUp()
+			return nil, err
 		}
+		if l.closed() <= 0 {
+			return func() { <-l.connection; <-l.slots }, nil
+		}
+		<-l.connection
 	}
+}
+
+// take takes a slot, or returns why ctx ended first.
+func take(ctx context.Context, slots chan struct{}) error {
+	select {
+	case slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// full returns the error of a call that would have to wait too long.
+func (l *lane) full(wait time.Duration) error {
+	note := "the provider’s documented limit is used up"
+	if l.closed() > 0 {
+		note = "an earlier answer asked to wait"
+	}
+	return &provider.Error{Reason: op.ProviderThrottled, Note: note, Temporary: true, RetryAfter: l.wanted(wait), At: time.Now()}
 }
 
 // closed returns how much longer the lane is closed; not above 0 when it is open.

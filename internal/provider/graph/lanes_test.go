@@ -21,17 +21,17 @@ func TestLaneKeepsOutWhileTheProviderSaysSo(t *testing.T) {
 		began := time.Now()
 		mine.close(10 * time.Second)
 		mine.close(3 * time.Second) // a shorter wait does not shorten the longer one
-		leave, err := other.enter(t.Context(), time.Second)
+		leave, err := other.enter(t.Context(), 1, time.Second)
 		if err != nil || time.Since(began) != 0 {
 			t.Fatalf("another tenant waited %s: %v", time.Since(began), err)
 		}
 		leave()
-		_, err = mine.enter(t.Context(), 9*time.Second)
+		_, err = mine.enter(t.Context(), 1, 9*time.Second)
 		var pe *provider.Error
 		if !errors.As(err, &pe) || pe.Reason != op.ProviderThrottled || pe.RetryAfter != 10*time.Second || !pe.Temporary {
 			t.Errorf("a wait that is too long: %v", err)
 		}
-		leave, err = mine.enter(t.Context(), 20*time.Second)
+		leave, err = mine.enter(t.Context(), 1, 20*time.Second)
 		if err != nil || time.Since(began) != 10*time.Second {
 			t.Errorf("let in after %s: %v", time.Since(began), err)
 		}
@@ -49,7 +49,7 @@ func TestLaneIsClosedUnderThoseWhoWait(t *testing.T) {
 			time.Sleep(time.Second)
 			l.close(5 * time.Second)
 		}()
-		leave, err := l.enter(t.Context(), time.Minute)
+		leave, err := l.enter(t.Context(), 1, time.Minute)
 		if err != nil || time.Since(began) != 6*time.Second {
 			t.Fatalf("let in after %s: %v", time.Since(began), err)
 		}
@@ -67,7 +67,7 @@ func TestLanePace(t *testing.T) {
 		inside, most := 0, 0
 		for range 5 {
 			calls.Go(func() {
-				leave, err := l.enter(t.Context(), time.Minute)
+				leave, err := l.enter(t.Context(), 1, time.Minute)
 				if err != nil {
 					t.Error(err)
 					return
@@ -105,12 +105,12 @@ func TestLaneGivesUpWithItsCaller(t *testing.T) {
 			prepare()
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(time.Second, func() { cancel(over) })
-			if _, err := l.enter(ctx, time.Hour); !errors.Is(err, over) {
+			if _, err := l.enter(ctx, 1, time.Hour); !errors.Is(err, over) {
 				t.Errorf("ended with %v", err)
 			}
 		}
 		<-l.slots
-		leave, err := l.enter(t.Context(), time.Hour)
+		leave, err := l.enter(t.Context(), 1, time.Hour)
 		if err != nil {
 			t.Fatal(err) // nothing is held by those who left
 		}
@@ -133,6 +133,125 @@ func TestServiceOf(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
+}
+
+// All services of a tenant share a number of calls under way, and those who wait in a
+// closed lane are none of them.
+func TestCallsAtOnceOfAConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lanes := newLanes(3, func(service, bool) Pace { return Pace{PerSecond: 1000, Burst: 1000, Concurrent: 3} })
+		closed := lanes.lane("app", "tenant", login, false)
+		closed.close(time.Minute)
+		for range 3 {
+			go func() {
+				if leave, err := closed.enter(t.Context(), 1, time.Hour); err == nil {
+					leave()
+				}
+			}()
+		}
+		synctest.Wait()
+		most, inside := 0, 0
+		var mu sync.Mutex
+		var calls sync.WaitGroup
+		began := time.Now()
+		for _, s := range []service{directory, intune, conditionalAccess} {
+			for range 4 {
+				calls.Go(func() {
+					leave, err := lanes.lane("app", "tenant", s, s == intune).enter(t.Context(), 1, time.Hour)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					inside++
+					most = max(most, inside)
+					mu.Unlock()
+					time.Sleep(time.Second)
+					mu.Lock()
+					inside--
+					mu.Unlock()
+					leave()
+				})
+			}
+		}
+		calls.Wait()
+		if took := time.Since(began); most != 3 || took != 4*time.Second {
+			t.Errorf("%d calls at once, and 12 of them took %s; want 3, and 4 s", most, took)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// However a window of 20 s lies, no more calls go out than the documentation allows,
+// changes included, and not many fewer.
+func TestBudgetsOfIntune(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		reads, writes int // callers that make one call after the other
+		weight        int // of a read
+		calls, most   int // in the densest window: at least and at most
+		changes       int // at least
+	}{
+		{"reads", 8, 0, 1, 900, 1000, 0},
+		{"batches", 8, 0, maxBatch, 900, 1000, 0},
+		{"changes", 0, 8, 1, 90, 100, 90},
+		{"both", 8, 8, maxBatch, 900, 1000, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lanes := NewLanes()
+				ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+				defer stop()
+				var mu sync.Mutex
+				var calls, changes []time.Time
+				var all sync.WaitGroup
+				press := func(callers, weight int, write bool) {
+					for range callers {
+						all.Go(func() {
+							for {
+								leave, err := lanes.lane("app", "tenant", intune, write).enter(ctx, weight, time.Hour)
+								if err != nil {
+									return
+								}
+								mu.Lock()
+								for range weight {
+									calls = append(calls, time.Now())
+								}
+								if write {
+									changes = append(changes, time.Now())
+								}
+								mu.Unlock()
+								leave()
+							}
+						})
+					}
+				}
+				press(c.reads, c.weight, false)
+				press(c.writes, 1, true)
+				all.Wait()
+				if n := densest(calls); n < c.calls || n > c.most {
+					t.Errorf("%d calls in 20 s, want %d to %d", n, c.calls, c.most)
+				}
+				if n := densest(changes); n < c.changes || n > 100 {
+					t.Errorf("%d changes in 20 s, want %d to 100", n, c.changes)
+				}
+			})
+		})
+	}
+}
+
+// densest returns the most calls in any 20 s.
+func densest(at []time.Time) int {
+	most, from := 0, 0
+	for i := range at {
+		for at[i].Sub(at[from]) >= 20*time.Second {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
 }
 
 // Changes have a lane of their own where the provider counts them apart, and no other
