@@ -88,44 +88,62 @@ func Pack(items []Contents) []Packed {
 
 // Put writes items of a building set.
 func Put(ctx context.Context, tx db.Tx, k Key, items []Packed) error {
+	blobs := make(map[string]packedPart)
+	for _, item := range items {
+		for _, p := range item.parts {
+			blobs[p.hash] = p
+		}
+	}
+	// In one order, so that two backups with equal contents don't wait for each other. The
+	// update locks a row against the sweep, which looks for its users after that.
+	for _, hash := range slices.Sorted(maps.Keys(blobs)) {
+		_, err := tx.Exec(ctx, `INSERT INTO backup_blobs (workspace_id, hash, size, data, used_at) VALUES ($1, $2, $3, $4, interlock_now())
+			ON CONFLICT (workspace_id, hash) DO UPDATE SET used_at = excluded.used_at`, k.Workspace, hash, int64(blobs[hash].size), blobs[hash].data)
+		if err != nil {
+			return fmt.Errorf("back up a content: %w", err)
+		}
+	}
+	var size, incomplete int64
 	for _, item := range items {
 		if err := put(ctx, tx, k, item); err != nil {
 			return fmt.Errorf("back up %s %s: %w", item.Type, item.ID, err)
 		}
+		size += item.size
+		incomplete += int64(min(len(item.Missing), 1))
+	}
+	n, err := tx.Exec(ctx, `UPDATE backup_sets SET items = items + $2, incomplete = incomplete + $3, size = size + $4 WHERE id = $1 AND state = 'building'`,
+		k.Set, int64(len(items)), incomplete, size)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("set %s is not being built", k.Set)
+	}
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
 	}
 	return nil
 }
 
 func put(ctx context.Context, tx db.Tx, k Key, item Packed) error {
-	missing, err := json.Marshal(item.Missing)
-	if err != nil {
-		return err
+	missing := []byte("[]")
+	if item.Missing != nil {
+		var err error
+		if missing, err = json.Marshal(item.Missing); err != nil {
+			return err
+		}
 	}
-	if item.Missing == nil {
-		missing = []byte("[]")
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO backup_items (set_id, type, object_id, tenant_id, name, name_key, modified_at, hash, missing, incomplete)
+	_, err := tx.Exec(ctx, `INSERT INTO backup_items (set_id, type, object_id, tenant_id, name, name_key, modified_at, hash, missing, incomplete)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		k.Set, item.Type, item.ID, k.Tenant, item.Name, page.NameKey(item.Name), item.ModifiedAt, item.Hash, string(missing), len(item.Missing) > 0)
 	if err != nil {
 		return err
 	}
 	for _, p := range item.parts {
-		// The update locks the row against the sweep, which looks for its users after that.
-		_, err := tx.Exec(ctx, `INSERT INTO backup_blobs (workspace_id, hash, size, data, used_at) VALUES ($1, $2, $3, $4, interlock_now())
-			ON CONFLICT (workspace_id, hash) DO UPDATE SET used_at = excluded.used_at`, k.Workspace, p.hash, p.size, p.data)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO backup_parts (set_id, type, object_id, part, workspace_id, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
+		_, err := tx.Exec(ctx, `INSERT INTO backup_parts (set_id, type, object_id, part, workspace_id, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
 			k.Set, item.Type, item.ID, p.part, k.Workspace, p.hash)
 		if err != nil {
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `UPDATE backup_sets SET items = items + 1, incomplete = incomplete + $2, size = size + $3 WHERE id = $1 AND state = 'building'`,
-		k.Set, int64(min(len(item.Missing), 1)), item.size)
-	return err
+	return nil
 }
 
 // Commit makes a set visible, and marks those of the tenant for removal that the keep

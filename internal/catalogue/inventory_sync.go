@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -110,30 +109,11 @@ func canonicalInventorySync(raw json.RawMessage) (json.RawMessage, error) {
 	if err := DecodeParameters(raw, &p); err != nil {
 		return nil, err
 	}
-	if p.Types == nil {
-		p.Types = []string{everyType}
+	types, err := canonicalTypes(p.Types, inventoryTypes)
+	if err != nil {
+		return nil, err
 	}
-	if len(p.Types) == 0 {
-		return nil, &op.FieldError{Field: "parameters.types", Detail: "must name at least one type, or be left out for all of them"}
-	}
-	known := make([]string, len(inventoryTypes))
-	for i, t := range inventoryTypes {
-		known[i] = t.key
-	}
-	for i, name := range p.Types {
-		if name != everyType && !slices.Contains(known, name) {
-			return nil, &op.FieldError{
-				Field:  fmt.Sprintf("parameters.types[%d]", i),
-				Detail: fmt.Sprintf("%.60q is not a type; the types are %s, %s", name, everyType, strings.Join(known, ", ")),
-			}
-		}
-	}
-	slices.Sort(p.Types)
-	p.Types = slices.Compact(p.Types)
-	if slices.Contains(p.Types, everyType) || len(p.Types) == len(known) {
-		p.Types = []string{everyType}
-	}
-	return json.Marshal(p)
+	return json.Marshal(InventorySyncParameters{types})
 }
 
 // dataset is where the rows of a type are kept.

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/provider"
@@ -34,13 +36,16 @@ type Missing struct {
 	Err    error
 }
 
-// together is how many policies are read in one round: with parts and assignments they
-// fill about two batches.
-const together = 10
+// Policies are read in rounds of together, which fill about two batches with their parts
+// and assignments. Several rounds are under way at the same time.
+const (
+	together = 10
+	rounds   = 4
+)
 
-// Type reads all policies of a type and passes each to each, in the order of the list. An
-// error of the list, or of each, ends it. An object without a usable id is an error of its
-// own: an [*policy.ItemError].
+// Type reads all policies of a type and passes each to each, in the order of the list. A
+// policy that can't be read as one is passed with the part "object" missing, and with the
+// id that it has. An error of the list, or of each, ends the reading.
 func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read) error) error {
 	for page, err := range provider.Walk(ctx, c, t.ListPath()) {
 		if err != nil {
@@ -50,28 +55,59 @@ func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read
 		for _, raw := range page.Items {
 			var object struct{ ID string }
 			if err := json.Unmarshal(raw, &object); err != nil || object.ID == "" {
-				return &policy.ItemError{Type: t.Key, Err: errors.New("the object has no usable id")}
+				r := Read{Item: policy.Item{Type: t.Key, Body: raw}, Missing: []Missing{malformed(errors.New("the object has no usable id"))}}
+				if err := each(r); err != nil {
+					return err
+				}
+				continue
 			}
 			ids = append(ids, object.ID)
 		}
-		for some := range slices.Chunk(ids, together) {
-			reads, err := complete(ctx, c, t, some)
-			if err != nil {
+		for some := range slices.Chunk(ids, rounds*together) {
+			if err := several(ctx, c, t, some, each); err != nil {
 				return err
-			}
-			for _, r := range reads {
-				if r.err != nil && !errors.Is(r.err, ErrNotFound) { // deleted since it was listed
-					return r.err
-				}
-				if r.err == nil {
-					if err := each(r.Read); err != nil {
-						return err
-					}
-				}
 			}
 		}
 	}
 	return nil
+}
+
+// several reads some policies in rounds that overlap.
+func several(ctx context.Context, c provider.Client, t *policy.Type, ids []string, each func(Read) error) error {
+	chunks := slices.Collect(slices.Chunk(ids, together))
+	read := make([][]outcome, len(chunks))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, chunk := range chunks {
+		g.Go(func() (err error) {
+			read[i], err = complete(ctx, c, t, chunk)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, r := range slices.Concat(read...) {
+		var bad *policy.ItemError
+		switch {
+		case errors.Is(r.err, ErrNotFound): // deleted since it was listed
+			continue
+		case errors.As(r.err, &bad):
+			r.Missing = append(r.Missing, malformed(bad.Err))
+		case r.err != nil:
+			r.Missing = append(r.Missing, missing(Object, r.err))
+		}
+		if err := each(r.Read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Object is the part of [Missing] that stands for the object itself.
+const Object = "object"
+
+func malformed(err error) Missing {
+	return Missing{Part: Object, Reason: op.ObjectMalformed, Why: err.Error(), Err: err}
 }
 
 // One reads one policy as [Type] reads it. It returns [ErrNotFound] if there is none, and
