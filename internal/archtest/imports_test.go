@@ -51,7 +51,7 @@ var rooms = []room{
 	{"internal/provider/policies", []string{"internal/op", "internal/policy", "internal/provider"}, "how a policy is read as a whole, the same for backup, preview and restore"},
 	{"internal/provider/graph", []string{"internal/op", "internal/outbound", "internal/provider", "internal/tenancy", "internal/vault"}, "one provider's client: no database and no gate, so it can't decide anything"},
 	{"internal/catalogue", []string{"internal/op", "internal/policy", "internal/provider", "internal/provider/policies", "internal/restore", "internal/strictjson", "internal/tenancy"}, "operations see a provider and a place for data, and neither database nor queue"},
-	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op"}, "the contract of that place for data, for whoever fulfils it"},
+	{"internal/catalogue/datatest", []string{"internal/catalogue", "internal/op", "internal/policy", "internal/restore"}, "the contract of that place for data, for whoever fulfils it"},
 	{"internal/catalogue/operationtest", []string{"internal/catalogue", "internal/catalogue/datatest", "internal/durable", "internal/graphsim", "internal/op", "internal/outbound", "internal/provider", "internal/provider/graph", "internal/restore", "internal/tenancy", "internal/vault"}, "what every operation must pass, against the simulator: for tests only"},
 	{"internal/catalogue/newoperation", nil, "tests only: an operation in one file, found on every surface"},
 

@@ -3,7 +3,6 @@ package catalogue
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +23,7 @@ var _ = Register(&Definition{
 	Version: 1,
 	Place:   60,
 	Words: op.KindWords{
-		Name: "Policy backup", Does: "Backs up policies with their settings and assignments.",
+		Name: "Policy backup", Does: "Saves a copy of the policies in the tenant.",
 		Start: "Back up policies", Item: "type", Items: "types",
 	},
 	Icon:        "box",
@@ -155,10 +154,10 @@ func backUpPolicies(ctx context.Context, env *Env) error {
 		if reading.Err() != nil {
 			break
 		}
-		if err := env.Report.Event(ctx, "Backing up "+t.name); err != nil {
-			return errors.Join(err, g.Wait())
-		}
 		g.Go(func() error {
+			if err := env.Report.Event(reading, "Backing up "+t.name); err != nil {
+				return err
+			}
 			defer close(done[i])
 			read[i] = backUpType(reading, env, t, round)
 			if err := read[i].err; err != nil && endsRun(err) {

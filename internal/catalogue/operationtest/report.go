@@ -129,6 +129,7 @@ func Run(t testing.TB, d *catalogue.Definition, c provider.Client, data catalogu
 		Provider:   c,
 		Data:       data,
 		Snapshots:  &datatest.Snapshots{},
+		Backups:    &datatest.Backups{},
 		Report:     r,
 		Plans:      noPlans{},
 		Backups:    noBackups{},
