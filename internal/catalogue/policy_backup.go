@@ -21,7 +21,7 @@ import (
 var _ = Register(&Definition{
 	Kind:    "policy.backup",
 	Version: 1,
-	Place:   60,
+	Place:   55,
 	Words: op.KindWords{
 		Name: "Policy backup", Does: "Saves a copy of the policies in the tenant.",
 		Start: "Back up policies", Item: "type", Items: "types",
@@ -137,8 +137,11 @@ func backUpPolicies(ctx context.Context, env *Env) error {
 	for i := range done {
 		done[i] = make(chan struct{})
 	}
-	g.Go(func() error { // settles the types in their order while later ones are read
+	g.Go(func() error { // the only one that reports: it settles the types in their order while later ones are read
 		for i, t := range types {
+			if err := env.Report.Event(reading, "Backing up "+t.name); err != nil {
+				return err
+			}
 			select {
 			case <-reading.Done():
 				return context.Cause(reading)

@@ -129,10 +129,9 @@ func Run(t testing.TB, d *catalogue.Definition, c provider.Client, data catalogu
 		Provider:   c,
 		Data:       data,
 		Snapshots:  &datatest.Snapshots{},
-		Backups:    &datatest.Backups{},
 		Report:     r,
 		Plans:      noPlans{},
-		Backups:    noBackups{},
+		Backups:    noBackups{&datatest.Backups{}},
 		Journal:    noJournal{},
 		Now:        func() time.Time { return Epoch },
 	}
@@ -165,8 +164,8 @@ func (noPlans) Mappings(context.Context, string, string) ([]restore.Mapping, err
 // Keep implements [catalogue.Plans].
 func (noPlans) Keep(_ context.Context, p restore.Plan) (string, error) { return p.Hash(), nil }
 
-// noBackups holds one backup, which has no policies.
-type noBackups struct{ catalogue.Backups }
+// noBackups finds one backup, which has no policies, and keeps others.
+type noBackups struct{ *datatest.Backups }
 
 // Set implements [catalogue.Backups].
 func (noBackups) Set(_ context.Context, id string) (restore.Set, error) {
