@@ -158,9 +158,6 @@ func backUpPolicies(ctx context.Context, env *Env) error {
 			break
 		}
 		g.Go(func() error {
-			if err := env.Report.Event(reading, "Backing up "+t.name); err != nil {
-				return err
-			}
 			defer close(done[i])
 			read[i] = backUpType(reading, env, t, round)
 			if err := read[i].err; err != nil && endsRun(err) {
@@ -189,6 +186,9 @@ func backUpType(ctx context.Context, env *Env, t inventoryType, round BackupRoun
 	seen := make(map[string]bool)
 	var some []BackupItem
 	flush := func() error {
+		if len(some) == 0 {
+			return nil
+		}
 		err := round.Put(ctx, some)
 		some = nil
 		return err
