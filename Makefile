@@ -115,6 +115,10 @@ fuzz-short: ## Each fuzz target for ten seconds
 conformance: ## Independent published clients against the simulator (needs npm)
 	./conformance/run.sh
 
+.PHONY: conformance-go
+conformance-go: ## Microsoft's Go client against the simulator (builds for minutes)
+	./conformance/msgraphsdk/run.sh
+
 .PHONY: browser
 browser: $(AXE) ## The console in a real Chromium (needs chromium and npm)
 	$(WITH_POSTGRES) go test -tags browser -run '^TestBrowser' -timeout 20m $(call lane,browser)

@@ -78,6 +78,24 @@ const proofs = {
     assert.deepEqual(by.get(second.id)["@removed"], { reason: "deleted" });
     assert.equal(items.length, 3);
   },
+  "a policy's settings by pages, with the names of their definitions": async () => {
+    const { items } = await everything(client, await client.api("/deviceManagement/configurationPolicies").version("beta").get());
+    const longest = items.reduce((a, b) => (a.settingCount > b.settingCount ? a : b));
+    const first = await client.api(`/deviceManagement/configurationPolicies/${longest.id}/settings`).version("beta").expand("settingDefinitions").get();
+    assert.equal(first.value.length, 25);
+    const settings = await everything(client, first);
+    assert.equal(settings.items.length, longest.settingCount);
+    assert.ok(settings.items.every((s) => s.settingDefinitions[0].id === s.settingInstance.settingDefinitionId && s.settingDefinitions[0].displayName));
+  },
+  "a filter: created, changed, read, deleted": async () => {
+    const filters = () => client.api("/deviceManagement/assignmentFilters").version("beta");
+    const made = await filters().post({ displayName: "Conformance", platform: "iOS", rule: '(device.model -eq "iPad")', roleScopeTags: ["0"] });
+    const one = () => client.api(`/deviceManagement/assignmentFilters/${made.id}`).version("beta");
+    await one().patch({ displayName: "Changed" });
+    assert.equal((await one().get()).displayName, "Changed");
+    await one().delete();
+    await assert.rejects(one().get(), (e) => e.statusCode === 404);
+  },
   "a refused call names the missing permissions": async () => {
     await assert.rejects(client.api("/deviceAppManagement/mobileApps").get(), (e) => e.statusCode === 403 && e.code === "Forbidden" && e.message.includes("DeviceManagementApps.Read.All"));
   },

@@ -57,7 +57,7 @@ func run(dir string, in io.Reader, out io.Writer) error {
 			ID: tenantID, DisplayName: "Conformance", Domain: "conformance.example", Intune: true, Groups: groups,
 			Apps: []graphsim.AppSpec{{
 				AppID: appID, Name: "Conformance", Secrets: []graphsim.Secret{{Value: secret}}, Certificates: []string{cert}, Consented: true,
-				Requested: []string{"Organization.Read.All", "Group.Read.All", "DeviceManagementConfiguration.Read.All"},
+				Requested: []string{"Organization.Read.All", "Group.Read.All", "DeviceManagementConfiguration.ReadWrite.All"},
 			}},
 		}); err != nil {
 			return err
