@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -68,23 +69,40 @@ var roles = DatasetInfo{
 // sent: the role definition under which it was listed.
 const assignedRole = "@interlock.roleDefinition"
 
+// assignedAsOf is the property of an assignment that an earlier sync read: when that was.
+const assignedAsOf = "@interlock.asOf"
+
+// assignment is what Interlock adds to a role assignment.
+type assignment struct {
+	Role struct {
+		ID   string `json:"id"`
+		Name string `json:"displayName"`
+	} `json:"@interlock.roleDefinition"`
+	AsOf string `json:"@interlock.asOf"`
+}
+
+func assignmentOf(r Row) (a assignment) {
+	_ = json.Unmarshal(r.Data, &a) // what came is shown as far as it can be
+	return a
+}
+
 // roleKind tells what a row is, and of an assignment which role it assigns.
 func roleKind(r Row) string {
-	var o struct {
-		BuiltIn bool `json:"isBuiltIn"`
-		Role    struct {
-			Name string `json:"displayName"`
-		} `json:"@interlock.roleDefinition"`
-	}
-	_ = json.Unmarshal(r.Data, &o) // what came is shown as far as it can be
 	switch r.Part {
 	case "definitions":
-		if o.BuiltIn {
+		var o struct {
+			BuiltIn bool `json:"isBuiltIn"`
+		}
+		if _ = json.Unmarshal(r.Data, &o); o.BuiltIn { // what came is shown as far as it can be
 			return "Built-in role"
 		}
 		return "Custom role"
 	case "assignments":
-		return "Assignment of " + o.Role.Name
+		a := assignmentOf(r)
+		if a.AsOf != "" {
+			return "Assignment of " + a.Role.Name + ", as of " + day(a.AsOf)
+		}
+		return "Assignment of " + a.Role.Name
 	}
 	return "Scope tag"
 }
@@ -123,38 +141,48 @@ type rolesRun struct {
 	counts  op.Counts
 	flaws   flaws // of the list that is being read
 	came    map[string]bool
-	kept    int   // rows of it
-	defined []Row // role definitions
-	missing error // why the assignments can't be read: their definitions were not
-	hidden  int64 // role definitions that could not be kept
+	rows    []Row   // of it, as they were read
+	changes changes // of it, since the last sync
+	defined []Row   // role definitions
+	missing error   // why the assignments can't be read: their definitions were not
+	hidden  int64   // role definitions that could not be kept
 }
 
 // read reads one list and shows it to readers.
 func (s *rolesRun) read(ctx context.Context, part DatasetPart) (Dataset, error) {
+	s.changes = changes{}
 	if part.Key == "assignments" && s.missing != nil || notApplicable(s.missing) {
 		return Dataset{}, s.missing
 	}
 	if err := s.env.Report.Event(ctx, "Reading "+part.Words); err != nil {
 		return Dataset{}, err
 	}
+	known, err := s.env.Data.Dataset(ctx, roles.Stored(part.Key))
+	if err != nil {
+		return Dataset{}, err
+	}
+	old, err := s.env.Data.Rows(ctx, roles.Stored(part.Key))
+	if err != nil {
+		return Dataset{}, err
+	}
 	round, err := s.env.Data.Begin(ctx, roles.Stored(part.Key), true)
 	if err != nil {
 		return Dataset{}, err
 	}
-	s.flaws, s.came, s.kept = flaws{}, make(map[string]bool), 0
+	s.flaws, s.came, s.rows = flaws{}, make(map[string]bool), nil
 	switch part.Key {
 	case "scope-tags":
-		_, err = s.list(ctx, round, scopeTagsPath, "Scope tag")
+		err = s.list(ctx, round, scopeTagsPath, "Scope tag")
 	case "definitions":
-		s.defined, err = s.list(ctx, round, definitionsPath, "Role definition")
-		s.missing, s.hidden = err, s.flaws.lost
+		err = s.list(ctx, round, definitionsPath, "Role definition")
+		s.defined, s.missing, s.hidden = s.rows, err, s.flaws.lost
 	case "assignments":
 		err = s.assignments(ctx, round)
 	}
 	if notApplicable(err) {
 		s.missing = err
 	}
-	if err == nil && s.kept == 0 {
+	if err == nil && len(s.rows) == 0 {
 		err = s.flaws.first() // nothing can be read: the old rows are worth more
 		if part.Key == "assignments" && s.hidden > 0 {
 			err = &provider.Error{Reason: op.ProviderFault, Note: "some role definitions can't be read, and the others have no assignments"}
@@ -164,26 +192,60 @@ func (s *rolesRun) read(ctx context.Context, part DatasetPart) (Dataset, error) 
 		return Dataset{}, err
 	}
 	lost := s.flaws.lost
-	if part.Key == "assignments" {
+	if part.Key == "assignments" && s.hidden > 0 {
 		lost += s.hidden // nobody can ask for their assignments
+		if err := s.carry(ctx, round, old, known.AsOf); err != nil {
+			return Dataset{}, err
+		}
+	}
+	if !known.AsOf.IsZero() {
+		s.changes = compare(old, s.rows)
+		if lost > 0 {
+			s.changes.removed = nil // they may be among those that can't be read
+		}
 	}
 	return round.Commit(ctx, Committed{Unreadable: lost})
 }
 
-// list stages the objects of a list and returns their rows.
-func (s *rolesRun) list(ctx context.Context, round Round, path, what string) (all []Row, err error) {
+// list stages the objects of a list.
+func (s *rolesRun) list(ctx context.Context, round Round, path, what string) error {
 	for page, err := range provider.Walk(ctx, s.env.Provider, path) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		rows := keepable(page.Items, what, s.came, &s.flaws)
 		if err := round.Put(ctx, rows); err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, rows...)
+		s.rows = append(s.rows, rows...)
 	}
-	s.kept = len(all)
-	return all, nil
+	return nil
+}
+
+// carry keeps the earlier assignments of roles that were not read, and notes in each
+// as of when it is: some role definitions can't be read, and nobody can ask for their
+// assignments.
+func (s *rolesRun) carry(ctx context.Context, round Round, old []Row, asOf time.Time) error {
+	read := make(map[string]bool, len(s.defined))
+	for _, role := range s.defined {
+		read[role.ID] = true
+	}
+	var kept []Row
+	for _, row := range old {
+		if a := assignmentOf(row); read[a.Role.ID] || s.came[row.ID] {
+			continue
+		} else if a.AsOf == "" {
+			var o object
+			if err := json.Unmarshal(row.Data, &o); err != nil {
+				return fmt.Errorf("the stored assignment %s: %w", row.ID, err)
+			}
+			text, _ := json.Marshal(asOf.UTC().Format(time.RFC3339)) // a string can't fail
+			row.Data = append(o, property{assignedAsOf, text}).raw()
+		}
+		kept = append(kept, row)
+	}
+	s.rows = append(s.rows, kept...)
+	return round.Put(ctx, kept)
 }
 
 // assignments stages the assignments of every role definition that was read.
@@ -212,7 +274,7 @@ func (s *rolesRun) assignments(ctx context.Context, round Round) error {
 			row.Data = under(raw, assignedRole, role)
 			rows = append(rows, row)
 		}
-		s.kept += len(rows)
+		s.rows = append(s.rows, rows...)
 		if err := round.Put(ctx, rows); err != nil {
 			return err
 		}
@@ -239,9 +301,7 @@ func (s *rolesRun) report(ctx context.Context, part DatasetPart, now Dataset, fa
 		incomplete(&item, s.env, now.Unreadable)
 	case failure == nil:
 		s.counts.Done++
-		if now.Count == 0 {
-			item.Args = op.Args{"objects": "0"}
-		}
+		s.changes.tell(&item)
 	case notApplicable(failure):
 		item.Result = op.ItemNotApplicable
 		s.counts.Total--
@@ -256,7 +316,11 @@ func (s *rolesRun) report(ctx context.Context, part DatasetPart, now Dataset, fa
 			return err
 		}
 	}
-	for _, item := range append([]op.Item{item}, s.flaws.items(s.env, part.Key, failure == nil)...) {
+	items := append([]op.Item{item}, s.flaws.items(s.env, part.Key, failure == nil)...)
+	if failure == nil {
+		items = append(items, s.changes.items(s.env, part.Key)...)
+	}
+	for _, item := range items {
 		if err := s.env.Report.Item(ctx, item); err != nil {
 			return err
 		}

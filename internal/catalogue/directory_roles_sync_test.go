@@ -2,8 +2,10 @@ package catalogue_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/catalogue/datatest"
@@ -96,14 +98,14 @@ func TestRolesSyncKeepsTheRest(t *testing.T) {
 		reason     op.Reason
 		ends       op.Reason // of the run
 	}{
-		{"scope tags", tagsList, refused, "done 2, unchanged 0, failed 1, skipped 0, unknown 0", "scope-tags", "roles/scope-tags", op.ItemRefused, ""},
-		{"definitions", definitionsList, refused, "done 1, unchanged 0, failed 2, skipped 0, unknown 0", "definitions", "roles/definitions roles/assignments", op.ItemRefused, ""},
-		{"a later page", "more", refused, "done 1, unchanged 0, failed 2, skipped 0, unknown 0", "definitions", "roles/definitions roles/assignments", op.ItemRefused, ""},
-		{"assignments", definitionsList + "/r1/roleAssignments", refused, "done 2, unchanged 0, failed 1, skipped 0, unknown 0", "assignments", "roles/assignments", op.ItemRefused, ""},
-		{"one assignment", "a1", refused, "done 2, unchanged 0, failed 1, skipped 0, unknown 0", "assignments", "roles/assignments", op.ItemRefused, ""},
-		{"another assignment", "a1", nil, "done 2, unchanged 0, failed 2, skipped 0, unknown 0", "assignments", "roles/assignments", op.ProviderFault, ""},
+		{"scope tags", tagsList, refused, "done 0, unchanged 2, failed 1, skipped 0, unknown 0", "scope-tags", "roles/scope-tags", op.ItemRefused, ""},
+		{"definitions", definitionsList, refused, "done 0, unchanged 1, failed 2, skipped 0, unknown 0", "definitions", "roles/definitions roles/assignments", op.ItemRefused, ""},
+		{"a later page", "more", refused, "done 0, unchanged 1, failed 2, skipped 0, unknown 0", "definitions", "roles/definitions roles/assignments", op.ItemRefused, ""},
+		{"assignments", definitionsList + "/r1/roleAssignments", refused, "done 0, unchanged 2, failed 1, skipped 0, unknown 0", "assignments", "roles/assignments", op.ItemRefused, ""},
+		{"one assignment", "a1", refused, "done 0, unchanged 2, failed 1, skipped 0, unknown 0", "assignments", "roles/assignments", op.ItemRefused, ""},
+		{"another assignment", "a1", nil, "done 0, unchanged 2, failed 2, skipped 0, unknown 0", "assignments", "roles/assignments", op.ProviderFault, ""},
 		{"no Intune", tagsList, noIntune(), "done 0, unchanged 0, failed 0, skipped 0, unknown 0, not applicable 3", "scope-tags", "roles/scope-tags roles/definitions roles/assignments", op.NotLicensed, ""},
-		{"away", definitionsList, away(), "done 1, unchanged 0, failed 0, skipped 2, unknown 0", "definitions", "roles/definitions roles/assignments", op.ItemNotReached, op.ProviderUnreachable},
+		{"away", definitionsList, away(), "done 0, unchanged 1, failed 0, skipped 2, unknown 0", "definitions", "roles/definitions roles/assignments", op.ItemNotReached, op.ProviderUnreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -189,6 +191,138 @@ func TestRolesSyncOfARoleThatCannotBeRead(t *testing.T) {
 	}
 	if r.Counts != (op.Counts{Done: 1, Failed: 2, Total: 3}) {
 		t.Errorf("counts %+v", r.Counts)
+	}
+}
+
+// TestRolesSyncCarriesAssignments: the assignments of a role that can't be read any more
+// stay, as of the sync that read them, beside those of the other roles.
+func TestRolesSyncCarriesAssignments(t *testing.T) {
+	t.Parallel()
+	data, f := &datatest.Memory{Now: func() time.Time { return epoch }}, rolesTenant()
+	page, get := f.page, f.get
+	hidden := false
+	f.page = func(next string) (provider.Page, error) {
+		p, err := page(next)
+		switch {
+		case next == definitionsList && hidden:
+			p.Items = objects(`{"id":null,"displayName":"Help Desk Operator"}`)
+		case strings.HasSuffix(next, "r%2F2/roleAssignments"):
+			p.Items = objects(`{"id":"a2","displayName":"Depot staff"}`)
+		}
+		return p, err
+	}
+	f.get = func(path string) (string, error) {
+		if strings.Contains(path, "/a2?") {
+			return `{"id":"a2","displayName":"Depot staff"}`, nil
+		}
+		return get(path)
+	}
+	if _, err := run(t, rolesSync, f, data, ""); err != nil {
+		t.Fatal(err)
+	}
+	info, _, err := catalogue.LookupDataset("roles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden = true
+	for range 2 { // what was carried is carried again, as of the same time
+		data.Now = func() time.Time { return epoch.Add(48 * time.Hour) }
+		r, err := run(t, rolesSync, f, data, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown []string
+		rows, _ := data.Rows(t.Context(), "roles/assignments")
+		for _, row := range rows {
+			row.Part = "assignments"
+			shown = append(shown, row.Name+": "+info.Columns[1].Text(row))
+		}
+		if got, want := strings.Join(shown, "; "), "Service desk: Assignment of Help Desk Operator, as of 22 Nov 2026; Depot staff: Assignment of Depot"; got != want {
+			t.Errorf("the list shows %s, want %s", got, want)
+		}
+		if item := r.Find(t, "assignments"); item.Reason != op.ListIncomplete || item.Counts.Failed != 1 {
+			t.Errorf("the item is %+v", item)
+		}
+		for _, item := range r.Items {
+			if item.Reason == op.ObjectRemoved {
+				t.Errorf("%s is told to be removed", item.Name)
+			}
+		}
+	}
+}
+
+// TestRolesSyncTellsWhatChanged: each list tells how many objects were added, changed and
+// removed since the last sync, and names them.
+func TestRolesSyncTellsWhatChanged(t *testing.T) {
+	t.Parallel()
+	data, f := &datatest.Memory{}, rolesTenant()
+	first, err := run(t, rolesSync, f, data, "")
+	if err != nil || len(first.Items) != 3 {
+		t.Fatalf("the first sync tells %+v, %v", first.Items, err)
+	}
+	page, get := f.page, f.get
+	f.page = func(next string) (provider.Page, error) {
+		p, err := page(next)
+		switch next {
+		case tagsList:
+			p.Items = objects(`{"id":"1","displayName":"Berlin"}`, `{"displayName":"Default", "id":"0"}`)
+		case definitionsList:
+			p.Items = objects(`{"id":"r1","displayName":"Help Desk","isBuiltIn":true,"description":"Helps."}`)
+		case "more":
+			p.Items = nil
+		}
+		return p, err
+	}
+	f.get = func(path string) (string, error) {
+		body, err := get(path)
+		return strings.Replace(body, `"members":["g1"]`, `"members":["g1","g2"]`, 1), err
+	}
+	r, err := run(t, rolesSync, f, data, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, item := range r.Items {
+		told = append(told, fmt.Sprintf("%s %s: %s %s", item.Key, item.Name, item.Label(), op.DescribeItem(item).Detail))
+	}
+	if got, want := strings.Join(told, "\n"), strings.Join([]string{
+		"scope-tags Scope tags: Done 2 of 2, 1 added, 0 changed, 0 removed",
+		"scope-tags/id/1 Berlin: Added New since the last sync.",
+		"definitions Role definitions: Done 1 of 1, 0 added, 1 changed, 1 removed",
+		"definitions/id/r1 Help Desk: Changed Changed since the last sync.",
+		"definitions/id/r/2 Depot: Removed No longer there.",
+		"assignments Role assignments: Done 1 of 1, 0 added, 1 changed, 0 removed",
+		"assignments/id/a1 Service desk: Changed Changed since the last sync.",
+	}, "\n"); got != want {
+		t.Errorf("told\n%s\nwant\n%s", got, want)
+	}
+	again, err := run(t, rolesSync, f, data, "")
+	if err != nil || again.Results() != "done 0, unchanged 3, failed 0, skipped 0, unknown 0" || again.Counts != (op.Counts{Done: 3, Total: 3}) {
+		t.Errorf("nothing changed, and yet %+v, %v", again.Items, err)
+	}
+	var many []string
+	for i := range 60 {
+		many = append(many, fmt.Sprintf(`{"id":"t%d","displayName":"Tag %d"}`, i, i))
+	}
+	f.page = func(next string) (provider.Page, error) {
+		p, err := page(next)
+		if next == tagsList {
+			p.Items = objects(many...)
+		}
+		return p, err
+	}
+	full, err := run(t, rolesSync, f, data, "")
+	if item := full.Find(t, "scope-tags"); err != nil || item.Args["added"] != "60" || item.Args["removed"] != "2" {
+		t.Errorf("many changes are told as %+v, %v", item, err)
+	}
+	named := 0
+	for _, item := range full.Items {
+		if strings.HasPrefix(item.Key, "scope-tags/") {
+			named++
+		}
+	}
+	if named != 50 {
+		t.Errorf("%d changes are named", named)
 	}
 }
 

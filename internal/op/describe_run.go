@@ -208,7 +208,8 @@ func (r ItemResult) Label() string {
 
 // Label returns how the item ended, in words.
 func (i Item) Label() string {
-	if i.Reason == ItemNotReached || i.Reason == ListIncomplete {
+	switch i.Reason { //nolint:exhaustive // the others have the label of their result
+	case ItemNotReached, ListIncomplete, ObjectAdded, ObjectChanged, ObjectRemoved:
 		return items[i.Reason].reason
 	}
 	if i.Reason == NotLicensed { // however it was stored
@@ -236,6 +237,8 @@ func DescribeItem(i Item) Item {
 		i.Detail = f.item(reason)
 	case i.Counts == Counts{} && i.Args["objects"] == "0":
 		i.Detail = f.fill(cameNone.label)
+	case i.Args["added"] != "" && i.Args["changed"] != "" && i.Args["removed"] != "":
+		i.Detail = f.fill(cameSince.label)
 	case i.Counts == Counts{}:
 		i.Detail = ""
 	case i.Args["changed"] != "" && i.Args["removed"] != "":

@@ -184,6 +184,10 @@ const (
 	ObjectWithoutID   Reason = "object_without_id"
 	ObjectWithoutName Reason = "object_without_name"
 	ObjectTwice       Reason = "object_twice"
+	// Of one object that differs from the last sync.
+	ObjectAdded   Reason = "object_added"
+	ObjectChanged Reason = "object_changed"
+	ObjectRemoved Reason = "object_removed"
 	// Of a list with objects that could not be stored.
 	ListIncomplete Reason = "list_incomplete"
 )

@@ -867,6 +867,9 @@ var items = map[Reason]text{
 		reason: "Duplicate object",
 		why:    "{provider} returned this object more than once. The last copy is stored.",
 	},
+	ObjectAdded:   {reason: "Added", why: "New since the last sync."},
+	ObjectChanged: {reason: "Changed", why: "Changed since the last sync."},
+	ObjectRemoved: {reason: "Removed", why: "No longer there."},
 	ListIncomplete: {
 		reason: "Incomplete",
 		why:    "{failed_objects} could not be read. The others are up to date.",
@@ -1107,6 +1110,8 @@ var (
 	came        = text{label: "{done} of {total}"}
 	cameNone    = text{label: "None in the tenant"}
 	cameChanged = text{label: "{done} of {total}, {changed} changed, {removed} removed"}
+	// cameSince also tells new ones apart.
+	cameSince = text{label: "{done} of {total}, {added} added, {changed} changed, {removed} removed"}
 )
 
 // nowIs completes "Run K7QM2X is now ..." where the pill of the ending can't.
