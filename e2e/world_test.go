@@ -431,12 +431,14 @@ func rawStart(ctx context.Context, url, token, tenant, key string, body any) (pr
 	return p, json.Unmarshal(r.body, &p.answer)
 }
 
-// operations are all that can be started.
+// operations are all that can be started without parameters.
 var operations = kinds()
 
 func kinds() (all []op.Kind) {
 	for _, d := range catalogue.All() {
-		all = append(all, d.Kind)
+		if !d.Input {
+			all = append(all, d.Kind)
+		}
 	}
 	return all
 }

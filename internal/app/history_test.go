@@ -140,6 +140,7 @@ func (h *old) things(tenant string) map[string]string {
 	return map[string]string{
 		"workspace": "lattice", "tenant": tenant, "connection": tenant, "operation": string(op.InventorySync), "run": h.Run,
 		"attempt": h.Refuse, "member": h.Viewer.ID(), "token": access.NewID(), "group": access.NewID(), "object": access.NewID(), "notification": access.NewID(),
+		"plan": strings.Repeat("0", 64),
 	}
 }
 

@@ -2,6 +2,8 @@ package plans
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,6 +108,9 @@ func (p *Plans) Plan(ctx context.Context, ta access.TenantAccess, hash string) (
 }
 
 func detail(ctx context.Context, tx db.Tx, tenant, hash string) (d Detail, err error) {
+	if err := checkHash(hash); err != nil {
+		return Detail{}, err
+	}
 	l, err := query.One(ctx, tx, query.Of(summaryColumns+`p.tenant_id = $1 AND p.hash = $2 AND p.ready`, tenant, hash), scanSummary)
 	if err != nil {
 		return Detail{}, err
@@ -139,6 +144,9 @@ func (p *Plans) Steps(ctx context.Context, ta access.TenantAccess, hash string, 
 		return nil, "", err
 	}
 	steps, err := query.Read(ctx, p.db, "steps of a plan", func(ctx context.Context, tx db.Tx) ([]restore.Step, error) {
+		if err := checkHash(hash); err != nil {
+			return nil, err
+		}
 		id, err := query.One(ctx, tx, query.Of(`SELECT id FROM plans WHERE tenant_id = $1 AND hash = $2 AND ready`, ta.Tenant.ID, hash), query.ScanText)
 		if err != nil {
 			return nil, err
@@ -316,6 +324,15 @@ func Sweep(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 		n++
 	}
 	return n, nil
+}
+
+// checkHash returns [op.ErrNotFound] for text that can't be a hash. A database may not be
+// able to compare it.
+func checkHash(hash string) error {
+	if raw, err := hex.DecodeString(hash); err != nil || len(raw) != sha256.Size {
+		return op.ErrNotFound
+	}
+	return nil
 }
 
 func missing(err error) error {

@@ -310,6 +310,9 @@ func Facts(ctx context.Context, tx db.Tx, tenant, hash string) (catalogue.Stored
 }
 
 func facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.StoredPlan, id string, err error) {
+	if err := checkHash(hash); err != nil {
+		return f, "", err
+	}
 	var warnings, writes string
 	var at, written int64
 	err = tx.QueryRow(ctx, `SELECT p.id, p.author_id, p.set_id, p.directory, p.connection_id, p.connection_version, p.observed_at, p.warnings, p.writes,

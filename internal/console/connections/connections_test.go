@@ -220,7 +220,7 @@ func TestStartFromList(t *testing.T) {
 func needing(purpose string) string {
 	var names []string
 	for _, d := range catalogue.All() {
-		if slices.ContainsFunc(d.Permissions, func(p catalogue.Permission) bool { return p.For == purpose }) {
+		if slices.ContainsFunc(slices.Concat(d.Needed(d.Example), d.Permissions), func(p catalogue.Permission) bool { return p.For == purpose }) {
 			names = append(names, d.Kind.Name())
 		}
 	}
@@ -251,7 +251,7 @@ func TestPermissions(t *testing.T) {
 		page.Says("#verification", "3 permissions granted. Inventory sync leaves out what needs DeviceManagementApps.Read.All,")
 		page = mei.Get("/w/lattice/tenants/marlow/connections/marlow").Want(http.StatusOK)
 		page.Says("#permissions .card__head", "5 of 16")
-		page.Says("#permissions li:first-child", "DeviceManagementApps.Read.AllMissing. Inventory sync can't read apps and app policies without it.")
+		page.Says("#permissions li:first-child", "DeviceManagementApps.Read.AllMissing. Inventory sync, Policy backup, Restore preview can't read apps and app policies without it.")
 		page.Says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by "+needing("read policies")+", to read policies.")
 		mei.Get("/w/lattice/tenants/fenwick").Says("#verification", "Every operation has what it needs.")
 		if w.Browser(w.Operator).Get(kestrels+"/kestrel").Want(http.StatusOK).Page.Find("#permissions li a").Length() != 0 {

@@ -274,7 +274,8 @@ func (c *fakeClient) Get(ctx context.Context, path string) (json.RawMessage, err
 	if strings.Contains(path, "/roleAssignments/") { // that of the page below, whole
 		return json.RawMessage(`{"id":"1","displayName":"One"}`), nil
 	}
-	return json.RawMessage(`{}`), nil
+	// Whatever is asked for: an object with its expanded parts, an empty list, or counts.
+	return json.RawMessage(`{"id":"1","displayName":"One","value":[],"assignments":[],"scheduledActionsForRule":[],"compliantDeviceCount":1}`), nil
 }
 
 func (c *fakeClient) Page(ctx context.Context, next string) (provider.Page, error) {
@@ -305,12 +306,17 @@ func TestRunSucceeds(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
+		runs := 0
 		for _, def := range catalogue.All() {
+			if def.Input { // restores have tests of their own
+				continue
+			}
 			run := s.start("kestrel", def.Kind)
 			s.deliver(run.ID)
 			s.expect(run.ID, "succeeded")
+			runs++
 		}
-		if n := s.Int(`SELECT COUNT(*) FROM notifications WHERE user_id = $1`, s.Operator.ID()); n != int64(len(catalogue.All())) {
+		if n := s.Int(`SELECT COUNT(*) FROM notifications WHERE user_id = $1`, s.Operator.ID()); n != int64(runs) {
 			t.Errorf("%d notifications to the starter, want one for each run", n)
 		}
 	})
