@@ -275,7 +275,7 @@ func (c *fakeClient) Get(ctx context.Context, path string) (json.RawMessage, err
 		return json.RawMessage(`{"id":"1","displayName":"One"}`), nil
 	}
 	// Whatever is asked for: an object with its expanded parts, an empty list, or counts.
-	return json.RawMessage(`{"id":"1","displayName":"One","value":[],"assignments":[],"scheduledActionsForRule":[],"compliantDeviceCount":1,"nonCompliantDeviceCount":0,"inGracePeriodCount":0,"errorDeviceCount":0,"conflictDeviceCount":0,"unknownDeviceCount":0,"notApplicableDeviceCount":0,"remediatedDeviceCount":0,"configManagerCount":0}`), nil
+	return json.RawMessage(`{"id":"1","displayName":"One","value":[],"assignments":[],"scheduledActionsForRule":[],"compliantDeviceCount":1,"nonCompliantDeviceCount":0,"inGracePeriodCount":0,"errorDeviceCount":0,"conflictDeviceCount":0,"unknownDeviceCount":0,"notApplicableDeviceCount":0,"remediatedDeviceCount":0,"configManagerCount":0,"successCount":1,"failedCount":0}`), nil
 }
 
 func (c *fakeClient) Page(ctx context.Context, next string) (provider.Page, error) {
