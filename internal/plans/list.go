@@ -116,7 +116,7 @@ func detail(ctx context.Context, tx db.Tx, tenant, hash string) (d Detail, err e
 		return Detail{}, err
 	}
 	d.Summary = l.Summary
-	if d.Facts, _, err = facts(ctx, tx, tenant, hash); err != nil {
+	if d.Facts, err = Facts(ctx, tx, tenant, hash); err != nil {
 		return Detail{}, err
 	}
 	var now, version int64

@@ -135,8 +135,10 @@ func Begin(ctx context.Context, tx db.Tx, p Packed) error {
 	_, err := tx.Exec(ctx, `INSERT INTO plans (id, workspace_id, tenant_id, hash, ready, run_id, run_code, author_id, author, set_id,
 			connection_id, connection_version, directory, observed_at, warnings, writes, counts, head)
 		VALUES ($1, $2, $3, $4, FALSE, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-		append([]any{p.ID, m.Workspace, m.Tenant, p.Hash, m.Run, m.Code, m.Author.ID, m.Author.Name, p.plan.Set,
-			t.Connection, t.Version, t.Directory, db.Micros(p.plan.At)}, texts...)...)
+		append([]any{
+			p.ID, m.Workspace, m.Tenant, p.Hash, m.Run, m.Code, m.Author.ID, m.Author.Name, p.plan.Set,
+			t.Connection, t.Version, t.Directory, db.Micros(p.plan.At),
+		}, texts...)...)
 	if err != nil {
 		return fmt.Errorf("store the plan: %w", err)
 	}
@@ -304,16 +306,11 @@ func stepOf(data []byte) (s restore.Step, err error) {
 
 // Facts returns what a start of a plan is judged by. It is [op.ErrNotFound] for a plan of
 // another tenant.
-func Facts(ctx context.Context, tx db.Tx, tenant, hash string) (catalogue.StoredPlan, error) {
-	f, _, err := facts(ctx, tx, tenant, hash)
-	return f, err
-}
-
-func facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.StoredPlan, id string, err error) {
+func Facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.StoredPlan, err error) {
 	if err := checkHash(hash); err != nil {
-		return f, "", err
+		return f, err
 	}
-	var warnings, writes string
+	var id, warnings, writes string
 	var at, written int64
 	err = tx.QueryRow(ctx, `SELECT p.id, p.author_id, p.set_id, p.directory, p.connection_id, p.connection_version, p.observed_at, p.warnings, p.writes,
 			p.executed_by <> '' AND NOT EXISTS (SELECT 1 FROM run_claims c WHERE c.workspace_id = p.workspace_id AND c.tenant_id = p.tenant_id AND c.run_id = p.executed_by),
@@ -322,7 +319,7 @@ func facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.Stor
 		WHERE p.tenant_id = $1 AND p.hash = $2 AND p.ready`, tenant, hash).
 		Scan(&id, &f.Author, &f.Set, &f.Directory, &f.Connection, &f.Version, &at, &warnings, &writes, &f.Executed, &written, &f.MustApprove)
 	if err != nil {
-		return f, "", missing(err)
+		return f, missing(err)
 	}
 	f.At = db.Time(at)
 	if written != 0 {
@@ -330,7 +327,7 @@ func facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.Stor
 	}
 	for text, into := range map[string]any{warnings: &f.Warnings, writes: &f.Writes} {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
-			return f, "", fmt.Errorf("stored plan: %w", err)
+			return f, fmt.Errorf("stored plan: %w", err)
 		}
 	}
 	f.Approvals, err = query.All(ctx, tx, query.Of(`SELECT person_id, person, at, expires_at FROM plan_approvals WHERE plan_id = $1 ORDER BY at, person_id`, id),
@@ -340,7 +337,7 @@ func facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.Stor
 			a.At, a.Expires = db.Time(at), db.Time(expires)
 			return a, err
 		})
-	return f, id, err
+	return f, err
 }
 
 // Wrote records that a run that changed something in a tenant has ended.

@@ -265,8 +265,11 @@ func TestMappings(t *testing.T) {
 		}
 		var field *op.FieldError
 		for _, bad := range []restore.Mapping{
-			{Kind: "no kind", Source: "a", Target: "b"}, {Kind: policy.Groups, Target: "b"}, {Kind: policy.Groups, Source: "a"},
-			{Kind: policy.Groups, Source: "a", Target: strings.Repeat("x", 300)}, {Kind: policy.Groups, SourceDirectory: "wren", Source: "a", Target: "b"},
+			{Kind: "no kind", Source: "a", Target: "b"},
+			{Kind: policy.Groups, Target: "b"},
+			{Kind: policy.Groups, Source: "a"},
+			{Kind: policy.Groups, Source: "a", Target: strings.Repeat("x", 300)},
+			{Kind: policy.Groups, SourceDirectory: "wren", Source: "a", Target: "b"},
 		} {
 			if _, err := w.plans.SetMapping(t.Context(), w.Operator, "kestrel", bad); !errors.As(err, &field) {
 				t.Errorf("%+v: %v", bad, err)
