@@ -102,17 +102,15 @@ func newLanes(most int, pace func(s service, writes bool) Pace) *Lanes {
 func (l *Lanes) lane(app, tenant string, s service, writes bool) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := l.make(laneKey{app, tenant, s, false})
+	all := l.make(laneKey{app, tenant, s, false}, nil)
 	if _, apart := writePaces[s]; !writes || !apart {
 		return all
 	}
-	changes := l.make(laneKey{app, tenant, s, true})
-	changes.shared = all.rate // which counts changes, too
-	return changes
+	return l.make(laneKey{app, tenant, s, true}, all.rate) // which counts changes, too
 }
 
-// make returns the lane of key. l.mu is held.
-func (l *Lanes) make(key laneKey) *lane {
+// make returns the lane of key, whose calls count in shared, too. l.mu is held.
+func (l *Lanes) make(key laneKey, shared *rate.Limiter) *lane {
 	if l.lanes[key] == nil {
 		connection := laneKey{app: key.app, tenant: key.tenant}
 		if l.slots[connection] == nil {
@@ -120,7 +118,8 @@ func (l *Lanes) make(key laneKey) *lane {
 		}
 		p := l.pace(key.service, key.writes)
 		l.lanes[key] = &lane{
-			rate: rate.NewLimiter(rate.Limit(p.PerSecond), p.Burst), slots: make(chan struct{}, p.Concurrent), connection: l.slots[connection],
+			rate: rate.NewLimiter(rate.Limit(p.PerSecond), p.Burst), shared: shared,
+			slots: make(chan struct{}, p.Concurrent), connection: l.slots[connection],
 		}
 	}
 	return l.lanes[key]
