@@ -52,6 +52,7 @@ carries "Authorization: Bearer CONTROL_TOKEN".`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			cfg.Unpack = unpack
 			if err := simTenant(&cfg, &id); err != nil {
 				return err
 			}

@@ -96,6 +96,19 @@ func TestSimDataReadsFoldersAndZipFiles(t *testing.T) {
 	}
 }
 
+func TestControlLoadsZipFiles(t *testing.T) {
+	file, err := os.ReadFile(writeZip(t, exported))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := unpack(file); err != nil || len(data.Documents) != 2 || len(data.LeftOut) != 2 {
+		t.Errorf("%v %+v", err, data)
+	}
+	if _, err := unpack([]byte("no zip")); err == nil {
+		t.Error("text passes as a zip file")
+	}
+}
+
 func TestSimDataRefuses(t *testing.T) {
 	noZip := filepath.Join(writeFolder(t, map[string]string{"a.zip": "no zip"}), "a.zip")
 	for name, path := range map[string]string{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,10 +41,27 @@ func simData(path string) (data *graphsim.Data, directory string, err error) {
 	} else if bundle, err = readZip(path); err != nil {
 		return fail(err)
 	}
-	if len(bundle.Items) == 0 {
-		return fail(fmt.Errorf("no file has a policy that is known; %d files were skipped", len(bundle.Skipped)))
+	if data, err = fromBundle(bundle); err != nil {
+		return fail(err)
 	}
-	data = &graphsim.Data{Folder: path}
+	data.Folder = path
+	return data, bundle.Directory, nil
+}
+
+// unpack reads the policies of a zip file that the control API loads.
+func unpack(file []byte) (*graphsim.Data, error) {
+	bundle, err := archive.Zip(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		return nil, err
+	}
+	return fromBundle(bundle)
+}
+
+func fromBundle(bundle archive.Bundle) (*graphsim.Data, error) {
+	if len(bundle.Items) == 0 {
+		return nil, fmt.Errorf("no file has a policy that is known; %d files were skipped", len(bundle.Skipped))
+	}
+	data := &graphsim.Data{}
 	for _, s := range bundle.Skipped {
 		data.LeftOut = append(data.LeftOut, graphsim.LeftOut{File: s.Path, Reason: s.Why})
 	}
@@ -57,7 +75,7 @@ func simData(path string) (data *graphsim.Data, directory string, err error) {
 			Collection: policy.Lookup(item.Type).Path, File: item.File, ID: item.ID, Body: item.Body, Parts: parts,
 		})
 	}
-	return data, bundle.Directory, nil
+	return data, nil
 }
 
 func readZip(path string) (archive.Bundle, error) {

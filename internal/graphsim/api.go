@@ -54,6 +54,13 @@ type (
 	// Call is an entry of the call log.
 	Call = control.Call
 
+	// ThrottleState is the scale of the service limits, and what is used of them.
+	ThrottleState = control.ThrottleState
+	// Writes counts what was written to a collection.
+	Writes = estate.Writes
+	// Lag is how long a collection takes to show a write.
+	Lag = estate.Lag
+
 	// SignInRefusal is the response to a refused sign-in with an AADSTS number.
 	SignInRefusal = login.SignInRefusal
 )
@@ -96,6 +103,9 @@ const (
 	ActSignIn       = control.ActSignIn
 	ActPage         = control.ActPage
 	ActBody         = control.ActBody
+	ActErrorAfter   = control.ActErrorAfter
+	ActAccepted     = control.ActAccepted
+	ActDiscard      = control.ActDiscard
 )
 
 // NewControl returns a control client for the simulator at base. hc must trust its certificate.

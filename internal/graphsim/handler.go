@@ -16,7 +16,7 @@ import (
 
 // Handler serves login, Graph and the control API on one address.
 func (s *Server) Handler() http.Handler {
-	api := (&control.API{Token: s.cfg.ControlToken, Estate: s.estate, Faults: s.faults, Calls: s.calls, Clock: s.clock}).Handler()
+	api := (&control.API{Token: s.cfg.ControlToken, Estate: s.estate, Faults: s.faults, Calls: s.calls, Clock: s.clock, Throttle: s.throttle, Unpack: s.cfg.Unpack}).Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_sim/") {
 			api.ServeHTTP(w, r)
@@ -129,17 +129,20 @@ func (s *Server) answer(c *wire.Call, f *control.Fired) *wire.Reply {
 }
 
 // part serves one request of a batch as a call of its own: it is logged, throttled and subject
-// to faults, except faults that act on the connection.
+// to faults. Where a fault would close the connection, the part reports a timeout.
 func (s *Server) part(c *wire.Call, path []string) (re *wire.Reply) {
 	entry := s.calls.Begin(c)
 	defer func() { s.calls.End(entry, re, 0, s.clock.Now()) }()
-	if fault := s.faults.Match(c); fault != nil {
-		s.calls.Fault(entry, fault.Rule.ID, fault.Rule.Action.Kind)
-		re = s.answer(c, fault)
-	} else if re = s.throttle.Check(c); re == nil {
-		re = s.graph.Resource(c, path)
+	fault := s.faults.Match(c)
+	if fault == nil {
+		if re = s.throttle.Check(c); re == nil {
+			re = s.graph.Resource(c, path)
+		}
+		return re
 	}
-	if re == nil { // dropped: the batch reports a timeout
+	s.calls.Fault(entry, fault.Rule.ID, fault.Rule.Action.Kind)
+	re = s.answer(c, fault)
+	if !fault.Await(c, entry, s.closing) || re == nil {
 		re = c.GraphError(http.StatusGatewayTimeout, "UnknownError", "")
 	}
 	return re

@@ -36,6 +36,8 @@ type Config struct {
 	DataDir string
 	// Data is used in place of DataDir unless it is nil: policies that the caller has read.
 	Data *Data
+	// Unpack reads the policies of a zip file that the control API loads; nil refuses zip files.
+	Unpack func(file []byte) (*Data, error)
 	// StateDir stores the certificate authority and the keys, so that tokens, page links and delta
 	// links survive a restart. Empty keeps them in memory.
 	StateDir string

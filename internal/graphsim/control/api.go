@@ -21,11 +21,14 @@ import (
 
 // API serves the control API below /_sim/.
 type API struct {
-	Token  string // the bearer token of the API
-	Estate *estate.Estate
-	Faults *Plan
-	Calls  *Log
-	Clock  *Clock
+	Token    string // the bearer token of the API
+	Estate   *estate.Estate
+	Faults   *Plan
+	Calls    *Log
+	Clock    *Clock
+	Throttle *Throttle
+	// Unpack reads the policies of a zip file. nil: zip files are refused.
+	Unpack func(file []byte) (*estate.Data, error)
 }
 
 // Handler returns the handler of the API.
@@ -84,13 +87,35 @@ func (s *API) Handler() http.Handler {
 		id, err := t.PutItem(r.PathValue("path"), body)
 		return id, invalid(err)
 	})
-	inTenant("DELETE /_sim/tenants/{tenant}/items/{path...}", func(r *http.Request, t *estate.Tenant) (any, error) {
-		path := r.PathValue("path")
-		at := strings.LastIndexByte(path, '/')
-		if at < 0 {
-			return nil, notFound("there is no collection %q", path)
+	inTenant("PATCH /_sim/tenants/{tenant}/items/{path...}", func(r *http.Request, t *estate.Tenant) (any, error) {
+		var change odata.Object
+		if err := decode(r, &change); err != nil {
+			return nil, err
 		}
-		return nil, invalid(t.DeleteItem(path[:at], path[at+1:]))
+		path, id, err := itemPath(r)
+		if err != nil {
+			return nil, err
+		}
+		err = t.PatchItem(path, id, change, s.Clock.Now())
+		if errors.Is(err, estate.ErrNotThere) {
+			return nil, notFound("there is no %q in %s", id, path)
+		}
+		return id, invalid(err)
+	})
+	inTenant("DELETE /_sim/tenants/{tenant}/items/{path...}", func(r *http.Request, t *estate.Tenant) (any, error) {
+		path, id, err := itemPath(r)
+		if err != nil {
+			return nil, err
+		}
+		return nil, invalid(t.DeleteItem(path, id))
+	})
+	inTenant("PUT /_sim/tenants/{tenant}/data", func(r *http.Request, t *estate.Tenant) (any, error) {
+		data, err := s.data(r)
+		if err != nil {
+			return nil, err
+		}
+		summary, err := t.Load(data, s.Clock.Now())
+		return summary, invalid(err)
 	})
 	inTenant("PUT /_sim/tenants/{tenant}/apps", func(r *http.Request, t *estate.Tenant) (any, error) {
 		var spec estate.AppSpec
@@ -159,6 +184,19 @@ func (s *API) controlFaults(handle func(string, func(*http.Request) (any, error)
 		s.Calls.SetHeaders(names)
 		return nil, nil
 	})
+	handle("GET /_sim/throttle", func(*http.Request) (any, error) { return s.Throttle.state(s.Clock.Now()), nil })
+	handle("PUT /_sim/throttle", func(r *http.Request) (any, error) {
+		var in struct {
+			Scale *float64 `json:"scale"`
+		}
+		if err := decode(r, &in); err != nil {
+			return nil, err
+		}
+		if in.Scale == nil {
+			return nil, invalid(errors.New("scale is missing"))
+		}
+		return nil, invalid(s.Throttle.setScale(*in.Scale))
+	})
 	handle("GET /_sim/clock", func(*http.Request) (any, error) { return s.Clock.state(), nil })
 	handle("PUT /_sim/clock", func(r *http.Request) (any, error) {
 		var c ClockState
@@ -168,6 +206,39 @@ func (s *API) controlFaults(handle func(string, func(*http.Request) (any, error)
 		s.Clock.shift(time.Duration(c.OffsetMS) * time.Millisecond)
 		return s.Clock.state(), nil
 	})
+}
+
+// maxData is the largest body with policies to load, in bytes.
+const maxData = 64 << 20
+
+// data reads the policies of a body: a zip file by its content type, or JSON.
+func (s *API) data(r *http.Request) (*estate.Data, error) {
+	if r.Header.Get("Content-Type") != "application/zip" {
+		var data estate.Data
+		return &data, decodeUpTo(r, &data, maxData)
+	}
+	if s.Unpack == nil {
+		return nil, invalid(errors.New("body: zip files are not supported here"))
+	}
+	file, err := io.ReadAll(io.LimitReader(r.Body, maxData+1))
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	if len(file) > maxData {
+		return nil, invalid(errors.New("body: the zip file is larger than 64 MiB"))
+	}
+	data, err := s.Unpack(file)
+	return data, invalid(err)
+}
+
+// itemPath returns the collection and the id that a path names.
+func itemPath(r *http.Request) (collection, id string, err error) {
+	path := r.PathValue("path")
+	at := strings.LastIndexByte(path, '/')
+	if at < 0 {
+		return "", "", notFound("there is no collection %q", path)
+	}
+	return path[:at], path[at+1:], nil
 }
 
 // controlError is an error with its HTTP status.
@@ -190,8 +261,10 @@ func invalid(err error) error {
 	return &controlError{http.StatusUnprocessableEntity, err.Error()}
 }
 
-func decode(r *http.Request, v any) error {
-	dec := json.NewDecoder(io.LimitReader(r.Body, wire.MaxBody))
+func decode(r *http.Request, v any) error { return decodeUpTo(r, v, wire.MaxBody) }
+
+func decodeUpTo(r *http.Request, v any, limit int64) error {
+	dec := json.NewDecoder(io.LimitReader(r.Body, limit))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		return &controlError{http.StatusBadRequest, "body: " + err.Error()}

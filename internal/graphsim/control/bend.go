@@ -70,6 +70,17 @@ func (f *Fired) Answer(c *wire.Call, route func(*wire.Call) *wire.Reply, refuse 
 		if a.Bytes == 0 {
 			return nil
 		}
+	case ActErrorAfter:
+		route(c)
+		if a.Status == 0 {
+			a.Status = http.StatusGatewayTimeout
+		}
+		return retryAfter(c, a, plannedError(c, a))
+	case ActAccepted:
+		f.late = func() { route(c) }
+		return &wire.Reply{Status: http.StatusAccepted, Header: http.Header{}}
+	case ActDiscard:
+		c.Discard = true
 	case ActErrorIn200:
 		re := c.ServiceError(http.StatusInternalServerError, "InternalServerError", "An internal server error has occurred")
 		re.Status = http.StatusOK
@@ -185,8 +196,16 @@ func editObject(body []byte, edit func(odata.Object) odata.Object) []byte {
 // returns false if the client disconnected or closing was closed.
 func (f *Fired) Await(c *wire.Call, entry int, closing <-chan struct{}) bool {
 	a := f.Rule.Action
-	if a.DelayMS > 0 && a.Kind != ActDrip {
-		t := time.NewTimer(time.Duration(a.DelayMS) * time.Millisecond)
+	delay := time.Duration(a.DelayMS) * time.Millisecond
+	if f.late != nil {
+		h := f.plan.hold(c, f.Rule.ID, entry, f.late)
+		if delay > 0 {
+			go f.plan.releaseAfter(delay, h, closing)
+		}
+		return true
+	}
+	if delay > 0 && a.Kind != ActDrip {
+		t := time.NewTimer(time.Until(c.Began.Add(delay)))
 		defer t.Stop()
 		select {
 		case <-t.C:
@@ -199,7 +218,7 @@ func (f *Fired) Await(c *wire.Call, entry int, closing <-chan struct{}) bool {
 	if a.Kind != ActHold {
 		return true
 	}
-	h := f.plan.hold(c, f.Rule.ID, entry)
+	h := f.plan.hold(c, f.Rule.ID, entry, nil)
 	defer f.plan.forget(h)
 	select {
 	case <-h.release:
@@ -210,10 +229,24 @@ func (f *Fired) Await(c *wire.Call, entry int, closing <-chan struct{}) bool {
 	return false
 }
 
-func (p *Plan) hold(c *wire.Call, rule string, entry int) *heldCall {
+// releaseAfter releases an accepted call after a delay, unless the simulator stops or it has been
+// released before.
+func (p *Plan) releaseAfter(delay time.Duration, h *heldCall, closing <-chan struct{}) {
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		p.release(h.ID, "")
+	case <-h.release:
+	case <-closing:
+	}
+}
+
+func (p *Plan) hold(c *wire.Call, rule string, entry int, late func()) *heldCall {
 	h := &heldCall{
 		Hold:    Hold{ID: uuid.NewString()[:8], Fault: rule, Method: c.Method, Path: c.URL.Path, App: c.AppID, Since: c.At, Call: entry},
 		release: make(chan struct{}),
+		late:    late,
 	}
 	if c.Tenant != nil {
 		h.Tenant = c.Tenant.ID
@@ -240,20 +273,27 @@ func (p *Plan) holds() []Hold {
 	return out
 }
 
-// release releases held responses: one by its id, those of a rule, or all if both are empty. It
-// returns how many.
+// release releases what is held: one by its id, those of a rule, or all if both are empty. It
+// returns how many. Accepted calls have taken effect when it returns.
 func (p *Plan) release(id, rule string) int {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	goes := func(h *heldCall) bool { return (id == "" || h.ID == id) && (rule == "" || h.Fault == rule) }
+	var late []func()
 	n := 0
 	for _, h := range p.held {
 		if goes(h) {
 			close(h.release)
 			n++
+			if h.late != nil {
+				late = append(late, h.late)
+			}
 		}
 	}
 	p.held = slices.DeleteFunc(p.held, goes)
+	p.mu.Unlock()
+	for _, take := range late {
+		take()
+	}
 	return n
 }
 

@@ -33,11 +33,16 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if in != nil {
 		body = bytes.NewReader(odata.Raw(in))
 	}
+	return c.send(ctx, method, path, "application/json", body, out)
+}
+
+func (c *Client) send(ctx context.Context, method, path, contentType string, body io.Reader, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+"/_sim/"+path, body)
 	if err != nil {
 		return fmt.Errorf("graphsim control: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Content-Type", contentType)
 	res, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("graphsim control: %w", err)
@@ -142,6 +147,32 @@ func (c *Client) ChangeGroups(ctx context.Context, tenant string, changes ...est
 // Navigation properties in the body, such as settings, are stored separately. It returns the id.
 func (c *Client) PutItem(ctx context.Context, tenant, collection string, body json.RawMessage) (id string, err error) {
 	return id, c.call(ctx, http.MethodPut, "tenants/"+url.PathEscape(tenant)+"/items/"+collection, body, &id)
+}
+
+// PatchItem changes properties of an entity as an administrator does in the portal: readers see it at
+// once, and its time of change is now.
+func (c *Client) PatchItem(ctx context.Context, tenant, collection, id string, change json.RawMessage) error {
+	return c.call(ctx, http.MethodPatch, "tenants/"+url.PathEscape(tenant)+"/items/"+collection+"/"+url.PathEscape(id), change, nil)
+}
+
+// Load puts policies into a tenant. They replace those of their types, except built-in ones.
+func (c *Client) Load(ctx context.Context, tenant string, data estate.Data) (out estate.DataSummary, err error) {
+	return out, c.call(ctx, http.MethodPut, "tenants/"+url.PathEscape(tenant)+"/data", data, &out)
+}
+
+// LoadZip does the same with a zip file of exported policies.
+func (c *Client) LoadZip(ctx context.Context, tenant string, file io.Reader) (out estate.DataSummary, err error) {
+	return out, c.send(ctx, http.MethodPut, "tenants/"+url.PathEscape(tenant)+"/data", "application/zip", file, &out)
+}
+
+// SetThrottle scales the service limits from now on: 1 is as published, 0 is off.
+func (c *Client) SetThrottle(ctx context.Context, scale float64) error {
+	return c.call(ctx, http.MethodPut, "throttle", ThrottleState{Scale: scale}, nil)
+}
+
+// Throttle returns the scale of the service limits and what is used of them.
+func (c *Client) Throttle(ctx context.Context) (out ThrottleState, err error) {
+	return out, c.call(ctx, http.MethodGet, "throttle", nil, &out)
 }
 
 // DeleteItem removes an entity from a collection.

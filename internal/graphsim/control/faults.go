@@ -53,7 +53,8 @@ type Action struct {
 	// RetryAfter is sent as is: "5", "2.128", "-1", "900", "soon". "date:30" becomes the HTTP date
 	// 30 seconds ahead. Empty sends no header.
 	RetryAfter string `json:"retryAfter,omitempty"`
-	// DelayMS is a delay before the response, with every kind, in milliseconds.
+	// DelayMS is a delay before the response, with every kind, in milliseconds from the arrival of
+	// the call. The parts of a batch wait side by side.
 	DelayMS int `json:"delayMs,omitempty"`
 	// Bytes is the length of a reset or truncated body, the chunk size of a slow body, or the length
 	// of a huge string.
@@ -92,13 +93,16 @@ const (
 	ActSignIn       ActionKind = "sign_in"      // the sign-in is refused with Number
 	ActPage         ActionKind = "page"         // Status (403) with a web page, as from a gateway
 	ActBody         ActionKind = "body"         // Status (200) with Value as the body
+	ActErrorAfter   ActionKind = "error_after"  // the call takes effect; its response is an error like that of ActError (504)
+	ActAccepted     ActionKind = "accepted"     // 202 without a body; the call takes effect after DelayMS, or when the control API releases it
+	ActDiscard      ActionKind = "discard"      // a write changes nothing, although its response says that it did
 )
 
 // actionKinds holds the known kinds; others are refused.
 var actionKinds = []ActionKind{
 	ActThrottle, ActError, ActUnauthorized, ActChallenge, ActForbidden, ActSyncState, ActResync, ActHold, ActDelay, ActDrop, ActReset, ActDrip,
 	ActTruncate, ActContentType, ActErrorIn200, ActRedirect, ActNextLink, ActEmptyPage, ActReplay, ActHugeString, ActDeepJSON, ActNoIdentity,
-	ActSignIn, ActPage, ActBody,
+	ActSignIn, ActPage, ActBody, ActErrorAfter, ActAccepted, ActDiscard,
 }
 
 // Plan is the ordered list of rules, with the responses that are held. It is safe for concurrent use.
@@ -119,9 +123,11 @@ type faultRule struct {
 type heldCall struct {
 	Hold
 	release chan struct{}
+	late    func() // of an accepted call: lets it take effect
 }
 
-// Hold is a response that is held back until it is released.
+// Hold is a response that is held back until it is released, or an accepted call that has not
+// taken effect yet.
 type Hold struct {
 	ID     string    `json:"id"`
 	Fault  string    `json:"fault"` // the rule that holds it
@@ -137,6 +143,7 @@ type Hold struct {
 type Fired struct {
 	plan *Plan
 	Rule Fault
+	late func() // of an accepted call, see [ActAccepted]
 }
 
 // NewPlan returns an empty plan. seed determines when rules with a probability fire.
@@ -183,16 +190,12 @@ func (p *Plan) add(f Fault) (Fault, error) {
 // remove removes a rule, or all if id is empty, and releases what they hold. It returns how many.
 func (p *Plan) remove(id string) int {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	before := len(p.rules)
 	p.rules = slices.DeleteFunc(p.rules, func(r *faultRule) bool { return id == "" || r.ID == id })
-	for _, h := range p.held {
-		if id == "" || h.Fault == id {
-			close(h.release)
-		}
-	}
-	p.held = slices.DeleteFunc(p.held, func(h *heldCall) bool { return id == "" || h.Fault == id })
-	return before - len(p.rules)
+	removed := before - len(p.rules)
+	p.mu.Unlock()
+	p.release("", id)
+	return removed
 }
 
 func (p *Plan) list() []FaultState {

@@ -1,8 +1,11 @@
 package control
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +37,7 @@ var limits = []limit{
 	{name: "Intune", amount: 200, window: 20 * time.Second, writes: true, applies: odata.IsIntune},
 	{name: "Directory", amount: 5000, window: 10 * time.Second, perApp: true, applies: isDirectory},
 	{name: "Directory", amount: 3000, window: 150 * time.Second, perApp: true, writes: true, applies: isDirectory},
+	{name: "Directory", amount: 18000, window: 300 * time.Second, writes: true, applies: isDirectory},
 	// Older published limit: one a second, and no Retry-After.
 	{name: "ConditionalAccess", amount: 1, window: time.Second, silent: true, applies: isConditionalAccess},
 }
@@ -46,9 +50,14 @@ func isDirectory(path string) bool { return !odata.IsIntune(path) && !isConditio
 
 // Throttle counts calls in fixed windows. It is safe for concurrent use.
 type Throttle struct {
-	scale   float64
 	mu      sync.Mutex
-	buckets map[string]bucket
+	scale   float64
+	buckets map[bucketKey]bucket
+}
+
+type bucketKey struct {
+	limit       int // index in limits
+	tenant, app string
 }
 
 type bucket struct {
@@ -56,18 +65,77 @@ type bucket struct {
 	used   float64
 }
 
-// NewThrottle returns a throttle. A scale of 1 is the published limits, 0 is no limit.
-func NewThrottle(scale float64) *Throttle {
-	return &Throttle{scale: scale, buckets: map[string]bucket{}}
+// Usage is what calls have used of a limit in its current window.
+type Usage struct {
+	Limit    string  `json:"limit"`
+	Tenant   string  `json:"tenant"`        // directory id
+	App      string  `json:"app,omitempty"` // client id; empty: the limit is that of the tenant
+	Writes   bool    `json:"writes"`        // the limit counts writes only
+	Used     float64 `json:"used"`
+	Allowed  float64 `json:"allowed"`
+	WindowMS int64   `json:"windowMs"`
+	LeftMS   int64   `json:"leftMs"` // until the next window
 }
 
+// ThrottleState is the scale of the limits, and what is used of them.
+type ThrottleState struct {
+	Scale float64 `json:"scale"`
+	Usage []Usage `json:"usage,omitempty"` // of limits that calls counted against in their current window
+}
+
+// NewThrottle returns a throttle. A scale of 1 is the published limits, 0 is no limit.
+func NewThrottle(scale float64) *Throttle {
+	return &Throttle{scale: scale, buckets: map[bucketKey]bucket{}}
+}
+
+// setScale changes the scale. What was used in the current windows still counts.
+func (t *Throttle) setScale(scale float64) error {
+	if scale < 0 {
+		return fmt.Errorf("scale: %v is negative", scale)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.scale = scale
+	return nil
+}
+
+// state returns the scale and what is used at a time.
+func (t *Throttle) state(now time.Time) ThrottleState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st := ThrottleState{Scale: t.scale}
+	for key, b := range t.buckets {
+		l := limits[key.limit]
+		if b.window != l.at(now) {
+			continue
+		}
+		st.Usage = append(st.Usage, Usage{
+			Limit: l.name, Tenant: key.tenant, App: key.app, Writes: l.writes, Used: b.used, Allowed: t.allowed(l),
+			WindowMS: l.window.Milliseconds(), LeftMS: l.left(now).Milliseconds(),
+		})
+	}
+	slices.SortFunc(st.Usage, func(a, b Usage) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Limit, b.Limit), cmp.Compare(a.App, b.App), cmp.Compare(a.Allowed, b.Allowed))
+	})
+	return st
+}
+
+// at returns the number of the window at a time, left how long it still lasts.
+func (l limit) at(now time.Time) int64 { return now.UnixNano() / int64(l.window) }
+
+func (l limit) left(now time.Time) time.Duration {
+	return time.Unix(0, (l.at(now)+1)*int64(l.window)).Sub(now)
+}
+
+func (t *Throttle) allowed(l limit) float64 { return math.Max(1, l.amount*t.scale) }
+
 // Check counts a call against all limits that apply. It returns nil, or the 429 of the first limit
-// exceeded.
+// exceeded. A batch counts by its parts (docs).
 func (t *Throttle) Check(c *wire.Call) *wire.Reply {
-	if t.scale == 0 || c.Tenant == nil {
+	path := c.ResourcePath()
+	if c.Tenant == nil || strings.EqualFold(path, "$batch") {
 		return nil
 	}
-	path := c.ResourcePath()
 	cost := 1.0
 	if isDirectory(path) {
 		if q, err := odata.ParseQuery(c.URL.RawQuery); err == nil {
@@ -76,27 +144,33 @@ func (t *Throttle) Check(c *wire.Call) *wire.Reply {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.scale == 0 {
+		return nil
+	}
 	for i, l := range limits {
-		if !l.applies(path) || l.writes && c.Method == http.MethodGet {
+		if !l.applies(path) || l.writes && !writes(c, path) {
 			continue
 		}
-		key := strconv.Itoa(i) + c.Tenant.ID
+		key := bucketKey{limit: i, tenant: c.Tenant.ID}
 		if l.perApp {
-			key += c.AppID
+			key.app = c.AppID
 		}
-		window := c.At.UnixNano() / int64(l.window)
 		b := t.buckets[key]
-		if b.window != window {
+		if window := l.at(c.At); b.window != window {
 			b = bucket{window: window}
 		}
-		allowed := math.Max(1, l.amount*t.scale)
-		if b.used+cost > allowed {
-			return limited(c, l, time.Unix(0, (window+1)*int64(l.window)).Sub(c.At))
+		if b.used+cost > t.allowed(l) {
+			return limited(c, l, l.left(c.At))
 		}
 		b.used += cost
 		t.buckets[key] = b
 	}
 	return nil
+}
+
+// writes reports whether a call changes something. Some reads are POST.
+func writes(c *wire.Call, path string) bool {
+	return c.Method != http.MethodGet && !strings.HasSuffix(strings.ToLower(path), "/getbyids")
 }
 
 func limited(c *wire.Call, l limit, wait time.Duration) *wire.Reply {

@@ -47,11 +47,11 @@ func strength(id, name, description, kind string, combinations []string, configu
 // enrollmentDefaults returns the enrollment configurations of every tenant. Their ids end with
 // _Default and more, they have the lowest priority, and nobody can delete them (docs).
 func enrollmentDefaults() []*seed {
-	make := func(suffix, kind, enum, name, description string, more odata.Object) *seed {
+	make := func(suffix, kind, enum, description string, more odata.Object) *seed {
 		head := odata.Object{
 			odata.F("@odata.type", "#microsoft.graph."+kind),
 			odata.F("id", "00000000-0000-0000-0000-000000000000_"+suffix),
-			odata.F("displayName", name), described(description), odata.F("priority", 0),
+			odata.F("displayName", "All users and all devices"), described(description), odata.F("priority", 0),
 			odata.F("createdDateTime", rawZeroTime), odata.F("lastModifiedDateTime", rawZeroTime),
 			odata.F("version", 0), odata.F("roleScopeTagIds", []string{}), odata.F("deviceEnrollmentConfigurationType", enum),
 		}
@@ -66,17 +66,17 @@ func enrollmentDefaults() []*seed {
 		platforms = append(platforms, odata.F(name, open))
 	}
 	return []*seed{
-		make("DefaultLimit", "deviceEnrollmentLimitConfiguration", "limit", "All users and all devices", "This is the default Device Limit Restriction applied with the lowest priority to all users regardless of group membership.",
+		make("DefaultLimit", "deviceEnrollmentLimitConfiguration", "limit", "This is the default Device Limit Restriction applied with the lowest priority to all users regardless of group membership.",
 			odata.Object{odata.F("limit", 5)}),
-		make("DefaultPlatformRestrictions", "deviceEnrollmentPlatformRestrictionsConfiguration", "platformRestrictions", "All users and all devices", "This is the default Device Type Restriction applied with the lowest priority to all users regardless of group membership.", platforms),
-		make("DefaultWindowsHelloForBusiness", "deviceEnrollmentWindowsHelloForBusinessConfiguration", "windowsHelloForBusiness", "All users and all devices", "This is the default Windows Hello for Business configuration applied with the lowest priority to all users regardless of group membership.",
+		make("DefaultPlatformRestrictions", "deviceEnrollmentPlatformRestrictionsConfiguration", "platformRestrictions", "This is the default Device Type Restriction applied with the lowest priority to all users regardless of group membership.", platforms),
+		make("DefaultWindowsHelloForBusiness", "deviceEnrollmentWindowsHelloForBusinessConfiguration", "windowsHelloForBusiness", "This is the default Windows Hello for Business configuration applied with the lowest priority to all users regardless of group membership.",
 			odata.Object{
 				odata.F("pinMinimumLength", 6), odata.F("pinMaximumLength", 127), odata.F("pinUppercaseCharactersUsage", "disallowed"), odata.F("pinLowercaseCharactersUsage", "disallowed"),
 				odata.F("pinSpecialCharactersUsage", "disallowed"), odata.F("state", "notConfigured"), odata.F("securityDeviceRequired", rawFalse), odata.F("unlockWithBiometricsEnabled", rawTrue),
 				odata.F("remotePassportEnabled", rawTrue), odata.F("pinPreviousBlockCount", 0), odata.F("pinExpirationInDays", 0), odata.F("enhancedBiometricsState", "notConfigured"),
 				odata.F("securityKeyForSignIn", "notConfigured"), odata.F("enhancedSignInSecurity", 0),
 			}),
-		make("DefaultWindows10EnrollmentCompletionPageConfiguration", "windows10EnrollmentCompletionPageConfiguration", "windows10EnrollmentCompletionPageConfiguration", "All users and all devices", "This is the default enrollment status screen configuration applied with the lowest priority to all users and all devices regardless of group membership.",
+		make("DefaultWindows10EnrollmentCompletionPageConfiguration", "windows10EnrollmentCompletionPageConfiguration", "windows10EnrollmentCompletionPageConfiguration", "This is the default enrollment status screen configuration applied with the lowest priority to all users and all devices regardless of group membership.",
 			odata.Object{
 				odata.F("showInstallationProgress", rawFalse), odata.F("blockDeviceSetupRetryByUser", rawTrue), odata.F("allowDeviceResetOnInstallFailure", rawFalse),
 				odata.F("allowLogCollectionOnInstallFailure", rawFalse), odata.F("customErrorMessage", rawEmpty), odata.F("installProgressTimeoutInMinutes", 0),

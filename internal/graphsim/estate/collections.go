@@ -25,7 +25,6 @@ type Collection struct {
 	derived func(t *Tenant) []*Item // items that follow from others; nil: they are stored
 	bare    bool                    // assignments have no source (source: type library of beta)
 	Union   []string                // paths of the collections whose items it lists
-
 }
 
 // sources returns the paths of the collections that hold the items.

@@ -7,26 +7,58 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 )
 
 // Data are policies that every tenant holds in place of generated ones of their types.
 type Data struct {
-	Folder    string // or file: where they come from, for the summary
-	Documents []Document
-	LeftOut   []LeftOut // what the reader of the files did not take
+	Folder    string     `json:"folder,omitempty"` // or file: where they come from, for the summary
+	Documents []Document `json:"documents"`
+	LeftOut   []LeftOut  `json:"leftOut,omitempty"` // what the reader of the files did not take
 }
 
 // Document is a policy as a tool exported it. It keeps its id.
 type Document struct {
-	Collection string // path, such as "deviceManagement/intents"
-	File       string // where it comes from, unique
-	ID         string // empty: that in the body, or a new one
-	Body       json.RawMessage
+	Collection string          `json:"collection"`     // path, such as "deviceManagement/intents"
+	File       string          `json:"file,omitempty"` // where it comes from, unique
+	ID         string          `json:"id,omitempty"`   // empty: that in the body, or a new one
+	Body       json.RawMessage `json:"body"`
 	// Parts are navigation properties, such as settings and assignments, in place of those in
 	// the body. Assignments that are in neither are generated.
-	Parts map[string]json.RawMessage
+	Parts map[string]json.RawMessage `json:"parts,omitempty"`
+}
+
+// Load puts data into the tenant, as an administrator would: readers see it at once. The policies
+// replace those of their types, except built-in ones; groups that assignments name are added. A
+// reset of the tenant undoes it. Documents without a file are named by their position.
+func (t *Tenant) Load(data *Data, now time.Time) (DataSummary, error) {
+	for i, doc := range data.Documents {
+		if doc.File == "" {
+			data.Documents[i].File = fmt.Sprintf("documents[%d]", i)
+		}
+	}
+	d := data.load()
+	if d.summary.Policies == 0 {
+		return d.summary, errors.New("no document is a policy that is served")
+	}
+	t.Touch()
+	t.Lock()
+	defer t.Unlock()
+	for _, g := range d.groups {
+		if t.World.ByID[g.id] != nil {
+			continue
+		}
+		if _, err := t.addGroup(GroupChange{Op: GroupAdd, ID: g.id, DisplayName: g.name, Description: g.description}, nil, now); err != nil {
+			return d.summary, err
+		}
+	}
+	for key, list := range d.policies {
+		items := t.items(Collections[key], slices.Concat(fixedSeeds()[key], list))
+		t.World.shelves[key] = &shelf{build: func() []*Item { return items }}
+	}
+	return d.summary, nil
 }
 
 // load turns data into seeds, and lists what can't be served with the reason. Groups that

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,7 +28,8 @@ type batchRequest struct {
 	DependsOn []string          `json:"dependsOn"`
 }
 
-// batch serves $batch: a 200 with the responses of its parts in any order (docs: JSON batching).
+// batch serves $batch: a 200 with the responses of its parts in any order, which the seed determines
+// (docs: JSON batching).
 func (s *Service) batch(c *wire.Call) *wire.Reply {
 	if c.Method != http.MethodPost {
 		return c.GraphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
@@ -53,30 +56,7 @@ func (s *Service) batch(c *wire.Call) *wire.Reply {
 		}
 		seen[id] = true
 	}
-	status := map[string]int{}
-	out := make([]odata.Object, 0, len(in.Requests))
-	for _, r := range in.Requests {
-		re := failedDependency(r, status)
-		if re == nil {
-			re = s.answerPart(c, r)
-		}
-		status[strings.ToLower(r.ID)] = re.Status
-		headers := odata.Object{}
-		for _, name := range []string{"Cache-Control", "x-ms-resource-unit", "OData-Version", "Location", "Retry-After", "WWW-Authenticate", "Content-Type"} {
-			if v := re.Header.Get(name); v != "" {
-				headers = append(headers, odata.F(name, v))
-			}
-		}
-		o := odata.Object{odata.F("id", r.ID), odata.F("status", re.Status), odata.F("headers", headers)}
-		switch {
-		case len(re.Body) == 0:
-		case json.Valid(re.Body):
-			o = append(o, odata.Field{Name: "body", Raw: re.Body})
-		default:
-			o = append(o, odata.F("body", string(re.Body)))
-		}
-		out = append(out, o)
-	}
+	out := s.answerParts(c, in.Requests)
 	rng := rand.New(rand.NewPCG(s.Seed, uint64(len(c.Payload))))
 	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	re := wire.JSONReply(http.StatusOK, odata.Object{odata.F("responses", out)})
@@ -84,15 +64,63 @@ func (s *Service) batch(c *wire.Call) *wire.Reply {
 	return re
 }
 
-func failedDependency(r batchRequest, status map[string]int) *wire.Reply {
-	for _, dep := range r.DependsOn {
-		if status[strings.ToLower(dep)] >= http.StatusBadRequest {
-			return wire.JSONReply(http.StatusFailedDependency, odata.Object{odata.F("error", odata.Object{
-				odata.F("code", "FailedDependency"), odata.F("message", "Error in dependent request."),
-			})})
+// answerParts serves the requests of a batch side by side, each as soon as those that it depends on
+// have been answered.
+func (s *Service) answerParts(c *wire.Call, requests []batchRequest) []odata.Object {
+	out := make([]odata.Object, len(requests))
+	parts := make(map[string]*batchPart, len(requests))
+	for _, r := range requests {
+		parts[strings.ToLower(r.ID)] = &batchPart{answered: make(chan struct{})}
+	}
+	var wg sync.WaitGroup
+	for i, r := range requests {
+		wg.Go(func() {
+			part := parts[strings.ToLower(r.ID)]
+			defer close(part.answered)
+			var re *wire.Reply
+			for _, name := range r.DependsOn { // only earlier requests: it ends
+				dep := parts[strings.ToLower(name)]
+				<-dep.answered
+				if dep.status >= http.StatusBadRequest {
+					re = wire.JSONReply(http.StatusFailedDependency, odata.Object{odata.F("error", odata.Object{
+						odata.F("code", "FailedDependency"), odata.F("message", "Error in dependent request."),
+					})})
+				}
+			}
+			if re == nil {
+				re = s.answerPart(c, r)
+			}
+			part.status = re.Status
+			out[i] = partReply(r.ID, re)
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// batchPart is a request of a batch that others may wait for.
+type batchPart struct {
+	answered chan struct{}
+	status   int // valid once answered is closed
+}
+
+// partReply returns a response as an element of the response of its batch.
+func partReply(id string, re *wire.Reply) odata.Object {
+	headers := odata.Object{}
+	for _, name := range []string{"Cache-Control", "x-ms-resource-unit", "OData-Version", "Location", "Retry-After", "WWW-Authenticate", "Content-Type"} {
+		if v := re.Header.Get(name); v != "" {
+			headers = append(headers, odata.F(name, v))
 		}
 	}
-	return nil
+	o := odata.Object{odata.F("id", id), odata.F("status", re.Status), odata.F("headers", headers)}
+	switch {
+	case len(re.Body) == 0:
+	case json.Valid(re.Body):
+		o = append(o, odata.Field{Name: "body", Raw: re.Body})
+	default:
+		o = append(o, odata.F("body", string(re.Body)))
+	}
+	return o
 }
 
 // answerPart serves one request of a batch. Its URL may have an API version: Microsoft's
@@ -117,7 +145,8 @@ func (s *Service) answerPart(c *wire.Call, r batchRequest) *wire.Reply {
 		r.Body = nil
 	}
 	sub := *c
-	sub.Request, sub.RequestID, sub.Payload = req, uuid.NewString(), r.Body
+	sub.Request, sub.RequestID, sub.Payload, sub.Began = req, uuid.NewString(), r.Body, time.Now()
+	sub.Empty, sub.Replayed, sub.Discard = false, false, false // of the batch
 	if len(r.Body) > 0 && req.Header.Get("Content-Type") == "" {
 		return sub.GraphError(http.StatusBadRequest, "BadRequest", "Write request id : "+r.ID+" does not contain Content-Type header or body.")
 	}

@@ -192,12 +192,11 @@ func (w *write) refuse(err error) *wire.Reply {
 	return w.c.GraphError(http.StatusInternalServerError, "InternalServerError", err.Error())
 }
 
-// commit stores the next version.
-func (w *write) commit() *estate.Item {
-	if w.c.Discard {
-		return &estate.Item{}
+// commit stores the next version, unless a fault discards the write.
+func (w *write) commit() {
+	if !w.c.Discard {
+		w.t.Commit(w.col, w.next, w.c.At)
 	}
-	return w.t.Commit(w.col, w.next, w.c.At)
 }
 
 // entity returns the written object as a read of the item does, without navigation properties.

@@ -136,7 +136,8 @@ func checkValue(p Property, v any, namespace string, depth int) error {
 
 // literal checks a plain value.
 func literal(typ string, v any, namespace string) error {
-	fits, edm := true, ""
+	var fits bool
+	var edm string
 	switch typ {
 	case "string":
 		_, fits = v.(string)

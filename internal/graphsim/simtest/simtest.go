@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,19 @@ func Spec() graphsim.TenantSpec {
 			RedirectURIs: []string{"https://app.example/callback"},
 		}},
 	}
+}
+
+// WriteRoles holds the application permissions to write what the simulator lets be written.
+var WriteRoles = []string{
+	"DeviceManagementConfiguration.ReadWrite.All", "DeviceManagementApps.ReadWrite.All", "DeviceManagementServiceConfig.ReadWrite.All",
+	"DeviceManagementScripts.ReadWrite.All", "DeviceManagementRBAC.ReadWrite.All", "Policy.ReadWrite.ConditionalAccess",
+}
+
+// Writer is the tenant of [Spec], whose app may write, too.
+func Writer() graphsim.TenantSpec {
+	spec := Spec()
+	spec.Apps[0].Requested = append(slices.Clone(ReadRoles), WriteRoles...)
+	return spec
 }
 
 // Start starts a simulator with the given tenants, or with that of [Spec]. It stops when the test
@@ -130,6 +144,28 @@ func (s *Sim) Get(token, path string, header ...string) Answer {
 		s.T.Fatalf("GET %s: %v", path, err)
 	}
 	return a
+}
+
+// Send sends a JSON body with a token. header holds names and values in turn.
+func (s *Sim) Send(token, method, path, body string, header ...string) Answer {
+	s.T.Helper()
+	header = append([]string{"Authorization", "Bearer " + token, "Content-Type", "application/json"}, header...)
+	a, err := s.Do(s.Request(method, path, strings.NewReader(body), header...))
+	if err != nil {
+		s.T.Fatalf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+// Written returns what was written to a collection of [TenantID], such as
+// deviceManagement/assignmentFilters.
+func (s *Sim) Written(collection string) graphsim.Writes {
+	s.T.Helper()
+	state, err := s.API.Tenant(s.T.Context(), TenantID)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return state.Writes[collection]
 }
 
 // OK reads a Graph URL that must return 200.

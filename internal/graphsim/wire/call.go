@@ -25,8 +25,9 @@ import (
 type Call struct {
 	*http.Request
 	sealer          odata.Sealer // for page links and delta links
-	At              time.Time
-	Base            string // scheme and host that the client used; links use them too
+	At              time.Time    // of the simulated clock
+	Began           time.Time    // of the real clock, from which delays count
+	Base            string       // scheme and host that the client used; links use them too
 	RequestID       string
 	ClientRequestID string
 	Payload         []byte         // the body, decompressed; at most [MaxBody] bytes
@@ -61,7 +62,7 @@ func NewCall(r *http.Request, at time.Time, seal odata.Sealer) *Call {
 	if r.TLS == nil {
 		scheme = "http"
 	}
-	c := &Call{Request: r, sealer: seal, At: at, Base: scheme + "://" + r.Host, RequestID: uuid.NewString()}
+	c := &Call{Request: r, sealer: seal, At: at, Began: time.Now(), Base: scheme + "://" + r.Host, RequestID: uuid.NewString()}
 	c.ClientRequestID = r.Header.Get("client-request-id")
 	if c.ClientRequestID == "" {
 		c.ClientRequestID = c.RequestID // recorded: equal to request-id when none was sent
