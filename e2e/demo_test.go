@@ -24,7 +24,7 @@ type show struct {
 
 func startDemo(t *testing.T, args ...string) *show {
 	t.Helper()
-	d := &show{process: launch(t, nil, program, append([]string{"demo", "--json", "--addr", "127.0.0.1:0"}, args...)...)}
+	d := &show{process: launch(t, nil, program, append([]string{"demo", "--json", "--history=false", "--addr", "127.0.0.1:0"}, args...)...)}
 	if err := json.Unmarshal([]byte(d.await(d.out, "{")), &d.Info); err != nil {
 		t.Fatal(err)
 	}

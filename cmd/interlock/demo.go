@@ -24,7 +24,8 @@ func demoCommand() *cobra.Command {
 		Long: `Run the server and a simulated Microsoft 365 on loopback, with a workspace whose
 tenants are in every interesting state: ready, consent missing or withdrawn,
 credential expired, permission missing, no default connection, disabled, being
-onboarded, archived, and one with a long sync running. No account is needed.
+onboarded, archived, one with a long sync running, and one with a history of
+snapshots, backups and restores. No account is needed.
 
 Without --data-dir the demo deletes its data at the end. With it, the data is kept for
 the next start; the simulator itself starts anew each time.`,
@@ -60,6 +61,7 @@ the next start; the simulator itself starts anew each time.`,
 	f.StringVar(&cfg.Database, "database", "", `database: "sqlite:" and a file, or a postgres:// URL; empty: a file in --data-dir`)
 	f.IntVar(&cfg.Tenants, "tenants", 0, fmt.Sprintf("more ready tenants, for load; at most %d", demo.MaxTenants))
 	f.StringVar(&cfg.Data, "data", "", "folder of real policies for the simulator; empty: generated ones")
+	f.BoolVar(&cfg.History, "history", true, "fill one tenant with snapshots, backups and restores; takes some seconds after the start")
 	f.BoolVar(&asJSON, "json", false, "print address and sign-ins as one line of JSON")
 	f.BoolVar(&verbose, "verbose", false, "log everything")
 	f.DurationVar(&cfg.Lease, "lease", 0, "how long a run keeps its connection without a heartbeat (default 1m)")
@@ -86,6 +88,8 @@ In another terminal:
   interlock start inventory.sync --tenant kestrel --wait
   interlock start inventory.sync --tenant bright-quay     # blocked, and why
   interlock start directory.groups.sync --tenant tern-bay # busy, and with what
+  interlock compliance history --tenant rowan-hill
+  interlock runs --tenant rowan-hill                      # backups, a restore, and what changed
 
 From a checkout, "go run ./cmd/interlock" stands for "interlock". Ctrl-C ends the demo.
 `, info.URL, operator.Token)

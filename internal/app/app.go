@@ -117,6 +117,7 @@ type App struct {
 	Store  *store.Store
 	Gate   *gate.Gate
 	Flow   *flow.Flow
+	Plans  *plans.Plans
 	worker *worker.Worker
 	server *http.Server
 	most   int // connections
@@ -183,12 +184,12 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	data, flows := mirror.New(d, st), flow.New(d, st, g)
+	data, flows, planned := mirror.New(d, st), flow.New(d, st, g), plans.New(d, st)
 	door := httpx.NewDoor(d, cfg.SignIn, access.NewFactors(cfg.Root, cfg.PublicURL))
 	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute), Streams: httpx.NewStreams(cfg.StreamsPerPerson)}
 	holders := httpx.NewHolders(door, feed)
 	programs := api.New(api.Deps{
-		Door: door, Store: st, Mirror: data, Plans: plans.New(d, st), Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets,
+		Door: door, Store: st, Mirror: data, Plans: planned, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets,
 		Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
 	handler := http.NewServeMux()
@@ -200,7 +201,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Demo: cfg.Demo, Simulated: cfg.Simulator != nil, Logger: cfg.Logger,
 	}))
 	return &App{
-		DB: d, Store: st, Gate: g, Flow: flows, worker: w, most: cfg.Connections, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
+		DB: d, Store: st, Gate: g, Flow: flows, Plans: planned, worker: w, most: cfg.Connections, log: cfg.Logger, export: cfg.AuditExport, stop: func() {},
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,

@@ -144,8 +144,10 @@ func newWorld(t *testing.T, d *db.DB) *world {
 		if err != nil {
 			return err
 		}
-		_, err = mirror.CommitRound(ctx, tx, key, round, mirror.Committed{})
-		return err
+		if _, err = mirror.CommitRound(ctx, tx, key, round, mirror.Committed{}); err != nil {
+			return err
+		}
+		return snapshots(ctx, tx, key)
 	})
 	bare := w.Tenant(w.Workspace, "harbour", "Harbour")
 	w.Connection(w.Workspace, bare, "harbour", func(c *tenancy.Connection) {
@@ -158,6 +160,32 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w.Join("Li Wen", "li@lattice.example", "correct horse battery", tenancy.Operator)
 	w.Join("Mei Second", "mei@lattice.example", "correct horse battery", tenancy.Owner)
 	return w
+}
+
+// snapshots seeds a tenant with a compliance policy and the history of three snapshots.
+func snapshots(ctx context.Context, tx db.Tx, key mirror.Key) error {
+	key.Name = "compliance/policies"
+	round, err := mirror.BeginRound(ctx, tx, key, true)
+	if err == nil {
+		err = mirror.PutRows(ctx, tx, key, round, []mirror.Record{{
+			ID: "p1", Name: "Windows baseline", Type: "#microsoft.graph.windows10CompliancePolicy",
+			Data: []byte(`{"deviceStatusOverview":{"successCount":5,"failedCount":2,"errorCount":1,"conflictCount":0,"pendingCount":3,"notApplicableCount":0}}`),
+		}})
+	}
+	if err == nil {
+		_, err = mirror.CommitRound(ctx, tx, key, round, mirror.Committed{})
+	}
+	for day := range 3 {
+		if err != nil {
+			return err
+		}
+		key.Run = fmt.Sprint("snapshot-", day)
+		err = mirror.KeepMoment(ctx, tx, key, mirror.Moment{
+			At: time.Date(2026, 11, 1+day, 6, 0, 0, 0, time.UTC), Complete: day != 1,
+			Counts: catalogue.ComplianceCounts{Compliant: int64(6 + day), Noncompliant: int64(3 - day), InGracePeriod: 2, Conflict: 1},
+		})
+	}
+	return err
 }
 
 // enrols adds an authenticator app to an account, and writes its recovery codes into

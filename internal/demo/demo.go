@@ -30,7 +30,10 @@ type Config struct {
 	Database string // see [db.Config]; empty: a file in Folder
 	Tenants  int    // more ready tenants, for load
 	Data     string // folder of real policies for the simulator; empty: generated ones
-	Logger   *slog.Logger
+	// History fills one tenant with snapshots, backups and restores. It is written after
+	// [New] has returned; see [Demo.Told].
+	History bool
+	Logger  *slog.Logger
 
 	// Intervals of the server; zero: its defaults.
 	Lease, Heartbeat, Quarantine, ReapEvery, Backoff time.Duration
@@ -69,6 +72,10 @@ type Demo struct {
 	folder    string
 	temporary bool
 	localhost bool // browsers use that name
+
+	cancel context.CancelFunc // ends the history; nil: there is none
+	told   chan struct{}      // closed when the history is written, or can't be
+	failed error              // why it can't
 }
 
 // kept is what a demo stores in its folder to continue after a restart: the sign-ins,
@@ -78,6 +85,7 @@ type kept struct {
 	Control string `json:"control"` // token of the simulator's control API
 	Tenants int    `json:"tenants"` // the largest number of additional tenants so far
 	Users   []User `json:"users"`
+	Told    bool   `json:"told,omitempty"` // the history was written
 }
 
 // New creates a demo, or continues the one in the folder. It already listens;
@@ -154,6 +162,9 @@ func New(ctx context.Context, cfg Config) (_ *Demo, err error) {
 		URL: d.url(), Simulator: d.simulator.URL(),
 		SimulatorToken: d.simulator.ControlToken(), SimulatorCA: d.file("simulator-ca.pem"), Users: k.Users,
 	}
+	if cfg.History && !k.Told {
+		d.begin(ctx, k, cfg.Logger)
+	}
 	return d, nil
 }
 
@@ -182,8 +193,37 @@ func (d *Demo) Serve(ctx context.Context) error {
 	return d.app.Serve(ctx, d.listener)
 }
 
+// begin writes the history while the demo is used.
+func (d *Demo) begin(ctx context.Context, k kept, log *slog.Logger) {
+	ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	d.told = make(chan struct{})
+	go func() {
+		defer close(d.told)
+		if d.failed = d.tell(ctx, k); d.failed != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "the history of the demo is incomplete", "error", d.failed)
+		}
+	}()
+}
+
+// Told waits until the history is written. It returns at once if there is none to write.
+func (d *Demo) Told(ctx context.Context) error {
+	if d.told == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-d.told:
+		return d.failed
+	}
+}
+
 // Close stops everything. It removes a temporary folder.
 func (d *Demo) Close() {
+	if d.cancel != nil {
+		d.cancel()
+		<-d.told
+	}
 	if d.listener != nil {
 		_ = d.listener.Close()
 	}

@@ -20,11 +20,12 @@ type person struct {
 	role              tenancy.Role
 }
 
-// people has one person for each role, and one of another workspace.
+// people has one person for each role, a second owner, and one of another workspace.
 var people = []person{
 	{Name: "Mei Tan", Email: "mei.tan@lattice.example", Role: "owner", Workspace: lattice, role: tenancy.Owner},
 	{Name: "Ana Ruiz", Email: "ana.ruiz@lattice.example", Role: "operator", Workspace: lattice, role: tenancy.Operator},
 	{Name: "Jonas Lind", Email: "jonas.lind@lattice.example", Role: "viewer", Workspace: lattice, role: tenancy.Viewer},
+	{Name: "Priya Nair", Email: "priya.nair@lattice.example", Role: "owner", Workspace: lattice, role: tenancy.Owner}, // approves what the other owner restores
 	{Name: "Nora Field", Email: "nora.field@northgate.example", Role: "outsider", Workspace: northgate, role: tenancy.Owner},
 }
 
@@ -47,6 +48,7 @@ const (
 	longSync          state = "a long sync running"
 	onboarding        state = "onboarding"
 	archived          state = "archived"
+	lived             state = "a history of snapshots, backups and restores"
 )
 
 // place is a demo tenant.
@@ -71,6 +73,7 @@ var places = []place{
 	{"larkspur", "Larkspur Law", "larkspurlaw.example", lattice, "Larkspur primary", disabled},
 	{"tern-bay", "Tern Bay Schools", "ternbay.example", lattice, "Tern Bay primary", longSync},
 	{"wren-hollow", "Wren Hollow Farms", "wrenhollow.example", lattice, "Wren Hollow primary", onboarding},
+	{"rowan-hill", "Rowan Hill Housing", "rowanhill.example", lattice, "Rowan Hill primary", lived},
 	{"old-mill", "Old Mill Brewery", "oldmill.example", lattice, "Old Mill primary", archived},
 	{"northgate-academy", "Northgate Academy", "northgateacademy.example", northgate, "Academy primary", ready},
 }

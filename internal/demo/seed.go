@@ -165,7 +165,7 @@ func (s *seeder) place(ctx context.Context, p place) error {
 		if err == nil {
 			err = s.app.Flow.DeleteConnection(ctx, owner, p.Slug, second.ID)
 		}
-	case ready, consentMissing, consentRevoked, credentialExpired, permissionMissing, longSync, onboarding:
+	case ready, consentMissing, consentRevoked, credentialExpired, permissionMissing, longSync, onboarding, lived:
 	}
 	return err
 }

@@ -53,7 +53,11 @@ func (p place) spec(salt, back string) graphsim.TenantSpec {
 		app.Roles = []string{}
 	case permissionMissing:
 		app.Roles = trimmed
-	case ready, credentialExpired, noDefault, disabled, longSync, onboarding, archived:
+	case ready, credentialExpired, noDefault, disabled, longSync, onboarding, archived, lived:
 	}
-	return graphsim.TenantSpec{ID: p.directory(), DisplayName: p.Name, Domain: p.Domain, Intune: true, Apps: []graphsim.AppSpec{app}}
+	spec := graphsim.TenantSpec{ID: p.directory(), DisplayName: p.Name, Domain: p.Domain, Intune: true, Apps: []graphsim.AppSpec{app}}
+	if p.State == lived { // small, so that its history is written soon
+		spec.Groups, spec.Policies, spec.Devices, spec.MobileApps = 40, 60, 30, 10
+	}
+	return spec
 }
