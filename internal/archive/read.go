@@ -18,6 +18,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/interlock-dev/interlock/internal/policy"
 )
 
@@ -149,11 +151,19 @@ func (r *reader) manifest(name string, data []byte) error {
 		return &FileError{name, ErrManifest}
 	}
 	r.bundle.Layout = m.Layout
-	r.bundle.Meta = Meta{m.Set, m.Tenant, m.Directory, m.AsOf, m.Complete, m.Types}
+	r.bundle.Meta = Meta{m.Set, m.Tenant, "", m.AsOf, m.Complete, m.Types}
+	if id, err := uuid.Parse(m.Directory); err == nil {
+		r.bundle.Directory = id.String()
+	}
 	if r.folder = path.Dir(name); r.folder == "." {
 		r.folder = ""
 	}
 	for _, e := range m.Items {
+		if e.File == "" {
+			r.lacks(e.Type)
+			r.skip(name+"#"+e.Type+"/"+e.ID, "lists a policy that the backup could not read: "+strings.Join(e.Missing, "; "))
+			continue
+		}
 		r.entries[path.Join(r.folder, e.File)] = e
 	}
 	return nil
@@ -168,14 +178,26 @@ func (r *reader) ours(name string, e entry, data []byte) {
 		item.Parts, item.Assignments, item.Body = nil, nil, data
 	}
 	r.tools[Interlock]++
-	r.take(item)
+	if !r.take(item) {
+		r.lacks(e.Type)
+	}
+}
+
+// lacks notes that the archive does not have all policies of a type that its backup had.
+func (r *reader) lacks(key string) {
+	r.bundle.Complete = false
+	i := slices.IndexFunc(r.bundle.Types, func(t TypeMeta) bool { return t.Type == key })
+	if i < 0 {
+		r.bundle.Types, i = append(r.bundle.Types, TypeMeta{Type: key}), len(r.bundle.Types)
+	}
+	r.bundle.Types[i].Complete = false
 }
 
 // noID is what tools write in place of an id.
 const noID = "00000000-0000-0000-0000-000000000000"
 
-// take adds a policy if it can be read.
-func (r *reader) take(item Item) {
+// take adds a policy if it can be read, and reports whether it did.
+func (r *reader) take(item Item) bool {
 	d, err := policy.Normalise(item.Item)
 	if err != nil {
 		var bad *policy.ItemError
@@ -183,7 +205,7 @@ func (r *reader) take(item Item) {
 			err = bad.Err
 		}
 		r.skip(item.File, err.Error())
-		return
+		return false
 	}
 	if item.ID == "" {
 		if item.ID = d.ID(); item.ID == "" || item.ID == noID {
@@ -191,8 +213,13 @@ func (r *reader) take(item Item) {
 			item.ID = "file-" + hex.EncodeToString(sum[:8])
 		}
 	}
+	if !policy.ValidID(item.ID) {
+		r.skip(item.File, "has an id that is too long, or has control characters")
+		return false
+	}
 	item.Name = d.Name()
 	r.bundle.Items = append(r.bundle.Items, item)
+	return true
 }
 
 // source is what is known of a value from around it.
@@ -292,6 +319,7 @@ func (r *reader) end() (Bundle, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.entries)) {
 		if !r.found[name] {
+			r.lacks(r.entries[name].Type)
 			r.skip(name, "is listed in the manifest and not in the archive")
 		}
 	}

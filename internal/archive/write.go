@@ -39,7 +39,7 @@ const format = "interlock-backup"
 
 // entry describes the file of one policy.
 type entry struct {
-	File    string   `json:"file"`
+	File    string   `json:"file"` // empty: the backup could not read the object
 	Type    string   `json:"type"`
 	ID      string   `json:"id"`
 	Name    string   `json:"name,omitempty"`
@@ -64,14 +64,20 @@ func NewWriter(w io.Writer, m Meta) *Writer {
 // Add writes one policy: its body, with parts and assignments as properties of the object,
 // where other tools look for them. Every byte of body, parts and assignments stays as it
 // is. Secrets stay, too: whoever hands out the file checks that the reader may see them.
+// A body that is no object is the whole file, and one that is empty has none: the manifest
+// says that the policy is missing.
 func (w *Writer) Add(item Item) error {
 	t := policy.Lookup(item.Type)
 	if t == nil {
 		return fmt.Errorf("archive: there is no policy type %.100q", item.Type)
 	}
+	if len(item.Body) == 0 {
+		w.list.Items = append(w.list.Items, entry{Type: item.Type, ID: item.ID, Name: item.Name, Missing: item.Missing})
+		return nil
+	}
 	file, edits, err := join(item.Item)
 	if err != nil {
-		return fmt.Errorf("archive: %s %.100q: %w", item.Type, item.ID, err)
+		file, edits = item.Body, nil
 	}
 	path := w.names.take(folder(t), item.Name, item.ID)
 	sum := sha256.Sum256(file)

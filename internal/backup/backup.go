@@ -6,10 +6,12 @@
 package backup
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,6 +64,11 @@ type Missing struct {
 	Why    string    `json:"why,omitempty"` // the provider's words
 }
 
+// String names the part and says why it is missing.
+func (m Missing) String() string {
+	return m.Part + ": " + cmp.Or(m.Why, string(m.Reason))
+}
+
 // Item is one policy of a set, without its contents.
 type Item struct {
 	Type       string
@@ -72,6 +79,12 @@ type Item struct {
 	Missing    []Missing
 }
 
+// unreadable reports whether the object itself could not be read as a policy. What there
+// is of it is kept, and can't be compared or restored.
+func (i Item) unreadable() bool {
+	return slices.ContainsFunc(i.Missing, func(m Missing) bool { return m.Part == object })
+}
+
 // Contents are an item with its contents.
 type Contents struct {
 	Item
@@ -79,8 +92,11 @@ type Contents struct {
 }
 
 // assignments is the part under which assignments are stored; the object has the empty
-// part.
-const assignments = "assignments"
+// part. In [Missing] it is called object.
+const (
+	assignments = "assignments"
+	object      = "object"
+)
 
 // parts are the contents of an item by their part.
 func (c Contents) parts() map[string]json.RawMessage {
@@ -125,14 +141,13 @@ var (
 	})
 )
 
+var errDamaged = errors.New("the stored content is damaged")
+
 // unpack returns a content, and an error if it is not what hash says.
 func unpack(data []byte, hash string) ([]byte, error) {
 	text, err := decoder().DecodeAll(data, nil)
-	if err != nil {
-		return nil, fmt.Errorf("content %s: %w", hash, err)
-	}
-	if hashOf(text) != hash {
-		return nil, fmt.Errorf("content %s is damaged", hash)
+	if err != nil || hashOf(text) != hash {
+		return nil, errDamaged
 	}
 	return text, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/archive"
@@ -60,29 +61,22 @@ func (f *Files) Download(ctx context.Context, a access.Actor, tenant, id string)
 func (d Download) Write(ctx context.Context, w io.Writer) error {
 	meta := archive.Meta{Set: d.set.ID, Tenant: d.tenant, Directory: d.set.Directory, AsOf: d.set.AsOf, Complete: d.set.Complete}
 	for _, t := range d.set.Types {
-		meta.Types = append(meta.Types, archive.TypeMeta{Type: t.Type, Complete: t.Reason == "", Why: string(t.Reason)})
+		meta.Types = append(meta.Types, archive.TypeMeta{Type: t.Type, Complete: t.Reason == "" || t.Absent, Why: string(t.Reason)})
 	}
 	out := archive.NewWriter(w, meta)
 	var n int64
-	for afterType, afterID := "", ""; n < d.set.Items; {
-		var all []Contents
-		err := d.f.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-			all, err = contents(ctx, tx, d.workspace, d.set.ID, afterType, afterID)
-			return err
-		})
+	read := func(fn func(context.Context, db.Tx) error) error { return d.f.db.Read(ctx, fn) }
+	for c, err := range walk(read, d.workspace, d.set.ID) {
 		if err != nil {
 			return err
 		}
-		if len(all) == 0 {
-			return fmt.Errorf("download a backup: %d of %d policies are there: it was removed meanwhile", n, d.set.Items)
+		if err := out.Add(archive.Item{Item: c.Policy, Name: c.Name, Missing: told(c.Missing)}); err != nil {
+			return err
 		}
-		for _, c := range all {
-			if err := out.Add(archive.Item{Item: c.Policy, Name: c.Name, Missing: told(c.Missing)}); err != nil {
-				return err
-			}
-		}
-		n += int64(len(all))
-		afterType, afterID = all[len(all)-1].Type, all[len(all)-1].ID
+		n++
+	}
+	if n != d.set.Items {
+		return fmt.Errorf("download a backup: %d of %d policies are there: it was removed meanwhile", n, d.set.Items)
 	}
 	return out.Close()
 }
@@ -90,7 +84,7 @@ func (d Download) Write(ctx context.Context, w io.Writer) error {
 // told are missing parts as a manifest says them.
 func told(missing []Missing) (all []string) {
 	for _, m := range missing {
-		all = append(all, m.Part+": "+m.Why)
+		all = append(all, m.String())
 	}
 	return all
 }
@@ -109,13 +103,13 @@ func (f *Files) Upload(ctx context.Context, a access.Actor, tenant string, b arc
 		if err != nil {
 			return Key{}, err
 		}
-		asOf := b.AsOf
-		if asOf.IsZero() {
-			var now int64
-			if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&now); err != nil {
-				return Key{}, err
-			}
-			asOf = db.Time(now)
+		var micros int64
+		if err := tx.QueryRow(ctx, `SELECT interlock_now()`).Scan(&micros); err != nil {
+			return Key{}, err
+		}
+		asOf, now := b.AsOf, db.Time(micros)
+		if asOf.Before(time.Unix(0, 0)) || asOf.After(now) { // unknown, or a fault of whatever wrote it
+			asOf = now
 		}
 		k := Key{Workspace: ta.Workspace.ID, Tenant: ta.Tenant.ID, Set: access.NewID()}
 		return k, Begin(ctx, tx, k.Workspace, Set{
@@ -187,6 +181,9 @@ func typesOf(b archive.Bundle) (all []TypeRead) {
 		return i
 	}
 	for _, t := range b.Types {
+		if policy.Lookup(t.Type) == nil {
+			continue // of another version
+		}
 		if i := at(t.Type); !t.Complete {
 			all[i].Reason = op.ListIncomplete
 		}

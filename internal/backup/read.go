@@ -1,12 +1,12 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"iter"
 
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/query"
@@ -65,73 +65,118 @@ func scanItem(row db.Row) (i Item, err error) {
 	return i, json.Unmarshal([]byte(missing), &i.Missing)
 }
 
-// readItems is how many items [Whole] reads with one statement.
-const readItems = 50
+// Limits of one transaction that reads contents, so that it stays short.
+const (
+	readItems = 50
+	readBytes = 2 << 20 // of contents; a larger item ends its transaction
+)
 
-// Whole returns a set with all contents, as a restore is planned from it. read runs a
-// function in a transaction of its own, a few for each set, so that none is long.
+// Whole returns a set with all contents, as a restore is planned from it. A policy that is
+// unusable is in it, incomplete. read runs a function in a transaction of its own, several
+// for each set, so that none is long.
 func Whole(ctx context.Context, read func(func(context.Context, db.Tx) error) error, workspace string, s Set) (restore.Set, error) {
 	set := restore.Set{ID: s.ID, Directory: s.Directory, AsOf: s.AsOf}
-	for afterType, afterID := "", ""; ; {
-		var all []Contents
-		err := read(func(ctx context.Context, tx db.Tx) (err error) {
-			all, err = contents(ctx, tx, workspace, s.ID, afterType, afterID)
-			return err
-		})
-		if err != nil || len(all) == 0 {
-			return set, err
+	for c, err := range walk(read, workspace, s.ID) {
+		if err != nil {
+			return restore.Set{}, err
 		}
-		for _, c := range all {
-			item, err := c.Restorable()
+		item, err := c.Restorable()
+		if err != nil {
+			return restore.Set{}, err
+		}
+		set.Items = append(set.Items, item)
+	}
+	return set, ctx.Err()
+}
+
+// walk returns the items of a set with their contents, ordered by type and id. An error is
+// the last.
+func walk(read func(func(context.Context, db.Tx) error) error, workspace, set string) iter.Seq2[Contents, error] {
+	return func(yield func(Contents, error) bool) {
+		for afterType, afterID := "", ""; ; {
+			var some []Contents
+			err := read(func(ctx context.Context, tx db.Tx) (err error) {
+				some, err = contents(ctx, tx, workspace, set, afterType, afterID)
+				return err
+			})
 			if err != nil {
-				return restore.Set{}, err
+				yield(Contents{}, err)
+				return
 			}
-			set.Items = append(set.Items, item)
+			if len(some) == 0 {
+				return
+			}
+			for _, c := range some {
+				if !yield(c, nil) {
+					return
+				}
+			}
+			afterType, afterID = some[len(some)-1].Type, some[len(some)-1].ID
 		}
-		last := all[len(all)-1]
-		afterType, afterID = last.Type, last.ID
 	}
 }
 
 // Restorable returns the item as a restore uses it. Its parts that are missing, and an
-// object that is not usable, make it incomplete.
+// object that is not usable, make it incomplete. It fails for a type that this version
+// doesn't know.
 func (c Contents) Restorable() (restore.Item, error) {
-	d, err := policy.Normalise(c.Policy)
-	if err != nil {
-		return restore.Item{}, fmt.Errorf("backup item: %w", err)
+	t := policy.Lookup(c.Type)
+	if t == nil {
+		return restore.Item{}, fmt.Errorf("backup item %q: there is no policy type %.100q", c.Name, c.Type)
 	}
-	item := restore.Item{Policy: d}
+	var item restore.Item
 	for _, m := range c.Missing {
-		item.Incomplete = append(item.Incomplete, strings.TrimSuffix(m.Part+": "+m.Why, ": "))
+		item.Incomplete = append(item.Incomplete, m.String())
+	}
+	var err error
+	if item.Policy, err = policy.Normalise(c.Policy); err == nil {
+		return item, nil
+	}
+	item.Policy = policy.Unread(t, c.ID, c.Name)
+	if !c.unreadable() {
+		item.Incomplete = append(item.Incomplete, Missing{Part: object, Why: unusable(err)}.String())
 	}
 	return item, nil
 }
 
-// contents returns the next items of a set with their contents. An item whose object was
-// not readable is left out: there is nothing to restore.
+// unusable is why an object is no policy, without the name of the object.
+func unusable(err error) string {
+	var bad *policy.ItemError
+	if errors.As(err, &bad) {
+		err = bad.Err
+	}
+	return err.Error()
+}
+
+// contents returns the next items of a set with their contents.
 func contents(ctx context.Context, tx db.Tx, workspace, set, afterType, afterID string) ([]Contents, error) {
 	q := query.Of(itemColumns+`i.set_id = $1 AND (i.type, i.object_id) > ($2, $3) ORDER BY i.type, i.object_id LIMIT $4`, set, afterType, afterID, int64(readItems))
 	items, err := query.All(ctx, tx, q, scanItem)
 	if err != nil {
 		return nil, fmt.Errorf("read a backup: %w", err)
 	}
-	all := make([]Contents, len(items))
-	for i, item := range items {
-		if all[i], err = one(ctx, tx, workspace, set, item); err != nil {
+	some, size := make([]Contents, 0, len(items)), 0
+	for _, item := range items {
+		c, err := one(ctx, tx, workspace, set, item)
+		if err != nil {
 			return nil, err
 		}
+		some = append(some, c)
+		if size += c.size(); size > readBytes {
+			break
+		}
 	}
-	return all, nil
+	return some, nil
 }
 
-// one reads the contents of an item.
+// one reads the contents of an item. One that is damaged is a part that is missing.
 func one(ctx context.Context, tx db.Tx, workspace, set string, item Item) (Contents, error) {
 	c := Contents{Item: item, Policy: policy.Item{Type: item.Type, ID: item.ID, Parts: map[string]json.RawMessage{}}}
 	type content struct {
 		part, hash string
-		data       []byte
+		data       []byte // nil if it is gone
 	}
-	q := query.Of(`SELECT p.part, p.hash, b.data FROM backup_parts p JOIN backup_blobs b ON b.workspace_id = $1 AND b.hash = p.hash
+	q := query.Of(`SELECT p.part, p.hash, b.data FROM backup_parts p LEFT JOIN backup_blobs b ON b.workspace_id = $1 AND b.hash = p.hash
 		WHERE p.set_id = $2 AND p.type = $3 AND p.object_id = $4 ORDER BY p.part`, workspace, set, item.Type, item.ID)
 	all, err := query.All(ctx, tx, q, func(row db.Row) (p content, err error) { return p, row.Scan(&p.part, &p.hash, &p.data) })
 	if err != nil {
@@ -140,7 +185,8 @@ func one(ctx context.Context, tx db.Tx, workspace, set string, item Item) (Conte
 	for _, p := range all {
 		text, err := unpack(p.data, p.hash)
 		if err != nil {
-			return Contents{}, fmt.Errorf("backup item %s %s: %w", item.Type, item.ID, err)
+			c.Missing = append(c.Missing, Missing{Part: cmp.Or(p.part, object), Reason: op.ObjectMalformed, Why: err.Error()})
+			continue
 		}
 		switch p.part {
 		case "":
@@ -152,48 +198,4 @@ func one(ctx context.Context, tx db.Tx, workspace, set string, item Item) (Conte
 		}
 	}
 	return c, nil
-}
-
-// Change is a policy that differs between two sets.
-type Change struct {
-	How    string // added, removed or changed
-	Before *Item
-	After  *Item
-}
-
-// Changes compares the items of two sets by their hashes. Items that are equal are left
-// out; items of types that one of the sets did not read are, too.
-func Changes(before, after []Item, read func(typ string) bool) (all []Change) {
-	key := func(i Item) string { return i.Type + "/" + i.ID }
-	old := make(map[string]Item, len(before))
-	for _, i := range before {
-		old[key(i)] = i
-	}
-	for _, i := range after {
-		was, there := old[key(i)]
-		delete(old, key(i))
-		switch {
-		case !read(i.Type):
-		case !there:
-			all = append(all, Change{How: "added", After: &i})
-		case was.Hash != i.Hash:
-			all = append(all, Change{How: "changed", Before: &was, After: &i})
-		}
-	}
-	for _, i := range before {
-		if _, left := old[key(i)]; left && read(i.Type) {
-			all = append(all, Change{How: "removed", Before: &i})
-		}
-	}
-	slices.SortFunc(all, func(a, b Change) int {
-		x, y := a.After, b.After
-		if x == nil {
-			x = a.Before
-		}
-		if y == nil {
-			y = b.Before
-		}
-		return strings.Compare(x.Type+"/"+strings.ToLower(x.Name)+"/"+x.ID, y.Type+"/"+strings.ToLower(y.Name)+"/"+y.ID)
-	})
-	return all
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // Rules say how long the backups of a tenant are kept. A backup is kept as long as one of
-// the rules, or a pin, keeps it.
+// the rules, or a pin, keeps it. For each type of policy, the newest complete backup that
+// a run made of it is kept whatever the rules say.
 type Rules struct {
 	Newest  int `json:"newest" doc:"How many of the newest backups are kept. 1 to 400." minimum:"1" maximum:"400"`
 	Daily   int `json:"daily" doc:"For how many days the last backup of each day (UTC) is kept. 0 to 400." minimum:"0" maximum:"400"`
@@ -45,7 +46,7 @@ type Kept struct {
 // is the newest one of it.
 func (r Rules) Keep(sets []Set, now time.Time) []Kept {
 	all := make([]Kept, len(sets))
-	days, months := make(map[string]bool), make(map[string]bool)
+	days, months, types := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for i, s := range sets {
 		at := s.AsOf.UTC()
 		day, month := at.Format(time.DateOnly), at.Format("2006-01")
@@ -59,11 +60,25 @@ func (r Rules) Keep(sets []Set, now time.Time) []Kept {
 			first := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
 			all[i].until(now, first.AddDate(0, r.Monthly+1, 0))
 		}
-		if i < r.Newest || s.Pinned {
+		if newest := newestOf(s, types); newest || i < r.Newest || s.Pinned {
 			all[i] = Kept{Kept: true}
 		}
 	}
 	return all
+}
+
+// newestOf reports whether a set is the newest complete one of any of its types, and adds
+// them to those that were seen.
+func newestOf(s Set, seen map[string]bool) (newest bool) {
+	if s.Origin != FromRun || !s.Complete { // an upload has the policies that somebody packed
+		return false
+	}
+	for _, t := range s.Types {
+		if !t.Absent && !seen[t.Type] {
+			seen[t.Type], newest = true, true
+		}
+	}
+	return newest
 }
 
 func (k *Kept) until(now, end time.Time) {

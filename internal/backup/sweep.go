@@ -9,9 +9,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/db/query"
 )
 
-// Sweep deletes at most limit items of sets that were removed, or whose run ended before
-// they were complete, and the contents that no other item uses. It returns how many items
-// and sets it deleted.
+// Sweep deletes at most limit parts, items and sets of those that were removed, or whose
+// run ended before they were complete, and the contents that no other item uses. It
+// returns how many it deleted.
 func Sweep(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	n, err := sweep(ctx, tx, limit)
 	if err != nil {
@@ -30,14 +30,15 @@ func sweep(ctx context.Context, tx db.Tx, limit int64) (int64, error) {
 	}
 	// Ids begin with the time of their creation, in milliseconds.
 	cut := fmt.Sprintf("%012x", db.Time(now).Add(-uploadWithin).UnixMilli())
-	if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE state = 'building' AND run_id = '' AND id < $1`, cut[:8]+"-"+cut[8:]); err != nil {
+	// "state <> 'kept'" is the condition of the index, which SQLite looks for word by word.
+	if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE state = 'building' AND state <> 'kept' AND run_id = '' AND id < $1`, cut[:8]+"-"+cut[8:]); err != nil {
 		return 0, err
 	}
 	if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE id IN (SELECT s.id FROM backup_sets s LEFT JOIN runs r ON r.id = s.run_id
-		WHERE s.state = 'building' AND s.run_id <> '' AND (r.id IS NULL OR r.state = 'finished') ORDER BY s.id LIMIT 10)`); err != nil {
+		WHERE s.state = 'building' AND s.state <> 'kept' AND s.run_id <> '' AND (r.id IS NULL OR r.state = 'finished') ORDER BY s.id LIMIT 10)`); err != nil {
 		return 0, err
 	}
-	q := query.Of(`SELECT id FROM backup_sets WHERE state = 'removed' ORDER BY id LIMIT 10`)
+	q := query.Of(`SELECT id FROM backup_sets WHERE state = 'removed' AND state <> 'kept' ORDER BY id LIMIT 10`)
 	sets, err := query.All(ctx, tx, q, func(row db.Row) (id string, err error) { return id, row.Scan(&id) })
 	if err != nil {
 		return 0, err
@@ -83,9 +84,7 @@ func sweepItems(ctx context.Context, tx db.Tx, set string, limit int64) (int64, 
 	if int64(len(parts)) == limit {
 		return limit, nil
 	}
-	n, err := tx.Exec(ctx, `DELETE FROM backup_items WHERE set_id = $1 AND object_id IN (SELECT object_id FROM backup_items WHERE set_id = $1 LIMIT $2)`, set, limit)
-	if err != nil || n >= limit {
-		return limit, err
-	}
-	return int64(len(parts)) + n, nil
+	n, err := tx.Exec(ctx, `DELETE FROM backup_items WHERE set_id = $1 AND (type, object_id) IN
+		(SELECT type, object_id FROM backup_items WHERE set_id = $1 ORDER BY type, object_id LIMIT $2)`, set, limit-int64(len(parts)))
+	return int64(len(parts)) + n, err
 }

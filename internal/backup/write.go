@@ -7,9 +7,12 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/page"
 )
 
@@ -20,8 +23,10 @@ type Key struct{ Workspace, Tenant, Set string }
 // to the sweep. The caller compares the run's fence in this transaction, and in those of
 // [Put] and [Commit].
 func Begin(ctx context.Context, tx db.Tx, workspace string, s Set) error {
-	if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE run_id = $1 AND state = 'building' AND run_id <> ''`, s.Run); err != nil {
-		return fmt.Errorf("begin a backup: %w", err)
+	if s.Run != "" {
+		if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE run_id = $1 AND state = 'building'`, s.Run); err != nil {
+			return fmt.Errorf("begin a backup: %w", err)
+		}
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO backup_sets (id, workspace_id, tenant_id, directory_id, run_id, state, origin, tool, layout, as_of, types, complete, items, incomplete, size, pinned)
 		VALUES ($1, $2, $3, $4, $5, 'building', $6, $7, $8, $9, '[]', $10, 0, 0, 0, $11)`,
@@ -71,11 +76,33 @@ type packedPart struct {
 	data       []byte
 }
 
+// maxText limits names and other texts about an item, in characters. The contents have all
+// of them.
+const maxText = 300
+
+// tidy returns at most most characters of a text, without control characters, which
+// PostgreSQL does not store.
+func tidy(s string, most int) string {
+	n := 0
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || n == most {
+			return -1
+		}
+		n++
+		return c
+	}, s)
+}
+
 // Pack compresses the contents of items.
 func Pack(items []Contents) []Packed {
 	all := make([]Packed, len(items))
 	for i, item := range items {
 		all[i].Item = item.Item
+		all[i].Name, all[i].ModifiedAt = tidy(item.Name, maxText), tidy(item.ModifiedAt, maxText)
+		all[i].Missing = nil
+		for _, m := range item.Missing {
+			all[i].Missing = append(all[i].Missing, Missing{tidy(m.Part, maxText), m.Reason, tidy(m.Why, maxText)})
+		}
 		parts := item.parts()
 		for _, part := range slices.Sorted(maps.Keys(parts)) {
 			data := parts[part]
@@ -86,30 +113,64 @@ func Pack(items []Contents) []Packed {
 	return all
 }
 
+// Statements that write several rows. The update of a content locks its row against the
+// sweep, which looks for its users after that.
+var (
+	putContents = query.ManyRows(`INSERT INTO backup_blobs (workspace_id, used_at, hash, size, data) VALUES `, `($1, interlock_now()`, 1, 3,
+		` ON CONFLICT (workspace_id, hash) DO UPDATE SET used_at = excluded.used_at`)
+	putItems = query.ManyRows(`INSERT INTO backup_items (set_id, tenant_id, type, object_id, name, name_key, modified_at, hash, missing, incomplete) VALUES `, `($1, $2`, 2, 8, ``)
+	putParts = query.ManyRows(`INSERT INTO backup_parts (set_id, workspace_id, type, object_id, part, hash) VALUES `, `($1, $2`, 2, 4, ``)
+)
+
+// many writes rows, as few statements as possible.
+func many(ctx context.Context, tx db.Tx, text func(int) string, shared []any, rows [][]any) error {
+	for n := range query.Sizes(len(rows)) {
+		args := slices.Clone(shared)
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		if _, err := tx.Exec(ctx, text(n), args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
 // Put writes items of a building set.
 func Put(ctx context.Context, tx db.Tx, k Key, items []Packed) error {
 	blobs := make(map[string]packedPart)
-	for _, item := range items {
-		for _, p := range item.parts {
-			blobs[p.hash] = p
-		}
-	}
-	// In one order, so that two backups with equal contents don't wait for each other. The
-	// update locks a row against the sweep, which looks for its users after that.
-	for _, hash := range slices.Sorted(maps.Keys(blobs)) {
-		_, err := tx.Exec(ctx, `INSERT INTO backup_blobs (workspace_id, hash, size, data, used_at) VALUES ($1, $2, $3, $4, interlock_now())
-			ON CONFLICT (workspace_id, hash) DO UPDATE SET used_at = excluded.used_at`, k.Workspace, hash, int64(blobs[hash].size), blobs[hash].data)
-		if err != nil {
-			return fmt.Errorf("back up a content: %w", err)
-		}
-	}
+	var all, parts [][]any
 	var size, incomplete int64
 	for _, item := range items {
-		if err := put(ctx, tx, k, item); err != nil {
-			return fmt.Errorf("back up %s %s: %w", item.Type, item.ID, err)
+		missing := []byte("[]")
+		if item.Missing != nil {
+			var err error
+			if missing, err = json.Marshal(item.Missing); err != nil {
+				return fmt.Errorf("back up %s %s: %w", item.Type, item.ID, err)
+			}
+		}
+		incomplete += int64(min(len(item.Missing), 1))
+		all = append(all, []any{item.Type, item.ID, item.Name, page.NameKey(item.Name), item.ModifiedAt, item.Hash, string(missing), len(item.Missing) > 0})
+		for _, p := range item.parts {
+			blobs[p.hash] = p
+			parts = append(parts, []any{item.Type, item.ID, p.part, p.hash})
 		}
 		size += item.size
-		incomplete += int64(min(len(item.Missing), 1))
+	}
+	var contents [][]any
+	for _, hash := range slices.Sorted(maps.Keys(blobs)) { // in one order, so that two backups with equal contents don't wait for each other
+		contents = append(contents, []any{hash, int64(blobs[hash].size), blobs[hash].data})
+	}
+	err := many(ctx, tx, putContents, []any{k.Workspace}, contents)
+	if err == nil {
+		err = many(ctx, tx, putItems, []any{k.Set, k.Tenant}, all)
+	}
+	if err == nil {
+		err = many(ctx, tx, putParts, []any{k.Set, k.Workspace}, parts)
+	}
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
 	}
 	n, err := tx.Exec(ctx, `UPDATE backup_sets SET items = items + $2, incomplete = incomplete + $3, size = size + $4 WHERE id = $1 AND state = 'building'`,
 		k.Set, int64(len(items)), incomplete, size)
@@ -118,30 +179,6 @@ func Put(ctx context.Context, tx db.Tx, k Key, items []Packed) error {
 	}
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
-	}
-	return nil
-}
-
-func put(ctx context.Context, tx db.Tx, k Key, item Packed) error {
-	missing := []byte("[]")
-	if item.Missing != nil {
-		var err error
-		if missing, err = json.Marshal(item.Missing); err != nil {
-			return err
-		}
-	}
-	_, err := tx.Exec(ctx, `INSERT INTO backup_items (set_id, type, object_id, tenant_id, name, name_key, modified_at, hash, missing, incomplete)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		k.Set, item.Type, item.ID, k.Tenant, item.Name, page.NameKey(item.Name), item.ModifiedAt, item.Hash, string(missing), len(item.Missing) > 0)
-	if err != nil {
-		return err
-	}
-	for _, p := range item.parts {
-		_, err := tx.Exec(ctx, `INSERT INTO backup_parts (set_id, type, object_id, part, workspace_id, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
-			k.Set, item.Type, item.ID, p.part, k.Workspace, p.hash)
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -174,7 +211,11 @@ func Commit(ctx context.Context, tx db.Tx, k Key, types []TypeRead) (Set, error)
 	return load(ctx, tx, `id = $1`, k.Set)
 }
 
-// expire marks the sets of a tenant that its rules no longer keep.
+// expireMost is how many sets one commit marks for removal. Stricter rules can concern
+// hundreds: the next commits mark the rest.
+const expireMost = 50
+
+// expire marks the sets of a tenant that its rules no longer keep, the oldest first.
 func expire(ctx context.Context, tx db.Tx, workspace, tenant string, now time.Time) error {
 	rules, err := rulesOf(ctx, tx, workspace)
 	if err != nil {
@@ -184,9 +225,13 @@ func expire(ctx context.Context, tx db.Tx, workspace, tenant string, now time.Ti
 	if err != nil {
 		return err
 	}
-	for i, kept := range rules.Keep(sets, now) {
+	marked := 0
+	for i, kept := range slices.Backward(rules.Keep(sets, now)) {
 		if kept.Kept {
 			continue
+		}
+		if marked++; marked > expireMost {
+			break
 		}
 		if _, err := tx.Exec(ctx, `UPDATE backup_sets SET state = 'removed' WHERE id = $1 AND pinned = $2`, sets[i].ID, false); err != nil {
 			return fmt.Errorf("remove an old backup: %w", err)

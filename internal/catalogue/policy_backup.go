@@ -177,8 +177,11 @@ func backUpPolicies(ctx context.Context, env *Env) error {
 			all[i].Absent = notApplicable(err)
 		}
 	}
-	_, err = round.Commit(ctx, all)
-	return err
+	id, err := round.Commit(ctx, all)
+	if err != nil {
+		return err
+	}
+	return env.Report.Event(ctx, "Stored backup "+id)
 }
 
 // backUpType reads one type and stores its policies.
@@ -197,7 +200,9 @@ func backUpType(ctx context.Context, env *Env, t inventoryType, round BackupRoun
 		id := read.Item.ID
 		if id == "" || seen[id] { // it has no id to be found by, or came twice
 			if id == "" {
-				r.incomplete = append(r.incomplete, lacking(env, t, read))
+				line := lacking(env, t, read)
+				line.Key += fmt.Sprint("#", len(r.incomplete)+1)
+				r.incomplete = append(r.incomplete, line)
 			}
 			return nil
 		}

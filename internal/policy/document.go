@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Item is one policy as read from the service or from a file.
@@ -24,6 +26,15 @@ type Item struct {
 	// the body has none either, they are unknown, which differs from an empty list. The
 	// JSON value null is unknown too.
 	Assignments json.RawMessage
+}
+
+// maxID limits ids, in bytes. docs: most are GUIDs; the longest have two and a suffix.
+const maxID = 200
+
+// ValidID reports whether an object can be found by an id: it is not empty, has at most
+// 200 bytes, and no control characters.
+func ValidID(id string) bool {
+	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
 // ItemError names an item that can't be used.
@@ -111,6 +122,13 @@ func Normalise(item Item) (Document, error) {
 // Empty is an object without properties. It stands for a target that does not exist.
 func Empty(t *Type) Document {
 	return Document{t: t, raw: map[string]any{}, tree: map[string]any{}, text: []byte("{}")}
+}
+
+// Unread is an object of which only the id and the name are known.
+func Unread(t *Type, id, name string) Document {
+	d := Empty(t)
+	d.id, d.raw = id, map[string]any{t.Name: name}
+	return d
 }
 
 // normalise turns tree into its normal form, in place.

@@ -121,13 +121,8 @@ func (d Document) DefaultName() string {
 // Missing lists the parts that were not read completely, and elements of parts that can't
 // be written or told apart.
 func (d Document) Missing() (all []string) {
-	if n, ok := d.raw["settingCount"].(json.Number); ok && d.t.Settings {
-		list, _ := d.tree["settings"].([]any)
-		if n.String() != fmt.Sprint(len(list)) {
-			all = append(all, fmt.Sprintf("settings: %d of %s were read", len(list), n))
-		}
-	} else if list, ok := d.tree["settings"].([]any); ok && len(list) == 0 && d.t.Replace {
-		all = append(all, "settings: none were read, and settingCount does not say that there are none")
+	if why := d.Miscounted(); why != "" {
+		all = append(all, "settings: "+why)
 	}
 	for _, p := range d.t.Parts {
 		if p.Read != ByPath || !d.Has(p.Key) && p.Create == InBody {
@@ -152,6 +147,20 @@ func (d Document) Missing() (all []string) {
 		}
 	}
 	return all
+}
+
+// Miscounted says how the settings that were read differ from the number that the policy
+// gives; empty if they don't.
+func (d Document) Miscounted() string {
+	list, read := d.tree["settings"].([]any)
+	n, counted := d.raw["settingCount"].(json.Number)
+	switch {
+	case counted && d.t.Settings && n.String() != fmt.Sprint(len(list)):
+		return fmt.Sprintf("%d of %s were read", len(list), n)
+	case !counted && read && len(list) == 0 && d.t.Replace:
+		return "none were read, and settingCount does not say that there are none"
+	}
+	return ""
 }
 
 // blockActions counts the actions that mark a device noncompliant.

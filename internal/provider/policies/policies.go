@@ -54,7 +54,7 @@ func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read
 		var ids []string
 		for _, raw := range page.Items {
 			var object struct{ ID string }
-			if err := json.Unmarshal(raw, &object); err != nil || object.ID == "" {
+			if err := json.Unmarshal(raw, &object); err != nil || !policy.ValidID(object.ID) {
 				r := Read{Item: policy.Item{Type: t.Key, Body: raw}, Missing: []Missing{malformed(errors.New("the object has no usable id"))}}
 				if err := each(r); err != nil {
 					return err
@@ -205,8 +205,21 @@ func complete(ctx context.Context, c provider.Client, t *policy.Type, ids []stri
 		if all[i].err == nil {
 			all[i].Policy, all[i].err = policy.Normalise(all[i].Item)
 		}
+		if all[i].err == nil {
+			all[i].count()
+		}
 	}
 	return all, nil
+}
+
+// count marks settings as missing if they are fewer or more than the policy says.
+func (r *Read) count() {
+	why := r.Policy.Miscounted()
+	if why == "" || slices.ContainsFunc(r.Missing, func(m Missing) bool { return m.Part == "settings" }) {
+		return
+	}
+	err := &provider.Error{Reason: op.ProviderFault, Note: "settings: " + why}
+	r.Missing = append(r.Missing, Missing{Part: "settings", Reason: op.ListIncomplete, Why: why, Err: err})
 }
 
 // gone turns a 404 into [ErrNotFound].
