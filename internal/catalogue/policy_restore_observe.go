@@ -157,16 +157,39 @@ type lookup struct {
 	after  string // the rest of that path
 	id     string // property that is the id; empty: "id"
 	byName string // path that finds objects by name, up to the name
+	needs  Permission
 }
 
 var lookups = map[policy.Kind]lookup{
-	policy.Groups:            {words: "groups", one: "/v1.0/groups/", after: "?$select=id,displayName", byName: "/v1.0/groups?$select=id,displayName&$filter=displayName eq "},
-	policy.Users:             {words: "users", one: "/v1.0/users/", after: "?$select=id,displayName"},
-	policy.DirectoryRoles:    {words: "directory roles", list: "/v1.0/directoryRoleTemplates"},
-	policy.Applications:      {words: "applications", one: "/v1.0/servicePrincipals(appId='", after: "')?$select=id,appId,displayName", id: "appId"},
-	policy.ServicePrincipals: {words: "service principals", one: "/v1.0/servicePrincipals/", after: "?$select=id,displayName"},
-	policy.TermsOfUse:        {words: "terms of use", list: "/v1.0/identityGovernance/termsOfUse/agreements"},
-	policy.MobileApps:        {words: "apps", one: "/v1.0/deviceAppManagement/mobileApps/", after: "?$select=id,displayName"},
+	policy.Groups: {
+		words: "groups", one: "/v1.0/groups/", after: "?$select=id,displayName", byName: "/v1.0/groups?$select=id,displayName&$filter=displayName eq ",
+		needs: directoryGroups.permission,
+	},
+	policy.Users:             {words: "users", one: "/v1.0/users/", after: "?$select=id,displayName", needs: userRead},
+	policy.DirectoryRoles:    {words: "directory roles", list: "/v1.0/directoryRoleTemplates", needs: directoryRoleRead},
+	policy.Applications:      {words: "applications", one: "/v1.0/servicePrincipals(appId='", after: "')?$select=id,appId,displayName", id: "appId", needs: applicationRead},
+	policy.ServicePrincipals: {words: "service principals", one: "/v1.0/servicePrincipals/", after: "?$select=id,displayName", needs: applicationRead},
+	policy.TermsOfUse:        {words: "terms of use", list: "/v1.0/identityGovernance/termsOfUse/agreements", needs: termsOfUseRead},
+	policy.MobileApps:        {words: "apps", one: "/v1.0/deviceAppManagement/mobileApps/", after: "?$select=id,displayName", needs: apps.permission},
+}
+
+// What a preview reads beside policies: the objects that policies of conditional access
+// name. Without one of these permissions the policies that name such objects can't be
+// restored, and the preview says which permission is missing. docs: the permissions of
+// each call, as of September 2026.
+var (
+	userRead          = Permission{For: "find the users that policies name", AnyOf: []string{"User.ReadBasic.All", "User.Read.All", "Directory.Read.All"}}
+	directoryRoleRead = Permission{For: "find directory roles and administrators", AnyOf: []string{"RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "Directory.Read.All"}}
+	applicationRead   = Permission{For: "find the applications that policies name", AnyOf: []string{"Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All"}}
+	termsOfUseRead    = Permission{For: "find the terms of use that policies name", AnyOf: []string{"Agreement.Read.All", "Agreement.ReadWrite.All"}}
+)
+
+// neededFor is what reading objects of a kind needs.
+func neededFor(kind policy.Kind) Permission {
+	if a := areaOf(string(kind)); a != nil {
+		return a.permission
+	}
+	return lookups[kind].needs
 }
 
 // look reads which of the ids of a kind exist in the tenant.

@@ -28,7 +28,7 @@ var _ = Register(&Definition{
 	Capability:  MayPreview,
 	Allows:      "Preview restores",
 	Roles:       []tenancy.Role{tenancy.Owner, tenancy.Operator},
-	Optional:    []Permission{policies.permission, apps.permission, enrollment.permission, scripts.permission, intuneRoles.permission, conditionalAccess.permission, directoryGroups.permission},
+	Optional:    []Permission{policies.permission, apps.permission, enrollment.permission, scripts.permission, intuneRoles.permission, conditionalAccess.permission, directoryGroups.permission, userRead, directoryRoleRead, applicationRead, termsOfUseRead},
 	Blockers:    AllBlockers(),
 	Requires:    previewRequires,
 	Canonical:   canonicalPreview,
@@ -274,13 +274,13 @@ func (p *previewing) observe(ctx context.Context) error {
 		if err == nil && t.Deleted.Path != "" {
 			err = p.deleted(ctx, t)
 		}
-		if err := p.tell(ctx, t.Key, t.Plural, int64(len(chosen)), areaOf(t.Key), err, []string{t.Key}); err != nil {
+		if err := p.tell(ctx, t.Key, t.Plural, int64(len(chosen)), neededFor(policy.Kind(t.Key)), err, []string{t.Key}); err != nil {
 			return err
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(references)) {
 		err := p.look(ctx, kind, references[kind])
-		if err := p.tell(ctx, "reference/"+string(kind), kindWords(kind), int64(len(references[kind])), areaOf(string(kind)), err, p.referring(kind)); err != nil {
+		if err := p.tell(ctx, "reference/"+string(kind), kindWords(kind), int64(len(references[kind])), neededFor(kind), err, p.referring(kind)); err != nil {
 			return err
 		}
 	}
@@ -325,7 +325,7 @@ func kindWords(kind policy.Kind) string {
 
 // tell reports what was read. After a failure the types that depend on it count as
 // unread.
-func (p *previewing) tell(ctx context.Context, key, name string, count int64, a *area, failure error, depend []string) error {
+func (p *previewing) tell(ctx context.Context, key, name string, count int64, needs Permission, failure error, depend []string) error {
 	item := op.Item{Key: key, Name: name, Result: op.ItemDone, Counts: op.Counts{Done: count, Total: count}, At: p.env.Now()}
 	var broken *policy.ItemError
 	switch {
@@ -336,10 +336,6 @@ func (p *previewing) tell(ctx context.Context, key, name string, count int64, a 
 	case endsRun(failure):
 		return failure
 	default:
-		var needs Permission
-		if a != nil {
-			needs = a.permission
-		}
 		item.Result = op.ItemFailed
 		item.Reason, item.Args, item.Evidence = told(p.env, failure, needs)
 	}

@@ -19,7 +19,8 @@ var (
 )
 
 var (
-	protectionStrip   = []string{"deployedAppCount", "deploymentSummary", "apps[].id", "apps[].version"}
+	// docs: no type derives from that of the apps, so that only full metadata names it.
+	protectionStrip   = []string{"deployedAppCount", "deploymentSummary", "apps[].id", "apps[].version", "apps[].@odata.type"}
 	protectedApps     = Set{"apps", "mobileAppIdentifier.bundleId+mobileAppIdentifier.packageId+mobileAppIdentifier.windowsAppId"}
 	scriptStrip       = []string{"deviceRunStates", "userRunStates", "runSummary", "groupAssignments"}
 	healthScriptStrip = []string{"deviceRunStates", "runSummary"}

@@ -437,3 +437,15 @@ func TestBuild(t *testing.T) {
 		})
 	}
 }
+
+// What the service made is in every directory under the same name: it is no conflict, and
+// not restored.
+func TestBuiltInOfAnotherDirectory(t *testing.T) {
+	p := newWorld(there).
+		backup(t, "roleDefinitions", "r1", `{"displayName":"Help Desk Operator","isBuiltIn":true,"rolePermissions":[]}`).
+		knows("roleDefinitions", "r9", "Help Desk Operator").
+		plan(t)
+	if got := said(p.Steps[0]); got != "not_supported built_in" {
+		t.Errorf("the step is %q", got)
+	}
+}

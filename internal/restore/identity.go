@@ -65,7 +65,7 @@ func (b *builder) identify(s *Step, item Item) identity {
 		return found(choice.Target)
 	case choice.Undelete != "":
 		return identity{id: choice.Undelete, undelete: free(choice.Undelete)}
-	case choice.New, len(candidates)+len(deleted) == 0:
+	case choice.New, d.BuiltIn(), len(candidates)+len(deleted) == 0: // every tenant has its own of what the service made
 		for _, c := range candidates {
 			s.Beside = append(s.Beside, c.ID)
 		}

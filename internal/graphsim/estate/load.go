@@ -420,9 +420,11 @@ func fill(col *Collection, o odata.Object, sd *seed) odata.Object {
 	if col.Entity != "roleDefinition" {
 		missing("lastModifiedDateTime", made)
 	}
-	if col.Entity == "deviceAndAppManagementAssignmentFilter" {
+	switch col.Entity {
+	case "deviceAndAppManagementAssignmentFilter":
 		missing("roleScopeTags", []string{"0"})
-	} else {
+	case "roleScopeTag", "deviceManagementReusablePolicySetting": // docs: they have none
+	default:
 		missing("roleScopeTagIds", []string{"0"})
 	}
 	switch col.Entity {

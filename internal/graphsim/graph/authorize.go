@@ -16,7 +16,9 @@ var readRoles = map[string][]string{
 	"organization": append(estate.Intune("ServiceConfig", "Configuration"),
 		"Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All"),
 	"servicePrincipals": {"Application.Read.All", "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
-	"subscribedSkus":    {"LicenseAssignment.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All"},
+	// docs: the same for the templates.
+	"directoryRoles": {"RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "Directory.Read.All", "Directory.ReadWrite.All"},
+	"subscribedSkus": {"LicenseAssignment.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All"},
 	"groups": {
 		"Group-NestingSupport.ReadWrite.All", "Group.ReadBasic.All", "Directory.Read.All", "Directory.ReadWrite.All",
 		"Group-PreferredDataLocation.ReadWrite.All", "Group.ManageProtection.All", "Group.Read.All", "Group.ReadWrite.All", "GroupMember.Read.All",

@@ -82,6 +82,10 @@ func (s *Service) Resource(c *wire.Call, path []string) *wire.Reply {
 		template, handle = "organization", s.organization
 	case head == "subscribedskus":
 		template, handle = "subscribedSkus", s.subscribedSKUs
+	case head == "directoryroletemplates":
+		template, handle = "directoryRoles", s.directoryRoleTemplates
+	case head == "directoryroles":
+		template, handle = "directoryRoles", s.directoryRoles
 	case head == "serviceprincipals":
 		template, handle = "servicePrincipals", s.servicePrincipals
 	case head == "groups" && len(path) == 2 && strings.EqualFold(path[1], "delta"):

@@ -166,3 +166,40 @@ func TestBatchTakesBodiesOfReads(t *testing.T) {
 		}
 	}
 }
+
+// The built-in roles of the directory, those that somebody has, and who has them.
+func TestDirectoryRoles(t *testing.T) {
+	s, tok := peopleSim(t)
+	templates, _ := s.All(tok, "/v1.0/directoryRoleTemplates")
+	roles, _ := s.All(tok, "/v1.0/directoryRoles?$expand=members")
+	if len(templates) < 20 || len(roles) == 0 || len(roles) >= len(templates) {
+		t.Fatalf("%d templates, %d roles", len(templates), len(roles))
+	}
+	for _, role := range roles {
+		first(t, templates, func(o map[string]any) bool {
+			return o["id"] == role["roleTemplateId"] && o["displayName"] == role["displayName"]
+		})
+		members, _ := role["members"].([]any)
+		if len(members) != 1 {
+			t.Fatalf("%v has %d members", role["displayName"], len(members))
+		}
+		id, _ := members[0].(map[string]any)["id"].(string)
+		s.OK(tok, "/v1.0/users/"+id)
+	}
+	id, _ := roles[0]["id"].(string)
+	if one := s.OK(tok, "/v1.0/directoryRoles/"+id); one["members"] != nil || one["id"] != id {
+		t.Errorf("one role: %v", one)
+	}
+	if a := s.Get(tok, "/v1.0/directoryRoles/00000000-0000-4000-8000-000000000000"); a.Status != http.StatusNotFound {
+		t.Errorf("an unknown role: %d", a.Status)
+	}
+	if a := s.Get(tok, "/v1.0/directoryRoles?$select=size"); a.Status != http.StatusBadRequest {
+		t.Errorf("an unknown property: %d", a.Status)
+	}
+	plain := simtest.Start(t, graphsim.Config{})
+	for _, path := range []string{"/v1.0/directoryRoles", "/v1.0/directoryRoleTemplates"} {
+		if a := plain.Get(plain.Token(), path); a.Status != http.StatusForbidden {
+			t.Errorf("%s without permission: %d", path, a.Status)
+		}
+	}
+}
