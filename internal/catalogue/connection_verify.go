@@ -45,6 +45,7 @@ var _ = Register(&Definition{
 	MaxDispatch: 3,
 	Recovery:    Again,
 	Interactive: true,
+	OnEach:      true,
 	Run:         verifyConnection,
 })
 

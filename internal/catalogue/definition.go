@@ -75,6 +75,8 @@ type Definition struct {
 	// Interactive says that somebody waits for the run: its calls go before those of
 	// others.
 	Interactive bool
+	// OnEach says that the list of connections offers its start on each of them.
+	OnEach bool
 	// Learns says that what its sign-in and its failures prove about the connection is
 	// stored, so that the next start is judged by it. An operation that reports its own
 	// findings by [Data.Learn] does not set it.

@@ -47,6 +47,7 @@ var _ = Register(&Definition{
 	Recovery:    Again,
 	SignsIn:     true,
 	Learns:      true,
+	OnEach:      true,
 	Run:         syncInventory,
 })
 

@@ -6,11 +6,14 @@ package newoperation_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +26,9 @@ import (
 	"github.com/interlock-dev/interlock/internal/client"
 	"github.com/interlock-dev/interlock/internal/console/assets"
 	"github.com/interlock-dev/interlock/internal/demo"
+	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/provider"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -72,6 +77,28 @@ func (w *world) as(role string) *client.Client {
 		w.t.Fatal(err)
 	}
 	return c
+}
+
+// simulator is the control API of the demo's simulator.
+func (w *world) simulator() *graphsim.Control {
+	w.t.Helper()
+	pem, err := os.ReadFile(w.Info.SimulatorCA)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return graphsim.NewControl(w.Info.Simulator, w.Info.SimulatorToken, &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}})
+}
+
+// directory is the directory of a tenant.
+func (w *world) directory(slug string) string {
+	w.t.Helper()
+	list, err := w.as("operator").Connections(w.t.Context(), slug, client.Paging{})
+	if err != nil || len(list.Items) != 1 {
+		w.t.Fatalf("%d connections of %s, %v", len(list.Items), slug, err)
+	}
+	return list.Items[0].DirectoryID
 }
 
 // ended waits for the end of a run.
@@ -197,6 +224,10 @@ func TestNewOperation(t *testing.T) {
 	t.Run("surfaces", everySurface)
 	t.Run("faults", func(t *testing.T) { operationtest.Faults(t, filtersSync) })
 	t.Run("sign-in faults", func(t *testing.T) { operationtest.SignInFaults(t, filtersSync) })
+	t.Run("lost runs", func(t *testing.T) {
+		s := operationtest.Simulate(t, nil)
+		operationtest.LostRuns(t, filtersSync, func() provider.Client { return s.Client(t) }, 0)
+	})
 	t.Run("readiness", readinessStays) // the last: it registers an operation that the simulator can't serve
 }
 
@@ -301,7 +332,52 @@ func everySurface(t *testing.T) {
 			}
 		}
 	})
-	t.Run("deduped and busy", func(t *testing.T) { // Tern Bay has a long inventory sync under way
+	t.Run("deduped", func(t *testing.T) {
+		sim := w.simulator()
+		fault, err := sim.AddFault(ctx, graphsim.Fault{Tenant: w.directory("alder-street"), Path: "/beta/deviceManagement/assignmentFilters*", Action: graphsim.Action{Kind: graphsim.ActHold}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := operator.Start(ctx, "alder-street", client.StartRequest{Operation: filtersSync.Kind})
+		if err != nil || first.Outcome != op.Accepted {
+			t.Fatalf("API: %s, %v", first.Code, err)
+		}
+		running := errors.New("it is running")
+		_, err = operator.Follow(ctx, first.Run.ID, func(e client.Event) error {
+			if e.Run != nil && e.Run.State == op.Running {
+				return running
+			}
+			return nil
+		})
+		if !errors.Is(err, running) {
+			t.Fatalf("it does not begin: %v", err)
+		}
+		want := "Filters sync is already running"
+		answer, err := operator.Preflight(ctx, "alder-street", client.StartRequest{Operation: filtersSync.Kind})
+		if err != nil || answer.Outcome != op.Deduped {
+			t.Errorf("preflight: %s, %v", answer.Code, err)
+		}
+		answer, err = operator.Start(ctx, "alder-street", client.StartRequest{Operation: filtersSync.Kind})
+		if err != nil || answer.Outcome != op.Deduped || answer.Title != want || answer.Run == nil || answer.Run.ID != first.Run.ID {
+			t.Errorf("API: %+v, %v", answer, err)
+		}
+		if code, out := w.command("start", "filters.sync", "--tenant", "alder-street"); code != 0 || !strings.Contains(out, want) || !strings.Contains(out, first.Run.Code) {
+			t.Errorf("command: %d\n%s", code, out)
+		}
+		if got := ana.press("alder-street").Find("#answer-filters-sync").Text(); !strings.Contains(got, want) || !strings.Contains(got, first.Run.Code) {
+			t.Errorf("console: %q", got)
+		}
+		if err := sim.ClearFaults(ctx, fault); err != nil {
+			t.Fatal(err)
+		}
+		if run := w.ended(first.Run.ID); run.Outcome != op.RunSucceeded {
+			t.Errorf("it ended %s", run.Words.Code)
+		}
+		if runs, err := operator.Runs(ctx, client.RunFilter{Operation: filtersSync.Kind}); err != nil || len(runs.Items) != 1 {
+			t.Errorf("%d runs, %v", len(runs.Items), err)
+		}
+	})
+	t.Run("busy", func(t *testing.T) { // Tern Bay has a long inventory sync under way
 		want := "Filters sync did not start"
 		answer, err := operator.Start(ctx, "tern-bay", client.StartRequest{Operation: filtersSync.Kind})
 		if err != nil || answer.Outcome != op.ScopeBusy || answer.Title != want {
@@ -319,7 +395,7 @@ func everySurface(t *testing.T) {
 		if got := page.Find("#answer-filters-sync").Text(); !strings.Contains(got, "Filters sync is queued") {
 			t.Fatalf("console: %q", got)
 		}
-		runs, err := operator.Runs(ctx, client.RunFilter{Operation: filtersSync.Kind})
+		runs, err := operator.Runs(ctx, client.RunFilter{Tenant: "marlow", Operation: filtersSync.Kind})
 		if err != nil || len(runs.Items) != 1 {
 			t.Fatalf("%d runs of it, %v", len(runs.Items), err)
 		}

@@ -29,7 +29,7 @@ type fault struct {
 var faults = []fault{
 	{"429", graphsim.Action{Kind: graphsim.ActThrottle}, "", op.ProviderThrottled},
 	{"429 for a moment", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "0.01"}, "", op.ProviderThrottled},
-	{"429 with a date", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "date:60"}, op.ProviderThrottled, op.ProviderThrottled},
+	{"429 with a date", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "date:900"}, op.ProviderThrottled, op.ProviderThrottled},
 	{"429 for long", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "900"}, op.ProviderThrottled, op.ProviderThrottled},
 	{"429 forever", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "999999999999999999999"}, op.ProviderThrottled, op.ProviderThrottled},
 	{"429 before now", graphsim.Action{Kind: graphsim.ActThrottle, RetryAfter: "-60"}, "", op.ProviderThrottled},
@@ -43,6 +43,7 @@ var faults = []fault{
 	{"404", graphsim.Action{Kind: graphsim.ActError, Status: 404, Code: "ResourceNotFound"}, op.ProviderRejected, op.ProviderRejected},
 	{"409", graphsim.Action{Kind: graphsim.ActError, Status: 409, Code: "Conflict"}, op.ProviderRejected, op.ProviderRejected},
 	{"412", graphsim.Action{Kind: graphsim.ActError, Status: 412, Code: "resourceModified"}, op.ProviderRejected, op.ProviderRejected},
+	{"400", graphsim.Action{Kind: graphsim.ActError, Status: 400, Code: "BadRequest"}, op.ProviderRejected, op.ProviderRejected},
 	{"an error in a success", graphsim.Action{Kind: graphsim.ActErrorIn200}, op.ProviderFault, op.ProviderFault},
 	{"no connection", graphsim.Action{Kind: graphsim.ActReset}, "", op.ProviderUnreachable},
 	{"a connection that breaks", graphsim.Action{Kind: graphsim.ActReset, Bytes: 40}, "", op.ProviderUnreachable},
@@ -73,6 +74,26 @@ var listFaults = []fault{
 	{"objects twice", graphsim.Action{Kind: graphsim.ActReplay}, "", ""},
 	{"a lost place", graphsim.Action{Kind: graphsim.ActSyncState}, "", op.ProviderRejected},
 	{"a reset", graphsim.Action{Kind: graphsim.ActResync}, "", op.ProviderRejected},
+}
+
+// Fault is a fault of one call, by its name.
+type Fault struct {
+	Name   string
+	Action graphsim.Action
+}
+
+// CallFaults are the faults that each call can meet, and ListFaults those of lists.
+func CallFaults() []Fault { return named(faults) }
+
+// ListFaults are the faults that only lists can have.
+func ListFaults() []Fault { return named(listFaults) }
+
+func named(all []fault) []Fault {
+	out := make([]Fault, len(all))
+	for i, f := range all {
+		out[i] = Fault{f.name, f.action}
+	}
+	return out
 }
 
 // ending is the reason a run ended with: its own, or that of the first item that

@@ -1,6 +1,7 @@
 package operationtest
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -70,15 +71,20 @@ func Simulate(t *testing.T, change func(*graphsim.TenantSpec)) *Simulated {
 // Client returns a fresh client, as every run has.
 func (s *Simulated) Client(t *testing.T) *graph.Client {
 	t.Helper()
-	c, err := graph.New(graph.Config{
-		Endpoints: graph.Endpoints{Login: s.sim.URL(), Graph: s.sim.URL()},
-		Directory: Directory, ClientID: application, Credential: tenancy.ClientSecret, Secret: vault.NewSecret(password),
-		HTTP: s.hc, Lanes: s.lanes, MaxWait: 20 * time.Millisecond, CallTimeout: s.timeout,
-	})
+	c, err := s.Guarded(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Guarded returns a fresh client that asks before each attempt, as that of a worker does.
+func (s *Simulated) Guarded(before func(context.Context) (time.Time, error)) (*graph.Client, error) {
+	return graph.New(graph.Config{
+		Endpoints: graph.Endpoints{Login: s.sim.URL(), Graph: s.sim.URL()},
+		Directory: Directory, ClientID: application, Credential: tenancy.ClientSecret, Secret: vault.NewSecret(password),
+		HTTP: s.hc, Lanes: s.lanes, Before: before, MaxWait: 20 * time.Millisecond, CallTimeout: s.timeout,
+	})
 }
 
 // Fault makes calls fail from now on. Only those that hang are waited for briefly:
@@ -106,3 +112,10 @@ func (s *Simulated) LastCall(t *testing.T) int {
 	}
 	return calls[len(calls)-1].Number
 }
+
+// Waited makes later clients forget the waits that the provider asked for, as if the time
+// had passed.
+func (s *Simulated) Waited() { s.lanes = graph.UnlimitedLanes() }
+
+// Calm makes later clients patient again, after a [Simulated.Fault].
+func (s *Simulated) Calm() { s.lanes, s.timeout = graph.UnlimitedLanes(), time.Minute }

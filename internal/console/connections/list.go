@@ -13,9 +13,6 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-// listed are the starts that the list of connections offers on each of them.
-var listed = []op.Kind{op.ConnectionVerify, op.InventorySync}
-
 func showOfTenant(v *web.Visit) (web.Page, error) {
 	t := v.Tenant.Tenant
 	frame, err := v.Frame("Connections", ui.Tenants)
@@ -69,13 +66,13 @@ func readList(v *web.Visit, scope access.Scope, tenant string, now time.Time) (l
 		if blockers := v.Explained(t, &conn.Connection, conn.Causes, now); len(blockers) > 0 {
 			row.Blocker = blockers[0].Title
 		}
-		for _, kind := range listed {
-			if def, err := catalogue.Lookup(kind); err != nil || !conn.Enabled || !v.May(def.Capability) {
+		for _, def := range catalogue.All() {
+			if !def.OnEach || !conn.Enabled || !v.May(def.Capability) {
 				continue
 			}
-			s := v.StartOf(t.Slug, kind, conn.ID)
-			s.Shown, s.Version, s.Notice, s.Small, s.About = conn.ID, conn.Version, true, true, kind.Name()+", "+conn.Name
-			s.Main = kind == op.ConnectionVerify && conn.ChangedSince()
+			s := v.StartOf(t.Slug, def.Kind, conn.ID)
+			s.Shown, s.Version, s.Notice, s.Small, s.About = conn.ID, conn.Version, true, true, def.Kind.Name()+", "+conn.Name
+			s.Main = def.Kind == op.ConnectionVerify && conn.ChangedSince()
 			row.Starts = append(row.Starts, s)
 		}
 		l.Rows = append(l.Rows, row)
