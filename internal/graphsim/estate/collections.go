@@ -87,6 +87,7 @@ var CollectionList = []*Collection{
 	{Path: "deviceManagement/windowsDriverUpdateProfiles", Entity: "windowsDriverUpdateProfile", Roles: Intune("Configuration"), Navs: []string{"assignments"}, bare: true},
 	{Path: "deviceManagement/reusablePolicySettings", Entity: "deviceManagementReusablePolicySetting", Roles: Intune("Configuration"), Navs: []string{"referencingConfigurationPolicies"}},
 	{Path: "deviceManagement/operationApprovalPolicies", Entity: "operationApprovalPolicy", Roles: Intune("Configuration", "RBAC")},
+	{Path: "deviceManagement/operationApprovalRequests", Entity: "operationApprovalRequest", Roles: Intune("Configuration", "RBAC")},
 	{Path: "deviceManagement/roleDefinitions", Entity: "roleDefinition", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleAssignments"}},
 	{Path: "deviceManagement/roleAssignments", Entity: "deviceAndAppManagementRoleAssignment", V1: true, Poly: true, Roles: Intune("RBAC", "Configuration"), Navs: []string{"roleScopeTags"}},
 	{Path: "deviceManagement/managedDevices", Entity: "managedDevice", V1: true, Roles: Intune("ManagedDevices", "Configuration")},

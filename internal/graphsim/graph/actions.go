@@ -356,7 +356,7 @@ func (w *write) changeChild(nav string, kind children, id string) error {
 	list := slices.Clone(w.next.Navs[nav])
 	i := slices.IndexFunc(list, func(o odata.Object) bool { return strings.EqualFold(o.Text("id"), id) })
 	if i < 0 {
-		return &refusal{http.StatusNotFound, "ResourceNotFound", nav + " not found: " + id}
+		return &refusal{status: http.StatusNotFound, code: "ResourceNotFound", text: nav + " not found: " + id}
 	}
 	w.add.Updated = 1
 	if nav == "assignments" {

@@ -34,7 +34,7 @@ func (w *write) create() error {
 			continue
 		}
 		if !slices.Contains(w.how.inBody, nav) { // observed for assignments
-			return &refusal{http.StatusBadRequest, "BadRequest", "The request is invalid."}
+			return &refusal{status: http.StatusBadRequest, code: "BadRequest", text: "The request is invalid.", graph: true}
 		}
 		list, err := w.elements(nav, raw)
 		if err != nil {
@@ -197,7 +197,7 @@ func (w *write) readOnlyRefusal(name string) error {
 	case w.how.bin != "":
 		return bad("1001: '%s' is a readonly field", name)
 	case !odata.IsIntune(w.col.Path):
-		return &refusal{http.StatusBadRequest, "Request_BadRequest", "Property '" + name + "' is read-only and cannot be set."}
+		return &refusal{status: http.StatusBadRequest, code: "Request_BadRequest", text: "Property '" + name + "' is read-only and cannot be set."}
 	}
 	return bad("Property '%s' is read-only and cannot be set.", name)
 }
@@ -265,7 +265,7 @@ func (w *write) checkBuiltIn(may bool) error {
 		return nil
 	}
 	if !odata.IsIntune(w.col.Path) {
-		return &refusal{http.StatusForbidden, "Forbidden", "Built-in objects can't be changed or deleted."}
+		return &refusal{status: http.StatusForbidden, code: "Forbidden", text: "Built-in objects can't be changed or deleted."}
 	}
 	return bad("Built-in objects can't be changed or deleted.")
 }

@@ -57,7 +57,7 @@ func (s *Service) groupsDelta(c *wire.Call, q *odata.Query) *wire.Reply {
 		cur.Min = strings.Contains(strings.ToLower(c.Header.Get("Prefer")), "return=minimal")
 	}
 	if len(cur.Select) > 0 {
-		if name := odata.UnknownSelect(t.GroupObject(&estate.Group{}), cur.Select, "members"); name != "" {
+		if name := unknownOfGroup(cur.Select); name != "" {
 			return c.QueryError(unknownGroupProperty(name))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/model"
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
@@ -42,7 +43,7 @@ func (s *Service) groups(c *wire.Call, rest []string, q *odata.Query) *wire.Repl
 	}
 	if len(rest) == 1 {
 		o := t.GroupObject(g)
-		if name := odata.UnknownSelect(o, q.Select, "members"); name != "" {
+		if name := unknownOfGroup(q.Select); name != "" {
 			return c.QueryError(unknownGroupProperty(name))
 		}
 		o, err := expandMembers(c, odata.PickFields(o, q.Select), g, q)
@@ -84,6 +85,16 @@ func (s *Service) listOwners(c *wire.Call, g *estate.Group, q *odata.Query) *wir
 	return directoryList(c, c.Base+"/"+c.Version()+"/$metadata#directoryObjects", path, q, len(owners), pos, size, func(i int) (odata.Object, error) {
 		return odata.PickFields(c.Tenant.MemberObject(owners[i]), q.Select), nil
 	})
+}
+
+// unknownOfGroup returns the first name that is no property of a group, or "".
+func unknownOfGroup(names []string) string {
+	for _, name := range names {
+		if _, ok := propertyAt(model.Lookup("group"), name); !ok && name != "*" {
+			return name
+		}
+	}
+	return ""
 }
 
 func unknownGroupProperty(name string) error {
@@ -173,7 +184,7 @@ func (s *Service) listGroups(c *wire.Call, q *odata.Query) *wire.Reply {
 			return n
 		})
 	}
-	if name := odata.UnknownSelect(t.GroupObject(&estate.Group{}), q.Select, "members"); name != "" {
+	if name := unknownOfGroup(q.Select); name != "" {
 		return c.QueryError(unknownGroupProperty(name))
 	}
 	return directoryList(c, c.ContextURL("groups", q), "groups", q, len(found), pos, size, func(i int) (odata.Object, error) {

@@ -33,12 +33,12 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 	if q.Top > 0 {
 		size = min(q.Top, col.Page)
 	}
+	if err := refuseQuery(col, q); err != nil {
+		return c.QueryError(err)
+	}
 	t := c.Tenant
 	t.RLock()
 	defer t.RUnlock()
-	if err := refuseQuery(col, q, t.Find(col, &odata.Query{})); err != nil {
-		return c.QueryError(err)
-	}
 	found := t.Find(col, q)
 	pos = min(pos, len(found))
 	end := min(pos+size, len(found))
@@ -86,6 +86,9 @@ func (s *Service) list(c *wire.Call, col *estate.Collection, q *odata.Query) *wi
 
 // get serves GET {collection}/{id}.
 func (s *Service) get(c *wire.Call, col *estate.Collection, id string, q *odata.Query) *wire.Reply {
+	if err := refuseQuery(col, q); err != nil {
+		return c.QueryError(err)
+	}
 	t := c.Tenant
 	t.RLock()
 	defer t.RUnlock()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/interlock-dev/interlock/internal/graphsim/estate"
+	"github.com/interlock-dev/interlock/internal/graphsim/model"
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
 	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
@@ -21,42 +22,57 @@ func refuseGroups(c *wire.Call, q *odata.Query, eventual bool) *wire.Reply {
 	if q.Filter == nil {
 		return nil
 	}
-	known := (&estate.Tenant{}).GroupObject(&estate.Group{})
+	group := model.Lookup("group")
 	for _, use := range q.Filter.Uses {
-		if name, _, _ := strings.Cut(use.Path, "/"); odata.UnknownSelect(known, []string{name}, "members", "owners", "assignedLicenses", "assignedLabels") != "" {
+		p, ok := propertyAt(group, use.Path)
+		switch name, _, _ := strings.Cut(use.Path, "/"); {
+		case !ok:
 			return bad("Invalid filter clause: Could not find a property named '" + name + "' on type 'microsoft.graph.group'.")
-		}
-		switch {
 		case use.Op == "contains":
 			return bad("Unsupported or invalid query filter clause specified for property '" + use.Path + "' of resource 'Group'.")
 		case use.Op == "endswith" && !eventual:
 			return bad("Operator 'endsWith' is not supported because the 'ConsistencyLevel:eventual' header is missing")
-		case !fits(known, use):
+		case !fits(p, use):
 			return bad("Invalid filter clause: A binary operator with incompatible types was detected for property '" + use.Path + "'.")
 		}
 	}
 	return nil
 }
 
-// fits reports whether the literal of a comparison has the kind of the property in o. null and
-// properties without a value fit everything.
-func fits(o odata.Object, use odata.Use) bool {
-	switch use.Op {
-	case "any", "all":
+// propertyAt finds a property of a type, or of one that is derived from it, by its path. A part that
+// the model does not describe has all properties, which fit everything.
+func propertyAt(t *model.Type, path string) (model.Property, bool) {
+	name, rest, nested := strings.Cut(path, "/")
+	p, ok := t.Anywhere(name)
+	if !ok || !nested {
+		return p, ok
+	}
+	if t = model.Lookup(p.Type); t == nil {
+		return model.Property{Name: rest, Type: "any"}, true
+	}
+	return propertyAt(t, rest)
+}
+
+// fits reports whether the literal of a comparison has the kind of the property. null fits
+// everything.
+func fits(p model.Property, use odata.Use) bool {
+	if use.Literal == nil || use.Op == "any" || use.Op == "all" || p.List {
 		return true
 	}
-	switch o.Value(use.Path).(type) {
-	case bool:
-		_, ok := use.Literal.(bool)
-		return ok || use.Literal == nil
-	case float64:
-		_, ok := use.Literal.(float64)
-		return ok || use.Literal == nil
-	case string:
-		_, ok := use.Literal.(string)
-		return ok || use.Literal == nil
+	ok := true
+	switch p.Type {
+	case "boolean":
+		_, ok = use.Literal.(bool)
+	case "number":
+		_, ok = use.Literal.(float64)
+	case "string":
+		_, ok = use.Literal.(string)
+	default:
+		if model.Values(p.Type) != nil {
+			_, ok = use.Literal.(string)
+		}
 	}
-	return true
+	return ok
 }
 
 // searched reports whether a group matches $search: "property:words", of displayName or
@@ -86,42 +102,24 @@ func searched(search string, g *estate.Group) bool {
 	return true
 }
 
-// refuseQuery returns the error for properties that the items of a collection do not have, or
-// that are compared with a literal of another kind. items are what the tenant holds: where
-// there are none, nothing is known and nothing refused.
-func refuseQuery(col *estate.Collection, q *odata.Query, items []*estate.Item) error {
+// refuseQuery returns the error for properties that the type of a collection does not have, or that
+// are compared with a literal of another kind. The types are those of beta, in v1.0 too.
+func refuseQuery(col *estate.Collection, q *odata.Query) error {
 	if q.Search != "" {
 		return odata.BadQuery("The query parameter '$search' is not supported on this resource.")
 	}
-	if len(items) == 0 || q.Filter == nil && len(q.Select) == 0 && len(q.OrderBy) == 0 {
-		return nil
-	}
-	if !col.Poly { // items of one type are alike
-		items = items[:min(len(items), 200)]
-	}
-	var known odata.Object // each property with a value of it, if one has it
-	for _, it := range items {
-		for _, f := range it.Body {
-			switch i := known.Index(f.Name); {
-			case i < 0:
-				known = append(known, f)
-			case string(known[i].Raw) == "null":
-				known[i] = f
-			}
-		}
-	}
-	extra := append([]string{"id", "assignments"}, col.Navs...)
-	has := func(path string) bool {
-		name, _, _ := strings.Cut(path, "/")
-		return odata.UnknownSelect(known, []string{name}, extra...) == ""
+	t := model.Lookup(col.Entity)
+	unknown := func(path string) bool {
+		_, ok := propertyAt(t, path)
+		return !ok && path != "*"
 	}
 	for _, name := range q.Select {
-		if !has(name) {
+		if unknown(name) {
 			return odata.BadQuery("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, col.Entity)
 		}
 	}
 	for _, o := range q.OrderBy {
-		if !has(o.Path) {
+		if unknown(o.Path) {
 			return odata.BadQuery("Could not find a property named '%s' on type 'microsoft.graph.%s'.", o.Path, col.Entity)
 		}
 	}
@@ -129,10 +127,11 @@ func refuseQuery(col *estate.Collection, q *odata.Query, items []*estate.Item) e
 		return nil
 	}
 	for _, use := range q.Filter.Uses {
+		p, ok := propertyAt(t, use.Path)
 		switch {
-		case !has(use.Path):
+		case !ok:
 			return odata.BadQuery("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.", use.Path, col.Entity)
-		case !fits(known, use):
+		case !fits(p, use):
 			return odata.BadQuery("Invalid filter clause: A binary operator with incompatible types was detected for property '%s'.", use.Path)
 		}
 	}

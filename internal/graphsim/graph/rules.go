@@ -1,31 +1,11 @@
 package graph
 
 import (
-	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/interlock-dev/interlock/internal/graphsim/estate"
 	"github.com/interlock-dev/interlock/internal/graphsim/odata"
-	"github.com/interlock-dev/interlock/internal/graphsim/wire"
 )
-
-// approval refuses a write that Multi Admin Approval guards. A policy of
-// deviceManagement/operationApprovalPolicies turns it on for its policyType. observed: the text.
-// With a justification Microsoft only files a request (assumed: 202).
-func (w *write) approval() *wire.Reply {
-	w.t.Touch()
-	w.t.RLock()
-	defer w.t.RUnlock()
-	guards := w.t.Find(estate.Collections["devicemanagement/operationapprovalpolicies"], &odata.Query{})
-	if !slices.ContainsFunc(guards, func(it *estate.Item) bool { return it.Body.Text("policyType") == w.how.guard }) {
-		return nil
-	}
-	if w.c.Header.Get("x-msft-approval-justification") != "" {
-		return nothing(http.StatusAccepted)
-	}
-	return w.c.IntuneError(http.StatusBadRequest, "BadRequest", "Header 'x-msft-approval-justification' is required")
-}
 
 // oneBlock checks the actions of a compliance policy (observed).
 func oneBlock(rules []odata.Object) error {

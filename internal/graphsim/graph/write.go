@@ -36,10 +36,11 @@ type (
 	check  func(*write) error // judges w.next
 )
 
-// refusal is an error of the service.
+// refusal is an error of the service, or of Graph itself, whose text is plain.
 type refusal struct {
 	status     int
 	code, text string
+	graph      bool
 }
 
 // Error is the text of the service.
@@ -47,7 +48,7 @@ func (r *refusal) Error() string { return r.text }
 
 // bad is a 400 with a text.
 func bad(format string, args ...any) error {
-	return &refusal{http.StatusBadRequest, "BadRequest", fmt.Sprintf(format, args...)}
+	return &refusal{status: http.StatusBadRequest, code: "BadRequest", text: fmt.Sprintf(format, args...)}
 }
 
 // write serves POST, PATCH, PUT and DELETE of a collection. Names are not unique: the same POST
@@ -64,11 +65,11 @@ func (s *Service) write(c *wire.Call, col *estate.Collection, path []string) *wi
 	if do == nil {
 		return w.noRoute(path)
 	}
-	if re := w.approval(); re != nil {
-		return re
-	}
 	if err := w.read(); err != nil {
 		return w.refuse(err)
+	}
+	if re := w.approval(); re != nil {
+		return re
 	}
 	c.Tenant.Touch()
 	c.Tenant.Lock()
@@ -186,6 +187,8 @@ func (w *write) refuse(err error) *wire.Reply {
 		return w.c.ModelFailure(m.Text)
 	case errors.As(err, &m):
 		return w.c.GraphError(http.StatusBadRequest, "BadRequest", m.Text)
+	case errors.As(err, &r) && r.graph:
+		return w.c.GraphError(r.status, r.code, r.text)
 	case errors.As(err, &r):
 		return w.c.ServiceError(r.status, r.code, r.text)
 	}

@@ -2,7 +2,6 @@ package graph_test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
@@ -11,17 +10,11 @@ import (
 
 func TestWriteAssignmentFilters(t *testing.T) {
 	const filters = "/beta/deviceManagement/assignmentFilters"
-	writer := simtest.Spec()
-	writer.Apps[0].Requested = append(writer.Apps[0].Requested, "DeviceManagementConfiguration.ReadWrite.All")
-	s := simtest.Start(t, graphsim.Config{}, writer)
+	s := simtest.Start(t, graphsim.Config{}, simtest.Writer())
 	reader := simtest.Start(t, graphsim.Config{}, simtest.Spec())
 	do := func(s *simtest.Sim, method, path, body string) simtest.Answer {
 		t.Helper()
-		a, err := s.Do(s.Request(method, path, strings.NewReader(body), "Authorization", "Bearer "+s.Token(), "Content-Type", "application/json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
+		return s.Send(s.Token(), method, path, body)
 	}
 	const body = `{"displayName":"Windows 11","rule":"(a -eq \"b\")"}`
 	for name, c := range map[string]struct {

@@ -4,12 +4,12 @@
 //
 // The types are facts of Microsoft's type library (MIT licence, see
 // LICENSE.microsoft-graph-types.txt), in the version that graph-data names. The library does
-// not say which types are abstract, and lacks some types; both are added here, each with its
-// source.
+// not say which types are abstract, and lacks some types; both are added here. newer.txt names
+// the page of the Graph reference that each type comes from.
 package model
 
 import (
-	_ "embed" // the type library
+	_ "embed" // the types
 	"strings"
 	"sync"
 )
@@ -17,15 +17,8 @@ import (
 //go:embed beta.txt
 var library string
 
-// newer holds types that the library lacks. docs: their pages in the Graph reference (beta).
-const newer = `
-type DeviceCustomAttributeShellScript Entity customAttributeName:string customAttributeType:DeviceCustomAttributeValueType displayName:string description:string scriptContent:string createdDateTime:string lastModifiedDateTime:string runAsAccount:RunAsAccountType fileName:string roleScopeTagIds:string[] assignments:DeviceManagementScriptAssignment[]
-enum DeviceCustomAttributeValueType integer string dateTime unknownFutureValue
-type WindowsQualityUpdatePolicy Entity displayName:string description:string createdDateTime:string lastModifiedDateTime:string roleScopeTagIds:string[] hotpatchEnabled:boolean approvalSettings:any[] assignments:WindowsQualityUpdatePolicyAssignment[]
-type WindowsQualityUpdatePolicyAssignment Entity target:DeviceAndAppManagementAssignmentTarget
-type OperationApprovalPolicy Entity displayName:string description:string lastModifiedDateTime:string policyType:OperationApprovalPolicyType policySet:any policyPlatform:string approverGroupIds:string[]
-enum OperationApprovalPolicyType unknown deviceAction deviceWipe deviceRetire deviceRetireNonCompliant deviceDelete deviceLock deviceErase deviceDisableActivationLock windowsEnrollment compliancePolicy configurationPolicy appProtectionPolicy policySet filter endpointSecurityPolicy app script role deviceResetPasscode customOrganizationalMessage unknownFutureValue
-`
+//go:embed newer.txt
+var newer string
 
 // abstract holds the types of which there are no instances, only of derived types. docs:
 // their pages in the Graph reference say so. observed for deviceConfiguration.
@@ -42,6 +35,7 @@ type Type struct {
 	Name       string // such as DeviceConfiguration
 	Base       *Type  // nil: none
 	Abstract   bool
+	derived    []*Type
 	properties map[string]Property // own ones, by lower-case name
 }
 
@@ -78,6 +72,9 @@ var beta = sync.OnceValue(func() published {
 	}
 	for t, base := range bases {
 		t.Base = p.types[strings.ToLower(base)]
+		if t.Base != nil {
+			t.Base.derived = append(t.Base.derived, t)
+		}
 	}
 	for _, name := range abstract {
 		p.types[strings.ToLower(name)].Abstract = true
@@ -106,6 +103,20 @@ func (t *Type) Property(name string) (Property, bool) {
 	name = strings.ToLower(name)
 	for ; t != nil; t = t.Base {
 		if p, ok := t.properties[name]; ok {
+			return p, true
+		}
+	}
+	return Property{}, false
+}
+
+// Anywhere returns a property by its name, in any case, also of base types and of types that are
+// derived from t.
+func (t *Type) Anywhere(name string) (Property, bool) {
+	if p, ok := t.Property(name); ok {
+		return p, true
+	}
+	for _, d := range t.derived {
+		if p, ok := d.Anywhere(name); ok {
 			return p, true
 		}
 	}

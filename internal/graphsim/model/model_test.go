@@ -110,6 +110,32 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestAddedTypesAreNotInTheLibrary finds additions that a newer library has itself.
+func TestAddedTypesAreNotInTheLibrary(t *testing.T) {
+	read := func(name string) map[string]bool {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]bool{}
+		for line := range strings.Lines(string(b)) {
+			if words := strings.Fields(line); len(words) > 2 && (words[0] == "type" || words[0] == "enum") {
+				names[words[1]] = true
+			}
+		}
+		return names
+	}
+	library, added := read("beta.txt"), read("newer.txt")
+	if len(library) != 910+447 || len(added) < 10 {
+		t.Errorf("%d types in the library, %d added", len(library), len(added))
+	}
+	for name := range added {
+		if library[name] {
+			t.Errorf("the library has %s", name)
+		}
+	}
+}
+
 // TestTypesAreWhole finds base types and abstract types that the library does not have.
 func TestTypesAreWhole(t *testing.T) {
 	for _, name := range []string{"#microsoft.graph.windowsQualityUpdatePolicy", "DeviceCustomAttributeShellScript", "microsoft.graph.operationApprovalPolicy"} {
