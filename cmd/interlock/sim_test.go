@@ -2,12 +2,15 @@ package main
 
 import (
 	"archive/zip"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/graphsim"
+	"github.com/interlock-dev/interlock/internal/graphsim/simtest"
+	"github.com/interlock-dev/interlock/internal/policy"
 )
 
 // exported holds files as tools write them: a Graph export with parts and assignments, one in
@@ -130,5 +133,42 @@ func TestSimDataLeavesAnIndexToTheSimulator(t *testing.T) {
 	dir := writeFolder(t, map[string]string{"policies/index.json": "[]"})
 	if data, _, err := simData(dir); data != nil || err != nil {
 		t.Errorf("%v, %v", data, err)
+	}
+}
+
+// TestSimulatorWritesEveryTypeThatIsRestored sends an empty change of each type of policy that a
+// restore writes: the simulator knows how to create it, and how to assign it.
+func TestSimulatorWritesEveryTypeThatIsRestored(t *testing.T) {
+	s := simtest.Start(t, graphsim.Config{}, simtest.Writer())
+	tok := s.Token()
+	tried := 0
+	for _, typ := range policy.Types() {
+		path := "/" + typ.Version + "/" + typ.Path
+		if a := s.Get(tok, path+"?$top=1"); a.Status != http.StatusOK {
+			t.Errorf("%s can't be read: %d %s", path, a.Status, a.Body)
+		}
+		if typ.Backup != "" {
+			continue
+		}
+		tried++
+		if a := s.Send(tok, http.MethodPost, path, "{"); a.Status != http.StatusBadRequest || !strings.Contains(string(a.Body), "Unable to read JSON") {
+			t.Errorf("%s can't be created: %d %s", path, a.Status, a.Body)
+		}
+		if typ.Assign.Action != "" {
+			if a := s.Send(tok, http.MethodPost, path+"/x/"+typ.Assign.Action, "{}"); a.Status != http.StatusNotFound {
+				t.Errorf("%s can't be assigned: %d %s", path, a.Status, a.Body)
+			}
+		}
+		for _, part := range typ.Parts {
+			if part.Action == "" {
+				continue
+			}
+			if a := s.Send(tok, http.MethodPost, path+"/x/"+part.Action, "{}"); a.Status != http.StatusNotFound {
+				t.Errorf("%s has no action %s: %d %s", path, part.Action, a.Status, a.Body)
+			}
+		}
+	}
+	if tried < 25 {
+		t.Errorf("only %d types are restored", tried)
 	}
 }

@@ -258,13 +258,17 @@ func (t *Tenant) DeleteItem(path, id string) error {
 // (recorded).
 const writtenFormat = "2006-01-02T15:04:05.0000000Z"
 
-// Touched returns a body after a change: its version and its time of change are new.
+// WrittenAt returns a time as the service writes it into what a call changes.
+func WrittenAt(now time.Time) string { return now.UTC().Format(writtenFormat) }
+
+// Touched returns a body after a change: its version and its time of change, if it has them, are new.
 func Touched(body odata.Object, now time.Time) odata.Object {
-	stamp := "lastModifiedDateTime"
-	if body.Index(stamp) < 0 && body.Index("modifiedDateTime") >= 0 {
-		stamp = "modifiedDateTime"
+	for _, stamp := range []string{"lastModifiedDateTime", "modifiedDateTime"} {
+		if body.Index(stamp) >= 0 {
+			body = body.With(stamp, WrittenAt(now))
+			break
+		}
 	}
-	body = body.With(stamp, now.UTC().Format(writtenFormat))
 	switch version := body.Value("version").(type) {
 	case float64: // grows by one with every write (recorded)
 		body = body.With("version", int(version)+1)

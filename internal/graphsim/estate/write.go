@@ -65,7 +65,7 @@ func (t *Tenant) Edit(col *Collection, it *Item) Draft {
 
 // New returns a draft of a new item with what the service sets.
 func (t *Tenant) New(col *Collection, body odata.Object, navs map[string][]odata.Object, now time.Time) Draft {
-	id, at := newID(col, body), now.UTC().Format(writtenFormat)
+	id, at := newID(col, body), WrittenAt(now)
 	switch col.Entity {
 	case "notificationMessageTemplate", "deviceManagementIntent":
 		body = body.With("lastModifiedDateTime", at)

@@ -334,7 +334,7 @@ func (w *write) addChild(nav string, kind children) error {
 		}
 		child, w.add.Updated = withID(w.kept()), 1
 		if kind.key == "locale" {
-			child = child.With("lastModifiedDateTime", estate.Touched(odata.Object{}, w.c.At).Get("lastModifiedDateTime"))
+			child = child.With("lastModifiedDateTime", estate.WrittenAt(w.c.At))
 		}
 	}
 	w.next.Navs[nav] = append(list, child)
