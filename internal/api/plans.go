@@ -109,10 +109,11 @@ func planOf(s plans.Summary) Plan {
 
 func (s *server) planList(ctx context.Context, in *struct {
 	TenantID
+	Run string `query:"run" maxLength:"40" doc:"Only the preview of the run with this code."`
 	Paging
 },
 ) (*list[Plan], error) {
-	all, next, err := s.plans.List(ctx, at(ctx).tenant, in.Cursor, in.Limit)
+	all, next, err := s.plans.List(ctx, at(ctx).tenant, in.Run, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +123,7 @@ func (s *server) planList(ctx context.Context, in *struct {
 // PlanDetail is a preview with what a start would be judged by.
 type PlanDetail struct {
 	Plan
+	Parameters       any            `json:"parameters,omitempty" doc:"Parameters of the preview. Start a preview with them to preview the same restore again."`
 	Stale            []PlanWarning  `json:"stale" nullable:"false" doc:"Why it can't be executed any more; empty if it can."`
 	ApprovalRequired bool           `json:"approval_required" doc:"Whether the workspace requires the approval of a second person."`
 	Approvals        []PlanApproval `json:"approvals" nullable:"false"`
@@ -132,7 +134,7 @@ type PlanApproval struct {
 	Person  op.Person `json:"person"`
 	At      time.Time `json:"at"`
 	Expires time.Time `json:"expires_at"`
-	Void    bool      `json:"void" doc:"Whether it counts no longer: it has expired, or the preview is out of date."`
+	Void    bool      `json:"void" doc:"Whether it counts no longer: it has expired, the preview is out of date, or the person may no longer approve."`
 }
 
 func (s *server) plan(ctx context.Context, in *PlanID) (*one[PlanDetail], error) {
@@ -140,15 +142,19 @@ func (s *server) plan(ctx context.Context, in *PlanID) (*one[PlanDetail], error)
 	if err != nil {
 		return nil, err
 	}
-	return &one[PlanDetail]{Body: PlanDetail{
+	out := PlanDetail{
 		Plan: planOf(d.Summary), ApprovalRequired: d.Facts.MustApprove,
 		Stale: each(d.Stale, func(code string) PlanWarning {
 			return PlanWarning{code, op.Stale(code, op.Args{"tenant": at(ctx).tenant.Tenant.Name, "previewed_at": d.Facts.At.Format(time.RFC3339)})}
 		}),
 		Approvals: each(d.Facts.Approvals, func(a catalogue.Approval) PlanApproval {
-			return PlanApproval{Person: a.Person, At: a.At, Expires: a.Expires, Void: len(d.Stale) > 0 || !a.Expires.After(time.Now())}
+			return PlanApproval{Person: a.Person, At: a.At, Expires: a.Expires, Void: len(d.Stale) > 0 || a.Withdrawn || !a.Expires.After(d.Now)}
 		}),
-	}}, nil
+	}
+	if d.Parameters != nil {
+		out.Parameters = d.Parameters
+	}
+	return &one[PlanDetail]{Body: out}, nil
 }
 
 // PlanStep is one step of a preview.

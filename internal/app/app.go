@@ -197,7 +197,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		handler.Handle(path, programs)
 	}
 	handler.Handle("/", console.New(console.Deps{
-		Door: door, Store: st, Mirror: data, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies,
+		Door: door, Store: st, Mirror: data, Plans: planned, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets, Proxies: cfg.Proxies,
 		Demo: cfg.Demo, Simulated: cfg.Simulator != nil, Logger: cfg.Logger,
 	}))
 	return &App{

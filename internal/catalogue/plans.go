@@ -62,15 +62,17 @@ type StoredPlan struct {
 	Writes      []string  // keys of the policy types that the plan writes
 	Executed    bool      // by a run that has ended
 	Written     time.Time // when the last run that changed something in the tenant ended; zero: never
+	Remapped    bool      // a mapping that the plan uses was changed or removed
 	MustApprove bool      // the workspace requires a second person
 	Approvals   []Approval
 }
 
 // Approval is a person's consent to the execution of a plan by somebody else.
 type Approval struct {
-	Person  op.Person
-	At      time.Time
-	Expires time.Time
+	Person    op.Person
+	At        time.Time
+	Expires   time.Time
+	Withdrawn bool // the person may no longer approve restores of the tenant
 }
 
 // MayPreview is the capability to preview a restore, and to choose the mappings that it

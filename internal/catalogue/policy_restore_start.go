@@ -79,7 +79,7 @@ const executed restore.Staleness = "executed"
 func (p StoredPlan) Stale(now time.Time, connection string, version int64, directory string) (codes []string) {
 	all := restore.Stale(
 		restore.Plan{At: p.At, Target: restore.Target{Connection: p.Connection, Version: p.Version, Directory: p.Directory}},
-		restore.Facts{Now: now, Connection: connection, Version: version, Directory: directory, Written: p.Written},
+		restore.Facts{Now: now, Connection: connection, Version: version, Directory: directory, Written: p.Written, Remapped: p.Remapped},
 	)
 	if p.Executed {
 		all = append([]restore.Staleness{executed}, all...)
@@ -94,7 +94,7 @@ func (p StoredPlan) Stale(now time.Time, connection string, version int64, direc
 // plan now.
 func (p StoredPlan) Approved(starter string, now time.Time) bool {
 	return slices.ContainsFunc(p.Approvals, func(a Approval) bool {
-		return a.Person.ID != p.Author && a.Person.ID != starter && a.Expires.After(now)
+		return a.Person.ID != p.Author && a.Person.ID != starter && a.Expires.After(now) && !a.Withdrawn
 	})
 }
 

@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,16 +16,21 @@ func (a *app) restore() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore",
 		Short: "Preview, approve and execute restores of policies",
-		Long: `Preview, approve and execute restores of policies. A preview reads the tenant and
-writes nothing. It is identified by a hash, is valid for 30 minutes and can be executed
-once. Every restore needs its own preview.`,
+		Long: `Preview, approve and execute restores of policies.
+
+  1. interlock restore preview reads the tenant and plans what would change. It writes
+     nothing. With --wait it shows the plan, which is identified by a hash.
+  2. interlock restore approve is for a second person, if the workspace requires one.
+  3. interlock restore execute makes the changes of the plan. Acknowledge each warning
+     and confirm with the full name of the tenant.
+
+A preview is valid for 30 minutes and can be executed once. To restore again, preview
+again: interlock restore preview --again HASH.`,
 		Args: cobra.NoArgs,
 	}
 	plan := &cobra.Command{Use: "plan", Short: "Show previews", Args: cobra.NoArgs}
 	plan.AddCommand(a.planList(), a.planShow())
-	mappings := &cobra.Command{Use: "mappings", Short: "Manage which objects of other directories correspond to objects of a tenant", Args: cobra.NoArgs}
-	mappings.AddCommand(a.mappingList(), a.mappingSet(), a.mappingRemove())
-	c.AddCommand(a.restorePreview(), plan, a.restoreApprove(), a.restoreExecute(), mappings, a.restorePolicy())
+	c.AddCommand(a.restorePreview(), plan, a.restoreApprove(), a.restoreExecute(), a.mappings(), a.restorePolicy())
 	return c
 }
 
@@ -43,51 +48,75 @@ func (a *app) on(tenant string) (*client.Client, error) {
 	return a.client()
 }
 
-// begin starts an operation and shows the answer as the command start does.
-func (a *app) begin(c *cobra.Command, tenant, key string, wait bool, r client.StartRequest) error {
+// begin starts an operation and shows the answer as the command start does. plan is the
+// preview that it is about; empty: none.
+func (a *app) begin(c *cobra.Command, tenant, plan, key string, r client.StartRequest) (op.Answer, *client.Client, error) {
 	cl, err := a.on(tenant)
 	if err != nil {
-		return err
+		return op.Answer{}, nil, err
 	}
 	r.Key = key
 	answer, err := cl.Start(a.verbatim(c.Context()), tenant, r)
 	if err != nil {
-		return err
+		return op.Answer{}, nil, err
 	}
 	if !a.json() {
-		a.page(a.Err).answer(answer)
+		out := a.page(a.Err)
+		out.plan = plan
+		out.answer(answer)
 		if answer.Run != nil {
 			c.Println(answer.Run.Code)
 		}
 	}
-	if wait && answer.Run != nil {
-		return a.follow(c.Context(), cl, answer.Run.ID, answer.Run.Code)
-	}
-	return exitOf(answer.Outcome.ExitCode())
+	return answer, cl, nil
 }
 
 func (a *app) restorePreview() *cobra.Command {
-	var tenant, connection, backup, more, key string
+	var tenant, connection, backup, again, more, key string
 	var items []string
 	var wait bool
 	c := &cobra.Command{
 		Use:   "preview --tenant TENANT --backup ID",
 		Short: "Preview a restore: read the tenant and plan what would change",
-		Long:  "Preview a restore. It reads the tenant and plans what would change. Nothing is written.\n\n" + exitHelp,
+		Long: `Preview a restore. It reads the tenant and plans what would change. Nothing is written.
+
+With --wait the command shows the plan at the end and prints its hash on standard
+output, below the code of the run. With --output json, the plan and the first page of
+its steps follow the run as further documents.
+
+With --again it repeats an earlier preview: of the same backup, with the same items,
+choices and mappings. Other flags replace those.
+
+` + exitHelp,
 		Example: `  interlock restore preview --tenant kestrel --backup 0190… --wait
-  interlock restore preview --tenant kestrel --backup 0190… --item configurationPolicies/7b1c…`,
+  interlock restore preview --tenant kestrel --backup 0190… --item configurationPolicies/7b1c…
+  interlock restore preview --tenant kestrel --again 5f2c… --wait`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := need("backup", backup); err != nil {
+			in := map[string]any{}
+			if again != "" {
+				cl, err := a.on(tenant)
+				if err != nil {
+					return err
+				}
+				earlier, err := cl.Plan(c.Context(), tenant, again)
+				if err != nil {
+					return err
+				}
+				if json.Unmarshal(earlier.Parameters, &in) != nil {
+					return fmt.Errorf("the parameters of preview %.12s are not kept any more: use --backup", again)
+				}
+			} else if err := need("backup", backup); err != nil {
 				return err
 			}
-			in := map[string]any{}
 			if more != "" {
 				if err := json.Unmarshal([]byte(more), &in); err != nil {
 					return usagef("--parameters is not a JSON object")
 				}
 			}
-			in["backup"] = backup
+			if backup != "" {
+				in["backup"] = backup
+			}
 			if len(items) > 0 {
 				in["items"] = items
 			}
@@ -95,7 +124,18 @@ func (a *app) restorePreview() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.begin(c, tenant, key, wait, client.StartRequest{Operation: op.PolicyRestorePreview, Connection: connection, Parameters: parameters})
+			answer, cl, err := a.begin(c, tenant, "", key, client.StartRequest{Operation: op.PolicyRestorePreview, Connection: connection, Parameters: parameters})
+			switch {
+			case err != nil:
+				return err
+			case !wait || answer.Run == nil:
+				return exitOf(answer.Outcome.ExitCode())
+			}
+			ended := a.follow(c.Context(), cl, answer.Run.ID, answer.Run.Code)
+			if err := a.previewed(c, cl, answer); err != nil {
+				return err
+			}
+			return ended
 		},
 	}
 	a.tenantFlag(c, &tenant)
@@ -103,100 +143,41 @@ func (a *app) restorePreview() *cobra.Command {
 	f.StringVarP(&connection, "connection", "c", "", "id or name of the connection (default the tenant's default connection)")
 	f.StringVar(&backup, "backup", "", "id of the backup")
 	f.StringArrayVar(&items, "item", nil, "a policy to restore, as type/id; may be given several times (default all)")
+	f.StringVar(&again, "again", "", "hash of an earlier preview to repeat")
 	f.StringVar(&more, "parameters", "", "further parameters, such as choices and mappings, as a JSON object")
 	f.StringVar(&key, "key", "", "idempotency key: a repeated key gets the first answer (default a new key)")
-	f.BoolVarP(&wait, "wait", "w", false, "wait for the end of the run")
+	f.BoolVarP(&wait, "wait", "w", false, "wait for the end of the run, then show the plan")
 	return c
 }
 
-func (a *app) planList() *cobra.Command {
-	var tenant string
-	var p client.Paging
-	c := &cobra.Command{
-		Use: "list --tenant TENANT", Short: "List the previews of a tenant, newest first", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.on(tenant)
-			if err != nil {
-				return err
-			}
-			all, err := cl.Plans(a.verbatim(c.Context()), tenant, p)
-			if err != nil || a.json() {
-				return err
-			}
-			t := a.table("PLAN", "RUN", "BY", "READ", "CREATE", "UPDATE", "STEPS")
-			for _, n := range all.Items {
-				t.row(n.Hash, n.Run, n.Author.Name, moment(n.At), strconv.Itoa(n.Counts["create"]), strconv.Itoa(n.Counts["update"]), strconv.Itoa(n.Steps))
-			}
-			a.more(all.Next)
-			return t.print()
-		},
+// previewed shows the plan that a preview has stored. A preview that failed has none.
+func (a *app) previewed(c *cobra.Command, cl *client.Client, answer op.Answer) error {
+	if c.Context().Err() != nil { // interrupted
+		return nil
 	}
-	a.tenantFlag(c, &tenant)
-	pagingFlags(c, &p)
-	return c
-}
-
-func (a *app) planShow() *cobra.Command {
-	var tenant, action string
-	var p client.Paging
-	c := &cobra.Command{
-		Use:     "show HASH --tenant TENANT",
-		Short:   "Show a preview with its steps",
-		Example: "  interlock restore plan show 5f2c… --tenant kestrel --action update",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.on(tenant)
-			if err != nil {
-				return err
-			}
-			plan, err := cl.Plan(a.verbatim(c.Context()), tenant, args[0])
-			if err != nil {
-				return err
-			}
-			steps, err := cl.PlanSteps(a.verbatim(c.Context()), tenant, args[0], action, p)
-			if err != nil || a.json() {
-				return err
-			}
-			a.printPlan(c, plan)
-			t := a.table("STEP", "ACTION", "TYPE", "NAME", "WHY")
-			for _, s := range steps.Items {
-				var why []string
-				for _, list := range [][]client.Coded{s.Blocks, s.Warnings, s.Notes} {
-					for _, w := range list {
-						why = append(why, w.Text)
-					}
-				}
-				t.row(strconv.Itoa(s.N), s.ActionName, s.TypeName, s.Name, strings.Join(why, " "))
-			}
-			a.more(steps.Next)
-			return t.print()
-		},
+	tenant := answer.Tenant.Slug
+	found, err := cl.Plans(c.Context(), tenant, answer.Run.Code, client.Paging{Limit: 1})
+	if err != nil || len(found.Items) == 0 {
+		return err
 	}
-	a.tenantFlag(c, &tenant)
-	c.Flags().StringVar(&action, "action", "", "only steps with this action: "+strings.Join(op.PlanActions(), ", "))
-	pagingFlags(c, &p)
-	return c
-}
-
-// printPlan prints what is said about a plan as a whole.
-func (a *app) printPlan(c *cobra.Command, p client.Plan) {
-	c.PrintErrf("Preview %s of run %s by %s, read %s\n", p.Hash, p.Run, p.Author.Name, moment(p.At))
-	if !p.Complete {
-		c.PrintErrln("Incomplete: not everything could be read.")
+	hash := found.Items[0].Hash
+	plan, err := cl.Plan(a.verbatim(c.Context()), tenant, hash)
+	if err != nil {
+		return err
 	}
-	for _, s := range p.Stale {
-		c.PrintErrln("Out of date: " + s.Text)
+	steps, err := cl.PlanSteps(a.verbatim(c.Context()), tenant, hash, "", client.Paging{})
+	if err != nil || a.json() {
+		return err
 	}
-	for _, w := range p.Warnings {
-		c.PrintErrf("Warning %s: %s\n", w.Code, w.Text)
+	c.Println(hash)
+	out := a.page(a.Err)
+	out.planHead(plan)
+	out.planSteps(steps.Items)
+	if steps.Next != nil {
+		out.line("More steps: interlock restore plan show %s --tenant %s", hash, tenant)
 	}
-	for _, by := range p.Approvals {
-		state := "until " + moment(by.Expires)
-		if by.Void {
-			state = "no longer valid"
-		}
-		c.PrintErrf("Approved by %s, %s\n", by.Person.Name, state)
-	}
+	out.planNext(plan, tenant)
+	return nil
 }
 
 func (a *app) restoreApprove() *cobra.Command {
@@ -218,7 +199,7 @@ func (a *app) restoreApprove() *cobra.Command {
 			if err != nil || a.json() {
 				return err
 			}
-			a.printPlan(c, p)
+			a.page(a.Err).planHead(p)
 			return nil
 		},
 	}
@@ -250,7 +231,14 @@ warnings, and confirm with the full name of the tenant.
 			if err != nil {
 				return err
 			}
-			return a.begin(c, tenant, key, wait, client.StartRequest{Operation: op.PolicyRestore, Connection: connection, Parameters: parameters})
+			answer, cl, err := a.begin(c, tenant, args[0], key, client.StartRequest{Operation: op.PolicyRestore, Connection: connection, Parameters: parameters})
+			switch {
+			case err != nil:
+				return err
+			case !wait || answer.Run == nil:
+				return exitOf(answer.Outcome.ExitCode())
+			}
+			return a.follow(c.Context(), cl, answer.Run.ID, answer.Run.Code)
 		},
 	}
 	a.tenantFlag(c, &tenant)
@@ -261,76 +249,6 @@ warnings, and confirm with the full name of the tenant.
 	f.StringVar(&key, "key", "", "idempotency key: a repeated key gets the first answer (default a new key)")
 	f.BoolVarP(&wait, "wait", "w", false, "wait for the end of the run")
 	_ = c.RegisterFlagCompletionFunc("acknowledge", cobra.FixedCompletions(op.WarningCodes(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
-	return c
-}
-
-func (a *app) mappingList() *cobra.Command {
-	var tenant string
-	var p client.Paging
-	c := &cobra.Command{
-		Use: "list --tenant TENANT", Short: "List the mappings to a tenant", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.on(tenant)
-			if err != nil {
-				return err
-			}
-			all, err := cl.Mappings(a.verbatim(c.Context()), tenant, p)
-			if err != nil || a.json() {
-				return err
-			}
-			t := a.table("ID", "KIND", "FROM DIRECTORY", "SOURCE", "TARGET", "FOUND", "BY", "AT")
-			for _, m := range all.Items {
-				t.row(m.ID, m.Kind, m.SourceDirectory, m.Source, m.Target, m.How, m.By.Name, moment(m.At))
-			}
-			a.more(all.Next)
-			return t.print()
-		},
-	}
-	a.tenantFlag(c, &tenant)
-	pagingFlags(c, &p)
-	return c
-}
-
-func (a *app) mappingSet() *cobra.Command {
-	var tenant string
-	var m client.Mapping
-	c := &cobra.Command{
-		Use:     "set KIND SOURCE TARGET --tenant TENANT",
-		Short:   "Say which object of the tenant corresponds to an object of another directory",
-		Example: "  interlock restore mappings set groups 11a0… 7c22… --tenant kestrel --from 8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2",
-		Args:    cobra.ExactArgs(3),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.on(tenant)
-			if err != nil {
-				return err
-			}
-			m.Kind, m.Source, m.Target = args[0], args[1], args[2]
-			out, err := cl.SetMapping(a.verbatim(c.Context()), tenant, m)
-			if err != nil || a.json() {
-				return err
-			}
-			c.Println(out.ID)
-			return nil
-		},
-	}
-	a.tenantFlag(c, &tenant)
-	c.Flags().StringVar(&m.SourceDirectory, "from", "", "GUID of the directory of the backup (default a backup from files)")
-	return c
-}
-
-func (a *app) mappingRemove() *cobra.Command {
-	var tenant string
-	c := &cobra.Command{
-		Use: "remove ID --tenant TENANT", Short: "Remove a mapping; stored previews don't change", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.on(tenant)
-			if err != nil {
-				return err
-			}
-			return cl.RemoveMapping(a.verbatim(c.Context()), tenant, args[0])
-		},
-	}
-	a.tenantFlag(c, &tenant)
 	return c
 }
 

@@ -23,6 +23,7 @@ type page struct {
 	w     io.Writer
 	width int
 	base  string // address of the server, for links
+	plan  string // the preview that an answer is about; empty: none
 }
 
 func (a *app) page(w io.Writer) page {
@@ -98,6 +99,10 @@ func (p page) action(e op.Explained, a op.Answer) {
 		p.slot("", "interlock run "+run.Code)
 	case (e.Code == op.VerificationMissing || e.Code == op.VerificationStale) && a.Target != nil:
 		p.slot("", fmt.Sprintf("interlock start %s --tenant %s --connection %s", op.ConnectionVerify, a.Tenant.Slug, a.Target.Slug))
+	case p.plan != "" && (e.Code == op.WarningsOpen || e.Code == op.ApprovalMissing):
+		p.slot("", fmt.Sprintf("interlock restore plan show %s --tenant %s", p.plan, a.Tenant.Slug))
+	case p.plan != "" && e.Code == op.PreviewStale:
+		p.slot("", fmt.Sprintf("interlock restore preview --again %s --tenant %s", p.plan, a.Tenant.Slug))
 	default:
 		p.fix(e.Fix)
 	}

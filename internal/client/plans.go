@@ -17,21 +17,31 @@ type Coded struct {
 
 // Plan is a preview of a restore.
 type Plan struct {
-	Hash             string         `json:"hash"`
-	Run              string         `json:"run"` // code of the preview
-	Author           op.Person      `json:"author"`
-	At               time.Time      `json:"at"`
-	Backup           string         `json:"backup"`
-	Steps            int            `json:"steps"`
-	Counts           map[string]int `json:"counts"` // by action
-	Complete         bool           `json:"complete"`
-	Applicable       bool           `json:"applicable"`
-	Errored          bool           `json:"errored"`
-	Executed         bool           `json:"executed"`
-	Warnings         []Coded        `json:"warnings"`
-	Stale            []Coded        `json:"stale"` // of a single plan only
-	ApprovalRequired bool           `json:"approval_required"`
-	Approvals        []PlanApproval `json:"approvals"`
+	Hash       string         `json:"hash"`
+	Run        string         `json:"run"` // code of the preview
+	Author     op.Person      `json:"author"`
+	At         time.Time      `json:"at"`
+	Backup     string         `json:"backup"`
+	Steps      int            `json:"steps"`
+	Counts     map[string]int `json:"counts"` // by action
+	Complete   bool           `json:"complete"`
+	Applicable bool           `json:"applicable"`
+	Errored    bool           `json:"errored"`
+	Executed   bool           `json:"executed"`
+	Warnings   []Coded        `json:"warnings"`
+	Unread     []Unread       `json:"unread"`
+
+	// Of a single plan only.
+	Parameters       json.RawMessage `json:"parameters"` // of the preview
+	Stale            []Coded         `json:"stale"`
+	ApprovalRequired bool            `json:"approval_required"`
+	Approvals        []PlanApproval  `json:"approvals"`
+}
+
+// Unread is something that a preview could not read.
+type Unread struct {
+	Type string `json:"type"`
+	Why  string `json:"why"`
 }
 
 // PlanApproval is one person's approval of a plan.
@@ -52,10 +62,24 @@ type PlanStep struct {
 	Action     string   `json:"action"`
 	ActionName string   `json:"action_name"`
 	Target     string   `json:"target"`
+	Calls      []Call   `json:"calls"`
 	Diff       []Change `json:"diff"`
 	Warnings   []Coded  `json:"warnings"`
 	Blocks     []Coded  `json:"blocks"`
 	Notes      []Coded  `json:"notes"`
+	Candidates []Object `json:"candidates"` // to choose from
+}
+
+// Call is a call of a step. Its body is not shown.
+type Call struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+}
+
+// Object is an object of a tenant.
+type Object struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Change is a property in which two policies differ.
@@ -65,11 +89,16 @@ type Change struct {
 	Op   string          `json:"op"`
 	Old  json.RawMessage `json:"old"`
 	New  json.RawMessage `json:"new"`
+
+	// Names of the values, such as of settings; empty: they have none.
+	OldName string `json:"old_name"`
+	NewName string `json:"new_name"`
 }
 
-// Plans lists the previews of a tenant, newest first.
-func (c *Client) Plans(ctx context.Context, tenant string, p Paging) (Page[Plan], error) {
-	return get[Page[Plan]](ctx, c, path("/tenants/%s/plans", tenant), filters{}.page(p))
+// Plans lists the previews of a tenant, newest first; run narrows them to that of the run
+// with this code, empty: all.
+func (c *Client) Plans(ctx context.Context, tenant, run string, p Paging) (Page[Plan], error) {
+	return get[Page[Plan]](ctx, c, path("/tenants/%s/plans", tenant), filters{}.add("run", run).page(p))
 }
 
 // Plan returns one preview by its hash.

@@ -23,6 +23,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -31,6 +32,7 @@ type Deps struct {
 	Door    *httpx.Door
 	Store   *store.Store
 	Mirror  *mirror.Mirror
+	Plans   *plans.Plans
 	Gate    *gate.Gate
 	Flow    *flow.Flow
 	Feed    *httpx.Feed    // nil: pages refresh on their timers only
@@ -55,7 +57,7 @@ type Console struct {
 // New returns the console.
 func New(d Deps) *Console {
 	site := web.New(web.Config{
-		Rooms: web.Rooms{Door: d.Door, Store: d.Store, Mirror: d.Mirror, Gate: d.Gate, Flow: d.Flow},
+		Rooms: web.Rooms{Door: d.Door, Store: d.Store, Mirror: d.Mirror, Plans: d.Plans, Gate: d.Gate, Flow: d.Flow},
 		Feed:  d.Feed, Holders: d.Holders, Budgets: d.Budgets,
 	})
 	people.Serve(site, d.Demo)

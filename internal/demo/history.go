@@ -229,7 +229,7 @@ func (h *history) preview(ctx context.Context, items ...string) (plans.Summary, 
 	if _, err := h.run(ctx, h.operator, op.PolicyRestorePreview, in); err != nil {
 		return plans.Summary{}, err
 	}
-	list, _, err := h.app.Plans.List(ctx, h.ta, "", 1)
+	list, _, err := h.app.Plans.List(ctx, h.ta, "", "", 1)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("the preview stored no plan")
 	}

@@ -10,6 +10,9 @@ import (
 // state, outcome or reason that this version doesn't know gets words that say so.
 func DescribeRun(r Run, now time.Time) RunWords {
 	t, code := r.text(now)
+	if r.State == Finished && r.begun() && r.Operation == PolicyRestore {
+		t = t.previewed()
+	}
 	f := r.filler(now)
 	return RunWords{
 		Pill:   t.label,

@@ -1,6 +1,9 @@
 package op
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // The operations of a restore. A preview makes the plan that a restore executes.
 const (
@@ -25,6 +28,26 @@ func PlanNote(code, detail string) string { return planned(notes, code, detail) 
 func Stale(code string, args Args) string {
 	return filler{args: args}.fill(blockers[PreviewStale].over(stale[code]).why)
 }
+
+// Again is the operation that a run of k is made again by. A preview is executed once, so
+// that a restore is made again by a preview of its own.
+func (k Kind) Again() Kind {
+	if k == PolicyRestore {
+		return PolicyRestorePreview
+	}
+	return k
+}
+
+// previewed returns the words of a restore that has begun, which nobody can start again.
+func (t text) previewed() text {
+	t.next = againByPreview.Replace(t.next)
+	if t.action.to == toRetry {
+		t.action = blockers[PreviewStale].action
+	}
+	return t
+}
+
+var againByPreview = strings.NewReplacer("Start again", "Preview the restore again", "start again", "preview the restore again")
 
 // PlanAction names what a step does, such as "Create"; the code itself when this version
 // doesn't know it.
@@ -117,6 +140,7 @@ var stale = map[string]text{
 	"expired":            {why: "The preview was made at {previewed_at}. A preview is valid for 30 minutes."},
 	"connection_changed": {why: "The connection was changed after the preview."},
 	"directory_changed":  {why: "The connection leads to another directory than the preview."},
+	"mapping_changed":    {why: "A mapping that the preview uses was changed or removed."},
 	"tenant_written":     {why: "Interlock changed something in {tenant} after the preview."},
 	"executed":           {why: "This preview was already executed. Every restore needs its own preview."},
 }

@@ -635,7 +635,7 @@ var failures = map[Reason]text{
 	NothingWritten: {
 		reason: "Nothing was written",
 		why:    "None of the changes was made.",
-		next:   "Review the items, then create a new preview.",
+		next:   "Review the items, then preview the restore again.",
 		action: action{"Review items", toItems},
 	},
 	InternalFault: {

@@ -271,6 +271,7 @@ var additions = []string{
 	"ours/preview stale, directory_changed",
 	"ours/preview stale, executed",
 	"ours/preview stale, expired",
+	"ours/preview stale, mapping_changed",
 	"ours/preview stale, tenant_written",
 	"ours/problem address_missing",
 	"ours/problem beyond_your_access",

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
@@ -65,8 +66,8 @@ func scanSummary(row db.Row) (l listed, err error) {
 }
 
 // List returns a page of the plans of a tenant, the newest first, and the cursor of the
-// next page.
-func (p *Plans) List(ctx context.Context, ta access.TenantAccess, cursor string, limit int) ([]Summary, string, error) {
+// next page. run narrows them to the plan of the run with that code; empty: all.
+func (p *Plans) List(ctx context.Context, ta access.TenantAccess, run, cursor string, limit int) ([]Summary, string, error) {
 	limit, err := page.Size(limit)
 	if err != nil {
 		return nil, "", err
@@ -77,6 +78,9 @@ func (p *Plans) List(ctx context.Context, ta access.TenantAccess, cursor string,
 	}
 	rows, err := query.Read(ctx, p.db, "list plans", func(ctx context.Context, tx db.Tx) ([]listed, error) {
 		q := new(query.Query).Add(summaryColumns+`p.tenant_id = %s AND p.ready`, ta.Tenant.ID)
+		if run != "" {
+			q.Add(` AND p.run_id = (SELECT r.id FROM runs r WHERE r.workspace_id = %s AND r.code = %s)`, ta.Workspace.ID, strings.ToUpper(run))
+		}
 		if key != nil {
 			q.Add(` AND p.id < %s`, key[0])
 		}
@@ -97,6 +101,10 @@ func (p *Plans) List(ctx context.Context, ta access.TenantAccess, cursor string,
 type Detail struct {
 	Summary
 	Facts catalogue.StoredPlan
+	Now   time.Time // of the database
+	// Parameters are those of the preview: a preview with the same looks at the same again.
+	// nil: its run is not kept any more.
+	Parameters json.RawMessage
 	// Stale are the reasons why the plan can't be executed on the connection that it was
 	// made for; none if it can.
 	Stale []string
@@ -128,8 +136,29 @@ func detail(ctx context.Context, tx db.Tx, tenant, hash string) (d Detail, err e
 	if err != nil && !errors.Is(err, db.ErrNoRows) {
 		return Detail{}, err
 	}
-	d.Stale = d.Facts.Stale(db.Time(now), d.Facts.Connection, version, directory)
+	d.Now = db.Time(now)
+	if d.Parameters, err = asked(ctx, tx, tenant, hash); err != nil && !errors.Is(err, op.ErrNotFound) {
+		return Detail{}, err
+	}
+	d.Stale = d.Facts.Stale(d.Now, d.Facts.Connection, version, directory)
 	return d, nil
+}
+
+// Asked returns the parameters of the preview that made a plan; [op.ErrNotFound] for a
+// plan of another tenant, and for one whose run is not kept any more.
+func (p *Plans) Asked(ctx context.Context, ta access.TenantAccess, hash string) (json.RawMessage, error) {
+	return query.Read(ctx, p.db, "preview of a plan", func(ctx context.Context, tx db.Tx) (json.RawMessage, error) {
+		if err := checkHash(hash); err != nil {
+			return nil, err
+		}
+		return asked(ctx, tx, ta.Tenant.ID, hash)
+	})
+}
+
+func asked(ctx context.Context, tx db.Tx, tenant, hash string) (json.RawMessage, error) {
+	text, err := query.One(ctx, tx, query.Of(`SELECT r.parameters FROM plans p JOIN runs r ON r.id = p.run_id AND r.tenant_id = p.tenant_id
+		WHERE p.tenant_id = $1 AND p.hash = $2 AND p.ready`, tenant, hash), query.ScanText)
+	return json.RawMessage(text), err
 }
 
 // Steps returns a page of the steps of a plan, in their order, without the bodies of the

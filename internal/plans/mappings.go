@@ -2,6 +2,7 @@ package plans
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -48,6 +49,38 @@ func (p *Plans) Between(ctx context.Context, workspace, source, target string) (
 		list[i] = m.Mapping
 	}
 	return list, err
+}
+
+// remapped reports whether one of the mappings was changed or removed since it was used.
+func remapped(ctx context.Context, tx db.Tx, workspace string, used []restore.Mapping) (bool, error) {
+	byKind := make(map[policy.Kind][]restore.Mapping)
+	for _, m := range used {
+		byKind[m.Kind] = append(byKind[m.Kind], m)
+	}
+	for kind, used := range byKind {
+		sources := make([]string, len(used))
+		for i, m := range used {
+			sources[i] = m.Source
+		}
+		recorded := make(map[restore.Mapping]bool)
+		for list := range query.Lists(sources) {
+			q := query.Of(mappingColumns+`m.workspace_id = $1 AND m.target_directory = $2 AND m.source_directory = $3 AND m.kind = $4 AND m.source IN (`+query.Placeholders(5, len(list))+`)`,
+				append([]any{workspace, used[0].TargetDirectory, used[0].SourceDirectory, string(kind)}, list...)...)
+			found, err := query.All(ctx, tx, q, scanMapping)
+			if err != nil {
+				return false, fmt.Errorf("mappings of the plan: %w", err)
+			}
+			for _, m := range found {
+				recorded[m.Mapping] = true
+			}
+		}
+		for _, m := range used {
+			if !recorded[m] {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // Mappings returns a page of the mappings to a tenant's directory, by source directory,

@@ -20,6 +20,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/restore"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
@@ -310,14 +311,14 @@ func Facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.Stor
 	if err := checkHash(hash); err != nil {
 		return f, err
 	}
-	var id, warnings, writes string
+	var id, workspace, warnings, writes, head string
 	var at, written int64
-	err = tx.QueryRow(ctx, `SELECT p.id, p.author_id, p.set_id, p.directory, p.connection_id, p.connection_version, p.observed_at, p.warnings, p.writes,
+	err = tx.QueryRow(ctx, `SELECT p.id, p.workspace_id, p.author_id, p.set_id, p.directory, p.connection_id, p.connection_version, p.observed_at, p.warnings, p.writes, p.head,
 			p.executed_by <> '' AND NOT EXISTS (SELECT 1 FROM run_claims c WHERE c.workspace_id = p.workspace_id AND c.tenant_id = p.tenant_id AND c.run_id = p.executed_by),
 			COALESCE(t.at, 0), w.restore_approval
 		FROM plans p JOIN workspaces w ON w.id = p.workspace_id LEFT JOIN tenant_writes t ON t.tenant_id = p.tenant_id
 		WHERE p.tenant_id = $1 AND p.hash = $2 AND p.ready`, tenant, hash).
-		Scan(&id, &f.Author, &f.Set, &f.Directory, &f.Connection, &f.Version, &at, &warnings, &writes, &f.Executed, &written, &f.MustApprove)
+		Scan(&id, &workspace, &f.Author, &f.Set, &f.Directory, &f.Connection, &f.Version, &at, &warnings, &writes, &head, &f.Executed, &written, &f.MustApprove)
 	if err != nil {
 		return f, missing(err)
 	}
@@ -325,19 +326,39 @@ func Facts(ctx context.Context, tx db.Tx, tenant, hash string) (f catalogue.Stor
 	if written != 0 {
 		f.Written = db.Time(written)
 	}
-	for text, into := range map[string]any{warnings: &f.Warnings, writes: &f.Writes} {
+	var uses struct{ Mappings []restore.Mapping }
+	for text, into := range map[string]any{warnings: &f.Warnings, writes: &f.Writes, head: &uses} {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
 			return f, fmt.Errorf("stored plan: %w", err)
 		}
 	}
-	f.Approvals, err = query.All(ctx, tx, query.Of(`SELECT person_id, person, at, expires_at FROM plan_approvals WHERE plan_id = $1 ORDER BY at, person_id`, id),
+	if f.Remapped, err = remapped(ctx, tx, workspace, uses.Mappings); err != nil {
+		return f, err
+	}
+	f.Approvals, err = approvals(ctx, tx, workspace, tenant, id)
+	return f, err
+}
+
+// approvals returns the approvals of a plan, the oldest first.
+func approvals(ctx context.Context, tx db.Tx, workspace, tenant, plan string) ([]catalogue.Approval, error) {
+	all, err := query.All(ctx, tx, query.Of(`SELECT person_id, person, at, expires_at FROM plan_approvals WHERE plan_id = $1 ORDER BY at, person_id`, plan),
 		func(row db.Row) (a catalogue.Approval, err error) {
 			var at, expires int64
 			err = row.Scan(&a.Person.ID, &a.Person.Name, &at, &expires)
 			a.At, a.Expires = db.Time(at), db.Time(expires)
 			return a, err
 		})
-	return f, err
+	if err != nil {
+		return nil, fmt.Errorf("approvals of the plan: %w", err)
+	}
+	for i, a := range all {
+		may, err := access.StillMay(ctx, tx, workspace, a.Person.ID, tenant, tenancy.ApproveRestores)
+		if err != nil {
+			return nil, err
+		}
+		all[i].Withdrawn = !may
+	}
+	return all, nil
 }
 
 // Wrote records that a run that changed something in a tenant has ended.

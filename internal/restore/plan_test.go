@@ -211,6 +211,7 @@ func TestStale(t *testing.T) {
 		{"another version", func(f *restore.Facts) { f.Version = 4 }, []restore.Staleness{restore.ConnectionChanged}},
 		{"another connection", func(f *restore.Facts) { f.Connection = "c2" }, []restore.Staleness{restore.ConnectionChanged}},
 		{"another directory", func(f *restore.Facts) { f.Directory = there }, []restore.Staleness{restore.DirectoryChanged}},
+		{"another mapping", func(f *restore.Facts) { f.Remapped = true }, []restore.Staleness{restore.MappingChanged}},
 		{"written since", func(f *restore.Facts) { f.Written = readAt.Add(time.Second) }, []restore.Staleness{restore.TenantWritten}},
 		{"written at the same moment", func(f *restore.Facts) { f.Written = readAt }, []restore.Staleness{restore.TenantWritten}},
 		{

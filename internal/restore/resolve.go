@@ -72,12 +72,15 @@ func (b *builder) counterpart(r policy.Reference) (id string, need bool, code Bl
 	}
 	code = missing(r)
 	m, mapped := b.mappings[Need{r.Kind, r.ID}]
+	gone := fmt.Sprintf("%s %s is mapped to %s, which is gone", r.Kind, r.ID, m.Target)
 	switch _, there := known[m.Target]; {
 	case mapped && there:
 		b.used[m] = true
 		return m.Target, false, "", ""
-	case mapped && code != AssignmentMissing:
-		return "", false, MappingGone, fmt.Sprintf("%s %s is mapped to %s, which is gone", r.Kind, r.ID, m.Target)
+	case mapped && code == AssignmentMissing: // the policy can be restored without its assignments
+		return "", false, code, gone
+	case mapped:
+		return "", false, MappingGone, gone
 	}
 	detail = fmt.Sprintf("%s %s at %s", r.Kind, r.ID, r.Path)
 	for _, id := range sorted(known) { // observed: some export tools write names instead of ids

@@ -22,6 +22,7 @@ type Facts struct {
 	Version    int64
 	Directory  string
 	Written    time.Time // when the last writing run on the tenant ended; zero for never
+	Remapped   bool      // a mapping that the plan uses was changed or removed
 }
 
 // Staleness is a reason why a plan can no longer be executed.
@@ -32,6 +33,7 @@ const (
 	Expired           Staleness = "expired"
 	ConnectionChanged Staleness = "connection_changed"
 	DirectoryChanged  Staleness = "directory_changed"
+	MappingChanged    Staleness = "mapping_changed"
 	TenantWritten     Staleness = "tenant_written"
 )
 
@@ -46,6 +48,9 @@ func Stale(p Plan, f Facts) (all []Staleness) {
 	}
 	if f.Directory != p.Target.Directory {
 		all = append(all, DirectoryChanged)
+	}
+	if f.Remapped {
+		all = append(all, MappingChanged)
 	}
 	if !f.Written.IsZero() && !f.Written.Before(p.At) {
 		all = append(all, TenantWritten)

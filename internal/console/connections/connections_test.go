@@ -215,12 +215,11 @@ func TestStartFromList(t *testing.T) {
 	})
 }
 
-// needing returns the names of the operations that can't run without a permission, by
-// what it is for.
-func needing(purpose string) string {
+// named returns the names of the operations whose permissions, as given by of, have a purpose.
+func named(purpose string, of func(*catalogue.Definition) []catalogue.Permission) string {
 	var names []string
 	for _, d := range catalogue.All() {
-		if slices.ContainsFunc(slices.Concat(d.Needed(d.Example), d.Permissions), func(p catalogue.Permission) bool { return p.For == purpose }) {
+		if slices.ContainsFunc(of(d), func(p catalogue.Permission) bool { return p.For == purpose }) {
 			names = append(names, d.Kind.Name())
 		}
 	}
@@ -242,7 +241,9 @@ func TestPermissions(t *testing.T) {
 		page := mei.Get(kestrel).Want(http.StatusOK)
 		page.Says("#verification", "2 permissions are missing. Ask an administrator of Kestrel to grant them")
 		page = mei.Get(kestrels + "/kestrel").Want(http.StatusOK)
-		page.Says("#permissions li:first-child", "DeviceManagementConfiguration.Read.AllMissing. Needed by "+needing("read policies")+", to read policies.")
+		needing := named("read policies", func(d *catalogue.Definition) []catalogue.Permission { return d.Permissions })
+		partly := named("read policies", func(d *catalogue.Definition) []catalogue.Permission { return d.Optional })
+		page.Says("#permissions li:first-child", "DeviceManagementConfiguration.Read.AllMissing. Needed by "+needing+", to read policies. "+partly+" can't read policies without it.")
 		if n := page.Page.Find("#permissions li a:contains(Grant)").Length(); n != 15 {
 			t.Errorf("%d of the 15 missing permissions can be granted", n)
 		}
@@ -252,7 +253,7 @@ func TestPermissions(t *testing.T) {
 		page = mei.Get("/w/lattice/tenants/marlow/connections/marlow").Want(http.StatusOK)
 		page.Says("#permissions .card__head", "5 of 16")
 		page.Says("#permissions li:first-child", "DeviceManagementApps.Read.AllMissing. Inventory sync, Policy backup, Restore preview can't read apps and app policies without it.")
-		page.Says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by "+needing("read policies")+", to read policies.")
+		page.Says("#permissions", "DeviceManagementConfiguration.ReadWrite.AllGranted. Used by "+needing+", "+partly+", to read policies.")
 		mei.Get("/w/lattice/tenants/fenwick").Says("#verification", "Every operation has what it needs.")
 		if w.Browser(w.Operator).Get(kestrels+"/kestrel").Want(http.StatusOK).Page.Find("#permissions li a").Length() != 0 {
 			t.Error("an operator is led to grant permissions")

@@ -96,7 +96,9 @@ type need struct {
 func (p detail) needs() (list []need, granted int) {
 	type asked struct {
 		catalogue.Permission
-		by, without []string // which need it, and which leave a part out without it
+		by      []string // baseline operations that need it
+		others  []string // further operations that need it: the tenant is ready without them
+		without []string // operations that leave a part out without it
 	}
 	var all []asked
 	ask := func(permission catalogue.Permission) *asked {
@@ -112,8 +114,8 @@ func (p detail) needs() (list []need, granted int) {
 			a := ask(permission)
 			if d.Baseline {
 				a.by = append(a.by, d.Kind.Name())
-			} else { // the tenant is ready without it
-				a.without = append(a.without, d.Kind.Name())
+			} else {
+				a.others = append(a.others, d.Kind.Name())
 			}
 		}
 		for _, permission := range d.Optional {
@@ -123,19 +125,23 @@ func (p detail) needs() (list []need, granted int) {
 	}
 	var stops, cares, fulfilled []need
 	for _, a := range all {
-		by := "by " + strings.Join(slices.Concat(a.by, a.without), ", ") + ", to " + a.For + "."
+		needed := "Needed by " + strings.Join(slices.Concat(a.by, a.others), ", ") + ", to " + a.For + "."
+		if len(a.without) > 0 {
+			needed += " " + cant(a.without, a.For)
+		}
+		used := "Used by " + strings.Join(slices.Concat(a.by, a.others, a.without), ", ") + ", to " + a.For + "."
 		has := slices.IndexFunc(a.AnyOf, func(name string) bool { return slices.Contains(p.Connection.Permissions, name) })
 		switch {
 		case p.Connection.PermissionsAt == nil && len(a.by) > 0:
-			stops = append(stops, need{ui.Unknown, a.AnyOf[0], "Needed " + by})
+			stops = append(stops, need{ui.Unknown, a.AnyOf[0], needed})
 		case p.Connection.PermissionsAt == nil:
-			cares = append(cares, need{ui.Unknown, a.AnyOf[0], "Used " + by})
+			cares = append(cares, need{ui.Unknown, a.AnyOf[0], used})
 		case has >= 0:
-			fulfilled = append(fulfilled, need{ui.Fine, a.AnyOf[has], "Granted. Used " + by})
+			fulfilled = append(fulfilled, need{ui.Fine, a.AnyOf[has], "Granted. " + used})
 		case len(a.by) > 0:
-			stops = append(stops, need{ui.Stop, a.AnyOf[0], "Missing. Needed " + by})
+			stops = append(stops, need{ui.Stop, a.AnyOf[0], "Missing. " + needed})
 		default:
-			cares = append(cares, need{ui.Care, a.AnyOf[0], "Missing. " + cant(a.without, a.For)})
+			cares = append(cares, need{ui.Care, a.AnyOf[0], "Missing. " + cant(slices.Concat(a.others, a.without), a.For)})
 		}
 	}
 	return slices.Concat(stops, cares, fulfilled), len(fulfilled)

@@ -52,7 +52,7 @@ func OnOne(t *testing.T, deps console.Deps) *World {
 func NewWorld(t *testing.T, d *db.DB, deps console.Deps) *World {
 	t.Helper()
 	w := &World{World: apptest.New(t, d, nil), t: t}
-	deps.Door, deps.Store, deps.Mirror, deps.Gate, deps.Flow, deps.Feed = w.Door(access.Limits{}, w.Origin), w.Store, w.Mirror, w.Gate, w.Flow, w.Feed
+	deps.Door, deps.Store, deps.Mirror, deps.Plans, deps.Gate, deps.Flow, deps.Feed = w.Door(access.Limits{}, w.Origin), w.Store, w.Mirror, w.Plans, w.Gate, w.Flow, w.Feed
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -48,10 +49,10 @@ func showRun(v *web.Visit) (web.Page, error) {
 	} else if defaults, err := def.Canonical(nil); err != nil || !bytes.Equal(defaults, r.Parameters) {
 		p.Choices = string(r.Parameters)
 	}
-	if r.State == op.Finished && v.May(def.Capability) {
-		again := v.StartOf(r.Tenant.Slug, r.Operation, r.Target.ConnectionID)
-		again.Label, again.Parameters, again.Top = "Start again", string(r.Parameters), true
-		p.Again = &again
+	if p.Again, err = startAgain(v, r, def); err != nil {
+		return web.Page{}, err
+	}
+	if p.Again != nil {
 		if p.Answer, err = v.Attempted(v.Tenant.Tenant); err != nil {
 			return web.Page{}, err
 		}
@@ -65,6 +66,32 @@ func showRun(v *web.Visit) (web.Page, error) {
 		shown.Ended = r
 	}
 	return shown, nil
+}
+
+// startAgain is the start that the page offers once the run has ended; nil: the reader may
+// not start it. A restore is made again by its preview, because a preview is executed
+// once.
+func startAgain(v *web.Visit, r op.Run, def *catalogue.Definition) (*ui.Start, error) {
+	if r.State != op.Finished || !v.May(def.Capability) {
+		return nil, nil
+	}
+	kind, label, parameters := r.Operation.Again(), "Start again", r.Parameters
+	if kind != r.Operation {
+		in, err := catalogue.ParseRestore(r.Parameters)
+		if err != nil {
+			return nil, err
+		}
+		parameters, err = v.Plans.Asked(v.R.Context(), v.Tenant, in.Plan)
+		if preview, unknown := catalogue.Lookup(kind); errors.Is(err, op.ErrNotFound) || unknown != nil || !v.May(preview.Capability) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		label = "Preview again"
+	}
+	again := v.StartOf(r.Tenant.Slug, kind, r.Target.ConnectionID)
+	again.Label, again.Parameters, again.Top = label, string(parameters), true
+	return &again, nil
 }
 
 // items are what became of the items of a run: a page of all, or all that failed.
@@ -125,10 +152,10 @@ type detail struct {
 	Now      time.Time
 }
 
-// again is the start that the page offers once the run has ended: the same on the
-// same connection.
+// again is the start that the page offers once the run has ended, on the same
+// connection.
 func (p detail) again() ui.Start {
-	return ui.Start{Kind: p.Run.Operation, Connection: p.Run.Target.ConnectionID}
+	return ui.Start{Kind: p.Run.Operation.Again(), Connection: p.Run.Target.ConnectionID}
 }
 
 // detailParts returns the parts of the page that update.

@@ -13,6 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/store"
 )
 
@@ -21,6 +22,7 @@ type Rooms struct {
 	Door   *httpx.Door
 	Store  *store.Store
 	Mirror *mirror.Mirror
+	Plans  *plans.Plans
 	Gate   *gate.Gate
 	Flow   *flow.Flow
 }
