@@ -75,6 +75,7 @@ var rooms = []room{
 
 	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
 	{"internal/apptest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/flow", "internal/gate", "internal/gate/gatetest", "internal/httpx", "internal/mirror", "internal/op", "internal/plans", "internal/store", "internal/tenancy"}, "what a surface stands on, for its tests; a surface adds itself, or its tests would import themselves"},
+	{"internal/apptest/restorechain", nil, "tests only: the steps of a restore on every surface"},
 
 	{"internal/flow", []string{"internal/access", "internal/db", "internal/db/query", "internal/gate", "internal/mirror", "internal/op", "internal/store", "internal/tenancy"}, "above the gate: it begins work by asking the gate, and changes several rooms in one transaction"},
 
