@@ -158,7 +158,10 @@ func (p *Plans) Asked(ctx context.Context, ta access.TenantAccess, hash string) 
 func asked(ctx context.Context, tx db.Tx, tenant, hash string) (json.RawMessage, error) {
 	text, err := query.One(ctx, tx, query.Of(`SELECT r.parameters FROM plans p JOIN runs r ON r.id = p.run_id AND r.tenant_id = p.tenant_id
 		WHERE p.tenant_id = $1 AND p.hash = $2 AND p.ready`, tenant, hash), query.ScanText)
-	return json.RawMessage(text), err
+	if err != nil {
+		return nil, err
+	}
+	return json.RawMessage(text), nil
 }
 
 // Steps returns a page of the steps of a plan, in their order, without the bodies of the
