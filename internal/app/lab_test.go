@@ -164,7 +164,7 @@ func (l *lab) preview(tenant string, in catalogue.PreviewParameters) client.Plan
 		items, err := l.owner.RunItems(l.t.Context(), r.ID, client.Paging{Limit: 200})
 		l.t.Fatalf("the preview for %s ended as %s: %s\n%+v %v", tenant, r.Words.Code, r.Words.Why, items.Items, err)
 	}
-	all, err := l.owner.Plans(l.t.Context(), tenant, client.Paging{Limit: 1})
+	all, err := l.owner.Plans(l.t.Context(), tenant, "", client.Paging{Limit: 1})
 	if err != nil || len(all.Items) != 1 {
 		l.t.Fatalf("the plans of %s: %d, %v", tenant, len(all.Items), err)
 	}
