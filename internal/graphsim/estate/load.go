@@ -414,10 +414,10 @@ func fill(col *Collection, o odata.Object, sd *seed) odata.Object {
 	}
 	missing("id", nil)
 	missing("description", "")
-	if col.Entity != "deviceManagementIntent" && col.Entity != "notificationMessageTemplate" && col.Entity != "roleDefinition" {
+	if !slices.Contains([]string{"deviceManagementIntent", "notificationMessageTemplate", "roleDefinition", "roleScopeTag"}, col.Entity) {
 		missing("createdDateTime", made)
 	}
-	if col.Entity != "roleDefinition" {
+	if col.Entity != "roleDefinition" && col.Entity != "roleScopeTag" {
 		missing("lastModifiedDateTime", made)
 	}
 	switch col.Entity {
@@ -429,6 +429,11 @@ func fill(col *Collection, o odata.Object, sd *seed) odata.Object {
 	}
 	switch col.Entity {
 	case "deviceManagementConfigurationPolicy", "deviceManagementCompliancePolicy":
+		if col.Entity == "deviceManagementConfigurationPolicy" {
+			missing("templateReference", odata.Object{ // recorded in exports
+				odata.F("templateId", ""), odata.F("templateFamily", "none"), odata.F("templateDisplayName", nil), odata.F("templateDisplayVersion", nil),
+			})
+		}
 		missing("isAssigned", false)
 		missing("creationSource", nil)
 		if settings, ok := sd.navs["settings"]; ok {
