@@ -235,12 +235,17 @@ func (r *restoring) tell(ctx context.Context, s restore.Step, item op.Item) erro
 	return r.count(ctx, s, item.Result, item.Counts.Failed == 0)
 }
 
+// untried reports whether the first call of a step was not made in any dispatch.
+func untried(first Recorded) bool {
+	return first.State == "" || first.State == StepNotMade && first.Tries == 0
+}
+
 // notReached names the policies that this dispatch did not come to. Policies that an
 // earlier dispatch has begun have an item.
 func (r *restoring) notReached() {
 	var items []op.Item
 	for _, s := range r.plan.Steps {
-		if _, begun := r.earlier[stepKey(s, 0)]; begun || r.reached[s.N] {
+		if !untried(r.earlier[stepKey(s, 0)]) || r.reached[s.N] {
 			continue
 		}
 		item := itemOf(s, op.ItemSkipped)

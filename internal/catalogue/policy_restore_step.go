@@ -19,7 +19,7 @@ func (r *restoring) step(ctx context.Context, s restore.Step) error {
 	if result, whole, ended := r.ended(s); ended {
 		return r.count(ctx, s, result, whole)
 	}
-	if first := r.earlier[stepKey(s, 0)]; first.State == "" || first.State == StepNotMade && first.Tries == 0 {
+	if untried(r.earlier[stepKey(s, 0)]) {
 		item, err := r.precheck(ctx, s)
 		if err != nil {
 			return err

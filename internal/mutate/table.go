@@ -248,6 +248,41 @@ var Table = []Mutation{
 		Dir: workers, Test: "TestItemsOfATryMadeAgainAreForgotten",
 	},
 	{
+		Name: "restore-forged-plan", Guard: "A stored plan is checked once more before a restore executes it", File: "internal/catalogue/policy_restore.go",
+		Old: "if err := plan.Allowed(); err != nil {", New: "if err := plan.Allowed(); err != nil && ctx == nil {",
+		Dir: workers, Test: "TestRestoreRefusesAForgedPlan",
+	},
+	{
+		Name: "restore-waits", Guard: "A create in doubt is repeated only after its object would have appeared", File: "internal/catalogue/policy_restore_look.go",
+		Old: "left > 0 && !t.Repeatable(call)", New: "left > appears && !t.Repeatable(call)",
+		Dir: workers, Test: "TestRestoreWaitsBeforeItRepeats",
+	},
+	{
+		Name: "restore-looks", Guard: "A create in doubt is looked for before it is repeated", File: "internal/catalogue/journal.go",
+		Old: "case seen.There:\n", New: "case seen.There && e == nil:\n",
+		Dir: workers, Test: "TestRestoreReadsBackLostAnswers",
+	},
+	{
+		Name: "restore-woken", Guard: "A worker that lost its run makes no further call at the provider", File: workers + "/lease.go",
+		Old: "case c == nil || c.Fence != x.claim.Fence:", New: "case c == nil:",
+		Dir: workers, Test: "TestRestoreWorkerWakesBesideItsHeir",
+	},
+	{
+		Name: "restore-items-stay", Guard: "A policy that was tried and not written has an item that says so", File: "internal/catalogue/policy_restore.go",
+		Old: "first.State == StepNotMade && first.Tries == 0", New: "first.State == StepNotMade && first.Tries == -1",
+		Dir: workers, Test: "TestRestoreKeepsItemsOfEarlierDispatches",
+	},
+	{
+		Name: "restore-changed-target", Guard: "A policy that changed since the preview is not written", File: "internal/catalogue/policy_restore_step.go",
+		Old: "if !s.Holds(now) {", New: "if !s.Holds(now) && now == \"\" {",
+		Dir: workers, Test: "TestRestoreWritesNothingThatChanged",
+	},
+	{
+		Name: "restore-namesake", Guard: "A policy is not created beside one of its name that appeared since the preview", File: "internal/catalogue/policy_restore_step.go",
+		Old: "case len(others) > 0:\n\t\t\treturn &conflict, nil", New: "case len(others) > 1:\n\t\t\treturn &conflict, nil",
+		Dir: workers, Test: "TestRestoreWritesNothingThatChanged",
+	},
+	{
 		Name: "transport-doubt", Guard: "The transport does not repeat a change by itself", File: "internal/provider/graph/attempt.go",
 		Old: "req.Raw().GetBody = nil // ", New: "_ = req // ",
 		Test: "TestTransportCantRepeatAChange",
