@@ -96,6 +96,55 @@ const proofs = {
     await one().delete();
     await assert.rejects(one().get(), (e) => e.statusCode === 404);
   },
+  "a policy of the settings catalog: created, read, assigned, replaced, deleted": async () => {
+    const policies = (path = "") => client.api(`/deviceManagement/configurationPolicies${path}`).version("beta");
+    const setting = (id, value) => ({
+      "@odata.type": "#microsoft.graph.deviceManagementConfigurationSetting",
+      settingInstance: {
+        "@odata.type": "#microsoft.graph.deviceManagementConfigurationSimpleSettingInstance", settingDefinitionId: id,
+        simpleSettingValue: { "@odata.type": "#microsoft.graph.deviceManagementConfigurationIntegerSettingValue", value },
+      },
+    });
+    const body = { name: "Conformance", platforms: "windows10", technologies: "mdm", roleScopeTagIds: ["0"], settings: [setting("a", 1), setting("b", 2)] };
+    const made = await policies().post(body);
+    const one = `/${made.id}`;
+    assert.equal(made.settingCount, 2);
+    const read = await policies(one).expand("settings").get();
+    assert.deepEqual(read.settings.map((s) => s.settingInstance.simpleSettingValue.value), [1, 2]);
+    const group = (await client.api("/groups").top(1).get()).value[0].id;
+    const targets = [{ "@odata.type": "#microsoft.graph.groupAssignmentTarget", groupId: group }, { "@odata.type": "#microsoft.graph.allDevicesAssignmentTarget" }];
+    await policies(`${one}/assign`).post({ assignments: targets.map((target) => ({ target })) });
+    const { items } = await everything(client, await policies(`${one}/assignments`).get());
+    assert.deepEqual(items.map((a) => a.target["@odata.type"]), targets.map((t) => t["@odata.type"]));
+    await policies(one).put({ ...body, name: "Replaced", settings: [setting("c", 3)] });
+    const after = await policies(one).expand("settings,assignments").get();
+    assert.deepEqual([after.name, after.settingCount, after.settings[0].settingInstance.settingDefinitionId, after.assignments.length], ["Replaced", 1, "c", 2]);
+    await assert.rejects(policies(one).patch({ settings: [] }), (e) => e.statusCode === 400 && e.message.includes("navigation property 'settings'"));
+    await policies(one).delete();
+    await assert.rejects(policies(one).get(), (e) => e.statusCode === 404);
+  },
+  "a compliance policy needs one block action": async () => {
+    const policies = (path = "") => client.api(`/deviceManagement/deviceCompliancePolicies${path}`).version("beta");
+    const body = { "@odata.type": "#microsoft.graph.iosCompliancePolicy", displayName: "Conformance", passcodeRequired: true };
+    await assert.rejects(policies().post(body), (e) => e.statusCode === 400 && e.message.includes("one and only one block scheduled action"));
+    const rules = [{ ruleName: "PasswordRequired", scheduledActionConfigurations: [{ actionType: "block", gracePeriodHours: 24 }] }];
+    const made = await policies().post({ ...body, scheduledActionsForRule: rules });
+    const read = await policies(`/${made.id}`).expand("scheduledActionsForRule($expand=scheduledActionConfigurations)").get();
+    assert.equal(read.scheduledActionsForRule[0].scheduledActionConfigurations[0].gracePeriodHours, 24);
+    assert.equal(read.passcodeRequired, true);
+    await policies(`/${made.id}`).delete();
+  },
+  "a write whose answer is lost was made": async () => {
+    await control("POST", "faults", { method: "POST", path: "/beta/deviceManagement/assignmentFilters", times: 1, action: { kind: "error_after" } });
+    const filters = () => client.api("/deviceManagement/assignmentFilters").version("beta");
+    // The client repeats what got a 504: a second filter with the same name.
+    await filters().post({ displayName: "Twice", platform: "iOS", rule: "r" });
+    await control("DELETE", "faults");
+    const { items } = await everything(client, await filters().get());
+    const twice = items.filter((f) => f.displayName === "Twice");
+    assert.equal(twice.length, 2);
+    for (const f of twice) await client.api(`/deviceManagement/assignmentFilters/${f.id}`).version("beta").delete();
+  },
   "a refused call names the missing permissions": async () => {
     await assert.rejects(client.api("/deviceAppManagement/mobileApps").get(), (e) => e.statusCode === 403 && e.code === "Forbidden" && e.message.includes("DeviceManagementApps.Read.All"));
   },

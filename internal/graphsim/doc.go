@@ -20,6 +20,7 @@
 // Each package below this one imports only packages above it in this list:
 //
 //   - odata: JSON objects, query options, $filter, paths, page tokens
+//   - model: the types that Microsoft publishes
 //   - estate: tenants and what they hold; generates, loads and changes it
 //   - wire: one request on its way, its response, and the error formats
 //   - login, graph: the two services
@@ -47,19 +48,22 @@
 //	GET    /_sim/tenants                       state of all tenants
 //	PUT    /_sim/tenants                       add or replace one (TenantSpec)
 //	GET    /_sim/tenants/{t}                   state of one; {t} is its id or domain
-//	PATCH  /_sim/tenants/{t}                   licence, name, delta behaviour (TenantPatch)
+//	PATCH  /_sim/tenants/{t}                   licence, name, lags, leniency, delta behaviour (TenantPatch)
 //	POST   /_sim/tenants/{t}/reset             back to its spec
+//	PUT    /_sim/tenants/{t}/data              load policies (Data, or a zip file)
 //	POST   /_sim/tenants/{t}/groups            change groups ([]GroupChange)
 //	PUT    /_sim/tenants/{t}/items/{path}      add or replace an entity, such as of deviceManagement/intents
+//	PATCH  /_sim/tenants/{t}/items/{path}/{id} change properties of an entity
 //	DELETE /_sim/tenants/{t}/items/{path}/{id}
 //	PUT    /_sim/tenants/{t}/apps              add or replace an app (AppSpec)
 //	PATCH  /_sim/tenants/{t}/apps/{app}        consent, roles, secrets, state (AppPatch)
 //	GET, POST, DELETE /_sim/faults             the fault plan (Fault)
 //	DELETE /_sim/faults/{id}
-//	GET    /_sim/holds                         responses that are held back
+//	GET    /_sim/holds                         responses that are held back, calls that act later
 //	POST   /_sim/holds/release?id=&fault=      release them
 //	GET    /_sim/calls?since=&tenant=          the call log; DELETE clears it
 //	PUT    /_sim/calls/headers                 request headers to record (["X-Fence"])
+//	GET, PUT /_sim/throttle                    service limits: {"scale": 1}, and their use
 //	GET, PUT /_sim/clock                       {"offsetMs": 3600000}
 //
 // The consent and sign-in pages are for people. With _sim=accept or _sim=cancel in the URL

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,9 +140,10 @@ func TestItemsByControl(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse reads, changes, injects faults and resets at once, for the race detector.
+// TestConcurrentUse reads, writes, changes, loads, injects faults and resets at once, for the race
+// detector.
 func TestConcurrentUse(t *testing.T) {
-	s := simtest.Start(t, graphsim.Config{Throttle: 1000})
+	s := simtest.Start(t, graphsim.Config{Throttle: 1000}, simtest.Writer())
 	ctx, tok := t.Context(), s.Token()
 	var wg sync.WaitGroup
 	work := func(f func(i int) error) {
@@ -171,6 +173,40 @@ func TestConcurrentUse(t *testing.T) {
 		_, err := s.API.PutItem(ctx, simtest.TenantID, "deviceManagement/configurationPolicies", json.RawMessage(fmt.Sprintf(`{"name": "P%d"}`, i)))
 		return err
 	})
+	send := func(method, path, body string, want ...int) (simtest.Answer, error) {
+		a, err := s.Do(s.Request(method, path, strings.NewReader(body), "Authorization", "Bearer "+tok, "Content-Type", "application/json"))
+		if err == nil && !slices.Contains(want, a.Status) {
+			err = fmt.Errorf("%s %s: %d %s", method, path, a.Status, a.Body)
+		}
+		return a, err
+	}
+	work(func(int) error {
+		a, err := send(http.MethodPost, filters, oneFilter, http.StatusCreated)
+		if err != nil {
+			return err
+		}
+		one := filters + "/" + a.JSON(t)["id"].(string)
+		if _, err := send(http.MethodPatch, one, `{"displayName":"B"}`, http.StatusOK, http.StatusNotFound); err != nil { // 404: reset in between
+			return err
+		}
+		_, err = send(http.MethodDelete, one, "", http.StatusNoContent, http.StatusNotFound)
+		return err
+	})
+	work(func(int) error {
+		_, err := send(http.MethodPost, "/beta/$batch", `{"requests":[
+			{"id":"1","method":"POST","url":"/deviceManagement/assignmentFilters","headers":{"Content-Type":"application/json"},"body":`+oneFilter+`},
+			{"id":"2","method":"GET","url":"/deviceManagement/assignmentFilters"},
+			{"id":"3","method":"GET","url":"/deviceManagement/configurationPolicies?$expand=settings","dependsOn":["1"]}]}`, http.StatusOK)
+		return err
+	})
+	work(func(i int) error {
+		if i%5 == 0 {
+			_, err := s.API.Load(ctx, simtest.TenantID, graphsim.Data{Documents: []graphsim.Document{document("deviceManagement/intents", `{"displayName":"Loaded"}`)}})
+			return err
+		}
+		return s.API.SetThrottle(ctx, 1000+float64(i))
+	})
+	work(func(int) error { _, err := s.API.Throttle(ctx); return err })
 	work(func(int) error { return s.API.SetRoles(ctx, simtest.TenantID, simtest.AppID, simtest.ReadRoles...) })
 	work(func(int) error {
 		id, err := s.API.AddFault(ctx, graphsim.Fault{Path: "/v1.0/groups", Times: 1, Action: graphsim.Action{Kind: graphsim.ActError, Status: 503}})
