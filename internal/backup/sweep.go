@@ -76,8 +76,10 @@ func sweepItems(ctx context.Context, tx db.Tx, set string, limit int64) (int64, 
 		if _, err := tx.Exec(ctx, `UPDATE backup_blobs SET used_at = used_at WHERE workspace_id = $1 AND hash = $2`, p.workspace, p.hash); err != nil {
 			return 0, err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM backup_blobs WHERE workspace_id = $1 AND hash = $2
-			AND NOT EXISTS (SELECT 1 FROM backup_parts p WHERE p.workspace_id = $1 AND p.hash = $2)`, p.workspace, p.hash); err != nil {
+		// The first hash from this one on: with NOT EXISTS, PostgreSQL reads all parts for a
+		// content without users when it expects that most parts have it.
+		if _, err := tx.Exec(ctx, `DELETE FROM backup_blobs WHERE workspace_id = $1 AND hash = $2 AND $2 <>
+			COALESCE((SELECT p.hash FROM backup_parts p WHERE p.workspace_id = $1 AND p.hash >= $2 ORDER BY p.hash LIMIT 1), '')`, p.workspace, p.hash); err != nil {
 			return 0, err
 		}
 	}
