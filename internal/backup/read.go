@@ -185,7 +185,7 @@ func one(ctx context.Context, tx db.Tx, workspace, set string, item Item) (Conte
 	for _, p := range all {
 		text, err := unpack(p.data, p.hash)
 		if err != nil {
-			c.Missing = append(c.Missing, Missing{Part: cmp.Or(p.part, object), Reason: op.ObjectMalformed, Why: err.Error()})
+			c.Missing = append(c.Missing, Missing{Part: cmp.Or(p.part, object), Reason: op.ObjectIncomplete, Why: err.Error()})
 			continue
 		}
 		switch p.part {

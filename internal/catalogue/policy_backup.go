@@ -106,8 +106,9 @@ func canonicalTypes(names []string, types []inventoryType) ([]string, error) {
 
 // backupRead is one type of a backup as it was read.
 type backupRead struct {
-	count      int64
-	incomplete []op.Item
+	count      int64     // of the policies that were kept
+	nameless   int64     // objects that were not, because they have no usable id
+	incomplete []op.Item // the lines of both, as far as something is missing
 	err        error
 }
 
@@ -172,6 +173,9 @@ func backUpPolicies(ctx context.Context, env *Env) error {
 	all := make([]BackupType, len(types))
 	for i, t := range types {
 		all[i] = BackupType{Type: t.key, Items: read[i].count}
+		if read[i].nameless > 0 {
+			all[i].Reason = op.ListIncomplete
+		}
 		if err := read[i].err; err != nil {
 			all[i].Reason, _, _ = told(env, err, t.area.permission)
 			all[i].Absent = notApplicable(err)
@@ -200,8 +204,9 @@ func backUpType(ctx context.Context, env *Env, t inventoryType, round BackupRoun
 		id := read.Item.ID
 		if id == "" || seen[id] { // it has no id to be found by, or came twice
 			if id == "" {
+				r.nameless++
 				line := lacking(env, t, read)
-				line.Key += fmt.Sprint("#", len(r.incomplete)+1)
+				line.Key += fmt.Sprint("#", r.nameless)
 				r.incomplete = append(r.incomplete, line)
 			}
 			return nil
@@ -255,12 +260,12 @@ func lacking(env *Env, t inventoryType, r readpolicies.Read) op.Item {
 	m := r.Missing[0]
 	item := op.Item{Key: t.key + "/" + r.Item.ID, Name: clean(nameOf(r)), Result: op.ItemFailed, At: env.Now()}
 	if item.Name == "" {
-		item.Name = t.name + " " + r.Item.ID
+		item.Name = strings.TrimSpace(t.name + " " + r.Item.ID)
 	}
 	item.Name += ": " + m.Part
 	item.Reason, item.Args, item.Evidence = told(env, m.Err, t.area.permission)
-	if m.Reason == op.ObjectMalformed {
-		item.Reason = op.ObjectMalformed
+	if m.Reason == op.ObjectIncomplete || m.Reason == op.ObjectWithoutID { // told by what came, not by a refusal
+		item.Reason, item.Args["detail"] = m.Reason, m.Part+": "+m.Why
 	}
 	return item
 }
@@ -268,7 +273,8 @@ func lacking(env *Env, t inventoryType, r readpolicies.Read) op.Item {
 // reportBackedUp writes the lines of one type: its own, and one for each policy that lacks
 // a part, 20 at most.
 func reportBackedUp(ctx context.Context, env *Env, t inventoryType, r *backupRead, counts *op.Counts) error {
-	item := op.Item{Key: t.key, Name: t.name, Result: op.ItemDone, Counts: op.Counts{Done: r.count, Total: r.count}, At: env.Now()}
+	came := r.count + r.nameless
+	item := op.Item{Key: t.key, Name: t.name, Result: op.ItemDone, Counts: op.Counts{Done: came, Total: came}, At: env.Now()}
 	switch lost := int64(len(r.incomplete)); {
 	case notApplicable(r.err):
 		item.Result = op.ItemNotApplicable
@@ -279,7 +285,7 @@ func reportBackedUp(ctx context.Context, env *Env, t inventoryType, r *backupRea
 	case lost > 0:
 		counts.Failed++
 		item.Reason, item.Args = op.ListIncomplete, names(env)
-		item.Counts = op.Counts{Done: r.count - lost, Failed: lost, Total: r.count}
+		item.Counts = op.Counts{Done: came - lost, Failed: lost, Total: came}
 	default:
 		counts.Done++
 		if r.count == 0 {

@@ -214,7 +214,7 @@ func TestGolden(t *testing.T) {
 	waits.WaitingUntil, joins.WaitingUntil = before(-24*time.Hour), before(-15*time.Minute)
 	answer("busy, the holder waits", BusyResult(press(), Cause{Code: OtherOperationActive}, &waits))
 	answer("deduped, the run waits", DedupedResult(press(), joins))
-	for _, code := range []Reason{ItemRefused, NotLicensed, ItemNotReached, WriteInDoubt, ChangedSincePreview, LeftOutOfPlan, DependencyMissing, NotAssigned, PartNotWritten, NotAsSent, ApprovalWanted, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ObjectAdded, ObjectChanged, ObjectRemoved, ListIncomplete} {
+	for _, code := range []Reason{ItemRefused, NotLicensed, ItemNotReached, WriteInDoubt, ChangedSincePreview, LeftOutOfPlan, DependencyMissing, NotAssigned, PartNotWritten, NotAsSent, ApprovalWanted, ObjectMalformed, ObjectWithoutID, ObjectWithoutName, ObjectTwice, ObjectIncomplete, ObjectAdded, ObjectChanged, ObjectRemoved, ListIncomplete} {
 		fmt.Fprintf(&b, "== item [%s]\n%s\n\n", code, DescribeItem(Item{Reason: code, Args: facts(), At: at}).Detail)
 	}
 	for _, code := range slices.Sorted(maps.Keys(consentAnswers)) {

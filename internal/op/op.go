@@ -184,6 +184,7 @@ const (
 	ObjectWithoutID   Reason = "object_without_id"
 	ObjectWithoutName Reason = "object_without_name"
 	ObjectTwice       Reason = "object_twice"
+	ObjectIncomplete  Reason = "object_incomplete" // kept with what came of it
 	// Of one object that differs from the last sync.
 	ObjectAdded   Reason = "object_added"
 	ObjectChanged Reason = "object_changed"

@@ -867,6 +867,10 @@ var items = map[Reason]text{
 		reason: "Duplicate object",
 		why:    "{provider} returned this object more than once. The last copy is stored.",
 	},
+	ObjectIncomplete: {
+		reason: "Incomplete policy",
+		why:    "{provider} didn't return all of this policy ({detail}). What it returned is kept, but can't be restored.",
+	},
 	ObjectAdded:   {reason: "Added", why: "New since the last sync."},
 	ObjectChanged: {reason: "Changed", why: "Changed since the last sync."},
 	ObjectRemoved: {reason: "Removed", why: "No longer there."},

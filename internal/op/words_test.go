@@ -230,6 +230,7 @@ var additions = []string{
 	"item_reasons/not_licensed",
 	"item_reasons/object_added",
 	"item_reasons/object_changed",
+	"item_reasons/object_incomplete",
 	"item_reasons/object_malformed",
 	"item_reasons/object_removed",
 	"item_reasons/object_twice",

@@ -21,6 +21,8 @@ import (
 // ErrNotFound is returned for a policy that does not exist.
 var ErrNotFound = errors.New("the policy does not exist")
 
+var errNoID = &provider.Error{Reason: op.ProviderFault, Note: "an object has no usable id"}
+
 // Read is one policy as it was read.
 type Read struct {
 	Policy  policy.Document
@@ -55,7 +57,7 @@ func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read
 		for _, raw := range page.Items {
 			var object struct{ ID string }
 			if err := json.Unmarshal(raw, &object); err != nil || !policy.ValidID(object.ID) {
-				r := Read{Item: policy.Item{Type: t.Key, Body: raw}, Missing: []Missing{malformed(errors.New("the object has no usable id"))}}
+				r := Read{Item: policy.Item{Type: t.Key, Body: raw}, Missing: []Missing{{Part: Object, Reason: op.ObjectWithoutID, Why: "it has no usable id", Err: errNoID}}}
 				if err := each(r); err != nil {
 					return err
 				}
@@ -107,7 +109,7 @@ func several(ctx context.Context, c provider.Client, t *policy.Type, ids []strin
 const Object = "object"
 
 func malformed(err error) Missing {
-	return Missing{Part: Object, Reason: op.ObjectMalformed, Why: err.Error(), Err: err}
+	return Missing{Part: Object, Reason: op.ObjectIncomplete, Why: err.Error(), Err: err}
 }
 
 // One reads one policy as [Type] reads it. It returns [ErrNotFound] if there is none, and
@@ -219,7 +221,7 @@ func (r *Read) count() {
 		return
 	}
 	err := &provider.Error{Reason: op.ProviderFault, Note: "settings: " + why}
-	r.Missing = append(r.Missing, Missing{Part: "settings", Reason: op.ListIncomplete, Why: why, Err: err})
+	r.Missing = append(r.Missing, Missing{Part: "settings", Reason: op.ObjectIncomplete, Why: why, Err: err})
 }
 
 // gone turns a 404 into [ErrNotFound].

@@ -62,9 +62,17 @@ func TestOne(t *testing.T) {
 		missing string
 		err     error
 	}{
-		"whole":                   {func(served) {}, "", nil},
-		"settings refused":        {func(s served) { s[catalog+"/p/settings"] = refused }, "settings", nil},
-		"a later page refused":    {func(s served) { s["next"] = refused }, "settings", nil},
+		"whole":                  {func(served) {}, "", nil},
+		"settings refused":       {func(s served) { s[catalog+"/p/settings"] = refused }, "settings", nil},
+		"a later page refused":   {func(s served) { s["next"] = refused }, "settings", nil},
+		"a setting is not there": {func(s served) { s["next"] = `{"value":[]}` }, "settings", nil},
+		"a setting too many":     {func(s served) { s[catalog+"/p"] = `{"id":"p","name":"P","settingCount":1}` }, "settings", nil},
+		"no settings, no number": {func(s served) {
+			s[catalog+"/p"], s[catalog+"/p/settings"] = `{"id":"p","name":"P"}`, `{"value":[]}`
+		}, "settings", nil},
+		"no settings": {func(s served) {
+			s[catalog+"/p"], s[catalog+"/p/settings"] = `{"id":"p","name":"P","settingCount":0}`, `{"value":[]}`
+		}, "", nil},
 		"no list of assignments":  {func(s served) { s[catalog+"/p/assignments"] = `{}` }, "assignments", nil},
 		"deleted":                 {func(s served) { delete(s, catalog+"/p") }, "", policies.ErrNotFound},
 		"the provider wants time": {func(s served) { s["next"] = &provider.Error{Reason: op.ProviderThrottled, Temporary: true} }, "", &provider.Error{}},
@@ -149,6 +157,18 @@ func TestType(t *testing.T) {
 	err := policies.Type(t.Context(), s, policy.Lookup("assignmentFilters"), func(r policies.Read) error { ids += r.Policy.ID(); return nil })
 	if err != nil || ids != "ba" {
 		t.Errorf("%q %v", ids, err)
+	}
+	// docs: @odata.count is no total. observed: 100 on a first page, 0 beside objects.
+	ids, s["next"] = "", `{"@odata.count":99,"value":[{"id":"a"},{"id":""},{"id":7},{"id":"a\u0000"},{"id":"`+strings.Repeat("x", 201)+`"}]}`
+	var nameless int
+	err = policies.Type(t.Context(), s, policy.Lookup("assignmentFilters"), func(r policies.Read) error {
+		if ids += r.Item.ID; r.Item.ID == "" && r.Missing[0].Reason == op.ObjectWithoutID {
+			nameless++
+		}
+		return nil
+	})
+	if err != nil || ids != "ba" || nameless != 4 {
+		t.Errorf("with objects without usable ids: %q, %d without, %v", ids, nameless, err)
 	}
 	s["next"] = refused
 	if err := policies.Type(t.Context(), s, policy.Lookup("assignmentFilters"), func(policies.Read) error { return nil }); err == nil {
