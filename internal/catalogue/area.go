@@ -96,7 +96,7 @@ var (
 			For:   "read conditional access policies",
 			AnyOf: []string{"Policy.Read.All"},
 		},
-		probe: "/v1.0/identity/conditionalAccess/policies?$top=1",
+		probe: "/v1.0/identity/conditionalAccess/policies", // without $top: a page of this list has no link to the next (observed)
 	}
 )
 

@@ -10,6 +10,10 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
+// readLimit is the time limit of operations that read a tenant. They take minutes. A
+// provider that limits the request rate can make them wait for hours.
+const readLimit = 4 * time.Hour
+
 // Definition is one operation: everything that the rest of the program knows about
 // it. [Register] says which fields are required.
 type Definition struct {

@@ -41,7 +41,7 @@ var _ = Register(&Definition{
 	Parameters:  GroupsSyncParameters{},
 	Example:     json.RawMessage(`{"full":true}`),
 	QueueLimit:  2 * time.Hour,
-	RunLimit:    time.Hour,
+	RunLimit:    readLimit,
 	CallLimit:   30 * time.Second,
 	MaxDispatch: 3,
 	Recovery:    Again,

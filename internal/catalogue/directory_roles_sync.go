@@ -31,7 +31,7 @@ var _ = Register(&Definition{
 	Canonical:   NoParameters,
 	Parameters:  struct{}{},
 	QueueLimit:  2 * time.Hour,
-	RunLimit:    time.Hour,
+	RunLimit:    readLimit,
 	CallLimit:   30 * time.Second,
 	MaxDispatch: 3,
 	Recovery:    Again,

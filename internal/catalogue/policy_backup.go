@@ -37,7 +37,7 @@ var _ = Register(&Definition{
 	Parameters:  PolicyBackupParameters{},
 	Example:     json.RawMessage(`{"types":["configurationPolicies"]}`),
 	QueueLimit:  2 * time.Hour,
-	RunLimit:    time.Hour,
+	RunLimit:    readLimit,
 	CallLimit:   30 * time.Second,
 	MaxDispatch: 3,
 	Recovery:    Again,

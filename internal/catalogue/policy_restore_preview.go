@@ -36,7 +36,7 @@ var _ = Register(&Definition{
 	Input:       true,
 	Example:     json.RawMessage(`{"backup":"00000000-0000-0000-0000-000000000000"}`),
 	QueueLimit:  2 * time.Hour,
-	RunLimit:    time.Hour,
+	RunLimit:    readLimit,
 	CallLimit:   30 * time.Second,
 	MaxDispatch: 3,
 	Recovery:    Again,

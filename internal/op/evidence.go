@@ -127,8 +127,6 @@ func variant(code Reason, args Args) text {
 		}
 	case ProviderThrottled:
 		switch {
-		case has("tries") && has("retry_at"):
-			return throttledTries
 		case has("tries"):
 			return throttledTriesUnsaid
 		case !has("retry_at"):

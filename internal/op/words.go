@@ -686,11 +686,7 @@ var (
 	skewUnmeasured = text{
 		why: "{provider} refused the sign-in of {connection} because of its timestamp. The clock of this server may be wrong.",
 	}
-	// throttledTries: it limited requests several times.
-	throttledTries = text{
-		why: "{provider} limited requests in each of {tries} tries, the last time until {retry_at}.",
-	}
-	// throttledTriesUnsaid: the same, without a time.
+	// throttledTriesUnsaid: it limited requests several times, without a time.
 	throttledTriesUnsaid = text{
 		why:  "{provider} limited requests in each of {tries} tries and did not say until when.",
 		next: "Start again in a few minutes.",

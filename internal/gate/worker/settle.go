@@ -92,7 +92,7 @@ func (x *execution) fromItems(ctx context.Context, tx db.Tx, c *ledger.Claim) (l
 	if err := journal.Close(ctx, tx, c); err != nil {
 		return ledger.End{}, err
 	}
-	if x.def.Recovery == catalogue.Again && c.Dispatch > 1 {
+	if x.def.Recovery == catalogue.Again && x.claim.BeganAt != nil { // this is not the first dispatch
 		if err := ledger.Forget(ctx, tx, c.RunID, c.Fence); err != nil {
 			return ledger.End{}, err
 		}
@@ -145,8 +145,9 @@ func (x *execution) again(c *ledger.Claim, err error) (w ledger.Wait, again bool
 	if pe != nil {
 		w.Why = pe.Reason
 		if pe.RetryAfter > 0 {
-			w.For = pe.RetryAfter
-			w.Counts = !resume // nothing is lost: the run continues where it stopped
+			// The provider says when, so this is no failure: only the run's time limit ends it.
+			// A provider that always asks for a moment is not asked all the time.
+			w.For, w.Counts = max(pe.RetryAfter, x.w.cfg.Backoff), false
 		}
 	}
 	if w.Counts && c.Dispatch >= int64(x.def.MaxDispatch) {
@@ -221,7 +222,7 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 	if pe.RetryAfter > 0 { // by our clock, which decides when it is tried again
 		args["retry_at"] = c.Now.Add(pe.RetryAfter).Format(time.RFC3339)
 	}
-	if c.Dispatch >= int64(x.def.MaxDispatch) {
+	if pe.RetryAfter == 0 && c.Dispatch >= int64(x.def.MaxDispatch) {
 		args["tries"] = strconv.FormatInt(c.Dispatch, 10)
 	}
 	if pe.RequestID != "" {

@@ -414,7 +414,7 @@ func TestThrottledRunGoesBackInLine(t *testing.T) {
 		s.provider.set(&provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: 90 * time.Second}, nil)
 		s.deliver(run.ID)
 		after := s.claim(run.ID)
-		if after == nil || after.State != op.Queued || after.Fence <= before.Fence || after.Dispatch != 2 || after.Lease != nil {
+		if after == nil || after.State != op.Queued || after.Fence <= before.Fence || after.Dispatch != 1 || after.Lease != nil {
 			t.Fatalf("claim after a throttled run: %+v", after)
 		}
 		if after.WaitingUntil == nil || after.WaitingUntil.Sub(after.Now) < 80*time.Second {
@@ -426,9 +426,67 @@ func TestThrottledRunGoesBackInLine(t *testing.T) {
 		if s.provider.count() != calls {
 			t.Error("a delivery with an old fence was worked on")
 		}
-		s.deliver(run.ID) // second dispatch
-		s.deliver(run.ID) // third and last
-		s.expect(run.ID, "failed/provider_throttled")
+	})
+}
+
+// A provider that limits the rate for an hour and says until when uses up none of a run's
+// tries: the worker is given back each time, and the run then reads everything. Only the
+// run's time limit ends it.
+func TestReadingRunThrottledForAnHour(t *testing.T) {
+	for _, kind := range []op.Kind{op.InventorySync, op.DirectoryGroupsSync} {
+		t.Run(string(kind), func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				s := newShop(t, d, Config{})
+				s.tenant("kestrel")
+				moved := time.Duration(0)
+				throttle := func(until, wait time.Duration, run string) {
+					s.provider.setPages(&provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: wait})
+					for until += moved; moved < until && s.claim(run) != nil; {
+						s.deliver(run)
+						c := s.claim(run)
+						if c == nil {
+							return
+						}
+						if c.State != op.Queued || c.Dispatch != 1 || c.Lease != nil || c.WaitingUntil == nil || c.WaitingUntil.Sub(c.Now) < wait-time.Second {
+							t.Fatalf("throttled for %s: %+v", moved, c)
+						}
+						moved += wait
+						dbtest.SetClockOffset(t, d, moved)
+					}
+				}
+				run := s.start("kestrel", kind)
+				throttle(time.Hour, 5*time.Minute, run.ID)
+				s.provider.setPages(nil)
+				s.deliver(run.ID)
+				s.expect(run.ID, "succeeded")
+
+				run = s.start("kestrel", kind)
+				c := s.claim(run.ID)
+				throttle(5*time.Hour, 30*time.Minute, run.ID)
+				s.expect(run.ID, "failed/provider_throttled")
+				r, err := s.Store.Run(t.Context(), access.ForRun(c.Workspace, c.Tenant), run.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if why := op.DescribeRun(r, time.Now().Add(moved)).Why; !strings.Contains(why, "which is longer than the run can wait") {
+					t.Errorf("throttled past its limit: %q", why)
+				}
+			})
+		})
+	}
+}
+
+// A provider that asks for a moment each time is asked again after the usual wait.
+func TestShortWaitsAreNotAskedAllTheTime(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{Backoff: 15 * time.Second})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		s.provider.setPages(&provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: time.Millisecond})
+		s.deliver(run.ID)
+		if c := s.claim(run.ID); c.WaitingUntil == nil || c.WaitingUntil.Sub(c.Now) < 14*time.Second {
+			t.Errorf("it waits until %v", c.WaitingUntil)
+		}
 	})
 }
 
@@ -438,7 +496,7 @@ func TestNotReachedIsSaidAtTheEnd(t *testing.T) {
 		s := newShop(t, d, Config{})
 		s.tenant("kestrel")
 		run := s.start("kestrel", op.InventorySync)
-		throttled := &provider.Error{Reason: op.ProviderThrottled, Temporary: true, RetryAfter: time.Second}
+		throttled := &provider.Error{Reason: op.ProviderThrottled, Temporary: true}
 		s.provider.setPages(throttled) // signing in goes well, and it is the right directory
 		tries := 0
 		notReached := func() int64 {
