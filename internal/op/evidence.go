@@ -127,9 +127,10 @@ func variant(code Reason, args Args) text {
 		}
 	case ProviderThrottled:
 		switch {
+		case has("retry_at"):
 		case has("tries"):
 			return throttledTriesUnsaid
-		case !has("retry_at"):
+		default:
 			return throttledUnsaid
 		}
 	case ItemRefused:

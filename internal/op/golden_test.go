@@ -206,7 +206,6 @@ func TestGolden(t *testing.T) {
 	varied("without a number", SignInRefused, []string{"provider_code"}, nil)
 	varied("with what was found", ProviderFault, nil, Args{"fault": "the links of the list go in a circle"})
 	varied("by nobody knows how much", ClockSkew, []string{"clock_difference"}, nil)
-	varied("again and again", ProviderThrottled, nil, Args{"tries": "3"})
 	varied("again and again, without a time", ProviderThrottled, []string{"retry_at"}, Args{"tries": "3"})
 	varied("without a time", ProviderThrottled, []string{"retry_at"}, nil)
 	varied("without words", ProviderRejected, []string{"provider_message"}, nil)
