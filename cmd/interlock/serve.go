@@ -126,6 +126,8 @@ proxy that provides HTTPS (--behind-proxy, with --trust-proxy ADDRESS).`,
 	f.DurationVar(&cfg.Backoff, "backoff", 15*time.Second, "wait before a run that failed for a temporary reason is retried; doubles each time")
 	f.DurationVar(&cfg.MaxWait, "max-wait", 20*time.Second, "longest wait inside a run when the provider says when to come back; for a longer wait the run goes back to the queue")
 	f.DurationVar(&cfg.StallAfter, "stall-after", 10*time.Minute, "a run without progress for this long is shown as stalled")
+	f.StringVar(&cfg.FederatedTokenFile, "federated-token-file", os.Getenv("INTERLOCK_FEDERATED_TOKEN_FILE"), "file in which the platform keeps the token of this server's workload identity (INTERLOCK_FEDERATED_TOKEN_FILE)")
+	f.StringSliceVar(&cfg.FederatedWorkspaces, "federated-workspaces", list("INTERLOCK_FEDERATED_WORKSPACES"), "URL names of the workspaces whose connections may sign in with the workload identity (INTERLOCK_FEDERATED_WORKSPACES)")
 	f.StringVar(&simulator.URL, "simulator", os.Getenv("INTERLOCK_SIMULATOR"), `use a simulator ("interlock sim") on this machine in place of Microsoft's clouds; every page says so (INTERLOCK_SIMULATOR)`)
 	f.StringVar(&simulator.CAFile, "simulator-ca", os.Getenv("INTERLOCK_SIMULATOR_CA"), "PEM file with the simulator's certificate authority (INTERLOCK_SIMULATOR_CA)")
 	return cmd

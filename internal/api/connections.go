@@ -154,7 +154,7 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 	Body struct {
 		Name        string `json:"name" minLength:"1" maxLength:"80"`
 		Slug        string `json:"slug,omitempty" maxLength:"63" doc:"Unique in the tenant. Default: generated from the name."`
-		Cloud       string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china. Default: global."`
+		Cloud       string `json:"cloud,omitempty" doc:"global, gcc, gcchigh, dod or china. Default: global."`
 		DirectoryID string `json:"directory_id,omitempty" doc:"GUID. Default: that of the tenant."`
 		ClientID    string `json:"client_id" doc:"GUID of the app registration."`
 		Disabled    bool   `json:"disabled,omitempty" doc:"Only one connection to a directory can be enabled."`
@@ -170,7 +170,7 @@ func (s *server) editConnection(ctx context.Context, in *struct {
 	ConnectionID
 	Body struct {
 		Name        *string `json:"name,omitempty" minLength:"1" maxLength:"80"`
-		Cloud       *string `json:"cloud,omitempty" doc:"global, gcchigh, dod or china."`
+		Cloud       *string `json:"cloud,omitempty" doc:"global, gcc, gcchigh, dod or china."`
 		DirectoryID *string `json:"directory_id,omitempty" doc:"GUID."`
 		ClientID    *string `json:"client_id,omitempty" doc:"GUID of the app registration."`
 	} `nameHint:"EditConnection"`
@@ -188,12 +188,18 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 		ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the client secret expires."`
 		Certificate string     `json:"certificate,omitempty" writeOnly:"true" doc:"A certificate with its private key, instead of a client secret: PEM in any order, or a PFX file in base64."`
 		Password    string     `json:"password,omitempty" writeOnly:"true" maxLength:"256" doc:"Password of the PFX file."`
+		Workload    bool       `json:"workload_identity,omitempty" doc:"Sign in with the server's workload identity instead: nothing secret is saved. The answer has the issuer, subject and audience of the federated credential that the app registration needs."`
 	} `nameHint:"Credential"`
 },
 ) (*one[ConnectionDetail], error) {
 	var credential store.NewCredential
 	var err error
+	v := at(ctx)
 	switch b := in.Body; {
+	case b.Workload && (b.Secret != "" || b.Certificate != "" || b.Password != "" || b.ExpiresAt != nil):
+		return nil, &op.FieldError{Field: "workload_identity", Detail: "can't be given together with another credential"}
+	case b.Workload:
+		credential, err = s.store.WorkloadIdentity(v.actor)
 	case b.Secret != "" && b.Certificate != "":
 		return nil, &op.FieldError{Field: "certificate", Detail: "can't be given together with a secret"}
 	case b.Certificate == "" && b.Password != "":
@@ -208,7 +214,6 @@ func (s *server) rotateCredential(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	v := at(ctx)
 	return noting(credential.Tidied())(s.changed(ctx)(s.store.RotateCredential(ctx, v.actor, v.tenant.Tenant.ID, v.connection.ID, credential)))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
+	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/mirror"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -439,6 +441,62 @@ func TestData(t *testing.T) {
 		w.get(w.Viewer, "/tenants/kestrel/verification").want(http.StatusOK, &v)
 		if v.Verdict != tenancy.VerificationOK || len(v.Checks) != 1 || v.Checks[0].Result != "ok" || v.Connection.ConnectionID != connection {
 			t.Errorf("the report is %+v", v)
+		}
+	})
+}
+
+// TestWorkloadIdentity: a connection of a workspace that the administrator named can sign
+// in as the server's workload. The answer says what the app registration must trust.
+func TestWorkloadIdentity(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.Ready("kestrel", nil)
+		const path = "/tenants/kestrel/connections/kestrel/credential"
+		var c ConnectionDetail
+		w.post(w.Owner, path, map[string]any{"workload_identity": true}).want(http.StatusOK, &c)
+		if d := c.CredentialDetails; c.Credential != tenancy.WorkloadIdentity || c.CredentialExpiresAt != nil ||
+			d.Issuer != "https://issuer.example" || d.Subject != "system:serviceaccount:ops:interlock" || d.Audience != "api://AzureADTokenExchange" {
+			t.Errorf("%+v", c.Connection)
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM credentials WHERE connection_id = $1`, c.ID); n != 0 {
+			t.Errorf("%d secrets are kept", n)
+		}
+		for _, both := range []map[string]any{
+			{"workload_identity": true, "secret": "aB3~q.sample-secret-0001"}, {"workload_identity": true, "certificate": "x"},
+			{"workload_identity": true, "password": "x"}, {"workload_identity": true, "expires_at": "2031-01-01T00:00:00Z"},
+		} {
+			p := w.post(w.Owner, path, both).problem(http.StatusUnprocessableEntity, "field")
+			if p.Errors[0].Field != "workload_identity" {
+				t.Errorf("%v: %v", both, p.Errors)
+			}
+		}
+		if err := os.Remove(w.TokenFile); err != nil {
+			t.Fatal(err)
+		}
+		p := w.post(w.Owner, path, map[string]any{"workload_identity": true}).problem(http.StatusUnprocessableEntity, "field")
+		if !strings.Contains(p.Errors[0].Detail, "can’t be read from its file") {
+			t.Errorf("%v", p.Errors)
+		}
+
+		other := w.Add(w.Other, gatetest.Person{Name: "Sam", Email: "sam@northgate.example", Role: tenancy.Owner})
+		w.Connection(w.Other, w.Tenant(w.Other, "farside", "Farside"), "farside", nil)
+		p = w.ask(w.Session(other), http.MethodPost, "/tenants/farside/connections/farside/credential", map[string]any{"workload_identity": true}).problem(http.StatusUnprocessableEntity, "field")
+		if !strings.Contains(p.Errors[0].Detail, "is not set up for this workspace") {
+			t.Errorf("another workspace: %v", p.Errors)
+		}
+	})
+}
+
+// TestCloudsInTheDocument: the descriptions name every cloud.
+func TestCloudsInTheDocument(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		names := tenancy.CloudNames()
+		want := strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+		text, err := json.Marshal(w.document.root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), want); n != 2 { // to create a connection, and to edit it
+			t.Errorf("the document names the clouds %d times as %q", n, want)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
+	"github.com/interlock-dev/interlock/internal/workload"
 )
 
 // Config is the configuration. A zero interval means its default, which package worker
@@ -49,6 +51,12 @@ type Config struct {
 	// the end. If it is empty, consent can't be requested, since its page leads back to
 	// this address.
 	PublicURL string
+
+	// FederatedTokenFile is the file in which the platform keeps the token of this server's
+	// workload identity; empty: none. FederatedWorkspaces are the slugs of the workspaces
+	// whose connections may sign in with it.
+	FederatedTokenFile  string
+	FederatedWorkspaces []string
 
 	Workers    int // runs at a time in this process
 	Lease      time.Duration
@@ -156,7 +164,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := cfg.Simulator.check(); err != nil {
 		return nil, err
 	}
-	connect, err := connector(cfg)
+	identity, err := workload.New(cfg.FederatedTokenFile, cfg.FederatedWorkspaces)
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +174,13 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
 			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
-		Turns: catalogue.Turns,
+		Turns:    catalogue.Turns,
+		Workload: identity,
 	})
+	connect, err := connector(cfg, identity, st)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := st.CheckRoot(ctx); err != nil {
 		return nil, err
 	}
@@ -231,13 +244,13 @@ func idle(lease time.Duration) time.Duration {
 
 // connector returns a function that connects runs with their provider: one HTTP client
 // for each cloud, which may call that cloud's hosts only.
-func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error) {
+func connector(cfg Config, identity *workload.Identity, st *store.Store) (func(worker.Connect) (provider.Client, error), error) {
 	type way struct {
 		endpoints graph.Endpoints
 		http      *http.Client
 	}
 	ways := map[string]way{}
-	for _, name := range graph.Clouds() {
+	for _, name := range tenancy.CloudNames() {
 		w := way{}
 		oc := outbound.Config{}
 		if cfg.Simulator != nil {
@@ -272,9 +285,28 @@ func connector(cfg Config) (func(worker.Connect) (provider.Client, error), error
 		return graph.New(graph.Config{
 			Endpoints: w.endpoints, Directory: c.Connection.DirectoryID, ClientID: c.Connection.ClientID,
 			Credential: c.Connection.Credential, Secret: c.Credential, NoCredential: c.NoCredential,
-			HTTP: w.http, Lanes: lanes, Before: c.Before, Priority: priority, MaxWait: cfg.MaxWait, Logger: cfg.Logger,
+			Assertion: assertion(identity, st, c.Connection.WorkspaceID),
+			HTTP:      w.http, Lanes: lanes, Before: c.Before, Priority: priority, MaxWait: cfg.MaxWait, Logger: cfg.Logger,
 		})
 	}, nil
+}
+
+// assertion returns a function that reads the token of the workload identity for a
+// connection of the workspace with that id. The administrator may have taken the identity
+// away from the workspace since the credential was saved.
+func assertion(identity *workload.Identity, st *store.Store, workspace string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		workspaces, err := st.Workspaces(ctx)
+		if err != nil {
+			return "", errors.New("can’t be read while the database is unavailable")
+		}
+		i := slices.IndexFunc(workspaces, func(w tenancy.Workspace) bool { return w.ID == workspace })
+		if i < 0 || !identity.Serves(workspaces[i].Slug) {
+			return "", errors.New("is not set up for this workspace")
+		}
+		token, err := identity.Token(time.Now())
+		return token.Text, err
+	}
 }
 
 // consentURL returns a function that builds the address of the provider's consent page;

@@ -6,6 +6,8 @@ package apptest
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/plans"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/workload"
 )
 
 // World is what a surface needs.
@@ -34,8 +37,16 @@ type World struct {
 	Plans  *plans.Plans
 	Feed   *httpx.Feed
 
+	// TokenFile has the token of the server's workload identity, which connections of the
+	// workspace lattice may sign in with. It holds [WorkloadToken] at first.
+	TokenFile string
+
 	t testing.TB
 }
+
+// WorkloadToken is a token of the server's workload identity that has no signature: issuer
+// https://issuer.example, subject system:serviceaccount:ops:interlock.
+const WorkloadToken = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiwic3ViIjoic3lzdGVtOnNlcnZpY2VhY2NvdW50Om9wczppbnRlcmxvY2siLCJhdWQiOiJhcGk6Ly9BenVyZUFEVG9rZW5FeGNoYW5nZSJ9.canary"
 
 // New returns the world of [gatetest.New], ready to be served. A nil logger discards.
 func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
@@ -44,7 +55,16 @@ func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	w := &World{World: gatetest.New(t, d), Feed: &httpx.Feed{}, t: t}
+	w.TokenFile = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(w.TokenFile, []byte(WorkloadToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	identity, err := workload.New(w.TokenFile, []string{"lattice"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.Store = store.New(d, w.Root, store.Options{
+		Workload: identity,
 		Judge: func(t tenancy.Tenant, c *tenancy.Connection, count int, now time.Time) []op.Cause {
 			return catalogue.JudgeReadiness(t, catalogue.Target{Connection: c, Count: count}, now)
 		},
@@ -52,7 +72,6 @@ func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
 			return "https://login.example/" + c.DirectoryID + "/adminconsent?state=" + state, nil
 		},
 	})
-	var err error
 	if w.Gate, err = gate.New(d, w.Store, gate.Config{Logger: logger, Changed: w.Feed.Changed}); err != nil {
 		t.Fatal(err)
 	}

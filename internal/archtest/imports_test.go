@@ -23,6 +23,7 @@ var rooms = []room{
 	{"internal/db", nil, "the door to the database knows nothing of what is stored behind it"},
 	{"internal/durable", nil, "writes files and knows nothing of what is in them"},
 	{"internal/vault", []string{"internal/durable"}, "what can open secrets sees nothing but secrets"},
+	{"internal/workload", nil, "reads one token from one file: who may use it is told from outside"},
 	{"internal/local", nil, "a socket for commands: what they do is not its business"},
 	{"internal/checkpoint", []string{"internal/durable", "internal/vault"}, "signed lines in a file: no database, from which they are kept apart"},
 	{"internal/strictjson", []string{"internal/op"}, "reads JSON of whatever it is about"},
@@ -59,7 +60,7 @@ var rooms = []room{
 	{"internal/factor/factortest", nil, "second factors for tests"},
 	{"internal/access", []string{"internal/db", "internal/factor", "internal/op", "internal/tenancy", "internal/vault"}, "who may see what is decided before anything else is known"},
 	{"internal/page", []string{"internal/access", "internal/op"}, "sizes, cursors and search of lists, whatever they list"},
-	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
+	{"internal/store", []string{"internal/access", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/tenancy", "internal/vault", "internal/workload"}, "reads and ordinary writes: it can't start work, having neither gate nor queue"},
 	{"internal/plans", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore", "internal/store", "internal/tenancy", "internal/vault"}, "plans of restores, with approvals and mappings: it stores what a preview made and executes nothing"},
 	{"internal/backup", []string{"internal/access", "internal/archive", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/policy", "internal/restore", "internal/tenancy"}, "backups of policies: they outlive the connections they were read through"},
 	{"internal/mirror", []string{"internal/access", "internal/catalogue", "internal/db", "internal/db/query", "internal/op", "internal/page", "internal/store", "internal/tenancy"}, "what was read from directories: it asks the store whose connection it is, and starts nothing"},
@@ -74,7 +75,7 @@ var rooms = []room{
 	{"internal/gate/worker", []string{"internal/access", "internal/backup", "internal/catalogue", "internal/db", "internal/gate/internal/ending", "internal/gate/internal/journal", "internal/gate/internal/ledger", "internal/gate/internal/queue", "internal/gate/internal/stored", "internal/mirror", "internal/op", "internal/plans", "internal/provider", "internal/restore", "internal/store", "internal/tenancy", "internal/vault"}, "works runs that the gate admitted: it meets the provider by its port only and starts nothing"},
 
 	{"internal/gate/gatetest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/op", "internal/store", "internal/tenancy", "internal/vault"}, "seeds a database for tests of the gate and its surfaces; the gate itself is theirs to make"},
-	{"internal/apptest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/flow", "internal/gate", "internal/gate/gatetest", "internal/httpx", "internal/mirror", "internal/op", "internal/plans", "internal/store", "internal/tenancy"}, "what a surface stands on, for its tests; a surface adds itself, or its tests would import themselves"},
+	{"internal/apptest", []string{"internal/access", "internal/catalogue", "internal/db", "internal/flow", "internal/gate", "internal/gate/gatetest", "internal/httpx", "internal/mirror", "internal/op", "internal/plans", "internal/store", "internal/tenancy", "internal/workload"}, "what a surface stands on, for its tests; a surface adds itself, or its tests would import themselves"},
 	{"internal/apptest/restorechain", nil, "tests only: the steps of a restore on every surface"},
 
 	{"internal/flow", []string{"internal/access", "internal/db", "internal/db/query", "internal/gate", "internal/mirror", "internal/op", "internal/store", "internal/tenancy"}, "above the gate: it begins work by asking the gate, and changes several rooms in one transaction"},

@@ -299,7 +299,7 @@ func (v *verification) settle(ctx context.Context, found string, err error, need
 // sign a connection in. Missing consent is stored elsewhere.
 func SignInRefusal(r op.Reason) bool {
 	switch r { //nolint:exhaustive // the others are about something else
-	case op.CredentialInvalid, op.CredentialExpired, op.CertificateNotRegistered, op.ApplicationDisabled, op.SignInBlocked,
+	case op.CredentialInvalid, op.CredentialExpired, op.CertificateNotRegistered, op.FederationMissing, op.ApplicationDisabled, op.SignInBlocked,
 		op.ResourceNotFound, op.DirectoryNotFound, op.DirectoryUnavailable:
 		return true
 	}

@@ -12,10 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 func (a *app) credential() *cobra.Command {
 	var tenant, connection, secret, certificate, password, expires string
+	var workload bool
 	c := &cobra.Command{
 		Use:   "credential --tenant TENANT --connection CONNECTION",
 		Short: "Save a new credential for a connection",
@@ -23,10 +25,15 @@ func (a *app) credential() *cobra.Command {
 private key, as PEM in any order or as a PFX file. It replaces the previous one
 immediately and can't be read back. Without a file you are asked for the client secret.
 
+With --workload-identity nothing secret is saved: the connection signs in with the token
+that the server gets from its platform. The command prints the federated credential that
+the app registration in Microsoft Entra needs.
+
 This needs a sign-in from the last 15 minutes with interlock login; API tokens can't do
 it. If your sign-in is older, you are asked to confirm your identity.`,
 		Example: `  interlock credential --tenant kestrel --connection primary --secret-file secret.txt --expires 2027-03-31
-  interlock credential --tenant kestrel --connection primary --certificate interlock.pfx --pfx-password-file password.txt`,
+  interlock credential --tenant kestrel --connection primary --certificate interlock.pfx --pfx-password-file password.txt
+  interlock credential --tenant kestrel --connection primary --workload-identity`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need("tenant", tenant); err != nil {
@@ -35,9 +42,12 @@ it. If your sign-in is older, you are asked to confirm your identity.`,
 			if err := need("connection", connection); err != nil {
 				return err
 			}
-			n, err := a.newCredential(secret, certificate, password, expires)
-			if err != nil {
-				return err
+			n := client.NewCredential{Workload: true}
+			if !workload {
+				var err error
+				if n, err = a.newCredential(secret, certificate, password, expires); err != nil {
+					return err
+				}
 			}
 			return a.fresh(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				saved, err := cl.RotateCredential(ctx, tenant, connection, n)
@@ -45,6 +55,17 @@ it. If your sign-in is older, you are asked to confirm your identity.`,
 					return err
 				}
 				out := a.page(a.Err)
+				for _, d := range []struct{ name, value string }{
+					{"Thumbprint", saved.CredentialDetails.Thumbprint},
+					{"Issuer", saved.CredentialDetails.Issuer}, {"Subject", saved.CredentialDetails.Subject}, {"Audience", saved.CredentialDetails.Audience},
+				} {
+					if d.value != "" {
+						out.slot(d.name, d.value)
+					}
+				}
+				if at := saved.CredentialExpiresAt; at != nil {
+					out.slot("Expires", op.Day(*at))
+				}
 				out.line("Saved the credential of %s. To try it:", saved.Name)
 				out.slot("", fmt.Sprintf("interlock start connection.verify --tenant %s --connection %s", tenant, saved.Slug))
 				for _, note := range saved.Notes {
@@ -61,7 +82,10 @@ it. If your sign-in is older, you are asked to confirm your identity.`,
 	f.StringVar(&certificate, "certificate", "", `PEM or PFX file with the certificate and its private key; "-" reads standard input`)
 	f.StringVar(&password, "pfx-password-file", "", "file with the password of the PFX file")
 	f.StringVar(&expires, "expires", "", "when the client secret expires, such as 2027-03-31")
-	c.MarkFlagsMutuallyExclusive("secret-file", "certificate")
+	f.BoolVar(&workload, "workload-identity", false, "sign in with the workload identity of the server; nothing secret is saved")
+	c.MarkFlagsMutuallyExclusive("secret-file", "certificate", "workload-identity")
+	c.MarkFlagsMutuallyExclusive("expires", "workload-identity")
+	c.MarkFlagsMutuallyExclusive("pfx-password-file", "workload-identity")
 	c.MarkFlagsMutuallyExclusive("expires", "certificate")
 	a.completeTenants(c)
 	return c

@@ -117,24 +117,38 @@ type Connection struct {
 	Version             int64      `json:"version"`
 	Credential          string     `json:"credential"`
 	CredentialExpiresAt *time.Time `json:"credential_expires_at"`
-	Consent             string     `json:"consent"`
-	Verification        string     `json:"verification"`
-	VerifiedAt          *time.Time `json:"verified_at"`
-	Readiness           string     `json:"readiness"`
-	Blockers            []Blocker  `json:"blockers"`
-	Active              *op.RunRef `json:"active"`
-	CheckedAt           *time.Time `json:"checked_at"`
-	ChangedSince        bool       `json:"not_verified_since_change"`
-	Notes               []string   `json:"notes,omitempty"` // of a change: how pasted values were tidied
+
+	CredentialDetails CredentialDetails `json:"credential_details"`
+
+	Consent      string     `json:"consent"`
+	Verification string     `json:"verification"`
+	VerifiedAt   *time.Time `json:"verified_at"`
+	Readiness    string     `json:"readiness"`
+	Blockers     []Blocker  `json:"blockers"`
+	Active       *op.RunRef `json:"active"`
+	CheckedAt    *time.Time `json:"checked_at"`
+	ChangedSince bool       `json:"not_verified_since_change"`
+	Notes        []string   `json:"notes,omitempty"` // of a change: how pasted values were tidied
 }
 
-// NewCredential is a credential to save: a client secret, or a certificate with its
-// private key, as PEM or as a base64-encoded PFX file with its password.
+// CredentialDetails are what is not secret of a saved credential.
+type CredentialDetails struct {
+	Thumbprint       string `json:"thumbprint"` // of a certificate: SHA-1, in hex
+	ThumbprintSHA256 string `json:"thumbprint_sha256"`
+	Issuer           string `json:"issuer"` // of a workload identity, with the two below
+	Subject          string `json:"subject"`
+	Audience         string `json:"audience"`
+}
+
+// NewCredential is a credential to save: a client secret; a certificate with its private
+// key, as PEM or as a base64-encoded PFX file with its password; or the workload identity
+// of the server.
 type NewCredential struct {
 	Secret      string     `json:"secret,omitempty"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"` // of the client secret
 	Certificate string     `json:"certificate,omitempty"`
 	Password    string     `json:"password,omitempty"` // of the PFX file
+	Workload    bool       `json:"workload_identity,omitempty"`
 }
 
 // Attempt is the record of a start request, with its answer.

@@ -16,6 +16,8 @@ type (
 	AppSpec = estate.AppSpec
 	// Secret is a client secret.
 	Secret = estate.Secret
+	// FederatedCredential trusts the tokens of another issuer.
+	FederatedCredential = estate.FederatedCredential
 	// TenantPatch changes a tenant.
 	TenantPatch = estate.TenantPatch
 	// AppPatch changes an app.

@@ -110,6 +110,7 @@ const (
 	CredentialUnreadable     Reason = "credential_unreadable"
 	CredentialInvalid        Reason = "credential_invalid"
 	CertificateNotRegistered Reason = "certificate_not_registered"
+	FederationMissing        Reason = "federated_credential_missing" // the app registration does not trust the workload identity
 	ApplicationDisabled      Reason = "application_disabled"
 	SignInBlocked            Reason = "sign_in_blocked"
 	ResourceNotFound         Reason = "resource_not_found"
@@ -150,12 +151,13 @@ const (
 	ExpiredInQueue      Reason = "expired_in_queue"
 	ProviderUnreachable Reason = "provider_unreachable"
 	ProviderThrottled   Reason = "provider_throttled"
-	ProviderFault       Reason = "provider_fault"    // its answer was an error of its own, or can't be used
-	ProviderRejected    Reason = "provider_rejected" // it refused a request for a reason of its own
-	AccessRefused       Reason = "access_refused"    // it denied access that the permissions of the token allow
-	SignInRefused       Reason = "sign_in_refused"   // with an error number that this version doesn't know
-	ConsentSettling     Reason = "consent_settling"  // consent was granted but is not active yet
-	ClockSkew           Reason = "clock_skew"        // the clocks of provider and server differ too much to sign in
+	ProviderFault       Reason = "provider_fault"                // its answer was an error of its own, or can't be used
+	ProviderRejected    Reason = "provider_rejected"             // it refused a request for a reason of its own
+	AccessRefused       Reason = "access_refused"                // it denied access that the permissions of the token allow
+	SignInRefused       Reason = "sign_in_refused"               // with an error number that this version doesn't know
+	WorkloadUnavailable Reason = "workload_identity_unavailable" // the token of this server can't be read or used
+	ConsentSettling     Reason = "consent_settling"              // consent was granted but is not active yet
+	ClockSkew           Reason = "clock_skew"                    // the clocks of provider and server differ too much to sign in
 	TimeLimit           Reason = "time_limit"
 	InternalFault       Reason = "internal_fault"
 	RestoreRefused      Reason = "restore_refused" // a selection or choice that can't be meant

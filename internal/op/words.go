@@ -252,6 +252,13 @@ var blockers = map[Reason]text{
 		action: action{"Renew credential", toConnectionCredential},
 		who:    "a workspace owner",
 	},
+	FederationMissing: {
+		reason: "Workload identity is not trusted",
+		why:    "The app registration of {connection} in Microsoft Entra has no federated credential that matches the workload identity of this server.",
+		next:   "Add a federated credential with the issuer, subject and audience that the credential page shows, then verify the connection.",
+		action: action{"Open credential", toConnectionCredential},
+		who:    "a workspace owner",
+	},
 	ApplicationDisabled: {
 		reason: "Application is disabled",
 		why:    "The application of {connection} is disabled in the directory of {tenant}.",
@@ -581,6 +588,12 @@ var failures = map[Reason]text{
 		reason: "Consent is not active yet",
 		why:    "{provider} is still activating the consent for {connection}.",
 		next:   "Start again in a minute.",
+		action: action{"Start again", toRetry},
+	},
+	WorkloadUnavailable: {
+		reason: "Workload identity can't be used",
+		why:    "The workload identity token of this server {fault}.",
+		next:   "Ask the server's administrator to correct it, then start again.",
 		action: action{"Start again", toRetry},
 	},
 	ClockSkew: {

@@ -16,7 +16,7 @@ import (
 
 const connectionColumns = `c.id, c.workspace_id, c.tenant_id, c.slug, c.name, c.provider, c.cloud, c.directory_id, c.client_id,
 	c.enabled, c.is_default, c.version, c.rev, c.disabled_by, c.disabled_at,
-	c.credential, c.credential_version, c.credential_state, c.credential_expires_at, c.credential_checked_at,
+	c.credential, c.credential_version, c.credential_state, c.credential_expires_at, c.credential_checked_at, c.credential_details,
 	c.consent, c.consent_at, c.permissions, c.permissions_at, c.actual_directory_id,
 	c.verification, c.verification_reason, c.verified_at, c.sign_in_refusal, c.sign_in_refused_at, c.changed_at, c.created_at`
 
@@ -24,7 +24,7 @@ const connectionColumns = `c.id, c.workspace_id, c.tenant_id, c.slug, c.name, c.
 type connectionRow struct {
 	c                                     tenancy.Connection
 	credential, state, consent, verdict   string
-	permissions                           string
+	permissions, details                  string
 	disabled, expires, checked, consented *int64
 	permitted, verified, refused, changed *int64
 	created                               int64
@@ -35,7 +35,7 @@ func (r *connectionRow) dest() []any {
 	return []any{
 		&c.ID, &c.WorkspaceID, &c.TenantID, &c.Slug, &c.Name, &c.Provider, &c.Cloud, &c.DirectoryID, &c.ClientID,
 		&c.Enabled, &c.Default, &c.Version, &c.Rev, &c.DisabledBy, &r.disabled,
-		&r.credential, &c.CredentialVersion, &r.state, &r.expires, &r.checked,
+		&r.credential, &c.CredentialVersion, &r.state, &r.expires, &r.checked, &r.details,
 		&r.consent, &r.consented, &r.permissions, &r.permitted, &c.ActualDirectoryID,
 		&r.verdict, &c.VerificationReason, &r.verified, &c.SignInRefusal, &r.refused, &r.changed, &r.created,
 	}
@@ -49,7 +49,10 @@ func (r *connectionRow) connection() (tenancy.Connection, error) {
 	c.ConsentAt, c.PermissionsAt, c.VerifiedAt = maybe(r.consented), maybe(r.permitted), maybe(r.verified)
 	c.SignInRefusedAt, c.ChangedAt = maybe(r.refused), maybe(r.changed)
 	c.CreatedAt = db.Time(r.created)
-	err := decode("permissions", r.permissions, &c.Permissions)
+	if err := decode("permissions", r.permissions, &c.Permissions); err != nil {
+		return c, err
+	}
+	err := decode("details of the credential", r.details, &c.CredentialDetails)
 	return c, err
 }
 

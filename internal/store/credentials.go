@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // the thumbprint that Microsoft Entra shows
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -29,8 +31,9 @@ const (
 // be printed.
 type NewCredential struct {
 	kind    tenancy.CredentialKind
-	secret  vault.Secret
+	secret  vault.Secret // empty: nothing secret belongs to the kind
 	expires *time.Time
+	details tenancy.CredentialDetails
 	tidied  []op.Tidied
 }
 
@@ -66,13 +69,40 @@ func ClientCertificate(text, password string) (NewCredential, error) {
 		return NewCredential{}, err
 	}
 	expires := leaf.NotAfter.UTC()
-	return NewCredential{kind: tenancy.ClientCertificate, secret: vault.NewSecret(fitted), expires: &expires, tidied: done}, nil
+	s1, s256 := sha1.Sum(leaf.Raw), sha256.Sum256(leaf.Raw)
+	details := tenancy.CredentialDetails{Thumbprint: fmt.Sprintf("%X", s1), ThumbprintSHA256: fmt.Sprintf("%X", s256)}
+	return NewCredential{kind: tenancy.ClientCertificate, secret: vault.NewSecret(fitted), expires: &expires, details: details, tidied: done}, nil
 }
+
+// WorkloadIdentity is the credential of a connection that signs in as this server's
+// workload. Nothing secret is stored. A workspace that may not use the identity, and a
+// token that can't be read, are an [*op.FieldError].
+func (s *Store) WorkloadIdentity(a access.Actor) (NewCredential, error) {
+	refused := func(detail string) error { return &op.FieldError{Field: "workload_identity", Detail: detail} }
+	if !s.opts.Workload.Serves(a.WorkspaceSlug()) {
+		return NewCredential{}, refused("is not set up for this workspace: ask the server's administrator")
+	}
+	token, err := s.opts.Workload.Token(time.Now())
+	if err != nil {
+		return NewCredential{}, refused("can't be used: the server's token " + err.Error())
+	}
+	return NewCredential{kind: tenancy.WorkloadIdentity, details: tenancy.CredentialDetails{
+		Issuer: token.Issuer, Subject: token.Subject, Audience: token.Audience,
+	}}, nil
+}
+
+// ServesWorkload reports whether connections of the actor's workspace may sign in as this
+// server's workload.
+func (s *Store) ServesWorkload(a access.Actor) bool { return s.opts.Workload.Serves(a.WorkspaceSlug()) }
+
+// Details are what is not secret of it.
+func (n NewCredential) Details() tenancy.CredentialDetails { return n.details }
 
 // Tidied tells the user how the pasted text was cleaned up.
 func (n NewCredential) Tidied() []op.Tidied { return n.tidied }
 
-// Credential returns the credential that a connection signs in with. It is
+// Credential returns the secret that a connection signs in with; an empty one for a
+// workload identity. It is
 // [op.ErrNotFound] outside the scope, [op.ErrConflict] when the credential was
 // replaced by one of another kind since conn was read, and [ErrUnreadable] when none
 // is saved or the vault can't open it.
@@ -95,6 +125,8 @@ func (s *Store) Credential(ctx context.Context, tx db.Tx, scope access.Scope, co
 	switch {
 	case c.Credential != conn.Credential:
 		return vault.Secret{}, fmt.Errorf("credential: %w", op.Conflict("it was replaced"))
+	case c.Credential == tenancy.WorkloadIdentity:
+		return vault.Secret{}, nil
 	case sealed == "":
 		return vault.Secret{}, fmt.Errorf("credential: none is saved: %w", ErrUnreadable)
 	}
@@ -121,13 +153,21 @@ func (s *Store) SealCredential(ctx context.Context, tx db.Tx, c tenancy.Connecti
 	if err != nil {
 		return fmt.Errorf("seal the credential: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM credentials WHERE connection_id = $1`, c.ID); err != nil {
-		return fmt.Errorf("seal the credential: %w", err)
+	if err := dropCredentials(ctx, tx, c.ID); err != nil {
+		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO credentials (connection_id, version, kind, sealed, fingerprint, created_at)
 		VALUES ($1, $2, $3, $4, $5, interlock_now())`, c.ID, c.CredentialVersion, string(c.Credential), sealed, fingerprint)
 	if err != nil {
 		return fmt.Errorf("seal the credential: %w", err)
+	}
+	return nil
+}
+
+// dropCredentials deletes the sealed credentials of a connection.
+func dropCredentials(ctx context.Context, tx db.Tx, connection string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM credentials WHERE connection_id = $1`, connection); err != nil {
+		return fmt.Errorf("delete the credential: %w", err)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (l Learned) reason() op.Reason {
 
 // aboutCredential reports whether another credential fixes a refused sign-in.
 func aboutCredential(r op.Reason) bool {
-	return r == op.CredentialInvalid || r == op.CredentialExpired || r == op.CertificateNotRegistered
+	return r == op.CredentialInvalid || r == op.CredentialExpired || r == op.CertificateNotRegistered || r == op.FederationMissing
 }
 
 func aboutCurrent(c tenancy.Connection, l Learned) bool {

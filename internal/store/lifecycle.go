@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,16 +31,13 @@ import (
 // provider is the provider of every connection.
 const provider = "Microsoft 365"
 
-// clouds are the national clouds of the provider.
-var clouds = []string{"global", "gcchigh", "dod", "china"}
-
 const maxConnectionName = 80 // characters
 
 // NewConnection is a connection to create.
 type NewConnection struct {
 	Name        string // up to 80 characters
 	Slug        string // unique in the tenant; empty: derived from the name
-	Cloud       string // global, gcchigh, dod, china; empty: global
+	Cloud       string // the name of one of [tenancy.Clouds]; empty: the first
 	DirectoryID string // GUID; empty: the tenant's
 	ClientID    string // GUID of the app registration
 	Disabled    bool   // only one connection to a directory can be enabled
@@ -62,7 +59,7 @@ func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef 
 			c.Slug = slugOf(n.Name)
 		}
 		if c.Cloud == "" {
-			c.Cloud = clouds[0]
+			c.Cloud = tenancy.Clouds()[0].Name
 		}
 		if c.DirectoryID == "" {
 			c.DirectoryID = ta.Tenant.DirectoryID
@@ -190,7 +187,16 @@ func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef,
 		}
 		c.Credential = n.kind
 		c.CredentialVersion++
-		if err := s.SealCredential(ctx, tx, c, n.secret); err != nil {
+		details, err := json.Marshal(n.details)
+		if err != nil {
+			return nil, err
+		}
+		if n.kind == tenancy.WorkloadIdentity {
+			err = dropCredentials(ctx, tx, c.ID)
+		} else {
+			err = s.SealCredential(ctx, tx, c, n.secret)
+		}
+		if err != nil {
 			return nil, err
 		}
 		var expires *int64
@@ -198,15 +204,15 @@ func (s *Store) RotateCredential(ctx context.Context, a access.Actor, tenantRef,
 			at := db.Micros(*n.expires)
 			expires = &at
 		}
-		set.Add(`, credential = %s, credential_version = %s, credential_state = '', credential_checked_at = NULL, credential_expires_at = %s`,
-			string(n.kind), c.CredentialVersion, expires)
+		set.Add(`, credential = %s, credential_version = %s, credential_state = '', credential_checked_at = NULL, credential_expires_at = %s, credential_details = %s`,
+			string(n.kind), c.CredentialVersion, expires, string(details))
 		if aboutCredential(op.Reason(c.SignInRefusal)) {
 			set.Add(`, sign_in_refusal = '', sign_in_refused_at = NULL`)
 		}
 		if c.CredentialVersion > 1 { // the first one replaces nothing
 			set.Add(`, changed_at = interlock_now()`)
 		}
-		return map[string]any{"kind": n.kind, "version": c.CredentialVersion, "expires_at": n.expires}, nil
+		return map[string]any{"kind": n.kind, "version": c.CredentialVersion, "expires_at": n.expires, "details": n.details}, nil
 	})
 }
 
@@ -411,8 +417,8 @@ func check(c tenancy.Connection) error {
 	if err := access.CheckSlug("slug", c.Slug); err != nil {
 		return err
 	}
-	if !slices.Contains(clouds, c.Cloud) {
-		return &op.FieldError{Field: "cloud", Detail: "must be one of " + strings.Join(clouds, ", ")}
+	if _, known := tenancy.CloudNamed(c.Cloud); !known {
+		return &op.FieldError{Field: "cloud", Detail: "must be one of " + strings.Join(tenancy.CloudNames(), ", ")}
 	}
 	if err := checkGUID("directory_id", c.DirectoryID); err != nil {
 		return err

@@ -7,10 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +24,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
 	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/workload"
 )
 
 func TestCreateConnection(t *testing.T) {
@@ -407,6 +411,9 @@ func TestCredential(t *testing.T) {
 		if got, err := open(scope, c); !strings.Contains(got, "PRIVATE KEY") || err != nil {
 			t.Errorf("certificate: %v", err)
 		}
+		if d := c.CredentialDetails; len(d.Thumbprint) != 40 || len(d.ThumbprintSHA256) != 64 || d.Thumbprint != strings.ToUpper(d.Thumbprint) {
+			t.Errorf("a certificate is shown as %+v", d)
+		}
 		_, err = open(scope, was)
 		wantErr(t, err, op.ErrConflict)
 
@@ -552,5 +559,66 @@ func TestConsent(t *testing.T) {
 		w.exec(`UPDATE members SET role = 'viewer' WHERE user_id = $1`, w.mei.ID())
 		_, err = w.CompleteConsent(ctx, orphan, c.DirectoryID, "")
 		wantErr(t, err, op.ErrNotFound)
+	})
+}
+
+// A workload identity replaces a secret, which is deleted. Only a workspace that the
+// administrator named may use it.
+func TestWorkloadIdentity(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := newWorld(t, d), t.Context()
+		file := filepath.Join(t.TempDir(), "token")
+		claims := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"https://issuer.example","sub":"interlock","aud":"api://AzureADTokenExchange"}`))
+		if err := os.WriteFile(file, []byte("eyJhbGciOiJSUzI1NiJ9."+claims+".canary"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		identity, err := workload.New(file, []string{"lattice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := store.New(d, w.root, store.Options{Workload: identity})
+		w.connection(w.mei, "kestrel", "first")
+		secret, err := store.ClientSecret("hunter2hunter2", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RotateCredential(ctx, w.mei, "kestrel", "first", secret); err != nil {
+			t.Fatal(err)
+		}
+		n, err := s.WorkloadIdentity(w.mei)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.RotateCredential(ctx, w.mei, "kestrel", "first", n)
+		want := tenancy.CredentialDetails{Issuer: "https://issuer.example", Subject: "interlock", Audience: "api://AzureADTokenExchange"}
+		if err != nil || c.Credential != tenancy.WorkloadIdentity || c.CredentialVersion != 2 || c.CredentialExpiresAt != nil || c.CredentialDetails != want {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM credentials`); n != 0 {
+			t.Errorf("%d secrets are kept", n)
+		}
+		err = d.Read(ctx, func(ctx context.Context, tx db.Tx) error {
+			secret, err := s.Credential(ctx, tx, access.ForRun(c.WorkspaceID, c.TenantID), c)
+			if secret.Reveal() != "" {
+				t.Error("it has a secret")
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if n := w.count(`SELECT COUNT(*) FROM audit_log WHERE data LIKE '%canary%'`); n != 0 {
+			t.Error("the audit trail holds the token")
+		}
+		if c, err = s.RotateCredential(ctx, w.mei, "kestrel", "first", secret); err != nil || c.CredentialDetails != (tenancy.CredentialDetails{}) {
+			t.Errorf("a secret has the details of the identity: %+v, %v", c.CredentialDetails, err)
+		}
+		_, err = s.WorkloadIdentity(w.olga) // of another workspace
+		wantField(t, err, "workload_identity")
+		if s.ServesWorkload(w.olga) || !s.ServesWorkload(w.mei) {
+			t.Error("the wrong workspaces may use it")
+		}
+		_, err = w.WorkloadIdentity(w.mei) // a server without one
+		wantField(t, err, "workload_identity")
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 	"github.com/interlock-dev/interlock/internal/vault"
+	"github.com/interlock-dev/interlock/internal/workload"
 )
 
 // Options are functions of packages that the store may not import.
@@ -32,6 +33,9 @@ type Options struct {
 	// connection's directory consents. The provider returns state with its answer.
 	// nil: consent can't be requested.
 	ConsentURL func(c tenancy.Connection, state string) (string, error)
+
+	// Workload is the identity of this server that connections can sign in with. nil: none.
+	Workload *workload.Identity
 
 	// StalledAfter is how long a running run may make no progress before it is
 	// shown as stalled. 0 means 5 minutes.

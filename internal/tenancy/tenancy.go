@@ -56,14 +56,31 @@ type CredentialKind string
 const (
 	ClientSecret      CredentialKind = "client_secret"
 	ClientCertificate CredentialKind = "certificate"
+	WorkloadIdentity  CredentialKind = "workload_identity" // the token of this server, for which nothing secret is stored
 )
 
 // Words returns the kind as sentences name it.
 func (k CredentialKind) Words() string {
-	if k == ClientCertificate {
+	switch k {
+	case ClientCertificate:
 		return "certificate"
+	case WorkloadIdentity:
+		return "workload identity"
+	case ClientSecret:
 	}
 	return "client secret"
+}
+
+// CredentialDetails are what is not secret of a saved credential, as Microsoft Entra shows
+// it in the app registration. They are as of when it was saved.
+type CredentialDetails struct {
+	Thumbprint       string `json:"thumbprint,omitempty"`        // of a certificate: SHA-1 of its DER form, in hex
+	ThumbprintSHA256 string `json:"thumbprint_sha256,omitempty"` // SHA-256
+
+	// Of a workload identity: the federated credential that the app registration needs.
+	Issuer   string `json:"issuer,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+	Audience string `json:"audience,omitempty"`
 }
 
 // ExpiresSoon is how long before its end a credential asks for care.
@@ -99,7 +116,7 @@ type Connection struct {
 	Slug        string `json:"slug"` // unique in the tenant
 	Name        string `json:"name"` // short name, such as "Kestrel primary"
 	Provider    string `json:"provider"`
-	Cloud       string `json:"cloud"` // global, gcchigh, dod, china
+	Cloud       string `json:"cloud"` // the name of one of [Clouds]
 	DirectoryID string `json:"directory_id"`
 	ClientID    string `json:"client_id"`
 	Enabled     bool   `json:"enabled"`
@@ -118,6 +135,8 @@ type Connection struct {
 	CredentialState     CredentialState `json:"credential_state,omitempty"`
 	CredentialExpiresAt *time.Time      `json:"credential_expires_at,omitempty"`
 	CredentialCheckedAt *time.Time      `json:"credential_checked_at,omitempty"`
+
+	CredentialDetails CredentialDetails `json:"credential_details,omitzero"`
 
 	// SignInRefusal is why the provider refuses to sign the connection in (an
 	// op.Reason), as an answer proved that came at SignInRefusedAt. Empty: it does

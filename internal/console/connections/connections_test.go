@@ -1,8 +1,16 @@
 package connections_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // thumbprints
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"math/big"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -386,4 +394,74 @@ func TestHostileConnection(t *testing.T) {
 		}
 		page.Says("main", hostile)
 	}
+}
+
+// TestWorkloadIdentity: the page shows the federated credential that the app registration
+// needs, and saves no secret.
+func TestWorkloadIdentity(t *testing.T) {
+	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
+		w.Ready("kestrel", nil)
+		mei := w.Browser(w.Owner)
+		path := primary + "/credential"
+		page := mei.Get(path).Want(http.StatusOK)
+		for _, value := range []string{"https://issuer.example", "system:serviceaccount:ops:interlock", "api://AzureADTokenExchange"} {
+			page.Says("form[aria-labelledby=cw]", value)
+		}
+		page = mei.Get(mei.Press(page, "form[aria-labelledby=cw]").Leads(""))
+		page.Says("main", "Workload identity")
+		page.Says("main", "Nothing secret is saved")
+		page.Says("main", "system:serviceaccount:ops:interlock")
+		if strings.Contains(string(page.Body), "canary") {
+			t.Error("the token is shown")
+		}
+
+		if err := os.Remove(w.TokenFile); err != nil {
+			t.Fatal(err)
+		}
+		page = mei.Get(path).Want(http.StatusOK)
+		page.Says("form[aria-labelledby=cw]", "the server's token can’t be read from its file")
+		if n := page.Page.Find("form[aria-labelledby=cw] button").Length(); n != 0 {
+			t.Error("it offers an identity that can't be used")
+		}
+		_, form := page.Form("form:has(#secret)")
+		form.Set("kind", "workload identity")
+		mei.Send(http.MethodPost, path, form).Want(http.StatusUnprocessableEntity).Says("form[aria-labelledby=cw]", "can’t be read from its file")
+	})
+}
+
+// TestCertificateIsShown: a certificate shows its thumbprint and when it expires.
+func TestCertificateIsShown(t *testing.T) {
+	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
+		w.Ready("kestrel", nil)
+		mei := w.Browser(w.Owner)
+		text, thumbprint, expires := selfSigned(t)
+		path := primary + "/credential"
+		_, form := mei.Get(path).Form("form:has(#certificate)")
+		form.Set("certificate", text)
+		page := mei.Get(mei.Send(http.MethodPost, path, form).Leads(""))
+		page.Says("main", thumbprint)
+		page.Says("main", "Expires on "+op.Day(expires))
+	})
+}
+
+// selfSigned returns a certificate with its key in PEM, its thumbprint and its end.
+func selfSigned(t *testing.T) (text, thumbprint string, expires time.Time) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expires = time.Now().Add(90 * 24 * time.Hour)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: expires}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha1.Sum(der)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})) + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+		strings.ToUpper(hex.EncodeToString(sum[:])), expires
 }

@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"errors"
 	"net/url"
 	"time"
 
@@ -22,19 +23,46 @@ func credentialPage(v *web.Visit, refusal *httpx.Problem) (web.Page, error) {
 	}
 	path := op.RotateCredential.Path(v.Workspace(), p.Tenant.Slug, p.Connection.Slug)
 	secret, certificate := ui.Form{Action: path, Fields: secretFields()}, ui.Form{Action: path, Fields: certificateFields()}
-	if v.R.PostFormValue("kind") == certificateForm {
+	var workload *workloadForm
+	if v.Store.ServesWorkload(v.Actor) {
+		workload = &workloadForm{Form: ui.Form{Action: path}}
+		n, err := v.Store.WorkloadIdentity(v.Actor)
+		var unusable *op.FieldError
+		if errors.As(err, &unusable) {
+			workload.unusable = "It " + unusable.Detail + "."
+		}
+		workload.details = particulars(n.Details())
+	}
+	switch v.R.PostFormValue("kind") {
+	case certificateForm:
 		certificate.Refusal = refusal
-	} else {
+	case workloadIdentity:
+		if workload == nil {
+			workload = &workloadForm{Form: ui.Form{Action: path}}
+		}
+		workload.Refusal = refusal
+	default:
 		secret.Refusal, secret.Values = refusal, url.Values{"expires_at": {v.R.PostFormValue("expires_at")}}
 	}
-	return web.Page{Frame: frame, Body: credentialBody(p, secret, certificate)}, nil
+	return web.Page{Frame: frame, Body: credentialBody(p, secret, certificate, workload)}, nil
 }
 
-// certificateForm is the value of "kind" in the certificate form.
-const certificateForm = "certificate"
+// The values of "kind" in the forms.
+const (
+	secretForm       = "secret"
+	certificateForm  = "certificate"
+	workloadIdentity = "workload identity"
+)
+
+// workloadForm is the form of the workload identity, which has no fields.
+type workloadForm struct {
+	ui.Form
+	details  []particular // of the federated credential that the app registration needs
+	unusable string       // why it can't be used now; empty: it can
+}
 
 func rotate(v *web.Visit) error {
-	credential, err := newCredential(v.R.PostForm)
+	credential, err := newCredential(v)
 	if err == nil {
 		_, err = v.Store.RotateCredential(v.R.Context(), v.Actor, v.Tenant.Tenant.ID, v.R.PathValue("connection"), credential)
 	}
@@ -44,9 +72,13 @@ func rotate(v *web.Visit) error {
 	return tidied(v, op.ConnectionPath(v.Workspace(), v.Tenant.Tenant.Slug, v.R.PathValue("connection")), string(op.RotateCredential), credential.Tidied())
 }
 
-func newCredential(f url.Values) (store.NewCredential, error) {
-	if f.Get("kind") == certificateForm {
+func newCredential(v *web.Visit) (store.NewCredential, error) {
+	f := v.R.PostForm
+	switch f.Get("kind") {
+	case certificateForm:
 		return store.ClientCertificate(f.Get("certificate"), f.Get("password"))
+	case workloadIdentity:
+		return v.Store.WorkloadIdentity(v.Actor)
 	}
 	var expires *time.Time
 	if text := f.Get("expires_at"); text != "" {

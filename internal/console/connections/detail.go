@@ -163,11 +163,13 @@ func (p detail) beyond() (names []string) {
 	return names
 }
 
-// ends says when a credential expires.
+// ends says when a credential expires, if it does.
 func ends(c tenancy.Connection, now time.Time) string {
 	switch at := c.CredentialExpiresAt; {
 	case c.Credential == "":
 		return ""
+	case c.Credential == tenancy.WorkloadIdentity:
+		return "Nothing secret is saved"
 	case at == nil:
 		return "Expiry not known"
 	case !at.After(now):
@@ -185,18 +187,33 @@ func kindOf(c tenancy.Connection) string {
 	return ui.Upper(c.Credential.Words())
 }
 
-var clouds = []ui.Option{
-	{Value: "global", Text: "Global"},
-	{Value: "gcchigh", Text: "US Government (GCC High)"},
-	{Value: "dod", Text: "US Government (DoD)"},
-	{Value: "china", Text: "China (21Vianet)"},
+// clouds are the options of the field.
+func clouds() []ui.Option {
+	var list []ui.Option
+	for _, c := range tenancy.Clouds() {
+		list = append(list, ui.Option{Value: c.Name, Text: c.Title})
+	}
+	return list
 }
 
-func cloud(value string) string {
-	for _, o := range clouds {
-		if o.Value == value {
-			return o.Text
+func cloud(name string) string {
+	if c, known := tenancy.CloudNamed(name); known {
+		return c.Title
+	}
+	return name
+}
+
+// particular is one of the details of a credential.
+type particular struct{ name, value string }
+
+// particulars returns the details of a credential, as the app registration shows them.
+func particulars(d tenancy.CredentialDetails) (list []particular) {
+	for _, p := range []particular{
+		{"Thumbprint", d.Thumbprint}, {"Thumbprint (SHA-256)", d.ThumbprintSHA256}, {"Issuer", d.Issuer}, {"Subject identifier", d.Subject}, {"Audience", d.Audience},
+	} {
+		if p.value != "" {
+			list = append(list, p)
 		}
 	}
-	return value
+	return list
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/store"
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 func showNew(v *web.Visit) (web.Page, error) {
-	return newForm(v, nil, url.Values{"directory_id": {v.Tenant.Tenant.DirectoryID}, "cloud": {"global"}})
+	return newForm(v, nil, url.Values{"directory_id": {v.Tenant.Tenant.DirectoryID}, "cloud": {tenancy.Clouds()[0].Name}})
 }
 
 func newForm(v *web.Visit, refusal *httpx.Problem, values url.Values) (web.Page, error) {
@@ -83,6 +84,6 @@ func fields(isNew bool) []ui.Field {
 	return append(fields,
 		ui.Field{Name: "client_id", Label: "Application (client) ID", Hint: "GUID of the app registration in Microsoft Entra.", Max: 80},
 		ui.Field{Name: "directory_id", Label: "Directory (tenant) ID", Hint: "GUID of the directory that the connection signs in to.", Max: 80},
-		ui.Field{Name: "cloud", Label: "Cloud", Kind: "select", Options: clouds},
+		ui.Field{Name: "cloud", Label: "Cloud", Kind: "select", Options: clouds()},
 	)
 }

@@ -107,6 +107,8 @@ type AppPatch struct {
 	ExpireSecrets bool     `json:"expireSecrets,omitempty"`
 	// Certificates replaces all certificates (PEM).
 	Certificates []string `json:"certificates,omitzero"`
+	// Federated replaces all federated credentials.
+	Federated []FederatedCredential `json:"federated,omitzero"`
 	// Consented grants consent with Roles (or the requested permissions), or removes the service
 	// principal. DelayMS is how long a consent takes to act, in milliseconds.
 	Consented *bool `json:"consented,omitempty"`
@@ -143,6 +145,9 @@ func (t *Tenant) PatchApp(clientID string, p AppPatch, now time.Time) error {
 			}
 			a.Certs = append(a.Certs, cert)
 		}
+	}
+	if p.Federated != nil {
+		a.Federated = p.Federated
 	}
 	if p.Secrets != nil {
 		a.Secrets = p.Secrets

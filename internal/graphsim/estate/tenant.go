@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"regexp"
@@ -49,7 +50,9 @@ type AppSpec struct {
 	Name         string   `json:"name"`
 	Secrets      []Secret `json:"secrets,omitempty"`
 	Certificates []string `json:"certificates,omitempty"` // PEM
-	RedirectURIs []string `json:"redirectUris,omitempty"`
+	// Federated holds the identities of other issuers that may sign in as the app.
+	Federated    []FederatedCredential `json:"federated,omitempty"`
+	RedirectURIs []string              `json:"redirectUris,omitempty"`
 	// Requested holds the application permissions that an admin consent grants.
 	Requested []string `json:"requested,omitempty"`
 	// Consented means that the service principal exists. Otherwise the token endpoint returns AADSTS700016.
@@ -60,6 +63,16 @@ type AppSpec struct {
 	// A disabled service principal gets AADSTS7000112, a blocked one AADSTS53003 (conditional access).
 	Disabled bool `json:"disabled,omitempty"`
 	Blocked  bool `json:"blocked,omitempty"`
+}
+
+// FederatedCredential trusts the tokens of another issuer that have this subject and one of
+// these audiences.
+type FederatedCredential struct {
+	Issuer    string   `json:"issuer"`
+	Subject   string   `json:"subject"`
+	Audiences []string `json:"audiences"`
+	// Keys is the issuer's JSON Web Key Set. The real service gets it from the issuer.
+	Keys json.RawMessage `json:"keys"`
 }
 
 // Secret is a client secret. With a zero Expires it never expires.

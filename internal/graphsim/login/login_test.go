@@ -466,3 +466,75 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("userinfo for an app: %d", a.Status)
 	}
 }
+
+// Tokens of another issuer are accepted if a federated credential of the app has exactly their
+// issuer, subject and audience.
+func TestFederatedCredentials(t *testing.T) {
+	key, err := testKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "RS256", Use: "sig"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp := simtest.Spec()
+	sp.Apps[0].Federated = []graphsim.FederatedCredential{
+		{Issuer: "https://cluster.example", Subject: "another", Audiences: []string{"api://AzureADTokenExchange"}, Keys: keys},
+		{Issuer: "https://cluster.example", Subject: "interlock", Audiences: []string{"api://AzureADTokenExchange"}, Keys: keys},
+	}
+	s := simtest.Start(t, graphsim.Config{}, sp)
+	for name, tc := range map[string]struct {
+		key    *rsa.PrivateKey
+		kid    string
+		change func(*jwt.Claims)
+		want   int // 0 is a token
+	}{
+		"as configured":  {key, "k1", nil, 0},
+		"other issuer":   {key, "k1", func(c *jwt.Claims) { c.Issuer += "/" }, 700211},
+		"other subject":  {key, "k1", func(c *jwt.Claims) { c.Subject = "Interlock" }, 700213},
+		"other audience": {key, "k1", func(c *jwt.Claims) { c.Audience = jwt.Audience{"https://graph.microsoft.com"} }, 700212},
+		"two audiences":  {key, "k1", func(c *jwt.Claims) { c.Audience = append(c.Audience, "x") }, 700212},
+		"other key":      {other, "k1", nil, 50013},
+		"unknown key":    {key, "k2", nil, 50013},
+		"expired":        {key, "k1", func(c *jwt.Claims) { c.Expiry = jwt.NewNumericDate(time.Now().Add(-10 * time.Minute)) }, 700024},
+		"no expiry":      {key, "k1", func(c *jwt.Claims) { c.Expiry = nil }, 700024},
+		"not yet":        {key, "k1", func(c *jwt.Claims) { c.NotBefore = jwt.NewNumericDate(time.Now().Add(time.Hour)) }, 700024},
+	} {
+		t.Run(name, func(t *testing.T) {
+			signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: tc.key, KeyID: tc.kid}}, (&jose.SignerOptions{}).WithType("JWT"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := jwt.Claims{
+				Issuer: "https://cluster.example", Subject: "interlock", Audience: jwt.Audience{"api://AzureADTokenExchange"},
+				Expiry: jwt.NewNumericDate(time.Now().Add(10 * time.Minute)),
+			}
+			if tc.change != nil {
+				tc.change(&c)
+			}
+			raw, err := jwt.Signed(signer).Claims(c).Serialize()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ask := func() simtest.Answer {
+				return s.TokenAnswer("client_secret", "", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", raw)
+			}
+			a := ask()
+			if tc.want == 0 {
+				if again := ask(); a.Status != http.StatusOK || again.Status != http.StatusOK { // a platform's token is used many times
+					t.Errorf("%d %s, then %d", a.Status, a.Body, again.Status)
+				}
+				return
+			}
+			codes, _ := a.JSON(t)["error_codes"].([]any)
+			if a.Status != http.StatusUnauthorized || len(codes) != 1 || codes[0] != float64(tc.want) {
+				t.Errorf("%d %s, want %d", a.Status, a.Body, tc.want)
+			}
+		})
+	}
+}

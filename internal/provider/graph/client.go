@@ -46,10 +46,13 @@ type Config struct {
 	Directory string // GUID of the directory to sign in to
 	ClientID  string // of the application
 
-	// Credential says what Secret is: a client secret, or a certificate with its
-	// private key, both PEM.
+	// Credential says what the client signs in with: with Secret, which is a client secret,
+	// or a certificate with its private key, both PEM; or with the workload identity.
 	Credential tenancy.CredentialKind
 	Secret     vault.Secret
+	// Assertion returns the token of the workload identity, whenever the client signs in. An
+	// error is a clause about the token, without a secret. nil: there is no such identity.
+	Assertion func(ctx context.Context) (string, error)
 	// NoCredential, if set, is why Secret is not: credential_missing or
 	// credential_unreadable. Sign-in then fails with it, without a call.
 	NoCredential op.Reason
@@ -182,7 +185,7 @@ func (c *Client) service(u *url.URL) (service, bool) {
 		return serviceOf(u), true
 	case at == c.endpoints.Login:
 		return login, true
-	case c.endpoints.microsoft() && at == clouds["global"].Login && u.Path == "/common/discovery/instance":
+	case c.endpoints.microsoft() && at == tenancy.Clouds()[0].Login && u.Path == "/common/discovery/instance":
 		return login, true
 	default:
 		return "", false

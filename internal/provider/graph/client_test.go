@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,10 +12,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,6 +157,26 @@ func TestSignInAndRead(t *testing.T) {
 	}
 }
 
+// forms keeps the last form that was posted.
+type forms struct {
+	http.RoundTripper
+	last url.Values
+}
+
+func (f *forms) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		if f.last, err = url.ParseQuery(string(body)); err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return f.RoundTripper.RoundTrip(r)
+}
+
 func TestSignInWithCertificate(t *testing.T) {
 	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -177,8 +200,17 @@ func TestSignInWithCertificate(t *testing.T) {
 	cfg := config(t, sim)
 	cfg.Credential = tenancy.ClientCertificate
 	cfg.Secret = vault.NewSecret(certificate + private)
+	sent := &forms{RoundTripper: cfg.HTTP.Transport}
+	cfg.HTTP = &http.Client{Transport: sent}
 	if _, err := client(t, cfg).Token(t.Context()); err != nil {
 		t.Error(err)
+	}
+	// docs: the assertion is signed PS256, and names the certificate by x5t#S256.
+	assertion := sent.last.Get("client_assertion")
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(assertion, ".")[0])
+	var head map[string]string
+	if err != nil || json.Unmarshal(raw, &head) != nil || head["alg"] != "PS256" || head["x5t#S256"] == "" || head["x5t"] != "" {
+		t.Errorf("the assertion has the header %s", raw)
 	}
 	// A clock that is wrong is told as such, with the difference, and proves nothing
 	// about the certificate.
@@ -842,13 +874,13 @@ func TestNewRefuses(t *testing.T) {
 
 func TestClouds(t *testing.T) {
 	t.Parallel()
-	for _, name := range graph.Clouds() {
+	for _, name := range tenancy.CloudNames() {
 		e, err := graph.Cloud(name)
 		if err != nil || len(e.Hosts()) != 2 {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
 	}
-	if _, err := graph.Cloud("mars"); err == nil || !strings.Contains(err.Error(), "china, dod, gcchigh, global") {
+	if _, err := graph.Cloud("mars"); err == nil || !strings.Contains(err.Error(), "global, gcc, gcchigh, dod, china") {
 		t.Errorf("%v", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
 // Endpoints are the base URLs of one Microsoft cloud, without a path.
@@ -13,32 +15,14 @@ type Endpoints struct {
 	Graph string // such as "https://graph.microsoft.com"
 }
 
-// clouds by the name that connections give them. docs: national cloud
-// deployments; GCC shares the endpoints of the global cloud.
-var clouds = map[string]Endpoints{
-	"global":  {"https://login.microsoftonline.com", "https://graph.microsoft.com"},
-	"gcchigh": {"https://login.microsoftonline.us", "https://graph.microsoft.us"},
-	"dod":     {"https://login.microsoftonline.us", "https://dod-graph.microsoft.us"},
-	"china":   {"https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"},
-}
-
-// Clouds returns the names of the known clouds, sorted.
-func Clouds() []string {
-	names := make([]string, 0, len(clouds))
-	for name := range clouds {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Cloud returns the endpoints of a Microsoft cloud: global, gcchigh, dod or china.
+// Cloud returns the endpoints of the Microsoft cloud with that name, one of
+// [tenancy.Clouds].
 func Cloud(name string) (Endpoints, error) {
-	e, ok := clouds[name]
-	if !ok {
-		return Endpoints{}, fmt.Errorf("cloud %q is not known; the clouds are %s", name, strings.Join(Clouds(), ", "))
+	c, known := tenancy.CloudNamed(name)
+	if !known {
+		return Endpoints{}, fmt.Errorf("cloud %q is not known; the clouds are %s", name, strings.Join(tenancy.CloudNames(), ", "))
 	}
-	return e, nil
+	return Endpoints{Login: c.Login, Graph: c.Graph}, nil
 }
 
 // Hosts returns the hosts, with their ports, that a client of e calls. The allow-list of its
@@ -57,12 +41,7 @@ func (e Endpoints) Hosts() []string {
 // service knows only those. For any other one the request would leave the machine
 // (observed: azidentity asks login.microsoftonline.com whatever the authority is).
 func (e Endpoints) microsoft() bool {
-	for _, known := range clouds {
-		if known.Login == e.Login {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(tenancy.Clouds(), func(c tenancy.Cloud) bool { return c.Login == e.Login })
 }
 
 // check returns an error unless both endpoints are https URLs without a path.

@@ -33,6 +33,10 @@ var signInCodes = map[int]struct {
 	7000215: {reason: op.CredentialInvalid},        // wrong secret. observed: 401
 	7000222: {reason: op.CredentialExpired},        // expired secret. observed: 401
 	700027:  {reason: op.CertificateNotRegistered}, // the assertion's key is not registered, or its signature is wrong
+	70021:   {reason: op.FederationMissing},        // no federated credential matches the token
+	700211:  {reason: op.FederationMissing},        // none has its issuer. observed: 401, with the two below (azure-workload-identity)
+	700212:  {reason: op.FederationMissing},        // none has its audience
+	700213:  {reason: op.FederationMissing},        // none has its subject
 	7000112: {reason: op.ApplicationDisabled},      //
 	53003:   {reason: op.SignInBlocked},            // conditional access
 	500011:  {reason: op.ResourceNotFound},         // the resource is not in the directory: wrong cloud as a rule

@@ -48,10 +48,37 @@ func (c *Client) credentialOf(cfg Config) func() (azcore.TokenCredential, error)
 				&azidentity.ClientCertificateCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: local})
 		}
 	}
+	if cfg.Credential == tenancy.WorkloadIdentity {
+		return func() (azcore.TokenCredential, error) {
+			return azidentity.NewClientAssertionCredential(c.directory, c.clientID, asserted(cfg.Assertion),
+				&azidentity.ClientAssertionCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: local})
+		}
+	}
 	c.redactor = redact(secret)
 	return func() (azcore.TokenCredential, error) {
 		return azidentity.NewClientSecretCredential(c.directory, c.clientID, secret,
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: local})
+	}
+}
+
+// asserted returns the function that the library gets the token of the workload identity
+// from. A missing token ends the call. It proves nothing about the connection.
+func asserted(token func(context.Context) (string, error)) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		text, err := "", errors.New("is not set up")
+		if token != nil {
+			text, err = token(ctx)
+		}
+		if err == nil {
+			return text, nil
+		}
+		if ctx.Err() == nil {
+			err = &provider.Error{Reason: op.WorkloadUnavailable, Note: err.Error(), At: time.Now()}
+		}
+		if call, ok := ctx.Value(callKey{}).(*call); ok { // the library turns the error into text
+			call.final = err
+		}
+		return "", err
 	}
 }
 
