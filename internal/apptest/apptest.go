@@ -6,7 +6,6 @@ package apptest
 
 import (
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
+	"github.com/interlock-dev/interlock/internal/durable"
 	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
@@ -56,7 +56,7 @@ func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
 	}
 	w := &World{World: gatetest.New(t, d), Feed: &httpx.Feed{}, t: t}
 	w.TokenFile = filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(w.TokenFile, []byte(WorkloadToken), 0o600); err != nil {
+	if err := durable.WriteFile(w.TokenFile, []byte(WorkloadToken), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	identity, err := workload.New(w.TokenFile, []string{"lattice"})

@@ -234,8 +234,13 @@ var Table = []Mutation{
 	},
 	{
 		Name: "write-wait-is-free", Guard: "A long wait uses up no try", File: "internal/gate/worker/settle.go",
-		Old: "w.Counts = !resume // nothing is lost", New: "w.Counts = true // nothing is lost",
-		Dir: workers, Test: "TestLongWaitGivesTheWorkerBack",
+		Old: "w.For, w.Counts = max(pe.RetryAfter, x.w.cfg.Backoff), false", New: "w.For, w.Counts = max(pe.RetryAfter, x.w.cfg.Backoff), true",
+		Dir: workers, Test: "TestReadingRunThrottledForAnHour",
+	},
+	{
+		Name: "short-wait", Guard: "A provider that asks for a moment is not asked all the time", File: "internal/gate/worker/settle.go",
+		Old: "w.For, w.Counts = max(pe.RetryAfter, x.w.cfg.Backoff), false", New: "w.For, w.Counts = pe.RetryAfter, false",
+		Dir: workers, Test: "TestShortWaitsAreNotAskedAllTheTime",
 	},
 	{
 		Name: "resume-heartbeat", Guard: "A run whose worker sent a heartbeat in the meantime is not sent again", File: "internal/gate/internal/ending/ending.go",
@@ -244,7 +249,7 @@ var Table = []Mutation{
 	},
 	{
 		Name: "items-made-again", Guard: "Items of a try that was made again do not decide how the run ended", File: "internal/gate/worker/settle.go",
-		Old: "if x.def.Recovery == catalogue.Again && c.Dispatch > 1 {", New: "if x.def.Recovery == catalogue.Again && c.Dispatch < 0 {",
+		Old: "catalogue.Again && x.claim.BeganAt != nil {", New: "catalogue.Again && false {",
 		Dir: workers, Test: "TestItemsOfATryMadeAgainAreForgotten",
 	},
 	{
