@@ -294,6 +294,14 @@ type cappedBody struct {
 	max, left int64
 }
 
+// size names a number of bytes.
+func size(n int64) string {
+	if n >= 1<<20 && n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
 // Read reads from the body. It returns a [Refused] after the limit.
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
@@ -302,7 +310,7 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if int64(n) > b.left {
 		n, b.left = int(b.left), 0
-		return n, &Refused{TooLarge, fmt.Sprintf("%d bytes", b.max)}
+		return n, &Refused{TooLarge, size(b.max)}
 	}
 	b.left -= int64(n)
 	return n, err

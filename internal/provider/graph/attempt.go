@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type call struct {
 	last  *answer // of the last attempt; nil: it got none
 	name  string  // of the last attempt: method and path
 	id    string  // of the last attempt: its client-request-id
+	asked string  // request-id of the last attempt's answer, even if its body was lost
 	cause error   // why the last attempt got no usable answer
 
 	service service // that its parts belong to; empty: that of its address
@@ -71,7 +73,7 @@ type attempt struct{ c *Client }
 func (a attempt) Do(req *policy.Request) (*http.Response, error) {
 	ctx := req.Raw().Context()
 	call := ctx.Value(callKey{}).(*call)
-	call.last, call.cause = nil, nil
+	call.last, call.cause, call.asked = nil, nil, ""
 	resp, err := a.try(ctx, call, req)
 	if err != nil {
 		call.cause = err
@@ -127,6 +129,7 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 			slog.String("client_request_id", id), slog.String("error", a.c.redactor.text(err.Error())))
 		return nil, err
 	}
+	call.asked = cmp.Or(resp.Header.Get("request-id"), resp.Header.Get("x-ms-request-id"))
 	body, err := runtime.Payload(resp)
 	if err != nil {
 		return nil, err
@@ -194,7 +197,7 @@ func (c *Client) failure(ctx context.Context, call *call, err error) error {
 		err = call.cause
 	}
 	e := unanswered(call.last, err)
-	e.Call, e.ClientID = call.name, call.id
+	e.Call, e.ClientID, e.RequestID = call.name, call.id, call.asked
 	return c.told(e)
 }
 

@@ -354,9 +354,8 @@ func TestOddBatches(t *testing.T) {
 	}
 }
 
-// What the provider counts as twenty calls takes twenty turns, and reads of conditional
-// access are made one by one.
-func TestBatchesCountTheirParts(t *testing.T) {
+// Reads of conditional access, which has a limit of one call a second, are made one by one.
+func TestConditionalAccessIsReadSingly(t *testing.T) {
 	t.Parallel()
 	sim, control := simulator(t, func(s *graphsim.TenantSpec) { s.Apps[0].Requested = append(s.Apps[0].Requested, "Policy.Read.All") })
 	cfg := config(t, sim)

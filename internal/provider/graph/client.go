@@ -393,7 +393,7 @@ func (c *Client) do(ctx context.Context, p runtime.Pipeline, call *call, req *po
 func unanswered(a *answer, err error) *provider.Error {
 	e := &provider.Error{Reason: op.ProviderUnreachable, Temporary: true, At: time.Now(), Note: err.Error()}
 	if a != nil && a.status != 0 {
-		e.Reason, e.Status, e.RequestID, e.Form = op.ProviderFault, a.status, a.header.Get("request-id"), formOf(a.body)
+		e.Reason, e.Status, e.Form = op.ProviderFault, a.status, formOf(a.body)
 		e.At = dateOf(a.header, a.at)
 	}
 	var at *url.Error

@@ -884,3 +884,34 @@ func TestClouds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An answer whose body is lost or too large keeps the provider's id of the call, and a body
+// that is too large names the limit.
+func TestRequestIDOfALostBody(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer func(http.ResponseWriter)
+		reason op.Reason
+		note   string
+	}{
+		"too large": {func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, 2<<20)) }, op.ProviderFault, "larger than 1 MiB"},
+		"cut off": {func(w http.ResponseWriter) {
+			_, _ = w.Write([]byte(`{"value":[`))
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}, op.ProviderUnreachable, ""},
+	} {
+		cfg := server(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("request-id", "4d2e0000-0000-4000-8000-000000000001")
+			c.answer(w)
+		})
+		_, err := client(t, cfg).Get(t.Context(), "/v1.0/organization")
+		pe := refusal(t, err)
+		if pe.Reason != c.reason || pe.RequestID != "4d2e0000-0000-4000-8000-000000000001" || pe.ClientID == "" || !strings.Contains(pe.Note, c.note) {
+			t.Errorf("%s: %+v", name, pe)
+		}
+		if e := pe.Evidence(); e == nil || e.RequestID != pe.RequestID {
+			t.Errorf("%s: evidence %+v", name, e)
+		}
+	}
+}
