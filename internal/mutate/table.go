@@ -514,6 +514,46 @@ var Table = []Mutation{
 		Test: "TestTokenOfAnotherApplication",
 	},
 	{
+		Name: "batch-weight", Guard: "A batch counts as what it contains", File: "internal/provider/graph/batch.go",
+		Old: "call := &call{service: of, weight: len(parts)}", New: "call := &call{service: of, weight: 1}",
+		Test: "TestBatchTakesATokenForEachPart",
+	},
+	{
+		Name: "batch-service", Guard: "A batch counts against the service of its parts", File: "internal/provider/graph/batch.go",
+		Old: "call := &call{service: of, weight: len(parts)}", New: "call := &call{weight: len(parts)}",
+		Test: "TestBatchTakesATokenForEachPart",
+	},
+	{
+		Name: "batch-parts", Guard: "Only the parts that were refused are sent again", File: "internal/provider/graph/batch.go",
+		Old: "\t\tleft = again\n", New: "",
+		Test: "TestBatchWaitsForItsParts",
+	},
+	{
+		Name: "part-closes-lane", Guard: "A part that was throttled closes its lane", File: "internal/provider/graph/batch.go",
+		Old: "lane.close(p.err.RetryAfter)", New: "_ = lane",
+		Test: "TestThrottledPartClosesItsLane",
+	},
+	{
+		Name: "lane-an-hour", Guard: "A faulty header does not close a lane for days", File: "internal/provider/graph/lanes.go",
+		Old: "now.Add(min(d, maxPause))", New: "now.Add(d)",
+		Test: "TestLaneOpensAfterAnHour",
+	},
+	{
+		Name: "sign-in-no-doubt", Guard: "A change whose sign-in failed is not in doubt", File: "internal/provider/graph/attempt.go",
+		Old: "change := call.writes && service != login", New: "change := call.writes",
+		Test: "TestWriteWithoutSignIn",
+	},
+	{
+		Name: "workload-workspace", Guard: "A workspace that the administrator did not name can't save a workload identity", File: "internal/store/credentials.go",
+		Old: "if !s.opts.Workload.Serves(a.WorkspaceSlug()) {", New: "if false {",
+		Test: "TestWorkloadIdentity",
+	},
+	{
+		Name: "workload-sign-in", Guard: "A workspace that lost the workload identity can't sign in with it", File: "internal/app/app.go",
+		Old: "if i < 0 || !identity.Serves(workspaces[i].Slug) {", New: "if i < 0 {",
+		Dir: "e2e", Test: "TestWorkloadIdentity",
+	},
+	{
 		Name: "page-links", Guard: "A page link to another host is not followed", File: "internal/provider/graph/client.go",
 		Old: "return u.Scheme+\"://\"+u.Host == c.endpoints.Graph && (", New: "return (",
 		Test: "TestLinks",

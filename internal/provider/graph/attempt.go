@@ -123,13 +123,15 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	began := time.Now()
 	a.c.asked(began)
 	resp, err := req.Next() // with its body
+	if resp != nil {
+		call.asked = cmp.Or(resp.Header.Get("request-id"), resp.Header.Get("x-ms-request-id"))
+	}
 	if err != nil {
 		a.c.log.LogAttrs(ctx, slog.LevelDebug, "provider call failed",
 			slog.String("service", string(service)), slog.String("path", u.Path), slog.Duration("took", time.Since(began)),
 			slog.String("client_request_id", id), slog.String("error", a.c.redactor.text(err.Error())))
 		return nil, err
 	}
-	call.asked = cmp.Or(resp.Header.Get("request-id"), resp.Header.Get("x-ms-request-id"))
 	body, err := runtime.Payload(resp)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -179,6 +180,31 @@ func TestBatchWaitsForItsParts(t *testing.T) {
 		}
 		if waited := b.came[1].Sub(b.came[0]) - time.Second; waited != 9500*time.Millisecond {
 			t.Errorf("sent again after %s, want 9.5 s", waited)
+		}
+	})
+}
+
+// A long wait of one part does not take the results of the others, whatever a later part was
+// told.
+func TestLongestWaitOfABatchCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &batching{part: func(url string) string {
+			switch url {
+			case "/p/0":
+				return `"status":429,"headers":{"Retry-After":"600"},"body":{}`
+			case "/p/1":
+				return `"status":429,"headers":{"Retry-After":"1"},"body":{}`
+			}
+			return `"status":200,"body":{}`
+		}}
+		results, err := clientOf(t, b, UnlimitedLanes()).Batch(t.Context(), pathsOf(3, "/v1.0/p"))
+		if err != nil || results[2].Err != nil {
+			t.Fatal(err)
+		}
+		var pe *provider.Error
+		if !errors.As(results[0].Err, &pe) || pe.RetryAfter != 10*time.Minute || len(b.sizes) != 1 {
+			t.Errorf("%v after batches of %v", results[0].Err, b.sizes)
 		}
 	})
 }

@@ -178,7 +178,6 @@ func (l *lane) enter(ctx context.Context, weight int, most time.Duration) (leave
 		wait = max(wait, t.Delay())
 	}
 	for ; ; wait = l.closed() {
-		wait = max(wait, l.closed())
 		if wait > most {
 			giveUp()
 			return nil, l.full(wait)

@@ -269,3 +269,23 @@ func TestLanesOfChanges(t *testing.T) {
 		}
 	}
 }
+
+// A faulty header does not lock a tenant out for days. The run is told all of the wait.
+func TestLaneOpensAfterAnHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := UnlimitedLanes().lane("app", "tenant", directory, false)
+		l.close(48 * time.Hour)
+		_, err := l.enter(t.Context(), 1, time.Minute)
+		var pe *provider.Error
+		if !errors.As(err, &pe) || pe.RetryAfter != 48*time.Hour {
+			t.Errorf("told %v", err)
+		}
+		time.Sleep(time.Hour)
+		leave, err := l.enter(t.Context(), 1, 0)
+		if err != nil {
+			t.Fatal("after an hour:", err)
+		}
+		leave()
+	})
+}

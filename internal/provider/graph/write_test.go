@@ -206,6 +206,25 @@ func TestWriteThatWasNotSent(t *testing.T) {
 	}
 }
 
+// A change whose sign-in failed was not sent, whatever the sign-in service did with the
+// request for a token.
+func TestWriteWithoutSignIn(t *testing.T) {
+	t.Parallel()
+	for name, action := range map[string]graphsim.Action{
+		"a fault":          {Kind: graphsim.ActError, Status: http.StatusInternalServerError},
+		"a cut connection": {Kind: graphsim.ActReset},
+	} {
+		sim, control := simulator(t, asIs)
+		if _, err := control.AddFault(t.Context(), graphsim.Fault{Path: "/*/oauth2/v2.0/token", Action: action}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := client(t, config(t, sim)).Write(t.Context(), post)
+		if pe := refusal(t, err); pe.Doubtful || !pe.Temporary {
+			t.Errorf("%s: %+v", name, pe)
+		}
+	}
+}
+
 // A run that is stopped while a change is under way learns that it is in doubt, and
 // still why it was stopped.
 func TestWriteThatIsCutOff(t *testing.T) {
