@@ -124,7 +124,7 @@ func render(c *wire.Call, col *estate.Collection, it *estate.Item, q *odata.Quer
 		case inList && slices.Contains(col.Hide, name):
 			return true
 		}
-		return len(q.Select) > 0 && !odata.Selected(q.Select, name)
+		return len(q.Select) > 0 && !slices.ContainsFunc(q.Select, func(s string) bool { return strings.EqualFold(s, name) })
 	})
 	for _, e := range q.Expand {
 		i := slices.IndexFunc(col.Navs, func(n string) bool { return strings.EqualFold(n, e.Name) })

@@ -39,18 +39,10 @@ func refuseGroups(c *wire.Call, q *odata.Query, eventual bool) *wire.Reply {
 	return nil
 }
 
-// propertyAt finds a property of a type, or of one that is derived from it, by its path, in which a
-// cast can come first. A part that the model does not describe has all properties, which fit
-// everything.
+// propertyAt finds a property of a type, or of one that is derived from it, by its path. A part that
+// the model does not describe has all properties, which fit everything.
 func propertyAt(t *model.Type, path string) (model.Property, bool) {
 	name, rest, nested := strings.Cut(path, "/")
-	if strings.HasPrefix(name, "microsoft.graph.") {
-		cast := model.Lookup(name)
-		if cast == nil || !cast.Is(t) || !nested {
-			return model.Property{}, false
-		}
-		return propertyAt(cast, rest)
-	}
 	p, ok := t.Anywhere(name)
 	if !ok || !nested {
 		return p, ok

@@ -2,6 +2,7 @@ package odata
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -14,22 +15,8 @@ func PickFields(o Object, sel []string) Object {
 		if name == "id" || strings.HasPrefix(name, "@odata.") {
 			return false
 		}
-		return !Selected(sel, name)
+		return !slices.ContainsFunc(sel, func(s string) bool { return strings.EqualFold(s, name) })
 	})
-}
-
-// Selected reports whether a list of selected properties has one by its name. A property of a derived
-// type can follow a cast: microsoft.graph.androidCompliancePolicy/osMinimumVersion (recorded).
-func Selected(sel []string, name string) bool {
-	for _, s := range sel {
-		if cast, rest, ok := strings.Cut(s, "/"); ok && strings.HasPrefix(cast, "microsoft.graph.") {
-			s = rest
-		}
-		if strings.EqualFold(s, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // UnknownSelect returns the first selected property that o and extra lack, or "".
