@@ -49,8 +49,7 @@ func TestRecordedAnswersAreServedWhole(t *testing.T) {
 				}
 			}
 			if !slices.ContainsFunc(served, func(o map[string]any) bool { return contains(o, want) }) {
-				text, _ := json.Marshal(want)
-				t.Errorf("%s: object %d is not among the %d that are served: %s", name, i, len(served), text)
+				t.Errorf("%s: object %d is not among the %d that are served: %v", name, i, len(served), want)
 			}
 		}
 	}

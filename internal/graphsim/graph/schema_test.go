@@ -259,8 +259,28 @@ func TestAnswersFitThePublishedTypes(t *testing.T) {
 					}
 				}
 			}
-			for path, typ := range map[string]string{"/v1.0/organization": "Organization", "/v1.0/groups?$top=999": "Group", "/v1.0/servicePrincipals": "ServicePrincipal"} {
-				for i, o := range simtest.Values(s.OK(tok, path)) {
+			policy := "" // one that devices report about
+			for _, p := range simtest.Values(s.OK(tok, "/v1.0/deviceManagement/deviceCompliancePolicies")) {
+				if id := p["id"].(string); len(simtest.Values(s.OK(tok, "/beta/deviceManagement/deviceCompliancePolicies/"+id+"/deviceStatuses"))) > 0 {
+					policy = id
+				}
+			}
+			device := simtest.Values(s.OK(tok, "/v1.0/deviceManagement/managedDevices"))[0]["id"].(string)
+			for path, typ := range map[string]string{
+				"/v1.0/organization": "Organization", "/v1.0/groups?$top=999": "Group", "/v1.0/servicePrincipals": "ServicePrincipal",
+				"/beta/deviceManagement/deviceCompliancePolicies/" + policy + "/deviceStatusOverview": "DeviceComplianceDeviceOverview",
+				"/beta/deviceManagement/deviceCompliancePolicies/" + policy + "/deviceStatuses":       "DeviceComplianceDeviceStatus",
+				"/beta/deviceManagement/managedDevices/" + device + "/deviceCompliancePolicyStates":   "DeviceCompliancePolicyState",
+			} {
+				o := s.OK(tok, path)
+				list := simtest.Values(o)
+				if o["value"] == nil {
+					list = append(list, o)
+				}
+				if len(list) == 0 {
+					t.Errorf("%s is empty", path)
+				}
+				for i, o := range list {
 					for _, bad := range types.check(fmt.Sprintf("%s[%d]", path, i), typ, o) {
 						t.Error(bad)
 					}

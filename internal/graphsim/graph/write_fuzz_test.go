@@ -3,9 +3,9 @@ package graph_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -41,17 +41,10 @@ func FuzzWriteBodies(f *testing.F) {
 	var grant struct {
 		Token string `json:"access_token"`
 	}
-	form := url.Values(simtest.Credentials())
-	if err := json.Unmarshal(call(f.Context(), "", http.MethodPost, "/"+simtest.TenantID+"/oauth2/v2.0/token", form.Encode()).Body.Bytes(), &grant); err != nil || grant.Token == "" {
+	if err := json.Unmarshal(call(f.Context(), "", http.MethodPost, "/"+simtest.TenantID+"/oauth2/v2.0/token", simtest.Credentials().Encode()).Body.Bytes(), &grant); err != nil || grant.Token == "" {
 		f.Fatal(err, grant.Token)
 	}
-	paths := slices.Sorted(func(yield func(string) bool) {
-		for path := range writableTypes {
-			if !yield(path) {
-				return
-			}
-		}
-	})
+	paths := slices.Sorted(maps.Keys(writableTypes))
 	for i, path := range paths {
 		f.Add(i, writableTypes[path].body)
 		f.Add(i, `{"`+writableTypes[path].assign+`":[{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":null}}]}`)

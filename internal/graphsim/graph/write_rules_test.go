@@ -235,6 +235,34 @@ func TestBuiltInObjectsStay(t *testing.T) {
 	}
 }
 
+// TestReadersWriteNothing sends each kind of write to each collection with permissions to read only.
+func TestReadersWriteNothing(t *testing.T) {
+	s := simtest.Start(t, graphsim.Config{})
+	token := s.Token()
+	for path, c := range writableTypes {
+		writes := map[string]string{path: http.MethodPost, path + "/x": http.MethodPatch, path + "/x?": http.MethodDelete}
+		if c.assign != "" {
+			writes[path+"/x/assign"] = http.MethodPost
+		}
+		if nameOf(path) == "name" {
+			writes[path+"/x?$a=b"] = http.MethodPut
+		}
+		for url, method := range writes {
+			a := s.Send(token, method, url, c.body)
+			code, text := simtest.ErrorOf(t, a)
+			if strings.HasPrefix(path, ca) {
+				if a.Status != http.StatusForbidden || code != "Authorization_RequestDenied" {
+					t.Errorf("%s %s: %d %s", method, url, a.Status, a.Body)
+				}
+				continue
+			}
+			if a.Status != http.StatusForbidden || code != "Forbidden" || !strings.Contains(text, "must have one of the following scopes: DeviceManagement") || strings.Contains(text, ".Read.All") {
+				t.Errorf("%s %s: %d %s", method, url, a.Status, a.Body)
+			}
+		}
+	}
+}
+
 // TestWritesNeedTheirPermission makes each write of Microsoft's permission table with each accepted
 // permission alone, and with all others.
 func TestWritesNeedTheirPermission(t *testing.T) {
