@@ -91,6 +91,7 @@ type DemoUser = console.DemoUser
 type Simulator struct {
 	URL    string // https, on loopback
 	CAFile string // PEM of the authority that issued its certificate
+	Paced  bool   // keep to the limits that Microsoft documents, as with a real tenant
 }
 
 // check refuses a simulator on another machine: it would receive real client secrets.
@@ -270,7 +271,7 @@ func connector(cfg Config, identity *workload.Identity, st *store.Store) (func(w
 		ways[name] = w
 	}
 	lanes := graph.NewLanes()
-	if cfg.Simulator != nil {
+	if cfg.Simulator != nil && !cfg.Simulator.Paced {
 		lanes = graph.UnlimitedLanes() // the simulator has limits of its own
 	}
 	return func(c worker.Connect) (provider.Client, error) {

@@ -34,7 +34,9 @@ type lab struct {
 	owner *client.Client
 }
 
-func newLab(t testing.TB, database string, cfg graphsim.Config) *lab {
+// newLab starts the product on an empty database. paced keeps it to the limits that
+// Microsoft documents.
+func newLab(t testing.TB, database string, cfg graphsim.Config, paced bool) *lab {
 	t.Helper()
 	l := &lab{t: t}
 	var err error
@@ -54,7 +56,7 @@ func newLab(t testing.TB, database string, cfg graphsim.Config) *lab {
 		t.Fatal(err)
 	}
 	l.app, err = New(t.Context(), Config{
-		Database: database, Root: root, Logger: slog.New(slog.DiscardHandler), Simulator: &Simulator{URL: l.sim.URL(), CAFile: ca},
+		Database: database, Root: root, Logger: slog.New(slog.DiscardHandler), Simulator: &Simulator{URL: l.sim.URL(), CAFile: ca, Paced: paced},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -288,6 +288,11 @@ var Table = []Mutation{
 		Dir: workers, Test: "TestRestoreWritesNothingThatChanged",
 	},
 	{
+		Name: "late-change", Guard: "A change is not sent after its deadline, by a process that stood still", File: "internal/provider/graph/attempt.go",
+		Old: "if now := time.Now(); now.After(b.deadline) ||", New: "if now := time.Now(); now.IsZero() || p == nil &&",
+		Test: "TestLateChangeIsNotSent",
+	},
+	{
 		Name: "transport-doubt", Guard: "The transport does not repeat a change by itself", File: "internal/provider/graph/attempt.go",
 		Old: "req.Raw().GetBody = nil // ", New: "_ = req // ",
 		Test: "TestTransportCantRepeatAChange",

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -115,6 +116,9 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	req = req.Clone(ctx)
 	if change {
 		req.Raw().GetBody = nil // otherwise the transport may send it a second time
+		if body := req.Raw().Body; body != nil {
+			req.Raw().Body = timely{body, deadline}
+		}
 	}
 	id := uuid.NewString()
 	req.Raw().Header.Set("client-request-id", id)
@@ -157,6 +161,23 @@ func (a attempt) try(ctx context.Context, call *call, req *policy.Request) (*htt
 	}
 	a.c.answered()
 	return resp, nil
+}
+
+// timely is the body of a change. It can't be read after the deadline. A process that
+// stood still would otherwise send what it was about to send, before the timer of its
+// context fires. observed: it did.
+type timely struct {
+	io.ReadCloser
+	deadline time.Time
+}
+
+// Read implements [io.Reader].
+func (b timely) Read(p []byte) (int, error) {
+	// By the wall clock, too: the other one may stand still with the machine.
+	if now := time.Now(); now.After(b.deadline) || now.Round(0).After(b.deadline.Round(0)) {
+		return 0, context.DeadlineExceeded
+	}
+	return b.ReadCloser.Read(p)
 }
 
 // asked notes the start of an attempt, and answered that one got an answer, even a refusal.
