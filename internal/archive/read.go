@@ -172,7 +172,7 @@ func (r *reader) manifest(name string, data []byte) error {
 // ours takes a file of our own archive: the bytes of the backup, or what somebody made of
 // them since.
 func (r *reader) ours(name string, e entry, data []byte) {
-	item := Item{Item: policy.Item{Type: e.Type, ID: e.ID}, Name: e.Name, File: name, Missing: e.Missing}
+	item := Item{Item: policy.Item{Type: e.Type, ID: e.ID, Names: e.Names}, Name: e.Name, File: name, Missing: e.Missing}
 	sum := sha256.Sum256(data)
 	if hex.EncodeToString(sum[:]) != e.SHA256 || !undo(data, e.Edits, &item.Item) {
 		item.Parts, item.Assignments, item.Body = nil, nil, data

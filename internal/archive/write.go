@@ -46,6 +46,8 @@ type entry struct {
 	SHA256  string   `json:"sha256"`            // of the file
 	Edits   []edit   `json:"edits,omitempty"`   // that added the parts to the body
 	Missing []string `json:"missing,omitempty"` // incomplete parts, with reasons
+
+	Names map[string]string `json:"names,omitempty"` // display names of settings and choices, by their ids
 }
 
 // Writer writes a backup set as a zip file. It is for one goroutine. After an error the
@@ -81,7 +83,7 @@ func (w *Writer) Add(item Item) error {
 	}
 	path := w.names.take(folder(t), item.Name, item.ID)
 	sum := sha256.Sum256(file)
-	w.list.Items = append(w.list.Items, entry{path, item.Type, item.ID, item.Name, hex.EncodeToString(sum[:]), edits, item.Missing})
+	w.list.Items = append(w.list.Items, entry{path, item.Type, item.ID, item.Name, hex.EncodeToString(sum[:]), edits, item.Missing, item.Names})
 	return w.write(path, file)
 }
 

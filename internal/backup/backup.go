@@ -96,6 +96,7 @@ type Contents struct {
 const (
 	assignments = "assignments"
 	object      = "object"
+	names       = "names" // the display names in it, as JSON; no part of the policy
 )
 
 // parts are the contents of an item by their part.
@@ -106,6 +107,11 @@ func (c Contents) parts() map[string]json.RawMessage {
 	}
 	if c.Policy.Assignments != nil {
 		all[assignments] = c.Policy.Assignments
+	}
+	if len(c.Policy.Names) > 0 {
+		if text, err := json.Marshal(c.Policy.Names); err == nil { // texts always can be
+			all[names] = text
+		}
 	}
 	return all
 }

@@ -185,6 +185,9 @@ func one(ctx context.Context, tx db.Tx, workspace, set string, item Item) (Conte
 	for _, p := range all {
 		text, err := unpack(p.data, p.hash)
 		if err != nil {
+			if p.part == names { // nothing depends on it
+				continue
+			}
 			c.Missing = append(c.Missing, Missing{Part: cmp.Or(p.part, object), Reason: op.ObjectIncomplete, Why: err.Error()})
 			continue
 		}
@@ -193,6 +196,10 @@ func one(ctx context.Context, tx db.Tx, workspace, set string, item Item) (Conte
 			c.Policy.Body = text
 		case assignments:
 			c.Policy.Assignments = text
+		case names:
+			if err := json.Unmarshal(text, &c.Policy.Names); err != nil {
+				c.Policy.Names = nil
+			}
 		default:
 			c.Policy.Parts[p.part] = text
 		}

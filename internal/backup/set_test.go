@@ -262,3 +262,59 @@ func TestSweepInSteps(t *testing.T) {
 		}
 	})
 }
+
+// TestNamesAreKept: the display names of a policy's settings are stored with it, shared as
+// contents are, and in the downloaded file. They are no part of the policy, and nothing
+// depends on them.
+func TestNamesAreKept(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShelf(t, d)
+		tenant := s.Tenant(s.Workspace, "wren", "Wren")
+		owner := s.Member("Ann", "ann@x.test", tenancy.Owner)
+		for _, typ := range policy.Types() {
+			if typ.Part("names") != nil {
+				t.Fatalf("%s has a part of that name", typ.Key)
+			}
+		}
+		lock := func(choice string) backup.Contents {
+			c := item("configurationPolicies", "p", `{"id":"p","name":"P","settingCount":1}`)
+			c.Policy.Parts = map[string]json.RawMessage{"settings": json.RawMessage(`[{"settingInstance":{"settingDefinitionId":"lock","choiceSettingValue":{"value":"lock_` + choice + `"}}}]`)}
+			c.Policy.Names = map[string]string{"lock": "Lock", "lock_0": "Off", "lock_1": "On"}
+			return c
+		}
+		first, second := s.keep(s.Workspace, tenant, lock("0")), s.keep(s.Workspace, tenant, lock("1"))
+		if n := s.rows(); n != [4]int64{2, 2, 6, 4} {
+			t.Errorf("sets, items, parts, contents: %v", n)
+		}
+		files := backup.NewFiles(d)
+		changed := func(a, b string) string {
+			got, err := files.Compare(t.Context(), owner, tenant, a, b)
+			if err != nil || len(got) != 1 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			return policy.Text(got[0].Changes)
+		}
+		if got := changed(first.ID, second.ID); got != "~ Lock: Off → On\n" {
+			t.Errorf("they differ in %q", got)
+		}
+		down, err := files.Download(t.Context(), owner, tenant, first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var zipped bytes.Buffer
+		if err := down.Write(t.Context(), &zipped); err != nil {
+			t.Fatal(err)
+		}
+		b, err := archive.Zip(bytes.NewReader(zipped.Bytes()), int64(zipped.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(lock("0").Policy, b.Items[0].Item); diff != "" {
+			t.Errorf("-kept +downloaded:\n%s", diff)
+		}
+		s.Exec(`UPDATE backup_parts SET hash = 'none' WHERE part = 'names'`)
+		if got := changed(first.ID, second.ID); got != "~ lock: lock_0 → lock_1\n" {
+			t.Errorf("without the names they differ in %q", got)
+		}
+	})
+}

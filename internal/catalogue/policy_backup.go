@@ -200,7 +200,7 @@ func backUpType(ctx context.Context, env *Env, t inventoryType, round BackupRoun
 		some = nil
 		return err
 	}
-	r.err = readpolicies.Type(ctx, env.Provider, policy.Lookup(t.key), func(read readpolicies.Read) error {
+	r.err = readpolicies.Named(ctx, env.Provider, policy.Lookup(t.key), func(read readpolicies.Read) error {
 		id := read.Item.ID
 		if id == "" || seen[id] { // it has no id to be found by, or came twice
 			if id == "" {

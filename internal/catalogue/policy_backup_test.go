@@ -18,6 +18,7 @@ import (
 const (
 	filtersPath = "/beta/deviceManagement/assignmentFilters"
 	catalogPath = "/beta/deviceManagement/configurationPolicies"
+	settingsOf  = "/settings?$expand=settingDefinitions"
 )
 
 // policyTenant has filters and settings catalog policies by their ids. bodies answer by
@@ -46,7 +47,7 @@ func policyTenant(filters, catalogs []string, bodies map[string]any) *fake {
 			switch {
 			case strings.HasPrefix(path, filtersPath+"/"):
 				return `{"id":"` + id + `","displayName":"Filter ` + id + `", "platform":"iOS","rule":"x","lastModifiedDateTime":"2026-11-01T08:00:00Z"}`, nil
-			case strings.HasSuffix(path, "/settings"), strings.HasSuffix(path, "/assignments"):
+			case strings.HasSuffix(path, settingsOf), strings.HasSuffix(path, "/assignments"):
 				return `{"value":[]}`, nil
 			}
 			return `{"id":"` + id + `","name":"Catalog ` + id + `","settingCount":0}`, nil
@@ -104,13 +105,13 @@ func TestPolicyBackup(t *testing.T) {
 func TestPolicyBackupIncomplete(t *testing.T) {
 	t.Parallel()
 	f := policyTenant([]string{"a", "bad", "gone", "refused", strings.Repeat("x", 201)}, []string{"few", "no", "ok"}, map[string]any{
-		filtersPath + "/bad":            `{"id":"bad","displayName":"1","displayName":"2"}`,
-		filtersPath + "/gone":           error(&provider.Error{Reason: op.ProviderRejected, Status: 404}),
-		filtersPath + "/refused":        refusal(op.AccessRefused),
-		catalogPath + "/few":            `{"id":"few","name":"Few","settingCount":2}`,
-		catalogPath + "/few/settings":   `{"value":[{"id":"0","settingInstance":{"settingDefinitionId":"one"}}]}`,
-		catalogPath + "/no/assignments": refusal(op.AccessRefused),
-		catalogPath + "/no/settings":    error(&provider.Error{Reason: op.ProviderFault, Status: 500}),
+		filtersPath + "/bad":              `{"id":"bad","displayName":"1","displayName":"2"}`,
+		filtersPath + "/gone":             error(&provider.Error{Reason: op.ProviderRejected, Status: 404}),
+		filtersPath + "/refused":          refusal(op.AccessRefused),
+		catalogPath + "/few":              `{"id":"few","name":"Few","settingCount":2}`,
+		catalogPath + "/few" + settingsOf: `{"value":[{"id":"0","settingInstance":{"settingDefinitionId":"one"}}]}`,
+		catalogPath + "/no/assignments":   refusal(op.AccessRefused),
+		catalogPath + "/no" + settingsOf:  error(&provider.Error{Reason: op.ProviderFault, Status: 500}),
 	})
 	r, kept, err := backUp(t, f)
 	if err != nil {
@@ -218,6 +219,23 @@ func TestPolicyBackupOfManyIncomplete(t *testing.T) {
 	}
 	if i := r.Find(t, "assignmentFilters"); len(r.Items) != 22 || i.Counts != (op.Counts{Failed: 30, Total: 30}) {
 		t.Errorf("%d lines, %+v", len(r.Items), i)
+	}
+}
+
+// TestPolicyBackupKeepsNames: the names that the tenant gives to settings are kept beside
+// the settings, which stay as they are without them.
+func TestPolicyBackupKeepsNames(t *testing.T) {
+	t.Parallel()
+	_, kept, err := backUp(t, policyTenant(nil, []string{"p"}, map[string]any{
+		catalogPath + "/p":              `{"id":"p","name":"P","settingCount":1}`,
+		catalogPath + "/p" + settingsOf: `{"value":[{"id":"0", "settingInstance":{"settingDefinitionId":"lock"},"settingDefinitions":[{"id":"lock","displayName":"Lock"}]}]}`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := kept.Kept[0].Items[0]
+	if string(i.Policy.Parts["settings"]) != `[{"id":"0", "settingInstance":{"settingDefinitionId":"lock"}}]` || i.Policy.Names["lock"] != "Lock" || len(i.Missing) > 0 {
+		t.Errorf("kept %s, %v, %v", i.Policy.Parts["settings"], i.Policy.Names, i.Missing)
 	}
 }
 

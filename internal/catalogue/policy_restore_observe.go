@@ -59,9 +59,13 @@ func (r *observing) readType(ctx context.Context, t *policy.Type, chosen []resto
 		}
 	}
 	keep := func(read reader.Read) error {
-		if whole || want[read.Policy.ID()] {
-			r.o.Items = append(r.o.Items, read.Policy)
+		switch {
+		case !whole && !want[read.Item.ID]:
+			return nil
+		case read.Policy.Type() == nil: // it could not be read, and may be a counterpart
+			return unusable(t, read)
 		}
+		r.o.Items = append(r.o.Items, read.Policy)
 		return nil
 	}
 	if whole || len(want) > few {
@@ -75,10 +79,22 @@ func (r *observing) readType(ctx context.Context, t *policy.Type, chosen []resto
 		case err != nil:
 			return err
 		default:
-			_ = keep(read) // it has no error
+			if err := keep(read); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// unusable is the error of a policy that could not be read.
+func unusable(t *policy.Type, read reader.Read) error {
+	err := read.Missing[0].Err
+	var pe *provider.Error
+	if errors.As(err, &pe) {
+		return err
+	}
+	return &policy.ItemError{Type: t.Key, ID: read.Item.ID, Err: err}
 }
 
 func (r *observing) forget(kind policy.Kind, id string) {

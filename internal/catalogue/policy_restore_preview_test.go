@@ -14,6 +14,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/graphsim"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
+	"github.com/interlock-dev/interlock/internal/provider"
 	reader "github.com/interlock-dev/interlock/internal/provider/policies"
 	"github.com/interlock-dev/interlock/internal/restore"
 )
@@ -129,6 +130,43 @@ func TestPreviewOfABaseline(t *testing.T) {
 	})
 	if got.kept.Count(restore.Unchanged) != 1 || len(got.kept.Mappings) != 1 || len(got.mapped) != 1 || got.mapped[0].SourceDirectory != from {
 		t.Errorf("%+v, recorded %+v", got.kept, got.mapped)
+	}
+}
+
+// TestPreviewOfAnUnreadableCounterpart: a policy of the tenant that is refused, or that is
+// no policy, may be the counterpart. Its type counts as unread, and no step of it writes.
+func TestPreviewOfAnUnreadableCounterpart(t *testing.T) {
+	t.Parallel()
+	const key, path = "deviceEnrollmentConfigurations", "/beta/deviceManagement/deviceEnrollmentConfigurations"
+	limit, err := policy.Normalise(policy.Item{Type: key, ID: "a_DefaultLimit", Body: json.RawMessage(`{"@odata.type":"#microsoft.graph.deviceEnrollmentLimitConfiguration","displayName":"All","limit":5}`)})
+	if err != nil || limit.DefaultName() == "" {
+		t.Fatal(err)
+	}
+	d, err := catalogue.Lookup(catalogue.PolicyRestorePreview)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, answer := range map[op.Reason]func() (string, error){
+		op.AccessRefused:   func() (string, error) { return "", refusal(op.AccessRefused) },
+		op.ObjectMalformed: func() (string, error) { return `{"id":"b","displayName":"1","displayName":"2"}`, nil },
+	} {
+		f := &fake{
+			page: script(map[string]provider.Page{path: {Items: objects(`{"id":"b_DefaultLimit"}`)}}),
+			get: func(path string) (string, error) {
+				if strings.HasSuffix(path, "b_DefaultLimit") {
+					return answer()
+				}
+				return `{"value":[]}`, nil
+			},
+		}
+		shelf := &shelf{set: restore.Set{ID: backupID, Directory: operationtest.Directory, Items: []restore.Item{{Policy: limit}}}}
+		r, err := operationtest.Run(t, d, f, &datatest.Memory{}, `{"backup":"`+backupID+`"}`, func(env *catalogue.Env) { env.Backups, env.Plans = shelf, shelf })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := r.Find(t, key); i.Result != op.ItemFailed || i.Reason != want || shelf.kept.Steps[0].Action != restore.NotSupported {
+			t.Errorf("%s: %+v, %+v", want, i, shelf.kept.Steps)
+		}
 	}
 }
 

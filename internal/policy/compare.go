@@ -79,8 +79,8 @@ func counterparts(before, after []Document) map[int]int {
 }
 
 // NamesIn returns the names that policies give: their own, by their ids, and those of the
-// settings and choices of the settings catalog, where they were read with their
-// definitions. The first name of an id counts.
+// settings and choices of the settings catalog, where the tenant gave them. The first name
+// of an id counts.
 func NamesIn(policies ...Document) Names {
 	known := make(map[string]string)
 	add := func(id, name string) {
@@ -90,6 +90,9 @@ func NamesIn(policies ...Document) Names {
 	}
 	for _, d := range policies {
 		add(d.id, d.Name())
+		for id, name := range d.names {
+			add(id, name)
+		}
 		settings, _ := d.raw["settings"].([]any)
 		for _, s := range settings {
 			definitions, _ := get(s, "settingDefinitions").([]any)

@@ -26,6 +26,10 @@ type Item struct {
 	// the body has none either, they are unknown, which differs from an empty list. The
 	// JSON value null is unknown too.
 	Assignments json.RawMessage
+
+	// Names are the display names of settings and choices in the policy, by their ids, as
+	// far as the tenant gave them. They are no part of the policy.
+	Names map[string]string
 }
 
 // maxID limits ids, in bytes. docs: most are GUIDs; the longest have two and a suffix.
@@ -58,11 +62,12 @@ func (e *ItemError) Unwrap() error { return e.Err }
 // Document is a policy in its normal form, which is hashed and compared. It is
 // immutable.
 type Document struct {
-	t    *Type
-	id   string
-	raw  map[string]any // as read, including parts
-	tree map[string]any // normal form, including parts and assignments
-	text []byte
+	t     *Type
+	id    string
+	raw   map[string]any // as read, including parts
+	tree  map[string]any // normal form, including parts and assignments
+	names map[string]string
+	text  []byte
 }
 
 // Normalise returns the normal form of item: without the properties and annotations that
@@ -72,7 +77,7 @@ type Document struct {
 // Every error is an [*ItemError]. It wraps [ErrTooLarge], [ErrTooDeep] or [ErrInvalid]
 // when the item or one of its parts can't be read as JSON within the limits.
 func Normalise(item Item) (Document, error) {
-	d := Document{t: Lookup(item.Type), id: item.ID}
+	d := Document{t: Lookup(item.Type), id: item.ID, names: item.Names}
 	fail := func(err error) (Document, error) {
 		return Document{}, &ItemError{Type: item.Type, ID: d.ID(), Name: d.Name(), Err: err}
 	}

@@ -49,6 +49,24 @@ const (
 // policy that can't be read as one is passed with the part "object" missing, and with the
 // id that it has. An error of the list, or of each, ends the reading.
 func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read) error) error {
+	return reading{c, t, false}.list(ctx, each)
+}
+
+// Named is [Type] with the display names of settings and choices, as far as the provider
+// gives them: [policy.Item.Names]. The answers are several times as long.
+func Named(ctx context.Context, c provider.Client, t *policy.Type, each func(Read) error) error {
+	return reading{c, t, true}.list(ctx, each)
+}
+
+// reading reads policies of a type.
+type reading struct {
+	c     provider.Client
+	t     *policy.Type
+	named bool
+}
+
+func (r reading) list(ctx context.Context, each func(Read) error) error {
+	c, t := r.c, r.t
 	for page, err := range provider.Walk(ctx, c, t.ListPath()) {
 		if err != nil {
 			return err
@@ -66,7 +84,7 @@ func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read
 			ids = append(ids, object.ID)
 		}
 		for some := range slices.Chunk(ids, rounds*together) {
-			if err := several(ctx, c, t, some, each); err != nil {
+			if err := r.several(ctx, some, each); err != nil {
 				return err
 			}
 		}
@@ -75,13 +93,13 @@ func Type(ctx context.Context, c provider.Client, t *policy.Type, each func(Read
 }
 
 // several reads some policies in rounds that overlap.
-func several(ctx context.Context, c provider.Client, t *policy.Type, ids []string, each func(Read) error) error {
+func (r reading) several(ctx context.Context, ids []string, each func(Read) error) error {
 	chunks := slices.Collect(slices.Chunk(ids, together))
 	read := make([][]outcome, len(chunks))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, chunk := range chunks {
 		g.Go(func() (err error) {
-			read[i], err = complete(ctx, c, t, chunk)
+			read[i], err = r.complete(ctx, chunk)
 			return err
 		})
 	}
@@ -115,7 +133,7 @@ func malformed(err error) Missing {
 // One reads one policy as [Type] reads it. It returns [ErrNotFound] if there is none, and
 // an [*provider.Error] if the object could not be read.
 func One(ctx context.Context, c provider.Client, t *policy.Type, id string) (Read, error) {
-	reads, err := complete(ctx, c, t, []string{id})
+	reads, err := reading{c, t, false}.complete(ctx, []string{id})
 	if err != nil {
 		return Read{}, err
 	}
@@ -137,13 +155,14 @@ type ask struct {
 
 // complete reads some policies of a type. What ends the run is an error; what concerns one
 // policy is in its outcome.
-func complete(ctx context.Context, c provider.Client, t *policy.Type, ids []string) ([]outcome, error) {
+func (r reading) complete(ctx context.Context, ids []string) ([]outcome, error) {
+	c, t := r.c, r.t
 	var asks []ask
 	for i, id := range ids {
 		asks = append(asks, ask{policy: i, path: t.ItemPath(id)})
 		for k := range t.Parts {
 			if p := &t.Parts[k]; p.Read != policy.WithObject {
-				asks = append(asks, ask{policy: i, part: p, path: t.PartPath(id, *p)})
+				asks = append(asks, ask{policy: i, part: p, path: r.partPath(id, *p)})
 			}
 		}
 		if path := t.AssignmentsPath(id); path != "" {
@@ -181,6 +200,9 @@ func complete(ctx context.Context, c provider.Client, t *policy.Type, ids []stri
 			body, err = list(ctx, c, results[i])
 			if err == nil && a.part != nil && a.part.Each != nil {
 				body, err = elements(ctx, c, t, ids[a.policy], a.part, body)
+			}
+			if err == nil && a.part != nil && r.names(*a.part) {
+				body, o.Item.Names = named(body)
 			}
 		}
 		if err != nil {
@@ -222,6 +244,28 @@ func (r *Read) count() {
 	}
 	err := &provider.Error{Reason: op.ProviderFault, Note: "settings: " + why}
 	r.Missing = append(r.Missing, Missing{Part: "settings", Reason: op.ObjectIncomplete, Why: why, Err: err})
+}
+
+// names reports whether a part is read with the names of what is in it.
+func (r reading) names(p policy.Part) bool { return r.named && r.t.Settings && p.Key == "settings" }
+
+// partPath is where a part is read. docs: $expand adds the definitions of a setting.
+func (r reading) partPath(id string, p policy.Part) string {
+	path := r.t.PartPath(id, p)
+	if r.names(p) {
+		path += "?$expand=" + policy.Definitions
+	}
+	return path
+}
+
+// named takes the names out of a list of settings. A list that is not valid stays as it
+// is: who uses it says so.
+func named(settings json.RawMessage) (json.RawMessage, map[string]string) {
+	list, names, err := policy.TakeNames(settings)
+	if err != nil {
+		return settings, nil
+	}
+	return list, names
 }
 
 // gone turns a 404 into [ErrNotFound].

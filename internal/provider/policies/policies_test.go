@@ -110,6 +110,30 @@ func TestOne(t *testing.T) {
 	}
 }
 
+// TestNamed reads the names of settings on every page, and leaves the settings as they are.
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	setting := func(id string) string {
+		return `{"settingInstance":{"settingDefinitionId":"` + id + `"}, "settingDefinitions":[{"id":"` + id + `","displayName":"Name of ` + id + `"}]}`
+	}
+	s := served{
+		catalog:        `{"value":[{"id":"p"}]}`,
+		catalog + "/p": `{"id":"p","name":"P","settingCount":2}`,
+		catalog + "/p/settings?$expand=settingDefinitions": `{"value":[` + setting("b") + `],"@odata.nextLink":"next"}`,
+		"next":                     `{"value":[` + setting("a") + `]}`,
+		catalog + "/p/assignments": `{"value":[]}`,
+	}
+	var got []policies.Read
+	err := policies.Named(t.Context(), s, policy.Lookup("configurationPolicies"), func(r policies.Read) error { got = append(got, r); return nil })
+	if err != nil || len(got) != 1 || len(got[0].Missing) > 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if item := got[0].Item; string(item.Parts["settings"]) != `[{"settingInstance":{"settingDefinitionId":"b"}},{"settingInstance":{"settingDefinitionId":"a"}}]` ||
+		item.Names["a"] != "Name of a" || item.Names["b"] != "Name of b" {
+		t.Errorf("%s, %v", item.Parts["settings"], item.Names)
+	}
+}
+
 // TestPartsOfOtherShapes reads the parts that are expanded, and those that are read for
 // each element of another part.
 func TestPartsOfOtherShapes(t *testing.T) {
