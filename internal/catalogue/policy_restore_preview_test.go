@@ -50,6 +50,8 @@ func (s *shelf) Keep(_ context.Context, p restore.Plan) (string, error) {
 	return p.Hash(), nil
 }
 
+const otherDirectory = "8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2"
+
 const backupID = "01890000-0000-7000-8000-000000000000"
 
 // previewed backs up the simulated tenant's filters and reads them again as a preview.
@@ -118,7 +120,7 @@ func TestPreview(t *testing.T) {
 func TestPreviewOfABaseline(t *testing.T) {
 	t.Parallel()
 	s := operationtest.Simulate(t, nil)
-	from := "8c4e0b1a-5d0f-4f0e-9d61-2f7a60be91d2"
+	from := otherDirectory
 	got, _ := previewed(t, s, from, nil)
 	if got.kept.Count(restore.Conflict) != len(got.set.Items) {
 		t.Errorf("%+v", got.kept.Steps)
@@ -186,14 +188,35 @@ func TestPreviewOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestPreviewThatCannotBeMeant: a selection of what the backup doesn't have ends as an item
-// that names it, and nothing is stored.
+// TestPreviewThatCannotBeMeant: a selection of what the backup doesn't have, and a choice
+// that isn't possible, end as an item that names the policy. Nothing is stored.
 func TestPreviewThatCannotBeMeant(t *testing.T) {
 	t.Parallel()
 	s := operationtest.Simulate(t, nil)
-	got, r := previewed(t, s, operationtest.Directory, func(_ *shelf, in *catalogue.PreviewParameters) { in.Items = []string{"assignmentFilters/none"} })
-	if item := r.Find(t, "plan"); got.kept != nil || item.Reason != op.RestoreRefused || !strings.Contains(item.Args["detail"], `"none"`) {
-		t.Errorf("%+v, %+v", got.kept, r.Items)
+	choose := func(c catalogue.PreviewChoice) func(*shelf, *catalogue.PreviewParameters) {
+		return func(s *shelf, in *catalogue.PreviewParameters) {
+			c.Item = "assignmentFilters/" + s.set.Items[0].Policy.ID()
+			in.Choices = []catalogue.PreviewChoice{c}
+		}
+	}
+	for name, c := range map[string]struct {
+		ask  func(*shelf, *catalogue.PreviewParameters)
+		from string
+		says string
+	}{
+		"a policy that isn't there": {func(_ *shelf, in *catalogue.PreviewParameters) { in.Items = []string{"assignmentFilters/none"} }, operationtest.Directory, `the backup has no policy assignmentFilters "none"`},
+		"a choice outside the selection": {func(_ *shelf, in *catalogue.PreviewParameters) {
+			in.Choices = []catalogue.PreviewChoice{{Item: "assignmentFilters/another", Unassigned: true}}
+		}, operationtest.Directory, "which is not selected"},
+		"a choice where nothing is open":  {choose(catalogue.PreviewChoice{New: true}), operationtest.Directory, "there is nothing to choose"},
+		"a target that is no candidate":   {choose(catalogue.PreviewChoice{Target: "elsewhere"}), otherDirectory, `"elsewhere" is no candidate`},
+		"a deleted policy that isn't one": {choose(catalogue.PreviewChoice{Undelete: "elsewhere"}), otherDirectory, `"elsewhere" is no deleted object`},
+		"two choices at once":             {choose(catalogue.PreviewChoice{New: true, Target: "elsewhere"}), otherDirectory, "not two of these"},
+	} {
+		got, r := previewed(t, s, c.from, c.ask)
+		if item := r.Find(t, "plan"); got.kept != nil || item.Reason != op.RestoreRefused || !strings.Contains(item.Args["detail"], c.says) || !strings.Contains(item.Args["detail"], "assignmentFilters") {
+			t.Errorf("%s: %+v, %+v", name, got.kept, r.Items)
+		}
 	}
 }
 

@@ -449,3 +449,14 @@ func TestBuiltInOfAnotherDirectory(t *testing.T) {
 		t.Errorf("the step is %q", got)
 	}
 }
+
+// TestAMappingToAGroupThatIsGone: the block names the reference and the group that it is
+// mapped to, whether or not the policy can be restored without it.
+func TestAMappingToAGroupThatIsGone(t *testing.T) {
+	for code, assignment := range map[restore.BlockCode]string{restore.AssignmentMissing: include("g9"), restore.MappingGone: exclude("g9")} {
+		step := newWorld(there).backup(t, profiles, "p1", profile("A", `,"assignments":[`+assignment+`]`)).mapped(policy.Groups, "g9", "g8").plan(t).Steps[0]
+		if len(step.Blocks) != 1 || step.Blocks[0].Code != code || step.Blocks[0].Detail != "groups g9 is mapped to g8, which is gone" || step.Name != "A" {
+			t.Errorf("%s: %+v", step.Name, step.Blocks)
+		}
+	}
+}
