@@ -5,11 +5,15 @@ package e2e_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/interlock-dev/interlock/internal/client"
+	"github.com/interlock-dev/interlock/internal/op"
 )
 
 // TestScripts runs what a newcomer types, from the first sign-in on. Each script has
@@ -23,7 +27,11 @@ func TestScripts(t *testing.T) {
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			d := startDemo(t)
+			history := filepath.Base(script) == "restore.txtar"
+			d := startDemo(t, "--history="+strconv.FormatBool(history))
+			if history {
+				d.told()
+			}
 			testscript.Run(t, testscript.Params{
 				Deadline: time.Now().Add(5 * time.Minute), // a command that waits for ever fails its script, not the package
 				Files:    []string{script},
@@ -42,4 +50,18 @@ func TestScripts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// told waits until the demo's history is written: its last chapter is the second preview.
+func (d *show) told() {
+	d.t.Helper()
+	owner := d.as("owner")
+	eventually(d.t, "the history of the demo is written", func() bool {
+		previews, err := owner.Plans(d.t.Context(), "rowan-hill", "", client.Paging{})
+		if err != nil || len(previews.Items) < 2 {
+			return false
+		}
+		last, err := owner.Run(d.t.Context(), previews.Items[0].Run)
+		return err == nil && last.State == op.Finished
+	})
 }

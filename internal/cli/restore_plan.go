@@ -165,25 +165,24 @@ func value(raw json.RawMessage) string {
 	return string(runes)
 }
 
-// planNext writes the command of the next step.
+// planNext writes the next step, with its command.
 func (p page) planNext(plan client.Plan, tenant string) {
-	valid := slices.ContainsFunc(plan.Approvals, func(a client.PlanApproval) bool { return !a.Void })
+	approved := slices.ContainsFunc(plan.Approvals, func(a client.PlanApproval) bool { return !a.Void })
 	switch {
 	case len(plan.Stale) > 0:
-		p.slot("Next", "interlock restore preview --again "+plan.Hash+" --tenant "+tenant)
+		p.slot("Next", "Preview again:")
+		p.command("restore preview --again %s --tenant %s", plan.Hash, tenant)
 	case !plan.Applicable:
 		p.slot("Next", "There is nothing to execute.")
-	case plan.ApprovalRequired && !valid:
-		p.slot("Next", "Someone else approves it: interlock restore approve "+plan.Hash+" --tenant "+tenant)
+	case plan.ApprovalRequired && !approved:
+		p.slot("Next", "Ask someone else to approve it:")
+		p.command("restore approve %s --tenant %s", plan.Hash, tenant)
 	default:
-		codes := make([]string, len(plan.Warnings))
+		var acknowledge string
 		for i, w := range plan.Warnings {
-			codes[i] = w.Code
+			acknowledge += []string{" --acknowledge ", ","}[min(i, 1)] + w.Code
 		}
-		acknowledge := ""
-		if len(codes) > 0 {
-			acknowledge = " --acknowledge " + strings.Join(codes, ",")
-		}
-		p.slot("Next", "interlock restore execute "+plan.Hash+" --tenant "+tenant+acknowledge+` --confirm "NAME OF THE TENANT"`)
+		p.slot("Next", "Execute it, with the full name of the tenant:")
+		p.command("restore execute %s --tenant %s%s --confirm NAME", plan.Hash, tenant, acknowledge)
 	}
 }

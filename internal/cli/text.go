@@ -100,13 +100,16 @@ func (p page) action(e op.Explained, a op.Answer) {
 	case (e.Code == op.VerificationMissing || e.Code == op.VerificationStale) && a.Target != nil:
 		p.slot("", fmt.Sprintf("interlock start %s --tenant %s --connection %s", op.ConnectionVerify, a.Tenant.Slug, a.Target.Slug))
 	case p.plan != "" && (e.Code == op.WarningsOpen || e.Code == op.ApprovalMissing):
-		p.slot("", fmt.Sprintf("interlock restore plan show %s --tenant %s", p.plan, a.Tenant.Slug))
+		p.command("restore plan show %s --tenant %s", p.plan, a.Tenant.Slug)
 	case p.plan != "" && e.Code == op.PreviewStale:
-		p.slot("", fmt.Sprintf("interlock restore preview --again %s --tenant %s", p.plan, a.Tenant.Slug))
+		p.command("restore preview --again %s --tenant %s", p.plan, a.Tenant.Slug)
 	default:
 		p.fix(e.Fix)
 	}
 }
+
+// command writes a command on a line of its own, so that it can be copied.
+func (p page) command(format string, args ...any) { p.line("      interlock "+format, args...) }
 
 // fix writes where a reason can be fixed, for those who may.
 func (p page) fix(f *op.Fix) {
