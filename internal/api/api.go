@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/flow"
 	"github.com/interlock-dev/interlock/internal/gate"
 	"github.com/interlock-dev/interlock/internal/httpx"
@@ -26,6 +27,8 @@ type Deps struct {
 	Store   *store.Store
 	Mirror  *mirror.Mirror
 	Plans   *plans.Plans
+	Backups *backup.Backups
+	Files   *backup.Files
 	Gate    *gate.Gate
 	Flow    *flow.Flow
 	Feed    *httpx.Feed    // nil: streams only poll for changes
@@ -57,6 +60,8 @@ type server struct {
 	store   *store.Store
 	mirror  *mirror.Mirror
 	plans   *plans.Plans
+	backups *backup.Backups
+	files   *backup.Files
 	gate    *gate.Gate
 	flow    *flow.Flow
 	feed    *httpx.Feed
@@ -68,6 +73,8 @@ type server struct {
 	mux    *http.ServeMux
 	huma   huma.API
 	routes Routes
+
+	reading chan struct{} // one element while an upload is read
 
 	// Intervals of event streams.
 	beat   time.Duration // between keep-alive comments
@@ -84,8 +91,8 @@ func New(d Deps) *API {
 
 func newServer(d Deps) *server {
 	s := &server{
-		door: d.Door, store: d.Store, mirror: d.Mirror, plans: d.Plans, gate: d.Gate, flow: d.Flow, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
-		streams: d.Budgets.Streams, holders: d.Holders,
+		door: d.Door, store: d.Store, mirror: d.Mirror, plans: d.Plans, backups: d.Backups, files: d.Files, gate: d.Gate, flow: d.Flow, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
+		reading: make(chan struct{}, 1), streams: d.Budgets.Streams, holders: d.Holders,
 		beat: 15 * time.Second, poll: 30 * time.Second, settle: 200 * time.Millisecond,
 	}
 	if s.feed == nil {
@@ -101,6 +108,8 @@ func newServer(d Deps) *server {
 	s.serveConnections()
 	s.serveData()
 	s.servePlans()
+	s.serveBackups()
+	s.serveBackupFiles()
 	s.serveRuns()
 	s.serveAttempts()
 	s.serveNotifications()

@@ -45,7 +45,7 @@ func newWorld(t *testing.T, d *db.DB, budgets httpx.Budgets, signIn access.Limit
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	w := &world{World: apptest.New(t, d, logger), t: t, log: log}
 	w.SignIn()
-	w.server = newServer(Deps{Door: w.Door(signIn, "https://interlock.example"), Store: w.Store, Mirror: w.Mirror, Plans: w.Plans, Gate: w.Gate, Flow: w.Flow, Feed: w.Feed, Budgets: budgets})
+	w.server = newServer(Deps{Door: w.Door(signIn, "https://interlock.example"), Store: w.Store, Mirror: w.Mirror, Plans: w.Plans, Backups: w.Backups, Files: w.Files, Gate: w.Gate, Flow: w.Flow, Feed: w.Feed, Budgets: budgets})
 	w.http = httptest.NewServer(httpx.Front{Logger: logger, Requests: budgets.Requests}.Wrap(w.server.mux))
 	t.Cleanup(w.http.Close)
 	w.document = readDocument(t, w.http)

@@ -71,6 +71,9 @@ func checkBody(r *http.Request, takes bool) error {
 	return nil
 }
 
+// errBroken is for a body that ended early.
+var errBroken = &op.FieldError{Field: "body", Detail: "did not arrive completely"}
+
 func isJSON(r *http.Request) bool {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // empty if it is not a media type
 	return kind == "" || kind == "application/json" || strings.HasSuffix(kind, "+json")
@@ -81,7 +84,7 @@ func isJSON(r *http.Request) bool {
 func whole(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, &op.FieldError{Field: "body", Detail: "did not arrive completely"}
+		return nil, errBroken
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return body, nil

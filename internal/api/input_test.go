@@ -70,6 +70,9 @@ func (m *matrix) bodies(o map[string]any) (out []string) {
 	if request == nil {
 		return out
 	}
+	if _, file := request["content"].(map[string]any)[zipType]; file {
+		return []string{"PK"}
+	}
 	schema := request["content"].(map[string]any)["application/json"].(map[string]any)["schema"].(map[string]any)
 	if ref, ok := schema["$ref"].(string); ok {
 		schema = m.document.resolve(ref)
@@ -119,6 +122,9 @@ func TestBodiesHaveOneMeaning(t *testing.T) {
 	m := newMatrix(t, w)
 	routes := 0
 	for _, r := range m.server.routes {
+		if r.Upload {
+			continue // its body is a file
+		}
 		if r.Method == http.MethodGet {
 			continue
 		}

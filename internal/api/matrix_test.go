@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -13,9 +14,11 @@ import (
 	"testing"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -39,6 +42,7 @@ func (w who) has(c tenancy.Capability) bool { return w.grants[c] }
 type place struct {
 	name                             string // slug of the tenant, or what is wrong with it
 	tenant, connection, run, attempt string
+	backup                           string // id; empty: a made-up one
 }
 
 // matrix is a world with actors and objects in every relation to each other.
@@ -68,17 +72,22 @@ func newMatrix(t *testing.T, w *world) *matrix {
 		connection := w.Connection(p.workspace, tenant, p.slug, nil)
 		var started op.Answer
 		w.start(p.by, p.slug, "k-"+p.slug, map[string]any{"operation": "inventory.sync"}).want(http.StatusAccepted, &started)
-		m.places = append(m.places, place{p.slug, tenant, connection, started.Run.ID, started.AttemptID})
+		owner := w.Owner
+		if p.workspace == w.Other {
+			owner = w.Outsider
+		}
+		kept := w.Backup(owner, tenant, archive.Item{Item: policy.Item{Type: "assignmentFilters", ID: "f1", Body: json.RawMessage(`{"id":"f1","displayName":"` + p.slug + `"}`)}})
+		m.places = append(m.places, place{p.slug, tenant, connection, started.Run.ID, started.AttemptID, kept})
 	}
 	deleted := w.Connection(w.Workspace, m.places[0].tenant, "deleted", func(c *tenancy.Connection) { c.Default = false })
 	w.Exec(`UPDATE connections SET deleted_at = interlock_now(), enabled = FALSE WHERE id = $1`, deleted)
 	id := access.NewID()
 	m.nowhere = []place{
-		{"missing id", id, id, id, id},
-		{"missing name", "nowhere", "nowhere", "ZZZZZZ", "nowhere"},
-		{"malformed", "%00", "a..b", "'; DROP TABLE runs", "-"},
-		{"too long", strings.Repeat("x", 3000), strings.Repeat("x", 3000), strings.Repeat("9", 3000), strings.Repeat("f", 3000)},
-		{"deleted", id, deleted, id, id},
+		{"missing id", id, id, id, id, id},
+		{"missing name", "nowhere", "nowhere", "ZZZZZZ", "nowhere", id},
+		{"malformed", "%00", "a..b", "'; DROP TABLE runs", "-", "'; DROP TABLE runs"},
+		{"too long", strings.Repeat("x", 3000), strings.Repeat("x", 3000), strings.Repeat("9", 3000), strings.Repeat("f", 3000), strings.Repeat("b", 3000)},
+		{"deleted", id, deleted, id, id, id},
 	}
 
 	all := map[string]bool{"kestrel": true, "wren": true}
@@ -136,6 +145,7 @@ func newMatrix(t *testing.T, w *world) *matrix {
 func (p place) at(path string) string {
 	r := strings.NewReplacer("{tenant}", url.PathEscape(p.tenant), "{connection}", url.PathEscape(p.connection),
 		"{run}", url.PathEscape(p.run), "{attempt}", url.PathEscape(p.attempt),
+		"{backup}", url.PathEscape(p.backup), "{other}", url.PathEscape(p.backup), "{type}", "assignmentFilters", "{object}", "f1",
 		"{group}", "g-1", "{factor}", access.NewID(), "{invitation}", access.NewID(), "{member}", access.NewID(), "{token}", access.NewID(), "{plan}", strings.Repeat("0", 64), "{mapping}", access.NewID(), "{notification}", access.NewID())
 	return Base + r.Replace(path)
 }
@@ -174,7 +184,7 @@ func sensitive(r Route) bool { return slices.Contains(sensitiveIDs, r.ID) }
 var sensitiveIDs = []string{
 	"approve-plan", "begin-authenticator", "change-member", "change-password", "confirm-authenticator", "create-recovery-codes", "create-reset-link",
 	"disable-member", "enable-member", "invite", "join-workspace", "release-run", "remove-factor", "remove-member", "rename-factor", "reset-member-factors",
-	"revoke-invitation", "rotate-credential", "set-policy", "set-restore-policy",
+	"revoke-invitation", "rotate-credential", "set-keep-rules", "set-policy", "set-restore-policy",
 }
 
 // harmless sends a request that is authorized but changes nothing: it has an unknown
@@ -201,7 +211,7 @@ func acts(r Route) bool {
 		return true // it would not end
 	case "start", "create-token", "create-tenant", "create-connection", "edit-connection", "rotate-credential", "change-member", "release-run", "sign-in",
 		"invite", "join-workspace", "open-invitation", "accept-invitation", "reset-password", "change-password", "rename-me",
-		"confirm-session", "confirm-authenticator", "rename-factor", "set-policy", "set-mapping", "set-restore-policy":
+		"confirm-session", "confirm-authenticator", "rename-factor", "set-policy", "set-mapping", "set-restore-policy", "set-keep-rules", "upload-backup":
 		return false
 	}
 	return r.Method != http.MethodGet

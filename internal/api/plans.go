@@ -197,7 +197,7 @@ type PlanChange struct {
 
 func stepOf(s restore.Step) PlanStep {
 	out := PlanStep{
-		N: s.N, Type: s.Type, TypeName: s.Type, Source: s.Source, Name: s.Name, Action: string(s.Action), ActionName: op.PlanAction(string(s.Action)),
+		N: s.N, Type: s.Type, TypeName: singularOf(s.Type), Source: s.Source, Name: s.Name, Action: string(s.Action), ActionName: op.PlanAction(string(s.Action)),
 		Target: s.Target, Observed: s.Observed, Candidates: s.Candidates,
 		Calls: each(s.Calls, func(c restore.Call) PlanCall { return PlanCall{c.Method, c.Path, c.Hash} }),
 		Diff:  each(s.Diff, func(c policy.Change) PlanChange { return PlanChange(c) }),
@@ -210,9 +210,6 @@ func stepOf(s restore.Step) PlanStep {
 		Notes: each(s.Notes, func(n restore.Note) PlanWarning {
 			return PlanWarning{string(n.Code), op.PlanNote(string(n.Code), n.Detail)}
 		}),
-	}
-	if t := policy.Lookup(s.Type); t != nil {
-		out.TypeName = t.Singular
 	}
 	if out.Candidates == nil {
 		out.Candidates = []restore.Object{}

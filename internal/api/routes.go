@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/httpx"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -37,6 +38,10 @@ type Route struct {
 	// Stream means that the answer does not end. Programs reconnect by themselves, so a
 	// request does not count as use of its session.
 	Stream bool
+	// Upload means that the body is a zip file of at most [archive.MaxUpload] bytes.
+	Upload bool
+	// File is the media type of an answer that is a file; empty: it is JSON.
+	File string
 }
 
 // Routes is the table of routes.
@@ -78,12 +83,26 @@ func serve[I, O any](s *server, r Route, handle func(context.Context, *I) (*O, e
 		Tags:          []string{strings.Split(r.Path, "/")[1]},
 		DefaultStatus: r.Success,
 		Responses:     r.refusals(),
-		Middlewares:   huma.Middlewares{s.admit(r), strict(takesBody[I]())},
+		Middlewares:   huma.Middlewares{s.admit(r)},
 		MaxBodyBytes:  maxBody,
 		// The framework's own limit of 5 s continues after the body has arrived, and
 		// cancels the context of whatever takes longer, such as a wait for a locked
 		// database.
 		BodyReadTimeout: bodyWithin,
+	}
+	if r.Upload {
+		o.Middlewares = append(o.Middlewares, s.spool)
+		o.RequestBody = &huma.RequestBody{
+			Required: true, Content: map[string]*huma.MediaType{zipType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+			Description: "At most " + strconv.Itoa(archive.MaxUpload>>20) + " MiB.",
+		}
+	} else {
+		o.Middlewares = append(o.Middlewares, strict(takesBody[I]()))
+	}
+	if r.File != "" {
+		o.Responses[strconv.Itoa(http.StatusOK)] = &huma.Response{
+			Description: "The file", Content: map[string]*huma.MediaType{r.File: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+		}
 	}
 	if r.Object != Public {
 		o.Security = []map[string][]string{{bearer: {}}}

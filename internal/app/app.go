@@ -18,6 +18,7 @@ import (
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/checkpoint"
 	"github.com/interlock-dev/interlock/internal/console"
@@ -203,7 +204,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	budgets := httpx.Budgets{Requests: httpx.NewBudget(cfg.RequestsPerMinute), Starts: httpx.NewBudget(cfg.StartsPerMinute), Streams: httpx.NewStreams(cfg.StreamsPerPerson)}
 	holders := httpx.NewHolders(door, feed)
 	programs := api.New(api.Deps{
-		Door: door, Store: st, Mirror: data, Plans: planned, Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets,
+		Door: door, Store: st, Mirror: data, Plans: planned, Backups: backup.New(d), Files: backup.NewFiles(d), Gate: g, Flow: flows, Feed: feed, Holders: holders, Budgets: budgets,
 		Proxies: cfg.Proxies, Logger: cfg.Logger,
 	})
 	handler := http.NewServeMux()

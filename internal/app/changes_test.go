@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
+	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -44,6 +47,18 @@ func (h *old) presses(t *testing.T) {
 	c.send("enable-connection", ``, tenant("tenant-9")...)
 	c.send("delete-connection", ``, tenant("tenant-9")...)
 	c.send("read-notification", ``, "notification", h.Text(`SELECT MAX(id) FROM notifications WHERE user_id = $1`, h.Owner.ID()))
+
+	// Backups and restores.
+	rare := []string{"tenant", h.Rare, "backup", h.backup, "plan", h.plan}
+	c.send("pin-backup", ``, rare...)
+	c.send("unpin-backup", ``, rare...)
+	c.send("set-keep-rules", `{"newest":20,"daily":7,"monthly":1}`)
+	c.send("upload-backup", policyArchive(t), rare...)
+	c.send("approve-plan", ``, rare...)
+	c.send("set-restore-policy", `{"approval":true}`)
+	var mapping struct{ ID string }
+	c.read(&mapping, "set-mapping", `{"kind":"groups","source":"a","target":"b"}`, rare...)
+	c.send("remove-mapping", ``, "tenant", h.Rare, "mapping", mapping.ID)
 
 	// People.
 	var invited struct {
@@ -112,6 +127,18 @@ func (h *old) presses(t *testing.T) {
 			t.Errorf("%s %s is not asked: what it reads is not known", r.Method, r.Path)
 		}
 	}
+}
+
+// policyArchive is a zip file with one policy.
+func policyArchive(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	w := archive.NewWriter(&out, archive.Meta{})
+	err := w.Add(archive.Item{Name: "Kiosks", Item: policy.Item{Type: "assignmentFilters", ID: "f1", Body: json.RawMessage(`{"id":"f1","displayName":"Kiosks"}`)}})
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 // changes sends requests that change something.

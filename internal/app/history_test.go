@@ -14,17 +14,23 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/api"
+	"github.com/interlock-dev/interlock/internal/archive"
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/web"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/dbtest"
 	"github.com/interlock-dev/interlock/internal/gate/gatetest"
 	"github.com/interlock-dev/interlock/internal/op"
+	"github.com/interlock-dev/interlock/internal/plans"
+	"github.com/interlock-dev/interlock/internal/policy"
+	"github.com/interlock-dev/interlock/internal/restore"
 	"github.com/interlock-dev/interlock/internal/vault"
 )
 
@@ -64,7 +70,9 @@ type old struct {
 	*gatetest.World
 	gatetest.Past
 
-	app       *App
+	app          *App
+	backup, plan string // of Rare: id and hash
+
 	recording *dbtest.Recording
 	costs     map[string]int64 // the highest cost of each statement text
 	seen      map[string]bool  // statements with their arguments
@@ -92,8 +100,55 @@ func newOld(t testing.TB, database string) *old {
 	if _, err := a.Store.SettleReadiness(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	h.backups(t)
 	h.sessions = map[string]string{h.Owner.ID(): h.Session(h.Owner), h.Few.ID(): h.Session(h.Few)}
 	return h
+}
+
+// backups adds backups: 300 of Rare, ten of each other tenant, each with a policy; and a
+// plan of Rare that the operator's preview made.
+func (h *old) backups(t testing.TB) {
+	t.Helper()
+	files := backup.NewFiles(h.DB)
+	s, err := files.Upload(t.Context(), h.Owner, h.RareID, archive.Bundle{Tool: archive.Files, Items: []archive.Item{
+		{Item: policy.Item{Type: "assignmentFilters", ID: "f1", Body: json.RawMessage(`{"id":"f1","displayName":"Kiosks","rule":"x"}`)}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.backup = s.ID
+	for _, rows := range []struct {
+		tenants string
+		n       int
+	}{{"t.id = $2 AND t.workspace_id = $3", 300}, {"t.id <> $2 AND t.workspace_id = $3", 10}} {
+		// Ids begin with the time: these are older.
+		const id = `'0000' || substr(t.id, 5) || substr(CAST(1000 + n.i AS TEXT), 2)`
+		numbers := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) `, rows.n)
+		h.Exec(`INSERT INTO backup_sets (id, workspace_id, tenant_id, directory_id, run_id, state, origin, tool, layout, as_of, types, complete, items, incomplete, size, pinned) `+numbers+`
+			SELECT `+id+`, s.workspace_id, t.id, s.directory_id, s.run_id, s.state, s.origin, s.tool, s.layout, s.as_of - n.i, s.types, s.complete, s.items, s.incomplete, s.size, s.pinned
+			FROM backup_sets s CROSS JOIN tenants t CROSS JOIN n WHERE s.id = $1 AND `+rows.tenants, s.ID, h.RareID, h.Workspace)
+		h.Exec(`INSERT INTO backup_items (set_id, type, object_id, tenant_id, name, name_key, modified_at, hash, missing, incomplete) `+numbers+`
+			SELECT `+id+`, i.type, i.object_id, t.id, i.name, i.name_key, i.modified_at, i.hash || CAST(n.i % 40 AS TEXT), i.missing, i.incomplete
+			FROM backup_items i CROSS JOIN tenants t CROSS JOIN n WHERE i.set_id = $1 AND `+rows.tenants, s.ID, h.RareID, h.Workspace)
+		h.Exec(`INSERT INTO backup_parts (set_id, type, object_id, part, workspace_id, hash) `+numbers+`
+			SELECT `+id+`, p.type, p.object_id, p.part, p.workspace_id, p.hash
+			FROM backup_parts p CROSS JOIN tenants t CROSS JOIN n WHERE p.set_id = $1 AND `+rows.tenants, s.ID, h.RareID, h.Workspace)
+	}
+	stored := plans.New(h.DB, h.app.Store)
+	packed, err := stored.Pack(plans.Made{Workspace: h.Workspace, Tenant: h.RareID, Run: access.NewID(), Code: "9D41TB", Author: h.Operator.Person()}, restore.Plan{
+		Set: s.ID, AsOf: s.AsOf, At: time.Now().UTC(), Target: restore.Target{Tenant: h.RareID, Connection: h.RareConnection, Version: 1, Directory: gatetest.Directory(h.Rare)},
+		Mappings: []restore.Mapping{}, Choices: []restore.Chosen{}, Warnings: []restore.WarningCode{}, Unread: []restore.Unread{},
+		Steps: []restore.Step{{N: 1, Type: "assignmentFilters", Source: "f1", Name: "Kiosks", Action: restore.Unchanged, Target: "f1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Write(func(ctx context.Context, tx db.Tx) error { return plans.Begin(ctx, tx, packed) })
+	for _, b := range packed.Batches() {
+		h.Write(b.Put)
+	}
+	h.Write(func(ctx context.Context, tx db.Tx) error { return plans.Commit(ctx, tx, packed) })
+	h.plan = packed.Hash
 }
 
 // most is how many rows a statement may look at, and how many pages: a page of a
@@ -140,7 +195,7 @@ func (h *old) things(tenant string) map[string]string {
 	return map[string]string{
 		"workspace": "lattice", "tenant": tenant, "connection": tenant, "operation": string(op.InventorySync), "run": h.Run,
 		"attempt": h.Refuse, "member": h.Viewer.ID(), "token": access.NewID(), "group": access.NewID(), "object": access.NewID(), "notification": access.NewID(),
-		"plan": strings.Repeat("0", 64),
+		"plan": h.plan, "backup": h.backup, "other": h.backup, "type": "assignmentFilters",
 	}
 }
 
@@ -173,10 +228,12 @@ func (h *old) samples(name string) []string {
 		return []string{"2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"}
 	case "q":
 		return []string{"tenant 9", "z00000", "no such name"}
-	case "active", "attention", "unread":
+	case "active", "attention", "unread", "pinned", "incomplete":
 		return []string{"true"}
 	case "type":
-		return []string{"security", "distribution", "mail_enabled_security"}
+		return []string{"security", "distribution", "mail_enabled_security", "assignmentFilters"}
+	case "policy":
+		return []string{"f1"}
 	case "parameters":
 		return []string{"{}"}
 	case "after", "limit":
@@ -354,7 +411,10 @@ func (h *old) request(t testing.TB, secret, method, address string, body []byte)
 	r := httptest.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if strings.HasPrefix(address, "/api/") {
 		r.Header.Set("Authorization", "Bearer "+secret)
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", http.DetectContentType(body)) // a zip file, or else:
+		if !bytes.HasPrefix(body, []byte("PK")) {
+			r.Header.Set("Content-Type", "application/json")
+		}
 		r.Header.Set("Idempotency-Key", access.NewID())
 	} else {
 		r.Header.Set("Cookie", "__Host-interlock="+secret)

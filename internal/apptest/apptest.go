@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/archive"
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/durable"
@@ -36,6 +38,9 @@ type World struct {
 	Mirror *mirror.Mirror
 	Plans  *plans.Plans
 	Feed   *httpx.Feed
+
+	Backups *backup.Backups
+	Files   *backup.Files
 
 	// TokenFile has the token of the server's workload identity, which connections of the
 	// workspace lattice may sign in with. It holds [WorkloadToken] at first.
@@ -76,6 +81,7 @@ func New(t testing.TB, d *db.DB, logger *slog.Logger) *World {
 		t.Fatal(err)
 	}
 	w.Flow, w.Mirror, w.Plans = flow.New(d, w.Store, w.Gate), mirror.New(d, w.Store), plans.New(d, w.Store)
+	w.Backups, w.Files = backup.New(d), backup.NewFiles(d)
 	return w
 }
 
@@ -91,4 +97,15 @@ func (w *World) Ready(slug string, edit func(*tenancy.Connection)) (tenant, conn
 	w.t.Helper()
 	tenant = w.Tenant(w.Workspace, slug, strings.ToUpper(slug[:1])+slug[1:])
 	return tenant, w.Connection(w.Workspace, tenant, slug, edit)
+}
+
+// Backup uploads policies as a backup of a tenant, as a does, and returns its id. The
+// policies are of the tenant's directory.
+func (w *World) Backup(a access.Actor, tenant string, items ...archive.Item) string {
+	w.t.Helper()
+	s, err := w.Files.Upload(w.t.Context(), a, tenant, archive.Bundle{Tool: archive.Files, Items: items})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.ID
 }

@@ -126,6 +126,16 @@ type edit struct {
 
 const assignments = "assignments"
 
+// File returns the content of a policy's file: its body as it was sent, with parts and
+// assignments as properties. Secrets stay in it.
+func File(item policy.Item) ([]byte, error) {
+	file, _, err := join(item)
+	if err != nil {
+		return nil, fmt.Errorf("archive: %s %.100q: %w", item.Type, item.ID, err)
+	}
+	return file, nil
+}
+
 // join makes the content of a file. [undo] is its inverse.
 func join(item policy.Item) (file []byte, edits []edit, err error) {
 	file = item.Body

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -30,6 +32,9 @@ func find(ctx context.Context, tx db.Tx, a access.Actor, tenant, id string, need
 	ta, err := access.Authorize(ctx, tx, a, tenant, need)
 	if err != nil {
 		return access.TenantAccess{}, Set{}, err
+	}
+	if uuid.Validate(id) != nil {
+		return access.TenantAccess{}, Set{}, fmt.Errorf("backup: %w", op.ErrNotFound)
 	}
 	s, err := load(ctx, tx, `id = $1 AND tenant_id = $2 AND state = 'kept'`, id, ta.Tenant.ID)
 	return ta, s, err
@@ -194,32 +199,41 @@ func typesOf(b archive.Bundle) (all []TypeRead) {
 	return all
 }
 
-// Compare returns in which policies two backups of a tenant differ. It needs
-// [tenancy.ViewBackups]. Settings and objects are told by the names that the backups hold.
-func (f *Files) Compare(ctx context.Context, a access.Actor, tenant, before, after string) ([]policy.Comparison, error) {
-	var sets [2][]policy.Document
-	for i, id := range []string{before, after} {
-		type found struct {
-			workspace string
-			set       Set
-		}
-		s, err := query.Read(ctx, f.db, "compare backups", func(ctx context.Context, tx db.Tx) (found, error) {
-			ta, s, err := find(ctx, tx, a, tenant, id, tenancy.ViewBackups)
-			return found{ta.Workspace.ID, s}, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		whole, err := Whole(ctx, func(fn func(context.Context, db.Tx) error) error { return f.db.Read(ctx, fn) }, s.workspace, s.set)
-		if err != nil {
-			return nil, err
-		}
-		if int64(len(whole.Items)) != s.set.Items {
-			return nil, fmt.Errorf("compare backups: %w", op.ErrNotFound) // removed meanwhile
-		}
-		for _, item := range whole.Items {
-			sets[i] = append(sets[i], item.Policy)
-		}
+// OtherDirectory reports whether directory is another than that of the tenant's default
+// connection. An unknown one is not.
+func (f *Files) OtherDirectory(ctx context.Context, ta access.TenantAccess, directory string) (bool, error) {
+	if directory == "" {
+		return false, nil
 	}
-	return policy.Compare(sets[0], sets[1], policy.NamesIn(slices.Concat(sets[1], sets[0])...)), nil
+	return query.Read(ctx, f.db, "find the directory", func(ctx context.Context, tx db.Tx) (bool, error) {
+		var own string
+		err := tx.QueryRow(ctx, `SELECT directory_id FROM connections WHERE tenant_id = $1 AND is_default AND deleted_at IS NULL`, ta.Tenant.ID).Scan(&own)
+		if errors.Is(err, db.ErrNoRows) {
+			return false, nil
+		}
+		return own != "" && !strings.EqualFold(own, directory), err
+	})
+}
+
+// File returns the file of one policy of a backup as [Download] writes it, with its
+// secrets. It needs [tenancy.ExportBackups] and leaves a row in the audit trail. Of a policy
+// that was not readable it is what the provider sent.
+func (f *Files) File(ctx context.Context, a access.Actor, tenant, id, typ, object string) ([]byte, error) {
+	c, err := query.Write(ctx, f.db, "download the policy", func(ctx context.Context, tx db.Tx) (Contents, error) {
+		ta, s, err := find(ctx, tx, a, tenant, id, tenancy.ExportBackups)
+		if err != nil {
+			return Contents{}, err
+		}
+		c, err := item(ctx, tx, ta.Workspace.ID, s.ID, typ, object)
+		if err != nil {
+			return Contents{}, err
+		}
+		return c, access.Audit(ctx, tx, ta.Workspace.ID, access.Entry{
+			Actor: a.Person(), Action: "backup.download", Object: ta.Tenant.ID, Data: map[string]string{"backup": s.ID, "policy": typ + "/" + object},
+		})
+	})
+	if err != nil || c.unreadable() {
+		return c.Policy.Body, err
+	}
+	return archive.File(c.Policy)
 }

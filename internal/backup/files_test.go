@@ -87,14 +87,15 @@ func TestRoundTripUpload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same, err := files.Compare(ctx, viewer, tenant, s.ID, second.ID); err != nil || len(same) != 0 {
+		if same, err := files.Compare(ctx, viewer, tenant, s.ID, second.ID); err != nil || len(same.Policies) != 0 || len(same.LeftOut) != 2 {
 			t.Errorf("they differ: %v, %v", same, err)
 		}
 		third, err := files.Upload(ctx, owner, tenant, bundle("y"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed, err := files.Compare(ctx, viewer, tenant, s.ID, third.ID)
+		differ, err := files.Compare(ctx, viewer, tenant, s.ID, third.ID)
+		changed := differ.Policies
 		if err != nil || len(changed) != 1 || policy.Text(changed[0].Changes) != "~ Rule: x → y\n" {
 			t.Errorf("they differ in %+v, %v", changed, err)
 		}

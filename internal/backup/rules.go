@@ -36,10 +36,20 @@ func (r Rules) Check() error {
 	return nil
 }
 
+// The rules that keep a backup, as [Kept] names them.
+const (
+	ByPin     = "pinned"
+	ByNewest  = "newest"
+	ByLast    = "last" // the newest complete backup of a type of policy
+	ByDaily   = "daily"
+	ByMonthly = "monthly"
+)
+
 // Kept says whether a backup is kept, and until when.
 type Kept struct {
 	Kept  bool
-	Until time.Time // zero: as long as it is pinned or among the newest
+	Until time.Time // zero: as long as it is pinned, among the newest, or the last of a type
+	By    []string  // the rules that keep it, the strongest first
 }
 
 // Keep judges the backups of one tenant, newest first. The last backup of a day or month
@@ -52,16 +62,22 @@ func (r Rules) Keep(sets []Set, now time.Time) []Kept {
 		day, month := at.Format(time.DateOnly), at.Format("2006-01")
 		if !days[day] {
 			days[day] = true
-			all[i].until(now, at.AddDate(0, 0, r.Daily))
+			all[i].until(now, at.AddDate(0, 0, r.Daily), ByDaily)
 		}
 		if !months[month] {
 			months[month] = true
 			// The first of a month plus months: 31 January plus a month is no day of February.
 			first := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
-			all[i].until(now, first.AddDate(0, r.Monthly+1, 0))
+			all[i].until(now, first.AddDate(0, r.Monthly+1, 0), ByMonthly)
 		}
-		if newest := newestOf(s, types); newest || i < r.Newest || s.Pinned {
-			all[i] = Kept{Kept: true}
+		if newestOf(s, types) {
+			all[i] = Kept{Kept: true, By: append([]string{ByLast}, all[i].By...)}
+		}
+		if i < r.Newest {
+			all[i] = Kept{Kept: true, By: append([]string{ByNewest}, all[i].By...)}
+		}
+		if s.Pinned {
+			all[i] = Kept{Kept: true, By: append([]string{ByPin}, all[i].By...)}
 		}
 	}
 	return all
@@ -81,9 +97,16 @@ func newestOf(s Set, seen map[string]bool) (newest bool) {
 	return newest
 }
 
-func (k *Kept) until(now, end time.Time) {
-	if end.After(now) && end.After(k.Until) {
-		k.Kept, k.Until = true, end
+// until adds a rule that keeps the backup until end, which may be over.
+func (k *Kept) until(now, end time.Time, rule string) {
+	if !end.After(now) {
+		return
+	}
+	k.Kept = true
+	if end.After(k.Until) {
+		k.Until, k.By = end, append([]string{rule}, k.By...)
+	} else {
+		k.By = append(k.By, rule)
 	}
 }
 

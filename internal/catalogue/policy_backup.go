@@ -27,7 +27,7 @@ var _ = Register(&Definition{
 		Start: "Back up policies", Item: "type", Items: "types",
 	},
 	Icon:        "box",
-	Capability:  "policy.backup",
+	Capability:  MayBackUp,
 	Allows:      "Back up policies",
 	Roles:       []tenancy.Role{tenancy.Owner, tenancy.Operator},
 	Permissions: []Permission{policies.permission},
@@ -45,6 +45,9 @@ var _ = Register(&Definition{
 	Learns:      true,
 	Run:         backUpPolicies,
 })
+
+// MayBackUp is the capability to back up policies, and to pin backups.
+const MayBackUp tenancy.Capability = "policy.backup"
 
 // backupTypes are the types of policy, in restore order, with their areas.
 func backupTypes() []inventoryType {

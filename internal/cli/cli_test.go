@@ -114,7 +114,7 @@ const patience = time.Minute
 func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
 	w := &world{World: apptest.New(t, d, nil), followed: make(chan struct{}, 100)}
-	served := api.New(api.Deps{Door: w.Door(access.Limits{}, ""), Store: w.Store, Mirror: w.Mirror, Plans: w.Plans, Gate: w.Gate, Flow: w.Flow, Feed: w.Feed, Logger: slog.New(slog.DiscardHandler)})
+	served := api.New(api.Deps{Door: w.Door(access.Limits{}, ""), Store: w.Store, Mirror: w.Mirror, Plans: w.Plans, Backups: w.Backups, Files: w.Files, Gate: w.Gate, Flow: w.Flow, Feed: w.Feed, Logger: slog.New(slog.DiscardHandler)})
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/events") {
 			rw = &stream{ResponseWriter: rw, told: w.followed}

@@ -82,3 +82,15 @@ func (d Document) Masked() Document {
 	d.tree, d.text = tree, encode(tree)
 	return d
 }
+
+// Shown returns the policy as it was read, with parts and assignments as properties of the
+// object, in JSON with [Shown] in place of every secret. It also returns how many secrets
+// those are. Properties are in another order than in what was read.
+func (d Document) Shown() (text []byte, secrets int) {
+	tree, _ := clone(d.raw).(map[string]any)
+	d.t.secrets(tree, func(_ Secret, parent map[string]any, name string) {
+		parent[name] = Shown
+		secrets++
+	})
+	return encode(tree), secrets
+}

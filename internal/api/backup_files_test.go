@@ -1,0 +1,95 @@
+package api
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/interlock-dev/interlock/internal/tenancy"
+)
+
+func zipped(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for name, content := range files {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// TestBackupFiles uploads a zip file, downloads it, and compares it with a second one.
+func TestBackupFiles(t *testing.T) {
+	w := onOne(t)
+	w.ready("kestrel")
+	owner := w.Bearer(w.Member("Ann", "ann@x.test", tenancy.Owner))
+	filter := `{"id":"f1","displayName":"Kiosks","platform":"iOS","rule":"x"}`
+	send := func(files map[string]string, query string) (UploadedBackup, answer) {
+		a := w.ask(owner, "POST", "/tenants/kestrel/backups"+query, zipped(t, files), "Content-Type", "application/zip")
+		var out UploadedBackup
+		if a.status == http.StatusOK {
+			if err := json.Unmarshal(a.body, &out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return out, a
+	}
+	dry, a := send(map[string]string{"a.json": filter, "b.json": "{}"}, "?dry_run=true")
+	if a.status != http.StatusOK || dry.ID != "" || len(dry.Policies) != 1 || len(dry.Skipped) != 1 || dry.Skipped[0].Path != "b.json" {
+		t.Fatalf("a dry run: %d %s", a.status, a.body)
+	}
+	if n := w.Int(`SELECT count(*) FROM backup_sets`); n != 0 {
+		t.Errorf("a dry run keeps %d", n)
+	}
+	table := `{"TenantId":"0a1b2c3d-1111-2222-3333-444455556666"}`
+	one, a := send(map[string]string{"a.json": filter, "MigrationTable.json": table}, "")
+	if a.status != http.StatusOK || one.ID == "" || !one.OtherDirectory {
+		t.Fatalf("an upload: %d %s", a.status, a.body)
+	}
+	two, _ := send(map[string]string{"a.json": strings.Replace(filter, `"x"`, `"y"`, 1)}, "")
+
+	got := w.ask(owner, "GET", "/tenants/kestrel/backups/"+one.ID+"/archive", nil)
+	z, err := zip.NewReader(bytes.NewReader(got.body), int64(len(got.body)))
+	if err != nil || len(z.File) != 2 || z.File[0].Name != "Filters/Kiosks.json" || got.header.Get("Content-Disposition") != `attachment; filename=interlock-kestrel.zip` {
+		t.Errorf("the download: %d %v %v", got.status, got.header, err)
+	}
+	diff := w.ask(owner, "GET", "/tenants/kestrel/backups/"+one.ID+"/diff/"+two.ID+"?limit=1", nil)
+	if diff.status != http.StatusOK || !strings.Contains(string(diff.body), `"name":"Rule"`) || !strings.Contains(string(diff.body), `\n+  \"rule\": \"y\"`) {
+		t.Errorf("the difference: %d %s", diff.status, diff.body)
+	}
+	for cursor, want := range map[string]int{"x": 400, "-1": 400, "2": 400, "1": 200} {
+		if a := w.ask(owner, "GET", "/tenants/kestrel/backups/"+one.ID+"/diff/"+two.ID+"?cursor="+cursor, nil); a.status != want {
+			t.Errorf("cursor %s: %d %s, want %d", cursor, a.status, a.body, want)
+		}
+	}
+
+	kept := w.Int(`SELECT count(*) FROM backup_sets`)
+	for name, c := range map[string]struct{ body, says string }{
+		"no zip":  {"hello", "not a zip archive"},
+		"twice":   {zipped(t, map[string]string{"a.json": filter, "b/c.json": strings.Replace(filter, `"x"`, `"y"`, 1)}), `\"a.json\" and \"b/c.json\" hold the same policy`},
+		"path":    {zipped(t, map[string]string{"../a.json": filter}), `\"../a.json\" has a path that leaves its folder`},
+		"nothing": {zipped(t, map[string]string{"a.txt": ""}), "no policy"},
+	} {
+		if a := w.ask(owner, "POST", "/tenants/kestrel/backups", c.body, "Content-Type", "application/zip"); a.status != 422 || !strings.Contains(string(a.body), c.says) {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	if a := w.ask(owner, "POST", "/tenants/kestrel/backups", strings.Repeat("x", 64<<20+1), "Content-Type", "application/zip"); a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("more than the limit: %d %s", a.status, a.body)
+	}
+	if n := w.Int(`SELECT count(*) FROM backup_sets`); n != kept {
+		t.Errorf("refused uploads keep %d", n-kept)
+	}
+}
