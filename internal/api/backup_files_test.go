@@ -75,6 +75,18 @@ func TestBackupFiles(t *testing.T) {
 		}
 	}
 
+	// A file that can't be used is named; the others are taken.
+	deep := strings.Replace(filter, `"x"`, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000), 1)
+	for name, bad := range map[string]string{"deep": deep, "large": strings.Replace(filter, `"x"`, `"`+strings.Repeat("x", 10<<20)+`"`, 1)} {
+		some, a := send(map[string]string{"a.json": filter, "b.json": strings.Replace(bad, "f1", "f2", 1)}, "?dry_run=true")
+		if a.status != http.StatusOK || len(some.Policies) != 1 || len(some.Skipped) != 1 || some.Skipped[0].Path != "b.json" || some.Skipped[0].Why == "" {
+			t.Errorf("%s: %d %.300s", name, a.status, a.body)
+		}
+		if _, a := send(map[string]string{"b.json": bad}, ""); a.status != http.StatusUnprocessableEntity || !strings.Contains(string(a.body), `no policy that Interlock can read: \"b.json\" `) {
+			t.Errorf("%s alone: %d %.300s", name, a.status, a.body)
+		}
+	}
+
 	kept := w.Int(`SELECT count(*) FROM backup_sets`)
 	for name, c := range map[string]struct{ body, says string }{
 		"no zip":  {"hello", "not a zip archive"},
@@ -85,6 +97,10 @@ func TestBackupFiles(t *testing.T) {
 		if a := w.ask(owner, "POST", "/tenants/kestrel/backups", c.body, "Content-Type", "application/zip"); a.status != 422 || !strings.Contains(string(a.body), c.says) {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
+	}
+	a = w.ask(owner, "POST", "/tenants/kestrel/backups", zipped(t, map[string]string{"a.json": filter}), "Content-Type", "text/plain")
+	if p := a.problem(http.StatusUnprocessableEntity, "field"); p.Errors[0].Field != "Content-Type" {
+		t.Errorf("another media type: %v", p.Errors)
 	}
 	if a := w.ask(owner, "POST", "/tenants/kestrel/backups", strings.Repeat("x", 64<<20+1), "Content-Type", "application/zip"); a.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("more than the limit: %d %s", a.status, a.body)

@@ -66,6 +66,7 @@ func TestScripts(t *testing.T) {
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"ends": w.ends, "exits": exits, "interrupts": w.interrupts, "exited": w.exited,
 					"stale": w.stale, "enrols": w.enrols, "joins": onLink("join"), "resets": onLink("account", "reset"),
+					"packs": packs, "keeps": keeps,
 				},
 			})
 		}
@@ -268,10 +269,10 @@ func (w *world) exited(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // ends ends the run of a tenant as a worker would, now or once somebody follows it:
-// ends TENANT OUTCOME [followed].
+// ends TENANT OUTCOME [followed [RULE]]. With a rule, it takes a backup before it ends.
 func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) == 3 && args[2] != "followed" || len(args) > 3 {
-		ts.Fatalf("usage: ends TENANT OUTCOME [followed]")
+	if neg || len(args) < 2 || len(args) > 2 && args[2] != "followed" || len(args) > 4 {
+		ts.Fatalf("usage: ends TENANT OUTCOME [followed [RULE]]")
 	}
 	end := func() error {
 		var run string
@@ -279,6 +280,11 @@ func (w *world) ends(ts *testscript.TestScript, neg bool, args []string) {
 			err := tx.QueryRow(ctx, `SELECT r.id FROM runs r JOIN tenants t ON t.id = r.tenant_id WHERE t.slug = $1 AND r.state <> 'finished'`, args[0]).Scan(&run)
 			if err != nil {
 				return err
+			}
+			if len(args) == 4 {
+				if err := backUp(ctx, tx, run, args[3]); err != nil {
+					return err
+				}
 			}
 			for _, sql := range []string{
 				`DELETE FROM run_claims WHERE run_id = $1`,

@@ -29,6 +29,8 @@ type IO struct {
 const (
 	exitFailure = 1 // every other failure
 	exitUsage   = 2 // the command was not understood
+	exitDiffers = 1 // of a comparison
+	exitTrouble = 2 // of a comparison: what exitFailure is to others
 	exitPartial = 6 // with --wait or --follow: the run partly succeeded
 	exitEnded   = 7 // with --wait or --follow: the run failed, was blocked, cancelled or lost
 
@@ -81,7 +83,7 @@ Environment:
 	root.SetErr(streams.Err)
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Work:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "people", Title: "People:"}, &cobra.Group{ID: "account", Title: "Account:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"work":    {a.start(), a.preflight(), a.restore(), a.cancel(), a.release(), a.credential()},
+		"work":    {a.start(), a.preflight(), a.restore(), a.backups(), a.cancel(), a.release(), a.credential()},
 		"look":    {a.run(), a.runs(), a.attempts(), a.operations(), a.tenants(), a.connections(), a.list(), a.groups(), a.inventory(), a.compliance(), a.verification(), a.notifications()},
 		"people":  {a.members(), a.invitations()},
 		"account": {a.login(), a.logout(), a.whoami(), a.account(), a.join(), a.tokens(), a.security(), a.policy()},
@@ -145,6 +147,20 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	understood := false
 	watch(root, &understood)
 	at, err := root.ExecuteContextC(ctx)
+	code := end(ctx, root, at, err, understood)
+	var ended exit
+	if at.Annotations[compares] != "" && code == exitFailure && !errors.As(err, &ended) {
+		return exitTrouble
+	}
+	return code
+}
+
+// compares marks a command with the exit codes of diff: 1 means that its arguments differ,
+// so that a failure is 2.
+const compares = "compares"
+
+// end reports how a command ended, and returns its exit code.
+func end(ctx context.Context, root, at *cobra.Command, err error, understood bool) int {
 	var code exit
 	var bad usage
 	var p *client.Problem

@@ -35,6 +35,7 @@ type Client struct {
 	surface string
 	timeout time.Duration
 	http    *http.Client
+	slow    *http.Client // for uploads: the answer comes once everything is stored
 
 	wait func(ctx context.Context, d time.Duration) error // between two tries
 }
@@ -80,13 +81,14 @@ func New(address, token string, o Options) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
+	patient := transport.Clone()
+	patient.ResponseHeaderTimeout = transferWithin
+	// A redirect would carry the token to another address.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
 		base: base, token: token, surface: o.Surface, timeout: o.Timeout, wait: pause,
-		http: &http.Client{
-			Transport: transport,
-			// A redirect would carry the token to another address.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http: &http.Client{Transport: transport, CheckRedirect: stay},
+		slow: &http.Client{Transport: patient, CheckRedirect: stay},
 	}, nil
 }
 
@@ -147,8 +149,9 @@ type call struct {
 	path   string // below /api/v1, its variable parts escaped
 	query  url.Values
 	header http.Header
-	in     any // as JSON; nil: none
-	out    any // of a success; nil: the body is ignored
+	in     any       // as JSON; nil: none
+	zip    io.Reader // a zip file in place of in; nil: none
+	out    any       // of a success; nil: the body is ignored
 	// answers lists statuses besides 2xx that carry out, unless the body is a problem.
 	answers []int
 }
@@ -163,13 +166,22 @@ func path(format string, parts ...string) string {
 }
 
 func (c *Client) do(ctx context.Context, k call) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	within := c.timeout
+	if k.zip != nil {
+		within = transferWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	resp, err := c.send(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
+	return c.read(ctx, resp, k)
+}
+
+// read reads an answer.
+func (c *Client) read(ctx context.Context, resp *http.Response, k call) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
 		return fmt.Errorf("the answer of %s broke off: %w", c.base.Host, err)
@@ -195,7 +207,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 
 // send sends one request and returns the answer, whatever its status.
 func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
-	var in io.Reader
+	in := k.zip
 	if k.in != nil {
 		b, err := json.Marshal(k.in)
 		if err != nil {
@@ -214,14 +226,21 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	for name, values := range k.header {
 		r.Header[name] = values
 	}
-	if in != nil {
+	if k.in != nil {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if k.zip != nil {
+		r.Header.Set("Content-Type", "application/zip")
 	}
 	r.Header.Set("User-Agent", "interlock-client")
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	resp, err := c.http.Do(r)
+	via := c.http
+	if k.zip != nil {
+		via = c.slow
+	}
+	resp, err := via.Do(r)
 	if err != nil {
 		var ue *url.Error
 		if errors.As(err, &ue) { // its text holds the whole address

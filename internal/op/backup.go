@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -35,7 +36,7 @@ func Unread(code Reason) string {
 	if t.reason == "" {
 		return f.fill(unknownItem.why)
 	}
-	return f.fill(f.pick(t.reason, t.one))
+	return f.fill(cmp.Or(t.one, t.reason))
 }
 
 // NotCompared says in one sentence why a policy, or a type of policies, is left out when
