@@ -29,7 +29,7 @@ var keepRules = map[string]string{
 }
 
 // Unread says in a few words why something could not be read for a backup, such as
-// "Permission is missing".
+// "1 permission is missing".
 func Unread(code Reason) string {
 	f := filler{args: Args{"code": string(code)}}
 	t := items[code].over(explained(code))

@@ -40,7 +40,7 @@ func TestUnread(t *testing.T) {
 			t.Errorf("%s: %q", code, text)
 		}
 	}
-	if got := Unread(PermissionMissing); got != "Permission is missing" {
+	if got := Unread(PermissionMissing); got != "1 permission is missing" {
 		t.Errorf("a missing permission: %q", got)
 	}
 }
