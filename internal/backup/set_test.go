@@ -289,10 +289,10 @@ func TestNamesAreKept(t *testing.T) {
 		files := backup.NewFiles(d)
 		changed := func(a, b string) string {
 			got, err := files.Compare(t.Context(), owner, tenant, a, b)
-			if err != nil || len(got) != 1 {
+			if err != nil || len(got.Policies) != 1 {
 				t.Fatalf("%+v, %v", got, err)
 			}
-			return policy.Text(got[0].Changes)
+			return policy.Text(got.Policies[0].Changes)
 		}
 		if got := changed(first.ID, second.ID); got != "~ Lock: Off → On\n" {
 			t.Errorf("they differ in %q", got)
