@@ -1,7 +1,10 @@
 package plans_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -19,6 +22,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/policy"
 	"github.com/interlock-dev/interlock/internal/restore"
 	"github.com/interlock-dev/interlock/internal/tenancy"
+	"github.com/interlock-dev/interlock/internal/vault"
 )
 
 type world struct {
@@ -115,19 +119,81 @@ func TestPlanIsStoredWhole(t *testing.T) {
 		if steps, next, err = w.plans.Steps(t.Context(), w.as(w.Viewer, "kestrel"), hash, restore.Create, next, 200); err != nil || len(steps) != 30 || next != "" || steps[0].N != 201 {
 			t.Errorf("%d further steps, %v", len(steps), err)
 		}
-		w.Exec(`UPDATE plan_bodies SET sealed = (SELECT b.sealed FROM plan_bodies b WHERE b.id = $1) WHERE id = $2`, id+"/000002", id+"/000003")
-		if _, err := w.plans.Load(t.Context(), id, hash); err == nil {
-			t.Error("a body of another step is taken")
-		}
-		w.Exec(`DELETE FROM plan_bodies WHERE id = $1`, id+"/000003")
-		if _, err := w.plans.Load(t.Context(), id, hash); !errors.Is(err, op.ErrNotFound) {
-			t.Errorf("a plan without a body: %v", err)
-		}
-		w.Exec(`DELETE FROM plan_steps WHERE plan_id = $1 AND n = 230`, id)
-		if _, err := w.plans.Load(t.Context(), id, hash); err == nil {
-			t.Error("a plan that lacks a step is taken")
+	})
+}
+
+// TestChangedPlansAreNotExecuted: whatever was changed in a stored plan, loading it is an
+// error.
+func TestChangedPlansAreNotExecuted(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		for name, change := range map[string]func(id string){
+			"nothing": func(string) {},
+			"bodies of another step": func(id string) {
+				w.Exec(`UPDATE plan_bodies SET sealed = (SELECT b.sealed FROM plan_bodies b WHERE b.id = $1) WHERE id = $2`, id+"/000001", id+"/000002")
+			},
+			"other bodies": func(id string) {
+				sealed, err := w.Store.SealBodies(bodies(t, `{"value":"changed"}`), id, id+"/000002")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Exec(`UPDATE plan_bodies SET sealed = $2 WHERE id = $1`, id+"/000002", sealed)
+			},
+			"one body too many": func(id string) {
+				sealed, err := w.Store.SealBodies(bodies(t, secret, secret), id, id+"/000002")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Exec(`UPDATE plan_bodies SET sealed = $2 WHERE id = $1`, id+"/000002", sealed)
+			},
+			"no bodies":    func(id string) { w.Exec(`DELETE FROM plan_bodies WHERE id = $1`, id+"/000002") },
+			"a step less":  func(id string) { w.Exec(`DELETE FROM plan_steps WHERE plan_id = $1 AND n = 3`, id) },
+			"another head": func(id string) { w.Exec(`UPDATE plans SET head = $2 WHERE id = $1`, id, `{"set":"another"}`) },
+			"a step twice": func(id string) {
+				w.Exec(`INSERT INTO plan_steps (plan_id, n, action, data) SELECT plan_id, 4, action, data FROM plan_steps WHERE plan_id = $1 AND n = 3`, id)
+			},
+			"the next step": func(id string) {
+				w.Exec(`UPDATE plan_steps SET data = (SELECT s.data FROM plan_steps s WHERE s.plan_id = $1 AND s.n = 1) WHERE plan_id = $1 AND n = 3`, id)
+			},
+		} {
+			hash := w.keep(w.plan(3))
+			id, err := w.take(w.tenant, hash, "run")
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(id)
+			switch _, err := w.plans.Load(t.Context(), id, hash); {
+			case name == "nothing" && err != nil:
+				t.Error(err)
+			case name != "nothing" && err == nil:
+				t.Errorf("a plan is executed after a change: %s", name)
+			case name == "no bodies" && !errors.Is(err, op.ErrNotFound):
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
+}
+
+// bodies are the bodies of a step's calls, as they are sealed.
+func bodies(t *testing.T, texts ...string) vault.Secret {
+	t.Helper()
+	list := make([][]byte, len(texts))
+	for i, text := range texts {
+		list[i] = []byte(text)
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return vault.NewSecret(base64.StdEncoding.EncodeToString(b.Bytes()))
 }
 
 // TestAPlanIsExecutedByOneRun: of two runs one gets the plan, which may ask again. Plans of
@@ -293,6 +359,16 @@ func TestSweep(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
 		w.keep(w.plan(3))
+		executing := w.keep(w.plan(2))
+		if _, err := w.take(w.tenant, executing, "long"); err != nil {
+			t.Fatal(err)
+		}
+		w.Exec(`INSERT INTO run_claims (scope, run_id, fingerprint, fence, sent_at, workspace_id, tenant_id) VALUES ('c', 'long', '', 1, 0, $1, $2)`, w.Workspace, w.tenant)
+		unfinished, err := w.plans.Pack(plans.Made{Workspace: w.Workspace, Tenant: w.tenant}, w.plan(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(func(ctx context.Context, tx db.Tx) error { return plans.Begin(ctx, tx, unfinished) })
 		sweep := func() {
 			for {
 				var n int64
@@ -311,7 +387,7 @@ func TestSweep(t *testing.T) {
 		for _, c := range []struct {
 			age  time.Duration
 			want [3]int64
-		}{{0, [3]int64{1, 3, 3}}, {25 * time.Hour, [3]int64{1, 3, 0}}, {401 * 24 * time.Hour, [3]int64{}}} {
+		}{{0, [3]int64{3, 5, 5}}, {25 * time.Hour, [3]int64{2, 5, 2}}, {401 * 24 * time.Hour, [3]int64{}}} {
 			dbtest.SetClockOffset(t, d, c.age)
 			if sweep(); counts() != c.want {
 				t.Errorf("after %v there are %v, want %v", c.age, counts(), c.want)
