@@ -29,6 +29,8 @@ type Simulated struct {
 	hc      *http.Client
 	lanes   *graph.Lanes
 	timeout time.Duration // of one call
+	// Patience is the timeout of a call that hangs.
+	Patience time.Duration
 }
 
 // Simulate starts a simulator with one tenant, as changed by change; nil leaves it.
@@ -65,7 +67,7 @@ func Simulate(t *testing.T, change func(*graphsim.TenantSpec)) *Simulated {
 		t.Fatal(err)
 	}
 	t.Cleanup(hc.CloseIdleConnections)
-	return &Simulated{Control: sim.Control(), sim: sim, hc: hc, lanes: graph.UnlimitedLanes(), timeout: time.Minute}
+	return &Simulated{Control: sim.Control(), sim: sim, hc: hc, lanes: graph.UnlimitedLanes(), timeout: time.Minute, Patience: 400 * time.Millisecond}
 }
 
 // Client returns a fresh client, as every run has.
@@ -93,7 +95,7 @@ func (s *Simulated) Fault(t *testing.T, f graphsim.Fault) {
 	t.Helper()
 	s.lanes, s.timeout = graph.UnlimitedLanes(), time.Minute
 	if f.Action.Kind == graphsim.ActHold || f.Action.Kind == graphsim.ActDrip {
-		s.timeout = 400 * time.Millisecond
+		s.timeout = s.Patience
 	}
 	if _, err := s.AddFault(t.Context(), f); err != nil {
 		t.Fatal(err)
