@@ -1,6 +1,7 @@
 package runs_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/console"
 	"github.com/interlock-dev/interlock/internal/console/consoletest"
 	"github.com/interlock-dev/interlock/internal/console/web"
@@ -194,4 +196,58 @@ func TestTooManyByScript(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEveryOperationHasFourOutcomes: each operation that starts by a button shows all four
+// outcomes on the tenant's page and on the connection's page, and queues something only
+// when it is accepted.
+func TestEveryOperationHasFourOutcomes(t *testing.T) {
+	var kinds []op.Kind
+	for _, d := range catalogue.All() {
+		if !d.Input {
+			kinds = append(kinds, d.Kind)
+		}
+	}
+	consoletest.OnBoth(t, func(t *testing.T, w *consoletest.World) {
+		for i, kind := range kinds {
+			other := kinds[(i+1)%len(kinds)]
+			slug := fmt.Sprint("tenant-", i)
+			w.Ready(slug, nil)
+			bare, refused := slug+"-bare", slug+"-refused"
+			w.Ready(bare, func(c *tenancy.Connection) { c.Default = false })
+			w.Ready(refused, func(c *tenancy.Connection) { c.Consent = tenancy.ConsentMissing })
+			ana := w.Browser(w.Operator)
+			presses := []struct {
+				path, tag string
+				kind      op.Kind
+			}{
+				{op.TenantPath("lattice", bare), "Blocked", kind},
+				{op.ConnectionPath("lattice", refused, refused), "Blocked", kind},
+				{op.TenantPath("lattice", slug), "Accepted", kind},
+				{op.ConnectionPath("lattice", slug, slug), "Already running", kind},
+				{op.TenantPath("lattice", slug), "Already running", kind},
+				{op.ConnectionPath("lattice", slug, slug), "Connection busy", other},
+				{op.TenantPath("lattice", slug), "Connection busy", other},
+			}
+			var tabs []consoletest.Answer // all are opened before the first press
+			for _, p := range presses {
+				tabs = append(tabs, ana.Get(p.path).Want(http.StatusOK))
+			}
+			for n, p := range presses {
+				if strings.Contains(p.path, refused) && kind == op.ConnectionVerify {
+					continue // a verification finds out whether consent is still missing
+				}
+				name := strings.ReplaceAll(string(p.kind), ".", "-")
+				if strings.Contains(p.path, "/connections/") {
+					name += "-" + w.ConnectionAt(p.path)
+				}
+				if got := ana.WithScript().Press(tabs[n], "#start-"+name).Result("#answer-" + name); got.Tag != p.tag {
+					t.Errorf("%s on %s shows %+v, want %s", p.kind, p.path, got, p.tag)
+				}
+			}
+		}
+		if n := w.Int(`SELECT COUNT(*) FROM runs`); n != int64(len(kinds)) {
+			t.Errorf("%d runs for %d accepted starts", n, len(kinds))
+		}
+	})
 }

@@ -251,7 +251,7 @@ func (l *faultLab) ready() string {
 	if run := l.runs(op.PolicyRestorePreview, preview); run.Outcome != op.RunSucceeded {
 		l.t.Fatalf("the preview is %s", run.Outcome)
 	}
-	list, _, err := l.w.plans.List(l.t.Context(), l.access(), "", 1)
+	list, _, err := l.w.plans.List(l.t.Context(), l.access(), "", "", 1)
 	if err != nil || len(list) != 1 || list[0].Counts[restore.Create] != 2 || list[0].Counts[restore.Update] != 1 {
 		l.t.Fatalf("planned %+v, %v", list, err)
 	}

@@ -395,6 +395,9 @@ func unanswered(a *answer, err error) *provider.Error {
 	if a != nil && a.status != 0 {
 		e.Reason, e.Status, e.Form = op.ProviderFault, a.status, formOf(a.body)
 		e.At = dateOf(a.header, a.at)
+		if a.status < 300 && json.Valid(a.body) { // only a sign-in comes here; the library's error quotes the answer
+			e.Note = "it has no usable token"
+		}
 	}
 	var at *url.Error
 	if errors.As(err, &at) {
