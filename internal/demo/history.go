@@ -145,7 +145,7 @@ func (h *history) snapshots(ctx context.Context) error {
 		for ago := days; ago > 0; ago-- {
 			key.Run = stable("snapshot", h.tenant.Slug, fmt.Sprint(ago))
 			m := mirror.Moment{At: time.Now().AddDate(0, 0, -ago), Complete: ago != 5}
-			m.Counts = catalogue.ComplianceCounts{Compliant: int64(28 - ago), Noncompliant: int64(ago), InGracePeriod: 2}
+			m.Counts = catalogue.ComplianceCounts{Compliant: int64(19 - ago), Noncompliant: int64(8 + ago), Unknown: 3} // of 30 devices, as today
 			if err := mirror.KeepMoment(ctx, tx, key, m); err != nil {
 				return err
 			}
@@ -181,9 +181,10 @@ func (h *history) custom(ctx context.Context, name, description string) (id stri
 // backups makes a complete backup of the policies, a second one after some have changed,
 // and one that lacks a part because the provider refused it.
 func (h *history) backups(ctx context.Context) error {
+	var changed string
 	_, err := h.puts(ctx, filters, corp, `"platform":"windows10AndLater","rule":"(device.deviceOwnership -eq \"Corporate\")","roleScopeTags":["0"]`)
 	if err == nil {
-		_, err = h.custom(ctx, kiosk, "One app, signs in by itself")
+		changed, err = h.custom(ctx, kiosk, "One app, signs in by itself")
 	}
 	var gone string
 	if err == nil {
@@ -208,7 +209,7 @@ func (h *history) backups(ctx context.Context) error {
 		return err
 	}
 	fault, err := h.simulator.Control().AddFault(ctx, graphsim.Fault{
-		Path: "/*/" + configurations + "/*/assignments", Tenant: h.tenant.directory(), Action: graphsim.Action{Kind: graphsim.ActForbidden},
+		Path: "/*/" + configurations + "/" + changed + "/assignments", Tenant: h.tenant.directory(), Action: graphsim.Action{Kind: graphsim.ActForbidden},
 	})
 	if err != nil {
 		return err
