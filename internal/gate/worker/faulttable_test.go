@@ -327,7 +327,9 @@ func cell(run op.Run, items []op.Item, calls int) string {
 	for _, key := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) }) {
 		text += fmt.Sprintf(", %d %s", counts[key], key)
 	}
-	text += fmt.Sprintf("; %d calls", calls)
+	if text += fmt.Sprintf("; %d call", calls); calls != 1 {
+		text += "s"
+	}
 	if run.Dispatch > 1 {
 		text += fmt.Sprintf(" in %d tries", run.Dispatch)
 	}
