@@ -101,7 +101,7 @@ var rooms = []room{
 
 	{"internal/doctor", []string{"internal/access", "internal/checkpoint", "internal/db", "internal/store", "internal/vault"}, "looks at what is stored, and at what was kept elsewhere; it has no surface"},
 	{"internal/app", []string{"internal/..."}, "the composition root: the one place that knows every room"},
-	{"internal/demo", []string{"internal/access", "internal/app", "internal/catalogue", "internal/db", "internal/durable", "internal/graphsim", "internal/mirror", "internal/op", "internal/plans", "internal/store", "internal/tenancy", "internal/vault"}, "a world to look at: it uses the product as anybody would, and the simulator beside it"},
+	{"internal/demo", []string{"internal/access", "internal/app", "internal/backup", "internal/catalogue", "internal/db", "internal/durable", "internal/graphsim", "internal/mirror", "internal/op", "internal/plans", "internal/store", "internal/tenancy", "internal/vault"}, "a world to look at: it uses the product as anybody would, and the simulator beside it"},
 	{"cmd/interlock", []string{"internal/access", "internal/app", "internal/archive", "internal/checkpoint", "internal/cli", "internal/db", "internal/demo", "internal/doctor", "internal/graphsim", "internal/local", "internal/op", "internal/policy", "internal/store", "internal/vault"}, "flags and signals, and what an administrator does beside a server; never a start"},
 	{"conformance/...", []string{"internal/graphsim"}, "independent clients meet the simulator as strangers"},
 	{"e2e/...", []string{"internal/..."}, "whole scenarios"},

@@ -70,8 +70,8 @@ func TestADemoThatWasCutOffIsMadeAnew(t *testing.T) {
 	}
 }
 
-// TestHistory: the history of a demo shows a trend of snapshots, backups of which the last
-// one is incomplete, a restore that was executed, and a preview that waits for a second
+// TestHistory: the history of a demo shows a trend of snapshots, backups of which the first
+// one is pinned and the last one incomplete, a restore that was executed, and a preview that waits for a second
 // person. A later start doesn't write it again.
 func TestHistory(t *testing.T) {
 	folder := t.TempDir()
@@ -115,8 +115,8 @@ func TestHistory(t *testing.T) {
 		t.Errorf("the runs are %q, want %q", got, want)
 	}
 	for sql, want := range map[string][]string{
-		`SELECT CAST(COUNT(*) AS TEXT) FROM compliance_history`:                                           {"15"},
-		`SELECT CASE WHEN complete THEN 'complete' ELSE 'incomplete' END FROM backup_sets ORDER BY as_of`: {"complete", "complete", "incomplete"},
+		`SELECT CAST(COUNT(*) AS TEXT) FROM compliance_history`: {"15"},
+		`SELECT CASE WHEN pinned THEN 'pinned, ' ELSE '' END || CASE WHEN complete THEN 'complete' ELSE 'incomplete' END FROM backup_sets ORDER BY as_of`: {"pinned, complete", "complete", "incomplete"},
 		`SELECT result || ' ' || name FROM run_items WHERE run_id = (SELECT id FROM runs WHERE operation = 'policy.restore') ORDER BY name`: {
 			"unchanged " + corp, "created " + guests, "updated " + kiosk,
 		},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
+	"github.com/interlock-dev/interlock/internal/backup"
 	"github.com/interlock-dev/interlock/internal/catalogue"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/graphsim"
@@ -106,7 +107,7 @@ func (h *history) puts(ctx context.Context, collection, name, more string) (id s
 const (
 	rolesSync op.Kind = "directory.roles.sync"
 	snapshot  op.Kind = "compliance.snapshot"
-	backup    op.Kind = "policy.backup"
+	backUp    op.Kind = "policy.backup"
 )
 
 const (
@@ -178,7 +179,7 @@ func (h *history) custom(ctx context.Context, name, description string) (id stri
 		"assignments":[{"target":{"@odata.type":"#microsoft.graph.allDevicesAssignmentTarget"}}]`, description))
 }
 
-// backups makes a complete backup of the policies, a second one after some have changed,
+// backups makes a complete backup of the policies, which is pinned, a second one after some have changed,
 // and one that lacks a part because the provider refused it.
 func (h *history) backups(ctx context.Context) error {
 	var changed string
@@ -191,9 +192,16 @@ func (h *history) backups(ctx context.Context) error {
 		gone, err = h.custom(ctx, guests, "For the waiting rooms")
 	}
 	if err == nil {
-		_, err = h.run(ctx, h.operator, backup, nil)
+		_, err = h.run(ctx, h.operator, backUp, nil)
 	}
 	if err != nil {
+		return err
+	}
+	first, err := h.firstBackup(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := backup.New(h.app.DB).Pin(ctx, h.owner, h.tenant.Slug, first, true); err != nil {
 		return err
 	}
 	if _, err := h.custom(ctx, kiosk, "Any app"); err != nil {
@@ -205,7 +213,7 @@ func (h *history) backups(ctx context.Context) error {
 	if err := h.simulator.Control().DeleteItem(ctx, h.tenant.directory(), configurations, gone); err != nil {
 		return err
 	}
-	if _, err := h.run(ctx, h.operator, backup, nil); err != nil {
+	if _, err := h.run(ctx, h.operator, backUp, nil); err != nil {
 		return err
 	}
 	fault, err := h.simulator.Control().AddFault(ctx, graphsim.Fault{
@@ -214,7 +222,7 @@ func (h *history) backups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.run(ctx, h.operator, backup, nil); err != nil {
+	if _, err := h.run(ctx, h.operator, backUp, nil); err != nil {
 		return err
 	}
 	return h.simulator.Control().ClearFaults(ctx, fault)
