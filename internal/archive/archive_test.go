@@ -109,7 +109,9 @@ func readShared(t testing.TB, name string) []byte {
 	return data
 }
 
-// TestCorpusTypes reads each public policy under a name that says nothing: the content tells the type of 234 of 268, and each of the rest says what it is.
+// TestCorpusTypes reads each public policy under a name that says nothing. The content
+// tells the type of 234 of 268. The others are no policies that Interlock backs up: apps,
+// and kinds that Microsoft has given up.
 func TestCorpusTypes(t *testing.T) {
 	var index []struct{ File, Collection string }
 	if err := json.Unmarshal(readShared(t, "policies/index.json"), &index); err != nil {
@@ -121,7 +123,7 @@ func TestCorpusTypes(t *testing.T) {
 	// Its settings are those of a compliance policy for Linux; only the notes that it comes
 	// from call it a settings catalog policy.
 	mistaken := "policies/terraform-provider-microsoft365/configurationPolicies/settingsCatalog-test-2.json"
-	read := 0
+	read, why := 0, make(map[string]int)
 	for _, row := range index {
 		b, err := archive.Folder(fstest.MapFS{"x.json": {Data: readShared(t, row.File)}})
 		if err != nil && !errors.Is(err, archive.ErrNothing) {
@@ -133,9 +135,30 @@ func TestCorpusTypes(t *testing.T) {
 			if got := policy.Lookup(b.Items[0].Type).Path; got != row.Collection && row.File != mistaken {
 				t.Errorf("%s is taken for %s", row.File, got)
 			}
-		case len(b.Skipped) != 1 || !strings.HasSuffix(b.Skipped[0].Why, ", which Interlock does not back up"):
-			t.Errorf("%s: %v", row.File, b.Skipped)
+		case len(b.Items) != 0 || len(b.Skipped) != 1:
+			t.Errorf("%s: %d are taken, %v", row.File, len(b.Items), b.Skipped)
+		default:
+			of, ok := strings.CutSuffix(strings.TrimPrefix(b.Skipped[0].Why, "has the type "), ", which Interlock does not back up")
+			if !ok {
+				t.Errorf("%s %s", row.File, b.Skipped[0].Why)
+			}
+			why[row.Collection+" "+of]++
 		}
+	}
+	want := map[string]int{
+		"deviceAppManagement/mdmWindowsInformationProtectionPolicies mdmWindowsInformationProtectionPolicy": 2,
+		"deviceAppManagement/mobileApps androidStoreApp":                                                    3,
+		"deviceAppManagement/mobileApps macOSMdatpApp":                                                      2,
+		"deviceAppManagement/mobileApps macOSMicrosoftEdgeApp":                                              1,
+		"deviceAppManagement/mobileApps macOSOfficeSuiteApp":                                                3,
+		"deviceAppManagement/mobileApps officeSuiteApp":                                                     5,
+		"deviceAppManagement/mobileApps webApp":                                                             1,
+		"deviceAppManagement/mobileApps winGetApp":                                                          14,
+		"deviceAppManagement/windowsInformationProtectionPolicies windowsInformationProtectionPolicy":       2,
+		"deviceManagement/termsAndConditions termsAndConditions":                                            1,
+	}
+	if diff := cmp.Diff(want, why); diff != "" {
+		t.Errorf("not read: -want +got\n%s", diff)
 	}
 	if read != 234 {
 		t.Errorf("%d are read, want 234", read)
@@ -282,6 +305,51 @@ func unpacked(t testing.TB, data []byte) map[string]string {
 		all[f.Name] = string(content)
 	}
 	return all
+}
+
+// TestWhatABackupLacks: a policy without a body has no file, and one that can't be read is
+// its bytes. Both are named when the archive is read, and their types are incomplete, as is
+// a type whose file somebody took out.
+func TestWhatABackupLacks(t *testing.T) {
+	item := func(key, id, body string, missing ...string) archive.Item {
+		return archive.Item{Item: policy.Item{Type: key, ID: id, Body: json.RawMessage(body)}, Name: id, Missing: missing}
+	}
+	m := meta
+	m.Types = []archive.TypeMeta{{Type: "roleScopeTags", Complete: true}, {Type: "assignmentFilters", Complete: true}, {Type: "roleDefinitions", Complete: true}}
+	data := write(t, m,
+		item("roleScopeTags", "good", `{"id":"good","displayName":"good"}`), item("roleScopeTags", "refused", "", "object: no"),
+		item("assignmentFilters", "list", `[1]`, "object: is not valid JSON"), item("intents", "gone", `{"id":"gone","displayName":"gone"}`),
+		item("roleDefinitions", "whole", `{"id":"whole","displayName":"whole"}`),
+	)
+	files := unpacked(t, data)
+	if files["Filters/list.json"] != "[1]" {
+		t.Errorf("the bytes of an unreadable policy are %q", files["Filters/list.json"])
+	}
+	delete(files, "Management Intents/gone.json")
+	b := took(t, files)
+	want := []string{
+		"Filters/list.json is not valid JSON: it is not an object", "Management Intents/gone.json is listed in the manifest and not in the archive",
+		`Roles/whole.json: roleDefinitions "whole"`, `Scope Tags/good.json: roleScopeTags "good"`,
+		"interlock-backup.json#roleScopeTags/refused lists a policy that the backup could not read: object: no",
+	}
+	if diff := cmp.Diff(want, brief(b)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	types := []archive.TypeMeta{{Type: "roleScopeTags"}, {Type: "assignmentFilters"}, {Type: "roleDefinitions", Complete: true}, {Type: "intents"}}
+	if diff := cmp.Diff(types, b.Types); diff != "" || b.Complete {
+		t.Errorf("complete: %t, -want +got:\n%s", b.Complete, diff)
+	}
+}
+
+// TestManifestOfOthers: what a manifest says of the directory counts if it is an id.
+func TestManifestOfOthers(t *testing.T) {
+	for said, want := range map[string]string{meta.Directory: meta.Directory, "contoso": "", "{AAAAAAAA-1111-1111-1111-111111111111}": "aaaaaaaa-1111-1111-1111-111111111111"} {
+		m := meta
+		m.Directory = said
+		if b, err := unzip(write(t, m, items()...)); err != nil || b.Directory != want {
+			t.Errorf("%q is taken for %q, %v", said, b.Directory, err)
+		}
+	}
 }
 
 // TestRoundTripCorpus writes all public policies that are read, with parts apart, and

@@ -81,6 +81,7 @@ func TestLayoutOfIntuneCD(t *testing.T) {
 	if err != nil || len(d.Assignments()) != 1 || d.Assignments()[0].Group != "g1" {
 		t.Errorf("its assignments are %+v, %v", d.Assignments(), err)
 	}
+	rewritten(t, b)
 }
 
 // TestLayoutOfIntuneManagement reads files as that tool writes them: with all links, in
@@ -128,6 +129,7 @@ func TestLayoutOfIntuneManagement(t *testing.T) {
 			}
 		}
 	}
+	rewritten(t, b)
 }
 
 // TestLayoutOfCIPP reads templates: policies as text, names in place of ids, and rows of
@@ -163,6 +165,7 @@ func TestLayoutOfCIPP(t *testing.T) {
 			t.Errorf("the administrative template is %s", i.Body)
 		}
 	}
+	rewritten(t, b)
 }
 
 // TestTables shows that tables of two tenants leave the directory unknown.
@@ -197,4 +200,15 @@ func TestIDs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
+}
+
+// rewritten shows that what was read of another tool's files goes through our own layout,
+// byte for byte.
+func rewritten(t *testing.T, b archive.Bundle) {
+	t.Helper()
+	again, err := unzip(write(t, b.Meta, b.Items...))
+	if err != nil || len(again.Skipped) > 0 {
+		t.Fatalf("%v, %v", again.Skipped, err)
+	}
+	same(t, b.Items, again.Items)
 }

@@ -138,6 +138,8 @@ func TestLeftOut(t *testing.T) {
 		"odd16.json":      "\xff\xfe{",
 		"half16.json":     "\xff\xfe\x00\xd8\x00\x00",
 		"thousand.json":   thousand,
+		"longid.json":     `{"id":"` + strings.Repeat("x", 201) + `","name":"a","platforms":"x","settings":[]}`,
+		"nulid.json":      `{"id":"a\u0000","name":"a","platforms":"x","settings":[]}`,
 		"twice.json":      `{"name":"a","name":"b","platforms":"x","settings":[]}`,
 		"latin.json":      "{\"name\":\"\xe9\",\"platforms\":\"x\",\"settings\":[]}",
 		"nested.json":     quoted(quoted(quoted(quoted(quoted(quoted(catalog)))))),
@@ -147,6 +149,7 @@ func TestLeftOut(t *testing.T) {
 		"__MACOSX/._good was added by macOS", "big.json is larger than 10 MiB", "cut.json is not valid JSON: unexpected end of JSON input",
 		"deep.json is nested deeper than 1000 levels", "empty.json is empty", `good.json: configurationPolicies "Lock é😀"`,
 		"half16.json is not valid UTF-16", "huge.json is larger than 10 MiB", "inner.zip is an archive in the archive: upload it by itself", "latin.json is not valid JSON: the text is not UTF-8",
+		"longid.json has an id that is too long, or has control characters", "nulid.json has an id that is too long, or has control characters",
 		"nested.json holds JSON in JSON too often", "number.json is not a JSON object", "odd16.json is not valid UTF-16",
 		"thousand.json is nested deeper than 1000 levels", `twice.json is not valid JSON: "name" stands twice in one object`,
 	}
