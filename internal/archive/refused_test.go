@@ -81,6 +81,7 @@ func TestRefused(t *testing.T) {
 		"parent, backslash": {entry(t, zip.FileHeader{Name: `..\x.json`}, catalog), archive.ErrPath, `x.json"`},
 		"absolute":          {entry(t, zip.FileHeader{Name: "/etc/x.json"}, catalog), archive.ErrPath, `"/etc/x.json"`},
 		"drive":             {entry(t, zip.FileHeader{Name: `C:\x.json`}, catalog), archive.ErrPath, `x.json"`},
+		"long path":         {entry(t, zip.FileHeader{Name: strings.Repeat("x", 1025) + ".json"}, catalog), archive.ErrDamaged, `xxx`},
 		"link":              {entry(t, link, "/etc/passwd"), archive.ErrLink, `"link.json"`},
 		"encrypted":         {encrypted, archive.ErrEncrypted, `"x.json"`},
 		"method":            {method, archive.ErrCompressed, `"x.json"`},
@@ -183,6 +184,36 @@ func TestLimitsOfSizes(t *testing.T) {
 	b, err := archive.Folder(fstest.MapFS{"x.json": {Data: bytes.Repeat([]byte(" "), 4*policy.MaxBytes+1)}})
 	if want := []string{"x.json is larger than 40 MiB"}; !errors.Is(err, archive.ErrNothing) || !slices.Equal(brief(b), want) {
 		t.Errorf("a large file: %q, %v", brief(b), err)
+	}
+}
+
+// grown is a folder with a file that became longer since it was listed.
+type grown struct{ fstest.MapFS }
+
+func (g grown) Open(name string) (fs.File, error) {
+	if name == "x.json" {
+		return fstest.MapFS{name: {Data: []byte(catalog + catalog)}}.Open(name)
+	}
+	return g.MapFS.Open(name)
+}
+
+// TestLimitsOfFolders: a folder has the limits of an archive.
+func TestLimitsOfFolders(t *testing.T) {
+	many, large := fstest.MapFS{}, fstest.MapFS{}
+	for i := range archive.MaxFiles + 1 {
+		many[fmt.Sprintf("%d/%d.txt", i/100, i)] = &fstest.MapFile{}
+	}
+	data := make([]byte, 40<<20) // shared by all of them
+	for i := range archive.MaxTotal/len(data) + 1 {
+		large[fmt.Sprint(i, ".json")] = &fstest.MapFile{Data: data}
+	}
+	for name, c := range map[string]struct {
+		dir  fs.FS
+		want error
+	}{"many": {many, archive.ErrTooMany}, "large": {large, archive.ErrExpands}, "grown": {grown{fstest.MapFS{"x.json": {Data: []byte(catalog)}}}, archive.ErrDamaged}} {
+		if b, err := archive.Folder(c.dir); !errors.Is(err, c.want) || len(b.Items) > 0 {
+			t.Errorf("%s: %d are taken, %v, want %v", name, len(b.Items), err, c.want)
+		}
 	}
 }
 
