@@ -253,6 +253,21 @@ var Table = []Mutation{
 		Dir: workers, Test: "TestItemsOfATryMadeAgainAreForgotten",
 	},
 	{
+		Name: "snapshot-fence", Guard: "A run that lost its connection shows no snapshot", File: "internal/gate/worker/snapshots.go",
+		Old: "err = s.x.write(ctx", New: "err = s.x.record(ctx",
+		Dir: workers, Test: "TestSnapshotsAreKeptTogether",
+	},
+	{
+		Name: "snapshot-moment", Guard: "All parts of a snapshot are as of one moment", File: "internal/gate/worker/snapshots.go",
+		Old: "Unreadable: p.Unreadable, At: kept.At}", New: "Unreadable: p.Unreadable}",
+		Dir: workers, Test: "TestSnapshotsAreKeptTogether",
+	},
+	{
+		Name: "snapshot-history", Guard: "The history of snapshots has 400 at most", File: "internal/mirror/history.go",
+		Old: "LIMIT 10 OFFSET $3", New: "LIMIT 0 OFFSET $3",
+		Dir: workers, Test: "TestSnapshotsKeepTheirHistory",
+	},
+	{
 		Name: "restore-forged-plan", Guard: "A stored plan is checked once more before a restore executes it", File: "internal/catalogue/policy_restore.go",
 		Old: "if err := plan.Allowed(); err != nil {", New: "if err := plan.Allowed(); err != nil && ctx == nil {",
 		Dir: workers, Test: "TestRestoreRefusesAForgedPlan",
