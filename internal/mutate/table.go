@@ -302,6 +302,88 @@ var Table = []Mutation{
 		Old: "case len(others) > 0:\n\t\t\treturn &conflict, nil", New: "case len(others) > 1:\n\t\t\treturn &conflict, nil",
 		Dir: workers, Test: "TestRestoreWritesNothingThatChanged",
 	},
+
+	// The steps of a restore.
+	{
+		Name: "preview-tenant", Guard: "A preview of another tenant can't be executed", File: "internal/plans/plans.go",
+		Old: "WHERE p.tenant_id = $1 AND p.hash = $2 AND p.ready`, tenant, hash).", New: "WHERE (p.tenant_id = $1 OR TRUE) AND p.hash = $2 AND p.ready`, tenant, hash).",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "preview-whole", Guard: "A preview that is still being stored can't be executed", File: "internal/plans/plans.go",
+		Old: "AND p.hash = $2 AND p.ready`, tenant, hash).", New: "AND p.hash = $2`, tenant, hash).",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "preview-once", Guard: "A preview is executed by one run", File: "internal/plans/plans.go",
+		Old: "AND ready AND executed_by IN ('', $3)`", New: "AND ready AND (executed_by IN ('', $3) OR TRUE)`",
+		Test: "TestAPlanIsExecutedByOneRun",
+	},
+	{
+		Name: "preview-changed", Guard: "A stored plan with another hash is not executed", File: "internal/plans/plans.go",
+		Old: "if plan.Hash() != hash {", New: "if false {",
+		Test: "TestChangedPlansAreNotExecuted",
+	},
+	{
+		Name: "preview-bodies", Guard: "A stored body with another hash is not sent", File: "internal/plans/plans.go",
+		Old: "h != \"\" && h != restore.HashOf(bodies[i])", New: "h != \"\" && false",
+		Test: "TestChangedPlansAreNotExecuted",
+	},
+	{
+		Name: "preview-mappings", Guard: "A preview is out of date when a mapping that it uses has changed", File: "internal/catalogue/policy_restore_start.go",
+		Old: "Remapped: p.Remapped}", New: "Remapped: false}",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "restore-backup", Guard: "A restore needs its backup", File: "internal/catalogue/policy_restore_start.go",
+		Old: "\t\tif !there {", New: "\t\tif !there && p.Set == \"\" {",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "restore-stale", Guard: "A preview that is out of date is not executed", File: "internal/catalogue/policy_restore_start.go",
+		Old: "if len(stale) > 0 {", New: "if false {",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "restore-warnings", Guard: "A restore needs the acknowledgement of each warning", File: "internal/catalogue/policy_restore_start.go",
+		Old: "if len(open) > 0 {", New: "if false {",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "restore-approval", Guard: "A restore needs an approval where the workspace requires it", File: "internal/catalogue/policy_restore_start.go",
+		Old: "if p.MustApprove && !q.Begun &&", New: "if false && !q.Begun &&",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "approval-author", Guard: "The author of a preview can't approve it", File: "internal/plans/list.go",
+		Old: "case d.Facts.Author == a.ID():", New: "case false:",
+		Test: "TestApprovals",
+	},
+	{
+		Name: "approval-starter", Guard: "The starter of a restore can't approve it", File: "internal/catalogue/policy_restore_start.go",
+		Old: "a.Person.ID != starter && ", New: "",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "approval-right", Guard: "An approval by someone who may no longer approve does not count", File: "internal/plans/plans.go",
+		Old: "all[i].Withdrawn = !may", New: "all[i].Withdrawn = false && may",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "restore-name", Guard: "A restore is confirmed with the name of the tenant", File: "internal/gate/gate.go",
+		Old: "if err == nil && def.Confirm != nil {", New: "if false {",
+		Dir: "internal/apptest/restorechain", Test: "TestMatrix",
+	},
+	{
+		Name: "restore-recheck", Guard: "A restore that lost a prerequisite in the queue does not begin", File: workers + "/recheck.go",
+		Old: "if len(causes) > 0 {", New: "if false {",
+		Test: "TestRestoreIsJudgedAgain",
+	},
+	{
+		Name: "restore-starter", Guard: "A restore whose starter lost the right writes no further policy", File: workers + "/writes.go",
+		Old: "if err == nil && !may {", New: "if err == nil && !may && ctx == nil {",
+		Test: "TestRestoreIsJudgedBetweenTwoChanges",
+	},
 	{
 		Name: "late-change", Guard: "A change is not sent after its deadline, by a process that stood still", File: "internal/provider/graph/attempt.go",
 		Old: "if now := time.Now(); now.After(b.deadline) ||", New: "if now := time.Now(); now.IsZero() || p == nil &&",

@@ -283,7 +283,7 @@ const maxApprovers = 5
 func Approvers(ctx context.Context, tx db.Tx, tenant string, except ...string) ([]string, error) {
 	type member struct{ id, name, workspace string }
 	all, err := query.All(ctx, tx, query.Of(`SELECT u.id, u.name, m.workspace_id FROM tenants t JOIN members m ON m.workspace_id = t.workspace_id AND m.role = $2
-		JOIN users u ON u.id = m.user_id AND u.disabled_at IS NULL WHERE t.id = $1 ORDER BY u.name, u.id LIMIT 50`, tenant, string(tenancy.Owner)),
+		JOIN users u ON u.id = m.user_id WHERE t.id = $1 ORDER BY u.name, u.id LIMIT 50`, tenant, string(tenancy.Owner)),
 		func(row db.Row) (m member, err error) {
 			err = row.Scan(&m.id, &m.name, &m.workspace)
 			return m, err
