@@ -3,11 +3,18 @@ package api
 import (
 	"archive/zip"
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/interlock-dev/interlock/internal/durable"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -107,5 +114,73 @@ func TestBackupFiles(t *testing.T) {
 	}
 	if n := w.Int(`SELECT count(*) FROM backup_sets`); n != kept {
 		t.Errorf("refused uploads keep %d", n-kept)
+	}
+}
+
+// TestUploadIsPatient: an upload may take longer than other requests, whose body ends with
+// the server's limit.
+func TestUploadIsPatient(t *testing.T) {
+	w := onOne(t)
+	w.ready("kestrel")
+	slow := httptest.NewUnstartedServer(w.http.Config.Handler)
+	slow.Config.ReadHeaderTimeout, slow.Config.ReadTimeout = time.Minute, time.Nanosecond
+	slow.Start()
+	defer slow.Close()
+	big := strings.Repeat(rand.Text(), 10_000) // more than arrives with the header
+	for path, c := range map[string]struct {
+		kind, body string
+		want       int
+	}{
+		"/tenants/kestrel/backups?dry_run=true": {zipType, zipped(t, map[string]string{"a.json": `{"id":"f1","displayName":"Kiosks","platform":"iOS","rule":"x"}`, "b.txt": big}), http.StatusOK},
+		"/tenants/kestrel/starts":               {"application/json", `{"operation":"` + big + `"}`, http.StatusUnprocessableEntity},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, slow.URL+Base+path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", c.kind)
+		r.Header.Set("Authorization", "Bearer "+w.Bearer(w.Owner))
+		resp, err := slow.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != c.want {
+			t.Errorf("%s: %d %s %v, want %d", path, resp.StatusCode, text, err, c.want)
+		}
+	}
+}
+
+// TestUploadsTakeTurns: an upload waits until no other one is read. Who stops waiting gets
+// an error, and nothing is kept.
+func TestUploadsTakeTurns(t *testing.T) {
+	w := onOne(t)
+	tenant, _ := w.ready("kestrel")
+	f, err := durable.Spool(strings.NewReader(zipped(t, map[string]string{"a.json": `{"id":"f1","displayName":"Kiosks","platform":"iOS","rule":"x"}`})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // it is thrown away
+	v := &visit{actor: w.Owner}
+	v.tenant.Tenant.ID = tenant
+	upload := func(ctx context.Context) error {
+		ctx = context.WithValue(context.WithValue(ctx, visitKey{}, v), spoolKey{}, f)
+		_, err := w.server.uploadBackup(ctx, &struct {
+			TenantID
+			DryRun bool `query:"dry_run" doc:"Only say what would be taken."`
+		}{DryRun: true})
+		return err
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	w.server.reading <- struct{}{} // another upload
+	if err := upload(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("it did not wait: %v", err)
+	}
+	<-w.server.reading
+	for range 2 { // each gives its turn back
+		if err := upload(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
