@@ -3,7 +3,11 @@
 package e2e_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -80,6 +84,25 @@ func fill(t *testing.T, path string, values map[string][]string) []string {
 		filled = append(filled, fill(t, path[:m[0]]+url.PathEscape(v)+path[m[1]:], values)...)
 	}
 	return filled
+}
+
+// policyZip is a zip file with one policy, for an upload.
+func policyZip(t *testing.T, id, name string) io.Reader {
+	t.Helper()
+	text, err := json.Marshal(map[string]string{"id": id, "displayName": name, "platform": "iOS", "rule": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	f, err := z.Create("policy.json")
+	if err == nil {
+		_, err = f.Write(text)
+	}
+	if err = errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return &out
 }
 
 // textOf returns the text of all answers.

@@ -106,14 +106,20 @@ func (d *show) inhabit(t *testing.T, role, canary string) inhabited {
 		run, err = c.Run(t.Context(), verify.Run.ID)
 		return err == nil && run.State == op.Finished
 	})
+	kept, err := c.UploadBackup(t.Context(), slug, policyZip(t, canary+"-policy", canary+" filter"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return inhabited{
 		words: []string{
+			kept.ID, canary + " filter", canary + "-policy",
 			canary + " tenant", slug, canary + "-domain", canary + " connection", canary + "-conn", canary + "@member", canary + "@invited", pending.Invitation.ID, canary + " member", canary + " token",
 			directory, run.Code, run.ID, tenant.ID, connection.ID, member.ID, verify.AttemptID, blocked.AttemptID,
 		},
 		values: map[string][]string{
 			"tenant": {slug, tenant.ID}, "connection": {canary + "-conn", connection.ID}, "run": {run.ID, run.Code, strings.ToLower(run.Code)},
 			"attempt": {verify.AttemptID, blocked.AttemptID}, "member": {member.ID, me.ID}, "invitation": {pending.Invitation.ID}, "group": {uuid.NewString()}, "token": {made.Token.ID},
+			"backup": {kept.ID}, "other": {kept.ID}, "type": {"assignmentFilters"}, "object": {canary + "-policy"},
 			"q": {canary}, "operation": {string(op.ConnectionVerify), string(op.InventorySync)}, "actor": {me.ID, "me"}, "initiator": {me.ID, "me"},
 		},
 	}

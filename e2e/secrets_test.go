@@ -196,6 +196,11 @@ func (n *node) known(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	values["member"] = []string{me.ID}
+	kept, err := n.owner().UploadBackup(t.Context(), "kestrel", policyZip(t, "f1", "Kiosks"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values["backup"], values["other"], values["type"], values["object"] = []string{kept.ID}, []string{kept.ID}, []string{"assignmentFilters"}, []string{"f1"}
 	return values
 }
 

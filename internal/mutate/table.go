@@ -402,11 +402,6 @@ var Table = []Mutation{
 
 	// Backups as people meet them.
 	{
-		Name: "backup-pin", Guard: "A backup that is being removed can't be pinned", File: "internal/backup/list.go",
-		Old: "AND tenant_id = $2 AND state = 'kept' AND pinned <> $3`", New: "AND tenant_id = $2 AND pinned <> $3`",
-		Test: "TestPinHoldsAgainstACommit",
-	},
-	{
 		Name: "backup-mask", Guard: "Secrets of a backup are masked", File: "internal/policy/secrets.go",
 		Old: "parent[name] = Shown\n\t\tsecrets++", New: "_, _ = parent, name\n\t\tsecrets++",
 		Dir: "internal/api", Test: "TestSecretsOfBackups",
@@ -434,7 +429,7 @@ var Table = []Mutation{
 	},
 	{
 		Name: "upload-turns", Guard: "One upload is read at a time", File: "internal/api/backup_files.go",
-		Old: "case s.reading <- struct{}{}:", New: "default:\n\t\ts.reading = make(chan struct{}, 1)\n\t\ts.reading <- struct{}{}",
+		Old: "case s.reading <- struct{}{}:", New: "case make(chan struct{}, 1) <- struct{}{}:",
 		Test: "TestUploadsTakeTurns",
 	},
 	{
