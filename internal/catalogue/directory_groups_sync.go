@@ -188,7 +188,7 @@ func readGroups(ctx context.Context, env *Env, from string) error {
 		return err
 	}
 	token := ""
-	for page, err := range provider.Walk(ctx, env.Provider, first) {
+	for page, err := range provider.Ahead(ctx, env.Provider, first) {
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,10 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
@@ -51,6 +54,54 @@ func Walk(ctx context.Context, c Client, first string) iter.Seq2[Page, error] {
 				empty = 0
 			}
 			next = page.Next
+		}
+	}
+}
+
+// Ahead is [Walk] that reads the next page while the caller works on the one before. It
+// holds two pages. When the caller stops early, the call that is under way is cancelled,
+// and Ahead returns when it has ended.
+func Ahead(ctx context.Context, c Client, first string) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		type read struct {
+			page     Page
+			err      error
+			panicked any
+		}
+		ctx, stop := context.WithCancel(ctx)
+		pages, left := make(chan read), make(chan struct{})
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			defer close(pages)
+			give := func(r read) (taken bool) {
+				select {
+				case pages <- r:
+					return true
+				case <-left:
+					return false
+				}
+			}
+			defer func() {
+				if p := recover(); p != nil { // for the caller, who knows what to do with it
+					give(read{panicked: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+				}
+			}()
+			for page, err := range Walk(ctx, c, first) {
+				if !give(read{page: page, err: err}) {
+					return
+				}
+			}
+		})
+		defer reading.Wait()
+		defer stop()
+		defer close(left)
+		for r := range pages {
+			if r.panicked != nil {
+				panic(r.panicked)
+			}
+			if !yield(r.page, r.err) {
+				return
+			}
 		}
 	}
 }

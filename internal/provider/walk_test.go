@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/op"
@@ -110,4 +112,100 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%v: %s, want %s", err, got, want)
 		}
 	}
+}
+
+// Ahead reads the next page while the caller works on one, and no further.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const pages = 10
+		p := &pager{}
+		p.page = func(next string) (provider.Page, error) {
+			time.Sleep(100 * time.Millisecond)
+			page := provider.Page{Items: []json.RawMessage{[]byte(next)}}
+			if p.calls < pages {
+				page.Next = fmt.Sprint(p.calls)
+			}
+			return page, nil
+		}
+		began, n := time.Now(), 0
+		for page, err := range provider.Ahead(t.Context(), p, "0") {
+			if err != nil || string(page.Items[0]) != fmt.Sprint(n) {
+				t.Fatalf("page %d: %s, %v", n, page.Items, err)
+			}
+			n++
+			time.Sleep(80 * time.Millisecond) // work on it
+			synctest.Wait()
+			if p.calls > n+1 {
+				t.Errorf("%d pages were read while page %d was worked on", p.calls, n)
+			}
+		}
+		if took := time.Since(began); n != pages || took != pages*100*time.Millisecond+80*time.Millisecond {
+			t.Errorf("%d pages in %s", n, took)
+		}
+	})
+}
+
+// Errors, panics and a cancelled run reach the caller; what was read ahead ends with it.
+func TestAheadEnds(t *testing.T) {
+	t.Parallel()
+	over, gone := errors.New("the run is over"), errors.New("gone")
+	synctest.Test(t, func(t *testing.T) {
+		p := &pager{page: func(next string) (provider.Page, error) {
+			switch next {
+			case "c":
+				return provider.Page{}, gone
+			case "p":
+				panic("a bug")
+			}
+			return provider.Page{Next: map[string]string{"a": "b", "b": "c", "o": "p", "x": "y"}[next]}, nil
+		}}
+		var last error
+		n := 0
+		for _, last = range provider.Ahead(t.Context(), p, "a") {
+			n++
+		}
+		if n != 3 || !errors.Is(last, gone) {
+			t.Errorf("%d pages, then %v", n, last)
+		}
+		func() {
+			defer func() {
+				if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "a bug") || !strings.Contains(fmt.Sprint(p), "walk_test.go") {
+					t.Errorf("recovered %v, want the panic with its stack", p)
+				}
+			}()
+			for range provider.Ahead(t.Context(), p, "o") {
+				continue
+			}
+		}()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c := waits{ended: new(int)}
+		for _, last = range provider.Ahead(ctx, c, "a") {
+			cancel(over)
+		}
+		if !errors.Is(last, over) || *c.ended != 1 {
+			t.Errorf("a run that is over: %v, %d calls ended", last, *c.ended)
+		}
+		for range provider.Ahead(t.Context(), c, "a") {
+			break
+		}
+		if *c.ended != 2 {
+			t.Error("the page that was read ahead is still being read")
+		}
+	})
+}
+
+// waits answers the first page, and the others only when their context ends.
+type waits struct {
+	provider.Client
+	ended *int
+}
+
+func (w waits) Page(ctx context.Context, next string) (provider.Page, error) {
+	if next == "a" {
+		return provider.Page{Next: "b"}, nil
+	}
+	<-ctx.Done()
+	*w.ended++
+	return provider.Page{}, context.Cause(ctx)
 }
