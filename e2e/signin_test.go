@@ -30,6 +30,7 @@ func refusedSignIns() []refusedSignIn {
 		{7000215, "", op.CredentialInvalid, op.CredentialInvalid, secret},
 		{7000222, "", op.CredentialExpired, op.CredentialExpired, secret},
 		{700027, "", op.CertificateNotRegistered, op.CertificateNotRegistered, "Upload the certificate"},
+		{700213, "", op.FederationMissing, op.FederationMissing, "Add a federated credential"},
 		{7000112, "", op.ApplicationDisabled, op.ApplicationDisabled, admin},
 		{53003, "", op.SignInBlocked, op.SignInBlocked, admin},
 		{500011, "", op.ResourceNotFound, op.ResourceNotFound, edit},
