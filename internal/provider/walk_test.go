@@ -179,6 +179,7 @@ func TestAheadEnds(t *testing.T) {
 			}
 		}()
 		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		c := waits{ended: new(int)}
 		for _, last = range provider.Ahead(ctx, c, "a") {
 			cancel(over)

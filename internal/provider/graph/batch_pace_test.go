@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -144,6 +145,26 @@ func TestBatchIsBounded(t *testing.T) {
 		}
 		if sum != 205 || len(b.sizes) != 11 || b.most != 4 {
 			t.Errorf("%d parts in %d batches, %d at once; want 205, 11 and 4", sum, len(b.sizes), b.most)
+		}
+	})
+}
+
+// Reads of conditional access, which has a limit of one call a second, are made one by one.
+func TestConditionalAccessIsReadSingly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &batching{}
+		results, err := clientOf(t, b, NewLanes()).Batch(t.Context(), pathsOf(3, "/v1.0/identity/conditionalAccess/policies"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			if r.Err != nil {
+				t.Errorf("%s: %v", r.Path, r.Err)
+			}
+		}
+		if !slices.Equal(b.sizes, []int{0, 0, 0}) || b.most != 1 || b.came[2].Sub(b.came[0]) != 2*time.Second {
+			t.Errorf("batches of %v parts at %v, %d at once", b.sizes, b.came, b.most)
 		}
 	})
 }

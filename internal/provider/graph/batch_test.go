@@ -354,21 +354,6 @@ func TestOddBatches(t *testing.T) {
 	}
 }
 
-// Reads of conditional access, which has a limit of one call a second, are made one by one.
-func TestConditionalAccessIsReadSingly(t *testing.T) {
-	t.Parallel()
-	sim, control := simulator(t, func(s *graphsim.TenantSpec) { s.Apps[0].Requested = append(s.Apps[0].Requested, "Policy.Read.All") })
-	cfg := config(t, sim)
-	cfg.Lanes = nil // the documented limits
-	c := client(t, cfg)
-	if _, err := c.Batch(t.Context(), []string{"/v1.0/identity/conditionalAccess/namedLocations", "/v1.0/identity/conditionalAccess/policies"}); err != nil {
-		t.Fatal(err)
-	}
-	if batches, reads := batchesOf(t, control); batches != 0 || reads["/v1.0/identity/conditionalAccess/policies"] == 0 {
-		t.Errorf("%d batches, reads %v", batches, reads)
-	}
-}
-
 // Reads ask for the members of enumerations that were added later, changes don't.
 func TestReadsAskForAllMembers(t *testing.T) {
 	t.Parallel()
