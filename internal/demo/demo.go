@@ -299,11 +299,15 @@ func (d *Demo) keepBusy(ctx context.Context, k kept) error {
 		if p.State != longSync {
 			continue
 		}
-		for _, path := range []string{"/v1.0/*", "/beta/*"} { // sign-in stays fast
-			_, err := d.simulator.Control().AddFault(ctx, graphsim.Fault{
-				Path: path, Tenant: p.directory(), Action: graphsim.Action{Kind: graphsim.ActDelay, DelayMS: int(slowAnswer.Milliseconds())},
-			})
-			if err != nil {
+		slow := graphsim.Action{Kind: graphsim.ActDelay, DelayMS: int(slowAnswer.Milliseconds())}
+		emptyPages := graphsim.Action{Kind: graphsim.ActEmptyPage, DelayMS: slow.DelayMS}
+		for _, f := range []graphsim.Fault{ // sign-in stays fast
+			{Path: "/*/deviceManagement/managedDevices", Times: slowPages, Action: emptyPages},
+			{Path: "/v1.0/*", Action: slow},
+			{Path: "/beta/*", Action: slow},
+		} {
+			f.Tenant = p.directory()
+			if _, err := d.simulator.Control().AddFault(ctx, f); err != nil {
 				return fmt.Errorf("slow the simulator down: %w", err)
 			}
 		}
@@ -318,9 +322,13 @@ func (d *Demo) keepBusy(ctx context.Context, k kept) error {
 	return nil
 }
 
-// slowAnswer makes an inventory sync of some 40 calls last for a quarter of an hour. It
-// is well below the limit of a call.
-const slowAnswer = 20 * time.Second
+// An inventory sync reads its types in a few batches at the same time, so slow answers alone make it
+// last for a minute. Empty pages of devices before the first one with devices make it last for a quarter of an
+// hour. A slow answer is well below the limit of a call.
+const (
+	slowAnswer = 20 * time.Second
+	slowPages  = 45
+)
 
 func (k kept) user(role string) User {
 	for _, u := range k.Users {
