@@ -29,6 +29,7 @@ type Type struct {
 	Name    string   // property that holds the name
 	Order   int      // restore order, ascending; a type refers only to types with a lower order
 
+	Whole  bool   // a list returns whole objects, so that none is read by itself
 	Parts  []Part // read or written separately from the object
 	Assign Assign
 

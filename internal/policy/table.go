@@ -33,7 +33,8 @@ const (
 	legacyIntent = "endpoint security of the old form can't be created again: Microsoft moved it to the settings catalog"
 )
 
-// table holds all types of policy.
+// table holds all types of policy. Lists of conditional access have whole objects (docs),
+// and Microsoft takes one call for it a second.
 var table = []*Type{
 	{
 		Key: "roleScopeTags", Singular: "Scope tag", Plural: "Scope tags",
@@ -78,7 +79,7 @@ var table = []*Type{
 	},
 	{
 		Key: "authenticationStrengths", Singular: "Authentication strength", Plural: "Authentication strengths",
-		Version: "v1.0", Path: "identity/conditionalAccess/authenticationStrength/policies", Entity: "#microsoft.graph.authenticationStrengthPolicy", Name: "displayName", Order: 45,
+		Version: "v1.0", Path: "identity/conditionalAccess/authenticationStrength/policies", Whole: true, Entity: "#microsoft.graph.authenticationStrengthPolicy", Name: "displayName", Order: 45,
 		// docs: a PATCH changes name and description only.
 		Parts: []Part{
 			{Key: "allowedCombinations", Update: ByAction, Action: "updateAllowedCombinations", Param: "allowedCombinations"},
@@ -90,11 +91,11 @@ var table = []*Type{
 	},
 	{
 		Key: "authenticationContexts", Singular: "Authentication context", Plural: "Authentication contexts",
-		Version: "v1.0", Path: "identity/conditionalAccess/authenticationContextClassReferences", Name: "displayName", Order: 46, Backup: notRestored,
+		Version: "v1.0", Path: "identity/conditionalAccess/authenticationContextClassReferences", Whole: true, Name: "displayName", Order: 46, Backup: notRestored,
 	},
 	{
 		Key: "namedLocations", Singular: "Named location", Plural: "Named locations",
-		Version: "v1.0", Path: "identity/conditionalAccess/namedLocations", Name: "displayName", Order: 50,
+		Version: "v1.0", Path: "identity/conditionalAccess/namedLocations", Whole: true, Name: "displayName", Order: 50,
 		OnlyFor: map[string]string{"isTrusted": "#microsoft.graph.ipNamedLocation"}, // observed
 		Sets:    []Set{{Path: "countriesAndRegions"}, {"ipRanges", "cidrAddress"}},
 		Required: []Required{
@@ -333,7 +334,7 @@ var table = []*Type{
 
 var conditionalAccess = &Type{
 	Key: "conditionalAccessPolicies", Singular: "Conditional access policy", Plural: "Conditional access",
-	Version: "v1.0", Path: "identity/conditionalAccess/policies", Entity: "#microsoft.graph.conditionalAccessPolicy", Name: "displayName", Order: 150,
+	Version: "v1.0", Path: "identity/conditionalAccess/policies", Whole: true, Entity: "#microsoft.graph.conditionalAccessPolicy", Name: "displayName", Order: 150,
 	Strip: []string{"templateId", "conditions.deviceStates"},
 	Only:  map[string][]string{"grantControls.authenticationStrength": {"id"}},
 	// observed: the value false is refused.

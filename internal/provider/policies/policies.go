@@ -71,7 +71,7 @@ func (r reading) list(ctx context.Context, each func(Read) error) error {
 		if err != nil {
 			return err
 		}
-		var ids []string
+		var objects []listed
 		for _, raw := range page.Items {
 			var object struct{ ID string }
 			if err := json.Unmarshal(raw, &object); err != nil || !policy.ValidID(object.ID) {
@@ -81,9 +81,13 @@ func (r reading) list(ctx context.Context, each func(Read) error) error {
 				}
 				continue
 			}
-			ids = append(ids, object.ID)
+			o := listed{id: object.ID}
+			if t.Whole {
+				o.body = raw
+			}
+			objects = append(objects, o)
 		}
-		for some := range slices.Chunk(ids, rounds*together) {
+		for some := range slices.Chunk(objects, rounds*together) {
 			if err := r.several(ctx, some, each); err != nil {
 				return err
 			}
@@ -92,9 +96,15 @@ func (r reading) list(ctx context.Context, each func(Read) error) error {
 	return nil
 }
 
+// listed is a policy to read.
+type listed struct {
+	id   string
+	body json.RawMessage // if the list has the whole object
+}
+
 // several reads some policies in rounds that overlap.
-func (r reading) several(ctx context.Context, ids []string, each func(Read) error) error {
-	chunks := slices.Collect(slices.Chunk(ids, together))
+func (r reading) several(ctx context.Context, objects []listed, each func(Read) error) error {
+	chunks := slices.Collect(slices.Chunk(objects, together))
 	read := make([][]outcome, len(chunks))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, chunk := range chunks {
@@ -133,7 +143,7 @@ func malformed(err error) Missing {
 // One reads one policy as [Type] reads it. It returns [ErrNotFound] if there is none, and
 // an [*provider.Error] if the object could not be read.
 func One(ctx context.Context, c provider.Client, t *policy.Type, id string) (Read, error) {
-	reads, err := reading{c, t, false}.complete(ctx, []string{id})
+	reads, err := reading{c, t, false}.complete(ctx, []listed{{id: id}})
 	if err != nil {
 		return Read{}, err
 	}
@@ -155,11 +165,14 @@ type ask struct {
 
 // complete reads some policies of a type. What ends the run is an error; what concerns one
 // policy is in its outcome.
-func (r reading) complete(ctx context.Context, ids []string) ([]outcome, error) {
+func (r reading) complete(ctx context.Context, objects []listed) ([]outcome, error) {
 	c, t := r.c, r.t
 	var asks []ask
-	for i, id := range ids {
-		asks = append(asks, ask{policy: i, path: t.ItemPath(id)})
+	for i, o := range objects {
+		id := o.id
+		if o.body == nil {
+			asks = append(asks, ask{policy: i, path: t.ItemPath(id)})
+		}
 		for k := range t.Parts {
 			if p := &t.Parts[k]; p.Read != policy.WithObject {
 				asks = append(asks, ask{policy: i, part: p, path: r.partPath(id, *p)})
@@ -173,13 +186,16 @@ func (r reading) complete(ctx context.Context, ids []string) ([]outcome, error) 
 	for i, a := range asks {
 		paths[i] = a.path
 	}
-	results, err := c.Batch(ctx, paths)
-	if err != nil {
-		return nil, err
+	var results []provider.Result
+	if len(paths) > 0 {
+		var err error
+		if results, err = c.Batch(ctx, paths); err != nil {
+			return nil, err
+		}
 	}
-	all := make([]outcome, len(ids))
-	for i, id := range ids {
-		all[i].Item = policy.Item{Type: t.Key, ID: id, Parts: map[string]json.RawMessage{}}
+	all := make([]outcome, len(objects))
+	for i, o := range objects {
+		all[i].Item = policy.Item{Type: t.Key, ID: o.id, Body: o.body, Parts: map[string]json.RawMessage{}}
 	}
 	for i, a := range asks {
 		o := &all[a.policy]
@@ -199,7 +215,7 @@ func (r reading) complete(ctx context.Context, ids []string) ([]outcome, error) 
 		default:
 			body, err = list(ctx, c, results[i])
 			if err == nil && a.part != nil && a.part.Each != nil {
-				body, err = elements(ctx, c, t, ids[a.policy], a.part, body)
+				body, err = elements(ctx, c, t, objects[a.policy].id, a.part, body)
 			}
 			if err == nil && a.part != nil && r.names(*a.part) {
 				body, o.Item.Names = named(body)

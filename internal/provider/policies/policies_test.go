@@ -199,3 +199,27 @@ func TestType(t *testing.T) {
 		t.Error("a list with a missing page is complete")
 	}
 }
+
+// TestWholeList: what a list returns whole is not read once more, and its parts are.
+func TestWholeList(t *testing.T) {
+	t.Parallel()
+	const locations, strengths = "/v1.0/identity/conditionalAccess/namedLocations", "/v1.0/identity/conditionalAccess/authenticationStrength/policies"
+	s := served{
+		locations: `{"value":[{"@odata.type":"#microsoft.graph.ipNamedLocation","id":"l","displayName":"Office","ipRanges":[]}]}`,
+		strengths: `{"value":[{"id":"s","displayName":"Keys","allowedCombinations":["fido2"]}]}`,
+		strengths + "/s/combinationConfigurations": `{"value":[{"id":"c","appliesToCombinations":["fido2"]}]}`,
+	}
+	for key, want := range map[string]string{"namedLocations": `"ipRanges":[]`, "authenticationStrengths": `"appliesToCombinations":["fido2"]`} {
+		var got string
+		err := policies.Type(t.Context(), s, policy.Lookup(key), func(r policies.Read) error {
+			got = string(r.Policy.Canonical())
+			if len(r.Missing) > 0 {
+				t.Errorf("%s: %+v", key, r.Missing)
+			}
+			return nil
+		})
+		if err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %s %v", key, got, err)
+		}
+	}
+}
