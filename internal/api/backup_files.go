@@ -218,6 +218,7 @@ type ComparedPolicy struct {
 	ID       string       `json:"id" doc:"In the newer backup, or in the older one if the policy was removed."`
 	Name     string       `json:"name"`
 	How      string       `json:"how" enum:"added,changed,removed"`
+	Modified string       `json:"modified_at" doc:"When it was changed, as the provider wrote it. Empty if the provider doesn't say, or if the policy was removed."`
 	Changes  []PlanChange `json:"changes" nullable:"false" doc:"Properties of a policy that was changed."`
 	Text     string       `json:"text" doc:"The same as text, one line for each property."`
 	Unified  string       `json:"unified" doc:"The whole policy as a unified diff."`
@@ -271,7 +272,7 @@ func (s *server) compareBackups(ctx context.Context, in *struct {
 	}
 	out.Items = each(d.Policies[from:to], func(c policy.Comparison) ComparedPolicy {
 		return ComparedPolicy{
-			c.Type, singularOf(c.Type), c.ID, c.Name, string(c.How),
+			c.Type, singularOf(c.Type), c.ID, c.Name, string(c.How), c.Modified,
 			each(c.Changes, func(c policy.Change) PlanChange { return PlanChange(c) }), policy.Text(c.Changes), c.Unified,
 		}
 	})

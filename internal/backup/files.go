@@ -168,7 +168,7 @@ func uploaded(b archive.Bundle) ([]Contents, error) {
 		c := Contents{Policy: item.Item, Item: Item{Type: item.Type, ID: item.ID, Name: d.Name(), ModifiedAt: d.Modified(), Hash: d.Hash()}}
 		for _, m := range item.Missing {
 			part, why, _ := strings.Cut(m, ": ")
-			c.Missing = append(c.Missing, Missing{Part: part, Reason: op.ListIncomplete, Why: why})
+			c.Missing = append(c.Missing, Missing{Part: part, Reason: op.ObjectIncomplete, Why: why})
 		}
 		all[i] = c
 	}

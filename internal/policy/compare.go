@@ -8,12 +8,13 @@ import (
 
 // Comparison is one policy that differs between two sets of policies.
 type Comparison struct {
-	Type    string   `json:"type"`
-	ID      string   `json:"id"` // in the newer set, or in the older one if the policy was removed
-	Name    string   `json:"name"`
-	How     Op       `json:"how"`
-	Changes []Change `json:"changes,omitempty"` // of a policy that was changed
-	Unified string   `json:"-"`                 // the same as a unified diff
+	Type     string   `json:"type"`
+	ID       string   `json:"id"` // in the newer set, or in the older one if the policy was removed
+	Name     string   `json:"name"`
+	How      Op       `json:"how"`
+	Modified string   `json:"modified,omitempty"` // when it was changed, as the service wrote it; empty if it doesn't say, or if the policy was removed
+	Changes  []Change `json:"changes,omitempty"`  // of a policy that was changed
+	Unified  string   `json:"-"`                  // the same as a unified diff
 }
 
 // Compare returns the policies in which two sets differ, in restore order and by name. It
@@ -49,7 +50,11 @@ func Compare(before, after []Document, names Names) []Comparison {
 }
 
 func comparison(d Document, how Op, changes []Change, unified string) Comparison {
-	return Comparison{d.t.Key, d.id, d.Name(), how, changes, unified}
+	c := Comparison{Type: d.t.Key, ID: d.id, Name: d.Name(), How: how, Changes: changes, Unified: unified}
+	if how != Removed {
+		c.Modified = d.Modified()
+	}
+	return c
 }
 
 // counterparts are the indexes of the policies of before that those of after were.

@@ -49,6 +49,18 @@ added configurationPolicies 7 "Q"
 			t.Errorf("%s has no unified diff: %q", c.Name, c.Unified)
 		}
 	}
+	at := func(when string) policy.Document {
+		return of(t, "assignmentFilters", fmt.Sprintf(`{"id":"1","displayName":%q,"rule":"x","platform":"iOS","lastModifiedDateTime":%q}`, when, when))
+	}
+	old, now := []policy.Document{at("2026-11-01T08:00:00Z")}, []policy.Document{at("2026-11-02T08:00:00Z")}
+	for _, c := range []struct {
+		before, after []policy.Document
+		want          string
+	}{{old, now, "2026-11-02T08:00:00Z"}, {nil, now, "2026-11-02T08:00:00Z"}, {old, nil, ""}} {
+		if got := policy.Compare(c.before, c.after, nil); len(got) != 1 || got[0].Modified != c.want {
+			t.Errorf("changed at %+v, want %q", got, c.want)
+		}
+	}
 	if same := policy.Compare(before, before, nil); len(same) != 0 {
 		t.Errorf("a set differs from itself: %s", told(same))
 	}
