@@ -151,6 +151,9 @@ func backUpPolicies(ctx context.Context, env *Env) error {
 				return context.Cause(reading)
 			case <-done[i]:
 			}
+			if err := read[i].err; err != nil && endsRun(err) {
+				return err // the type is not settled: the run ends, or begins anew
+			}
 			if err := reportBackedUp(reading, env, t, &read[i], &counts); err != nil {
 				return err
 			}

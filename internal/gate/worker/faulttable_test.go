@@ -286,6 +286,9 @@ func (l *faultLab) meets(f operationtest.Fault, times int) string {
 			n++
 		}
 	}
+	if n > mostCalls {
+		l.t.Errorf("%s: %d calls", f.Name, n)
+	}
 	if !met {
 		l.t.Errorf("%s: no call meets it", f.Name)
 	}
@@ -310,6 +313,10 @@ func (l *faultLab) itemsOf(run op.Run) []op.Item {
 	return items
 }
 
+// manyCalls is what cells count up to, and mostCalls what no run exceeds: twelve hours with
+// a try every four minutes.
+const manyCalls, mostCalls = 200, 3000
+
 // cell is a run in a few words: how it ended, its items, its calls of Graph and its tries.
 func cell(run op.Run, items []op.Item, calls int) string {
 	counts := map[string]int{}
@@ -327,8 +334,13 @@ func cell(run op.Run, items []op.Item, calls int) string {
 	for _, key := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) }) {
 		text += fmt.Sprintf(", %d %s", counts[key], key)
 	}
-	if text += fmt.Sprintf("; %d call", calls); calls != 1 {
-		text += "s"
+	switch {
+	case calls > manyCalls: // how many depends on how long the machine takes for each try
+		text += fmt.Sprintf("; more than %d calls", manyCalls)
+	case calls == 1:
+		text += "; 1 call"
+	default:
+		text += fmt.Sprintf("; %d calls", calls)
 	}
 	if run.Dispatch > 1 {
 		text += fmt.Sprintf(" in %d tries", run.Dispatch)
