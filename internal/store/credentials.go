@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // the thumbprint that Microsoft Entra shows
+	"crypto/sha1" // the thumbprint that Microsoft Entra shows
 	"crypto/sha256"
 	"errors"
 	"fmt"

@@ -32,7 +32,7 @@ type Identity struct {
 func New(file string, workspaces []string) (*Identity, error) {
 	switch {
 	case file == "" && len(workspaces) == 0:
-		return nil, nil //nolint:nilnil // the nil Identity is the one without a token
+		return nil, nil // the nil Identity is the one without a token
 	case file == "":
 		return nil, errors.New("workspaces are named for a workload identity, and no token file")
 	case len(workspaces) == 0:

@@ -145,8 +145,11 @@ func (x *execution) again(c *ledger.Claim, err error) (w ledger.Wait, again bool
 	if pe != nil {
 		w.Why = pe.Reason
 		if pe.RetryAfter > 0 {
-			// The provider says when, so this is no failure: only the run's time limit ends it.
-			// A provider that always asks for a moment is not asked all the time.
+			w.For = pe.RetryAfter
+		}
+		if pe.RetryAfter > 0 && (pe.Reason == op.ProviderThrottled || resume) {
+			// The provider says when, or nothing is lost, so this is no failure: only the run's time
+			// limit ends it. A provider that always asks for a moment is not asked all the time.
 			w.For, w.Counts = max(pe.RetryAfter, x.w.cfg.Backoff), false
 		}
 	}

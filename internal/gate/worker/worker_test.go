@@ -476,6 +476,21 @@ func TestReadingRunThrottledForAnHour(t *testing.T) {
 	}
 }
 
+// A consent that is not active yet is waited for, and each time uses up a try: the provider
+// may never activate it.
+func TestConsentThatSettlesUsesUpTries(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		s.provider.set(&provider.Error{Reason: op.ConsentSettling, Temporary: true, RetryAfter: 30 * time.Second}, nil)
+		for range 3 {
+			s.deliver(run.ID)
+		}
+		s.expect(run.ID, "failed/consent_settling")
+	})
+}
+
 // A provider that asks for a moment each time is asked again after the usual wait.
 func TestShortWaitsAreNotAskedAllTheTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
