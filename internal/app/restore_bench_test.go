@@ -62,15 +62,16 @@ func BenchmarkBackup(b *testing.B) {
 		b.Run(fmt.Sprint(objects), func(b *testing.B) {
 			eachPace(b, func(b *testing.B, database string, paced bool) {
 				l := newLab(b, database, graphsim.Config{Seed: 1}, paced)
-				for b.Loop() {
-					l.tenant("kestrel", graphsim.TenantSpec{Policies: objects - 14, Groups: 60}) // 14 are in every tenant
+				for n := 0; b.Loop(); n++ {
+					tenant := fmt.Sprint("kestrel-", n)
+					l.tenant(tenant, graphsim.TenantSpec{Policies: objects - 14, Groups: 60}) // 14 are in every tenant
 					l.slow()
 					_, last := l.calls(0)
 					began := time.Now()
-					s := l.backUp("kestrel")
+					s := l.backUp(tenant)
 					b.ReportMetric(time.Since(began).Seconds(), "s")
-					n, _ := l.calls(last)
-					b.ReportMetric(float64(n), "calls")
+					made, _ := l.calls(last)
+					b.ReportMetric(float64(made), "calls")
 					if s.Items != int64(objects) {
 						b.Fatalf("%d objects, want %d", s.Items, objects)
 					}
@@ -90,32 +91,33 @@ func BenchmarkRestore(b *testing.B) {
 	const policies = 180
 	eachPace(b, func(b *testing.B, database string, paced bool) {
 		l := newLab(b, database, graphsim.Config{Seed: 1}, paced)
-		for b.Loop() {
-			l.tenant("kestrel", graphsim.TenantSpec{Policies: 800, Groups: 60})
-			s := l.backUp("kestrel")
+		for n := 0; b.Loop(); n++ {
+			tenant := fmt.Sprint("kestrel-", n)
+			l.tenant(tenant, graphsim.TenantSpec{Policies: 800, Groups: 60})
+			s := l.backUp(tenant)
 			in := catalogue.PreviewParameters{Backup: s.ID}
 			for _, item := range assigned(l.whole(s).Items, policies) {
 				t := policy.Lookup(item.Key().Type)
-				if err := l.sim.Control().DeleteItem(b.Context(), gatetest.Directory("kestrel"), t.Path, item.Key().ID); err != nil {
+				if err := l.sim.Control().DeleteItem(b.Context(), gatetest.Directory(tenant), t.Path, item.Key().ID); err != nil {
 					b.Fatal(err)
 				}
 				in.Items = append(in.Items, item.Key().Type+"/"+item.Key().ID)
 			}
 			l.slow()
 			began := time.Now()
-			plan := l.preview("kestrel", in)
+			plan := l.preview(tenant, in)
 			b.ReportMetric(time.Since(began).Seconds(), "s/preview")
 			if plan.Counts["create"] != policies {
 				b.Fatalf("%v", plan.Counts)
 			}
 			_, last := l.calls(0)
 			began = time.Now()
-			if r := l.through("kestrel", op.PolicyRestore, confirmed("kestrel", plan)); r.Words.Code != "succeeded" {
+			if r := l.through(tenant, op.PolicyRestore, confirmed(tenant, plan)); r.Words.Code != "succeeded" {
 				b.Fatalf("%s: %s", r.Words.Code, r.Words.Why)
 			}
 			b.ReportMetric(time.Since(began).Seconds(), "s/restore")
-			n, _ := l.calls(last)
-			b.ReportMetric(float64(n), "calls")
+			made, _ := l.calls(last)
+			b.ReportMetric(float64(made), "calls")
 		}
 		b.ReportMetric(0, "ns/op")
 	})
