@@ -74,7 +74,8 @@ type server struct {
 	huma   huma.API
 	routes Routes
 
-	reading chan struct{} // one element while an upload is read
+	// Turns, which bound the memory that requests about whole backups take.
+	reading, comparing chan struct{}
 
 	// Intervals of event streams.
 	beat   time.Duration // between keep-alive comments
@@ -92,7 +93,7 @@ func New(d Deps) *API {
 func newServer(d Deps) *server {
 	s := &server{
 		door: d.Door, store: d.Store, mirror: d.Mirror, plans: d.Plans, backups: d.Backups, files: d.Files, gate: d.Gate, flow: d.Flow, feed: d.Feed, mux: http.NewServeMux(), budgets: d.Budgets,
-		reading: make(chan struct{}, 1), streams: d.Budgets.Streams, holders: d.Holders,
+		reading: make(chan struct{}, 1), comparing: make(chan struct{}, 2), streams: d.Budgets.Streams, holders: d.Holders,
 		beat: 15 * time.Second, poll: 30 * time.Second, settle: 200 * time.Millisecond,
 	}
 	if s.feed == nil {

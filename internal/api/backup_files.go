@@ -163,12 +163,11 @@ func (s *server) uploadBackup(ctx context.Context, in *struct {
 ) (*one[UploadedBackup], error) {
 	v := at(ctx)
 	f, _ := ctx.Value(spoolKey{}).(*durable.Spooled)
-	select {
-	case s.reading <- struct{}{}:
-		defer func() { <-s.reading }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	done, err := turn(ctx, s.reading)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
 	b, err := archive.Zip(f, f.Size)
 	if err != nil {
 		return nil, &op.FieldError{Field: "body", Detail: refused(err, b.Skipped)}
@@ -194,6 +193,16 @@ func (s *server) uploadBackup(ctx context.Context, in *struct {
 	return &one[UploadedBackup]{out}, nil
 }
 
+// turn waits until there is room in turns. The caller calls done when it has finished.
+func turn(ctx context.Context, turns chan struct{}) (done func(), err error) {
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // refused says why nothing of an archive is taken. Of one without policies it names the
 // first files with what is wrong with them.
 func refused(err error, skipped []archive.Skipped) string {
@@ -210,6 +219,9 @@ type Comparison struct {
 	Next    *string          `json:"next" doc:"Cursor of the next page; null on the last one."`
 	LeftOut []NotCompared    `json:"left_out" nullable:"false" doc:"What could not be compared, on every page."`
 }
+
+// comparedBytes ends a page of a comparison early.
+const comparedBytes = 8 << 20
 
 // ComparedPolicy is one policy in which two backups differ.
 type ComparedPolicy struct {
@@ -241,6 +253,11 @@ func (s *server) compareBackups(ctx context.Context, in *struct {
 },
 ) (*one[Comparison], error) {
 	v := at(ctx)
+	done, err := turn(ctx, s.comparing)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	d, err := s.files.Compare(ctx, v.actor, v.tenant.Tenant.ID, in.Backup, in.Other)
 	if err != nil {
 		return nil, err
@@ -265,7 +282,11 @@ func (s *server) compareBackups(ctx context.Context, in *struct {
 		}
 		return NotCompared{l.Type, name, l.ID, l.Name, op.NotCompared(l.Older, l.Parts)}
 	})}
-	to := min(from+in.Limit, len(d.Policies))
+	to, size := from, 0
+	for to < min(from+in.Limit, len(d.Policies)) && size < comparedBytes {
+		size += len(d.Policies[to].Unified)
+		to++
+	}
 	if to < len(d.Policies) {
 		next := strconv.Itoa(to)
 		out.Next = &next

@@ -10,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/durable"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
@@ -181,5 +183,35 @@ func TestUploadsTakeTurns(t *testing.T) {
 		if err := upload(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestComparisonPagesAreBounded: a page ends before it grows beyond what a client reads,
+// however few policies are on it, and the next one continues.
+func TestComparisonPagesAreBounded(t *testing.T) {
+	w := onOne(t)
+	tenant, _ := w.ready("kestrel")
+	large := func(rule string) (all []archive.Item) {
+		for _, id := range []string{"f1", "f2", "f3", "f4"} {
+			all = append(all, filter(id, id, strings.Repeat(rule, 4<<20)))
+		}
+		return all
+	}
+	one, two := w.Backup(w.Owner, tenant, filter("f0", "f0", "x")), w.Backup(w.Owner, tenant, large("x")...)
+	var ids []string
+	pages := 0
+	for path := "/tenants/kestrel/backups/" + one + "/diff/" + two; path != ""; pages++ {
+		var page Comparison
+		w.get(w.Viewer, path).want(http.StatusOK, &page)
+		for _, p := range page.Items {
+			ids = append(ids, p.How+" "+p.ID)
+		}
+		path = ""
+		if page.Next != nil {
+			path = "/tenants/kestrel/backups/" + one + "/diff/" + two + "?cursor=" + *page.Next
+		}
+	}
+	if want := []string{"removed f0", "added f1", "added f2", "added f3", "added f4"}; !slices.Equal(ids, want) || pages < 2 {
+		t.Errorf("%d pages: %q, want %q", pages, ids, want)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/interlock-dev/interlock/internal/access"
 	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/db"
@@ -33,10 +31,7 @@ func find(ctx context.Context, tx db.Tx, a access.Actor, tenant, id string, need
 	if err != nil {
 		return access.TenantAccess{}, Set{}, err
 	}
-	if uuid.Validate(id) != nil {
-		return access.TenantAccess{}, Set{}, fmt.Errorf("backup: %w", op.ErrNotFound)
-	}
-	s, err := load(ctx, tx, `id = $1 AND tenant_id = $2 AND state = 'kept'`, id, ta.Tenant.ID)
+	s, err := visible(ctx, tx, ta.Tenant.ID, id)
 	return ta, s, err
 }
 

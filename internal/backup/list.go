@@ -124,6 +124,15 @@ func judge(ctx context.Context, tx db.Tx, ta access.TenantAccess, some []Summary
 	return nil
 }
 
+// visible returns a set that readers of a tenant see; [op.ErrNotFound] if it is another
+// tenant's, or not complete, or removed.
+func visible(ctx context.Context, tx db.Tx, tenant, id string) (Set, error) {
+	if uuid.Validate(id) != nil {
+		return Set{}, fmt.Errorf("backup: %w", op.ErrNotFound)
+	}
+	return load(ctx, tx, `id = $1 AND tenant_id = $2 AND state = 'kept'`, id, tenant)
+}
+
 // summary reads a backup of a tenant; [op.ErrNotFound] if it is not visible, or of another
 // tenant.
 func summary(ctx context.Context, tx db.Tx, ta access.TenantAccess, id string) (Summary, error) {
@@ -169,7 +178,7 @@ func (b *Backups) Items(ctx context.Context, ta access.TenantAccess, id string, 
 		return nil, "", err
 	}
 	rows, err := query.Read(ctx, b.db, "list the policies of a backup", func(ctx context.Context, tx db.Tx) ([]Item, error) {
-		if _, err := summary(ctx, tx, ta, id); err != nil {
+		if _, err := visible(ctx, tx, ta.Tenant.ID, id); err != nil {
 			return nil, err
 		}
 		q := new(query.Query).Add(itemColumns+`i.set_id = %s`, id)
@@ -198,7 +207,7 @@ func (b *Backups) Items(ctx context.Context, ta access.TenantAccess, id string, 
 // decides what its reader may see of them.
 func (b *Backups) Contents(ctx context.Context, ta access.TenantAccess, id, typ, object string) (Contents, error) {
 	return query.Read(ctx, b.db, "policy of a backup", func(ctx context.Context, tx db.Tx) (Contents, error) {
-		if _, err := summary(ctx, tx, ta, id); err != nil {
+		if _, err := visible(ctx, tx, ta.Tenant.ID, id); err != nil {
 			return Contents{}, err
 		}
 		return item(ctx, tx, ta.Workspace.ID, id, typ, object)

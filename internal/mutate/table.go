@@ -429,7 +429,7 @@ var Table = []Mutation{
 	},
 	{
 		Name: "upload-turns", Guard: "One upload is read at a time", File: "internal/api/backup_files.go",
-		Old: "case s.reading <- struct{}{}:", New: "case make(chan struct{}, 1) <- struct{}{}:",
+		Old: "case turns <- struct{}{}:", New: "case make(chan struct{}, 1) <- struct{}{}:",
 		Test: "TestUploadsTakeTurns",
 	},
 	{
