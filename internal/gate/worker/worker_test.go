@@ -272,10 +272,10 @@ func (c *fakeClient) Get(ctx context.Context, path string) (json.RawMessage, err
 		return json.RawMessage(fmt.Sprintf(`{"value":[{"id":%q,"displayName":"T","verifiedDomains":[]}]}`, id)), nil
 	}
 	if strings.Contains(path, "/roleAssignments/") { // that of the page below, whole
-		return json.RawMessage(`{"id":"1","displayName":"One"}`), nil
+		return json.RawMessage(`{"id":"1","displayName":"One","settingCount":0}`), nil
 	}
 	// Whatever is asked for: an object with its expanded parts, an empty list, or counts.
-	return json.RawMessage(`{"id":"1","displayName":"One","value":[],"assignments":[],"scheduledActionsForRule":[],"compliantDeviceCount":1,"nonCompliantDeviceCount":0,"inGracePeriodCount":0,"errorDeviceCount":0,"conflictDeviceCount":0,"unknownDeviceCount":0,"notApplicableDeviceCount":0,"remediatedDeviceCount":0,"configManagerCount":0,"successCount":1,"failedCount":0}`), nil
+	return json.RawMessage(`{"id":"1","displayName":"One","settingCount":0,"value":[],"assignments":[],"scheduledActionsForRule":[],"compliantDeviceCount":1,"nonCompliantDeviceCount":0,"inGracePeriodCount":0,"errorDeviceCount":0,"conflictDeviceCount":0,"unknownDeviceCount":0,"notApplicableDeviceCount":0,"remediatedDeviceCount":0,"configManagerCount":0,"successCount":1,"failedCount":0}`), nil
 }
 
 func (c *fakeClient) Page(ctx context.Context, next string) (provider.Page, error) {
@@ -288,7 +288,7 @@ func (c *fakeClient) Page(ctx context.Context, next string) (provider.Page, erro
 	if refused != nil {
 		return provider.Page{}, refused
 	}
-	page := provider.Page{Items: []json.RawMessage{json.RawMessage(`{"id":"1","displayName":"One"}`)}}
+	page := provider.Page{Items: []json.RawMessage{json.RawMessage(`{"id":"1","displayName":"One","settingCount":0}`)}}
 	if strings.Contains(next, "organization") {
 		page.Items[0] = json.RawMessage(fmt.Sprintf(`{"id":%q,"displayName":"T"}`, c.connect.Connection.DirectoryID))
 	}
