@@ -461,8 +461,10 @@ func TestWorkloadIdentity(t *testing.T) {
 			t.Errorf("%d secrets are kept", n)
 		}
 		for _, both := range []map[string]any{
-			{"workload_identity": true, "secret": "aB3~q.sample-secret-0001"}, {"workload_identity": true, "certificate": "x"},
-			{"workload_identity": true, "password": "x"}, {"workload_identity": true, "expires_at": "2031-01-01T00:00:00Z"},
+			{"workload_identity": true, "secret": "aB3~q.sample-secret-0001"},
+			{"workload_identity": true, "certificate": "x"},
+			{"workload_identity": true, "password": "x"},
+			{"workload_identity": true, "expires_at": "2031-01-01T00:00:00Z"},
 		} {
 			p := w.post(w.Owner, path, both).problem(http.StatusUnprocessableEntity, "field")
 			if p.Errors[0].Field != "workload_identity" {

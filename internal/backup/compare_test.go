@@ -48,22 +48,26 @@ func TestCompareSaysWhatItCantKnow(t *testing.T) {
 		}{
 			"all was read": {
 				keep([]backup.TypeRead{whole}, filter("a", "x"), filter("b", "x")), keep([]backup.TypeRead{whole}, filter("b", "y"), filter("c", "x")),
-				[]string{"removed a", "changed b", "added c"}, nil,
+				[]string{"removed a", "changed b", "added c"},
+				nil,
 			},
 			"the newer lacks policies of the type": {
 				keep([]backup.TypeRead{whole}, filter("a", "x"), filter("b", "x")), keep([]backup.TypeRead{broken}, filter("b", "y"), filter("c", "x")),
-				[]string{"changed b", "added c"}, []string{"assignmentFilters  older=false []"},
+				[]string{"changed b", "added c"},
+				[]string{"assignmentFilters  older=false []"},
 			},
 			"the older didn't read the type": {
 				keep([]backup.TypeRead{whole}), keep([]backup.TypeRead{whole, {Type: "roleScopeTags", Items: 1}}, tag),
-				nil, []string{"roleScopeTags  older=true []"},
+				nil,
+				[]string{"roleScopeTags  older=true []"},
 			},
 			"the tenant didn't have the service": {
 				keep([]backup.TypeRead{absent}), keep([]backup.TypeRead{{Type: "roleScopeTags", Items: 1}}, tag), []string{"added t1"}, nil,
 			},
 			"a part is missing": {
 				keep([]backup.TypeRead{whole}, without(filter("a", "x"), "assignments"), filter("b", "x")), keep([]backup.TypeRead{whole}, filter("a", "y"), filter("b", "x")),
-				nil, []string{"assignmentFilters a older=true [assignments]"},
+				nil,
+				[]string{"assignmentFilters a older=true [assignments]"},
 			},
 			"a part is missing, by name": {
 				keep([]backup.TypeRead{whole}, without(named("a1", "Policy a1", "x"), "assignments")), keep([]backup.TypeRead{whole}, func() backup.Contents {
@@ -74,7 +78,8 @@ func TestCompareSaysWhatItCantKnow(t *testing.T) {
 			},
 			"an unreadable policy": {
 				keep([]backup.TypeRead{whole}, without(item("assignmentFilters", "a", `[]`), "object")), keep([]backup.TypeRead{whole}, filter("a", "y"), filter("b", "x")),
-				[]string{"added b"}, []string{"assignmentFilters a older=true [object]"},
+				[]string{"added b"},
+				[]string{"assignmentFilters a older=true [object]"},
 			},
 		} {
 			got, err := files.Compare(t.Context(), s.Viewer, tenant, c.before, c.after)

@@ -80,12 +80,12 @@ type packedPart struct {
 // of them.
 const maxText = 300
 
-// tidy returns at most most characters of a text, without control characters, which
+// tidy returns at most maxText characters of a text, without control characters, which
 // PostgreSQL does not store.
-func tidy(s string, most int) string {
+func tidy(s string) string {
 	n := 0
 	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || n == most {
+		if unicode.IsControl(c) || n == maxText {
 			return -1
 		}
 		n++
@@ -98,10 +98,10 @@ func Pack(items []Contents) []Packed {
 	all := make([]Packed, len(items))
 	for i, item := range items {
 		all[i].Item = item.Item
-		all[i].Name, all[i].ModifiedAt = tidy(item.Name, maxText), tidy(item.ModifiedAt, maxText)
+		all[i].Name, all[i].ModifiedAt = tidy(item.Name), tidy(item.ModifiedAt)
 		all[i].Missing = nil
 		for _, m := range item.Missing {
-			all[i].Missing = append(all[i].Missing, Missing{tidy(m.Part, maxText), m.Reason, tidy(m.Why, maxText)})
+			all[i].Missing = append(all[i].Missing, Missing{tidy(m.Part), m.Reason, tidy(m.Why)})
 		}
 		parts := item.parts()
 		for _, part := range slices.Sorted(maps.Keys(parts)) {

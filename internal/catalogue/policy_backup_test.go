@@ -176,12 +176,14 @@ func TestPolicyBackupOfTypesThatFail(t *testing.T) {
 		{
 			"refused", refusal(op.AccessRefused),
 			[]string{"assignmentFilters | Assignment filters: done 1/1 failed 0", "configurationPolicies | Settings catalog: failed 0/0 failed 0 access_refused"},
-			[]catalogue.BackupType{{Type: "assignmentFilters", Items: 1}, {Type: "configurationPolicies", Items: 1, Reason: op.AccessRefused}}, op.Counts{Done: 1, Failed: 1, Total: 2},
+			[]catalogue.BackupType{{Type: "assignmentFilters", Items: 1}, {Type: "configurationPolicies", Items: 1, Reason: op.AccessRefused}},
+			op.Counts{Done: 1, Failed: 1, Total: 2},
 		},
 		{
 			"not licensed", noIntune(),
 			[]string{"assignmentFilters | Assignment filters: done 1/1 failed 0", "configurationPolicies | Settings catalog: not_applicable 0/0 failed 0 not_licensed"},
-			[]catalogue.BackupType{{Type: "assignmentFilters", Items: 1}, {Type: "configurationPolicies", Items: 1, Reason: op.NotLicensed, Absent: true}}, op.Counts{Done: 1, Total: 1},
+			[]catalogue.BackupType{{Type: "assignmentFilters", Items: 1}, {Type: "configurationPolicies", Items: 1, Reason: op.NotLicensed, Absent: true}},
+			op.Counts{Done: 1, Total: 1},
 		},
 	} {
 		r, kept, err := backUp(t, failing(c.err))

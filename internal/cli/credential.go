@@ -57,7 +57,9 @@ it. If your sign-in is older, you are asked to confirm your identity.`,
 				out := a.page(a.Err)
 				for _, d := range []struct{ name, value string }{
 					{"Thumbprint", saved.CredentialDetails.Thumbprint},
-					{"Issuer", saved.CredentialDetails.Issuer}, {"Subject", saved.CredentialDetails.Subject}, {"Audience", saved.CredentialDetails.Audience},
+					{"Issuer", saved.CredentialDetails.Issuer},
+					{"Subject", saved.CredentialDetails.Subject},
+					{"Audience", saved.CredentialDetails.Audience},
 				} {
 					if d.value != "" {
 						out.slot(d.name, d.value)

@@ -67,31 +67,31 @@ func (h *history) people(ctx context.Context, k kept) (err error) {
 }
 
 // run starts an operation and returns its run once it has ended.
-func (h *history) run(ctx context.Context, who access.Actor, kind op.Kind, parameters any) (op.Run, error) {
+func (h *history) run(ctx context.Context, who access.Actor, kind op.Kind, parameters any) error {
 	request := op.Request{Tenant: h.tenant.Slug, Kind: kind, Surface: op.SurfaceAPI}
 	if parameters != nil {
 		var err error
 		if request.Parameters, err = json.Marshal(parameters); err != nil {
-			return op.Run{}, err
+			return err
 		}
 	}
 	res, err := h.app.Gate.Start(ctx, who, request)
 	if err != nil {
-		return op.Run{}, fmt.Errorf("%s: %w", kind, err)
+		return fmt.Errorf("%s: %w", kind, err)
 	}
 	if res.Outcome() != op.Accepted {
-		return op.Run{}, fmt.Errorf("%s is answered %s %v", kind, res.Outcome(), res.Causes())
+		return fmt.Errorf("%s is answered %s %v", kind, res.Outcome(), res.Causes())
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		run, err := h.app.Store.Run(ctx, h.ta.Scope, res.Run().ID)
 		if err != nil || run.State == op.Finished {
-			return run, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return run, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
@@ -120,14 +120,14 @@ const (
 // changed since the last one.
 func (h *history) reads(ctx context.Context) error {
 	for _, kind := range []op.Kind{op.ConnectionVerify, op.InventorySync, op.DirectoryGroupsSync, rolesSync} {
-		if _, err := h.run(ctx, h.operator, kind, nil); err != nil {
+		if err := h.run(ctx, h.operator, kind, nil); err != nil {
 			return err
 		}
 	}
 	_, err := h.puts(ctx, roles, "Reception helpdesk", `"description":"Restarts and locates devices","isBuiltIn":false,"roleScopeTagIds":["0"],
 		"rolePermissions":[{"resourceActions":[{"allowedResourceActions":["Microsoft.Intune_RemoteTasks_RebootNow"],"notAllowedResourceActions":[]}]}]`)
 	if err == nil {
-		_, err = h.run(ctx, h.operator, rolesSync, nil)
+		err = h.run(ctx, h.operator, rolesSync, nil)
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func (h *history) snapshots(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		_, err = h.run(ctx, h.operator, snapshot, nil)
+		err = h.run(ctx, h.operator, snapshot, nil)
 	}
 	return err
 }
@@ -192,7 +192,7 @@ func (h *history) backups(ctx context.Context) error {
 		gone, err = h.custom(ctx, guests, "For the waiting rooms")
 	}
 	if err == nil {
-		_, err = h.run(ctx, h.operator, backUp, nil)
+		err = h.run(ctx, h.operator, backUp, nil)
 	}
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (h *history) backups(ctx context.Context) error {
 	if err := h.simulator.Control().DeleteItem(ctx, h.tenant.directory(), configurations, gone); err != nil {
 		return err
 	}
-	if _, err := h.run(ctx, h.operator, backUp, nil); err != nil {
+	if err := h.run(ctx, h.operator, backUp, nil); err != nil {
 		return err
 	}
 	fault, err := h.simulator.Control().AddFault(ctx, graphsim.Fault{
@@ -222,7 +222,7 @@ func (h *history) backups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.run(ctx, h.operator, backUp, nil); err != nil {
+	if err := h.run(ctx, h.operator, backUp, nil); err != nil {
 		return err
 	}
 	return h.simulator.Control().ClearFaults(ctx, fault)
@@ -235,7 +235,7 @@ func (h *history) preview(ctx context.Context, items ...string) (plans.Summary, 
 		return plans.Summary{}, err
 	}
 	in := catalogue.PreviewParameters{Backup: id, Items: items}
-	if _, err := h.run(ctx, h.operator, op.PolicyRestorePreview, in); err != nil {
+	if err := h.run(ctx, h.operator, op.PolicyRestorePreview, in); err != nil {
 		return plans.Summary{}, err
 	}
 	list, _, err := h.app.Plans.List(ctx, h.ta, "", "", 1)
@@ -262,7 +262,7 @@ func (h *history) restored(ctx context.Context) error {
 	for _, w := range plan.Head.Warnings {
 		in.Acknowledged = append(in.Acknowledged, string(w))
 	}
-	_, err = h.run(ctx, h.owner, op.PolicyRestore, in)
+	err = h.run(ctx, h.owner, op.PolicyRestore, in)
 	return err
 }
 

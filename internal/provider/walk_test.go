@@ -174,9 +174,10 @@ func TestAheadEnds(t *testing.T) {
 					t.Errorf("recovered %v, want the panic with its stack", p)
 				}
 			}()
-			for range provider.Ahead(t.Context(), p, "o") {
-				continue
+			for _, err := range provider.Ahead(t.Context(), p, "o") {
+				last = err
 			}
+			t.Errorf("it ended with %v", last)
 		}()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
@@ -187,10 +188,11 @@ func TestAheadEnds(t *testing.T) {
 		if !errors.Is(last, over) || *c.ended != 1 {
 			t.Errorf("a run that is over: %v, %d calls ended", last, *c.ended)
 		}
-		for range provider.Ahead(t.Context(), c, "a") {
+		for _, err := range provider.Ahead(t.Context(), c, "a") {
+			last = err
 			break
 		}
-		if *c.ended != 2 {
+		if last != nil || *c.ended != 2 {
 			t.Error("the page that was read ahead is still being read")
 		}
 	})
