@@ -206,11 +206,11 @@ func turn(ctx context.Context, turns chan struct{}) (done func(), err error) {
 // refused says why nothing of an archive is taken. Of one without policies it names the
 // first files with what is wrong with them.
 func refused(err error, skipped []archive.Skipped) string {
-	text := err.Error()
-	for i, s := range skipped[:min(len(skipped), 3)] {
-		text += map[bool]string{true: ": ", false: ", "}[i == 0] + fmt.Sprintf("%.100q %s", s.Path, s.Why)
+	if len(skipped) == 0 {
+		return err.Error()
 	}
-	return text
+	files := each(skipped[:min(len(skipped), 3)], func(s archive.Skipped) string { return fmt.Sprintf("%.100q %s", s.Path, s.Why) })
+	return err.Error() + ": " + strings.Join(files, ", ")
 }
 
 // Comparison is a page of what two backups differ in.
