@@ -59,7 +59,13 @@ func publicPolicies(t *testing.T) *graphsim.Data {
 // is after the backup was downloaded as a zip file and uploaded.
 func TestRoundTripSimulator(t *testing.T) {
 	public := publicPolicies(t)
-	l := newLab(t, dbtest.URL(t, db.SQLite), graphsim.Config{Seed: 1, Data: public}, false)
+	for _, engine := range dbtest.Engines() {
+		t.Run(string(engine), func(t *testing.T) { roundTrip(t, engine, public) })
+	}
+}
+
+func roundTrip(t *testing.T, engine db.Engine, public *graphsim.Data) {
+	l := newLab(t, dbtest.URL(t, engine), graphsim.Config{Seed: 1, Data: public}, false)
 	size := graphsim.TenantSpec{Groups: 60, Devices: 5, MobileApps: 40}
 	l.tenant("source", size)
 	// The public roles are in a form that Microsoft no longer takes.
