@@ -170,7 +170,7 @@ func (s *server) uploadBackup(ctx context.Context, in *struct {
 	defer done()
 	b, err := archive.Zip(f, f.Size)
 	if err != nil {
-		return nil, &op.FieldError{Field: "body", Detail: refused(err, b.Skipped)}
+		return nil, &op.FieldError{Field: "body", Detail: "can't be used: " + refused(err, b.Skipped)}
 	}
 	out := UploadedBackup{Tool: b.Tool, Directory: b.Directory, Policies: []UploadedPolicy{}, Skipped: append([]archive.Skipped{}, b.Skipped...)}
 	if !b.AsOf.IsZero() {

@@ -98,7 +98,7 @@ func TestBackupFiles(t *testing.T) {
 
 	kept := w.Int(`SELECT count(*) FROM backup_sets`)
 	for name, c := range map[string]struct{ body, says string }{
-		"no zip":  {"hello", "not a zip archive"},
+		"no zip":  {"hello", "body can't be used: the file is not a zip archive, or it is damaged."},
 		"twice":   {zipped(t, map[string]string{"a.json": filter, "b/c.json": strings.Replace(filter, `"x"`, `"y"`, 1)}), `\"a.json\" and \"b/c.json\" hold the same policy`},
 		"path":    {zipped(t, map[string]string{"../a.json": filter}), `\"../a.json\" has a path that leaves its folder`},
 		"nothing": {zipped(t, map[string]string{"a.txt": ""}), "no policy"},

@@ -33,7 +33,7 @@ func Zip(r io.ReaderAt, size int64) (Bundle, error) {
 	}
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return Bundle{}, fmt.Errorf("%w: %w", ErrNotZip, err)
+		return Bundle{}, ErrNotZip // err says no more
 	}
 	var files []file
 	var total uint64

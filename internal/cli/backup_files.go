@@ -33,7 +33,11 @@ only when it is complete.`,
 			}
 			write := func(w io.Writer) error { return cl.DownloadBackup(a.verbatim(c.Context()), tenant, args[0], w) }
 			if file != "-" {
-				return durable.Stream(file, 0o600, write)
+				err := durable.Stream(file, 0o600, write)
+				if err == nil && !a.json() {
+					c.PrintErrf("Saved as %s\n", file)
+				}
+				return err
 			}
 			if _, ok := terminal(a.Out); ok {
 				return usagef("a zip file can't be shown on a terminal: name a file with --file, or redirect the output")
@@ -82,8 +86,12 @@ is listed with the reason. The id of the backup goes to standard output.`,
 			if u.OtherDirectory {
 				c.PrintErrf("The files come from another directory than the tenant's: %s\n", u.Directory)
 			}
+			taken := "taken"
+			if dry {
+				taken = "that would be taken"
+			}
+			c.PrintErrf("Policies %s: %d. Files not taken: %d.\n", taken, len(u.Policies), len(u.Skipped))
 			if !dry {
-				c.PrintErrf("Policies: %d\n", len(u.Policies))
 				c.Println(u.ID)
 				return nil
 			}
@@ -202,6 +210,9 @@ func (a *app) compare(c *cobra.Command, cl *client.Client, tenant, older, newer,
 			}
 		}
 		if d.Next == nil {
+			if !differs && !a.json() {
+				c.PrintErrln("No differences.")
+			}
 			return differs, nil
 		}
 		p.Cursor = *d.Next

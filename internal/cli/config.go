@@ -69,6 +69,9 @@ func (c config) save() (path string, err error) {
 	return path, nil
 }
 
+// tokenVariable is the environment variable with a token.
+const tokenVariable = "INTERLOCK_TOKEN" //nolint:gosec // a name
+
 // where returns the server and the token to use. Flags take precedence over the
 // environment, and the environment over what login saved. A saved token is only sent to
 // the server that it belongs to.
@@ -79,7 +82,7 @@ func (a *app) where() (config, error) {
 	}
 	c := config{
 		URL:    cmp.Or(a.url, os.Getenv("INTERLOCK_URL"), saved.URL),
-		Token:  os.Getenv("INTERLOCK_TOKEN"),
+		Token:  os.Getenv(tokenVariable),
 		CAFile: cmp.Or(a.caFile, os.Getenv("INTERLOCK_CA_FILE")),
 	}
 	if c.URL == saved.URL {

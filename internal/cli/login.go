@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -65,6 +66,9 @@ authenticator app or a recovery code here.`,
 				return err
 			}
 			c.PrintErrf("Logged in to %s as %s (%s of %s). Saved in %s\n", conf.URL, me.Name, me.Role, me.Workspace.Name, path)
+			if os.Getenv(tokenVariable) != "" {
+				c.PrintErrf("%s is set and used instead: unset it to work as %s.\n", tokenVariable, me.Name)
+			}
 			return nil
 		},
 	}
