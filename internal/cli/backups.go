@@ -291,7 +291,8 @@ func (a *app) backupKeep() *cobra.Command {
 		Use:   "keep",
 		Short: "Show or change how long backups are kept",
 		Long: `Show or change how long the backups of each tenant are kept. A backup stays as long as one
-rule keeps it. A change applies to a tenant from its next backup on.` + freshHelp,
+rule keeps it. A change applies to a tenant from its next backup on. To
+change the rules, you need the capability members.manage, which owners have.` + freshHelp,
 		Example: "  interlock backups keep\n  interlock backups keep --newest 20 --daily 30 --monthly 12",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

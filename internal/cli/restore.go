@@ -25,7 +25,7 @@ func (a *app) restore() *cobra.Command {
      and confirm with the full name of the tenant.
 
 A preview is valid for 30 minutes and can be executed once. To restore again, preview
-again: interlock restore preview --again HASH.`,
+again: interlock restore preview --again HASH --tenant TENANT.`,
 		Args: cobra.NoArgs,
 	}
 	plan := &cobra.Command{Use: "plan", Short: "Show previews", Args: cobra.NoArgs}
@@ -76,7 +76,7 @@ func (a *app) restorePreview() *cobra.Command {
 	var items []string
 	var wait bool
 	c := &cobra.Command{
-		Use:   "preview --tenant TENANT --backup ID",
+		Use:   "preview --tenant TENANT (--backup ID | --again HASH)",
 		Short: "Preview a restore: read the tenant and plan what would change",
 		Long: `Preview a restore. It reads the tenant and plans what would change. Nothing is written.
 
@@ -87,10 +87,18 @@ its steps follow the run as further documents.
 With --again it repeats an earlier preview: of the same backup, with the same items,
 choices and mappings. Other flags replace those.
 
+--parameters takes the lists choices and mappings. A choice names a policy as item, and
+what to do with it: target (id of the policy to update), new, undelete (id of the deleted
+policy to bring back), overwrite (remove settings that the backup doesn't have) or
+unassigned (leave out the assignments if a group is missing). A mapping has kind, source
+and target.
+
 ` + exitHelp,
 		Example: `  interlock restore preview --tenant kestrel --backup 0190… --wait
   interlock restore preview --tenant kestrel --backup 0190… --item configurationPolicies/7b1c…
-  interlock restore preview --tenant kestrel --again 5f2c… --wait`,
+  interlock restore preview --tenant kestrel --again 5f2c… --wait
+  interlock restore preview --tenant kestrel --again 5f2c… --wait \
+    --parameters '{"choices":[{"item":"configurationPolicies/7b1c…","target":"11a0…"}]}'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			in := map[string]any{}
@@ -141,10 +149,10 @@ choices and mappings. Other flags replace those.
 	a.tenantFlag(c, &tenant)
 	f := c.Flags()
 	f.StringVarP(&connection, "connection", "c", "", "id or name of the connection (default the tenant's default connection)")
-	f.StringVar(&backup, "backup", "", "id of the backup")
+	f.StringVar(&backup, "backup", "", "id of the backup, as interlock backups list shows it")
 	f.StringArrayVar(&items, "item", nil, "a policy to restore, as type/id; may be given several times (default all)")
 	f.StringVar(&again, "again", "", "hash of an earlier preview to repeat")
-	f.StringVar(&more, "parameters", "", "further parameters, such as choices and mappings, as a JSON object")
+	f.StringVar(&more, "parameters", "", "lists of choices and mappings, as a JSON object")
 	f.StringVar(&key, "key", "", "idempotency key: a repeated key gets the first answer (default a new key)")
 	f.BoolVarP(&wait, "wait", "w", false, "wait for the end of the run, then show the plan")
 	return c
@@ -257,7 +265,7 @@ func (a *app) restorePolicy() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "policy",
 		Short:   "Show or change whether restores need the approval of a second person",
-		Long:    "Show or change whether restores need the approval of a second person." + freshHelp,
+		Long:    "Show or change whether restores need the approval of a second person. To change it, you need\nthe capability members.manage, which owners have." + freshHelp,
 		Example: "  interlock restore policy --approval=true",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
