@@ -190,7 +190,11 @@ func TestVersions(t *testing.T) {
 		second := w.ran(tenant, whole, kept(t, filter("f1", "Kiosks 2", "y")))
 		w.ran(tenant, []backup.TypeRead{{Type: "intents"}})
 		w.ran(tenant, []backup.TypeRead{{Type: "assignmentFilters", Reason: op.ProviderFault}})
-		w.Backup(w.Owner, tenant, filter("f0", "Other", "o"))
+		elsewhere := archive.Bundle{Tool: archive.Files, Items: []archive.Item{filter("f1", "Kiosks", "z")}}
+		elsewhere.Directory = "0a1b2c3d-1111-2222-3333-444455556666"
+		if _, err := w.Files.Upload(t.Context(), w.Owner, tenant, elsewhere); err != nil {
+			t.Fatal(err)
+		}
 		gone := w.ran(tenant, whole)
 		w.ran(tenant, whole)
 		back := w.ran(tenant, whole, kept(t, filter("f1", "Kiosks 2", "y")))

@@ -3,8 +3,6 @@ package backup
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -68,6 +66,9 @@ func (b *Backups) List(ctx context.Context, ta access.TenantAccess, f Filter, cu
 	key, err := page.After("backups", cursor, 1)
 	if err != nil {
 		return nil, "", err
+	}
+	if !db.Storable(f.Run) {
+		return nil, "", nil // no run has such a code
 	}
 	rows, err := query.Read(ctx, b.db, "list backups", func(ctx context.Context, tx db.Tx) ([]Summary, error) {
 		q := new(query.Query).Add(summaryColumns+`s.tenant_id = %s AND s.state = 'kept'`, ta.Tenant.ID)
@@ -295,5 +296,5 @@ func (b *Backups) SetRules(ctx context.Context, a access.Actor, r Rules) error {
 // possible reports whether a set can have a policy of that type and id. No database can
 // hold other text.
 func possible(typ, object string) bool {
-	return policy.Lookup(typ) != nil && utf8.ValidString(object) && !strings.ContainsRune(object, 0)
+	return policy.Lookup(typ) != nil && db.Storable(object)
 }

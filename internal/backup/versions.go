@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/interlock-dev/interlock/internal/access"
-	"github.com/interlock-dev/interlock/internal/archive"
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/db/query"
 	"github.com/interlock-dev/interlock/internal/op"
@@ -38,7 +37,8 @@ type occurrence struct {
 // Versions returns a page of the versions of a policy in the backups of a tenant, the
 // newest first, and the cursor of the next page. Backups in which the policy lacks a part
 // don't count: nobody knows what changed. It is [op.ErrNotFound] if no backup has the
-// policy. Providers don't say who changed a policy; ModifiedAt of the item says when.
+// policy. Uploads from another directory don't count either. Providers don't say who
+// changed a policy; ModifiedAt of the item says when.
 func (b *Backups) Versions(ctx context.Context, ta access.TenantAccess, typ, object, cursor string, limit int) ([]Version, string, error) {
 	limit, err := page.Size(limit)
 	if err != nil {
@@ -65,6 +65,7 @@ func (b *Backups) Versions(ctx context.Context, ta access.TenantAccess, typ, obj
 		if err != nil {
 			return nil, err
 		}
+		sets = slices.DeleteFunc(sets, func(s Set) bool { return s.Origin != FromRun && s.Directory != "" && s.Directory != ta.Tenant.DirectoryID })
 		return versions(sets, typ, found), nil
 	})
 	if err != nil {
@@ -163,7 +164,5 @@ func (b *Backups) changes(ctx context.Context, workspace string, old, now Versio
 }
 
 // knows reports whether a policy of a type that is not in the set was not in the tenant.
-// Files of other tools don't say what they leave out.
-func (s Set) knows(typ string) bool {
-	return (s.Origin == FromRun || s.Tool == string(archive.Interlock)) && s.whole(typ)
-}
+// Files of an upload can have been left out by anybody.
+func (s Set) knows(typ string) bool { return s.Origin == FromRun && s.whole(typ) }

@@ -40,9 +40,8 @@ func canonicalRestore(raw json.RawMessage) (json.RawMessage, error) {
 	if err := DecodeParameters(raw, &in); err != nil {
 		return nil, err
 	}
-	in.Plan = strings.ToLower(in.Plan)
-	if sum, err := hex.DecodeString(in.Plan); err != nil || len(sum) != 32 {
-		return nil, &op.FieldError{Field: "parameters.plan", Detail: "must be the hash of a preview: 64 hexadecimal digits"}
+	if sum, err := hex.DecodeString(in.Plan); err != nil || len(sum) != 32 || in.Plan != strings.ToLower(in.Plan) {
+		return nil, &op.FieldError{Field: "parameters.plan", Detail: "must be the hash of a preview: 64 hexadecimal digits in lower case"}
 	}
 	for i, code := range in.Acknowledged {
 		if !op.IsWarning(code) {

@@ -91,10 +91,27 @@ Environment:
 		for _, c := range commands {
 			c.GroupID = group
 			a.remote(c)
+			onlyCommands(c)
 			root.AddCommand(c)
 		}
 	}
 	return root
+}
+
+// onlyCommands makes a command that has commands, and does nothing by itself, refuse other
+// words.
+func onlyCommands(c *cobra.Command) {
+	if c.HasSubCommands() && !c.Runnable() {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q for %q", args[0], c.CommandPath())
+			}
+			return c.Help()
+		}
+	}
+	for _, sub := range c.Commands() {
+		onlyCommands(sub)
+	}
 }
 
 // remote adds the flags of commands that speak to a server.

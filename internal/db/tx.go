@@ -168,6 +168,9 @@ func (t *guarded) prepare(sql string, args []any) ([]any, error) {
 	return args, nil
 }
 
+// Storable reports whether both engines can store a text, and compare columns with it.
+func Storable(s string) bool { return checkText(s) == nil }
+
 // checkText refuses text that SQLite can store and PostgreSQL can't.
 func checkText(s string) error {
 	if !utf8.ValidString(s) {

@@ -76,6 +76,9 @@ func (p *Plans) List(ctx context.Context, ta access.TenantAccess, run, cursor st
 	if err != nil {
 		return nil, "", err
 	}
+	if !db.Storable(run) {
+		return nil, "", nil // no run has such a code
+	}
 	rows, err := query.Read(ctx, p.db, "list plans", func(ctx context.Context, tx db.Tx) ([]listed, error) {
 		q := new(query.Query).Add(summaryColumns+`p.tenant_id = %s AND p.ready`, ta.Tenant.ID)
 		if run != "" {

@@ -148,6 +148,7 @@ func TestBadInput(t *testing.T) {
 			{http.MethodPost, at + "/starts", preview(map[string]any{"choices": []any{map[string]any{"item": "f1"}}}), "parameters.choices[0].item", "type/id"},
 			{http.MethodPost, at + "/starts", execute("confirm", strings.Repeat("x", 401)), "parameters.confirm", "has 401 bytes, at most 400 are allowed"},
 			{http.MethodPost, at + "/starts", execute("plan", p.plan+"0"), "parameters.plan", "64 hexadecimal digits"},
+			{http.MethodPost, at + "/starts", execute("plan", strings.ToUpper(p.plan)), "parameters.plan", "in lower case"},
 			{http.MethodPost, at + "/starts", execute("plan", 7), "parameters.plan", ""},
 			{http.MethodPost, at + "/starts", execute("force", true), "parameters.force", "is not a parameter of this operation"},
 			{http.MethodPut, at + "/mappings", mapping("printers", source, "a", "b"), "kind", "must be a type of policy"},
