@@ -2,9 +2,11 @@ package catalogue
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/strictjson"
@@ -42,7 +44,7 @@ func DecodeParameters(raw json.RawMessage, in any) error {
 	if err := json.Unmarshal(raw, in); err != nil {
 		var te *json.UnmarshalTypeError
 		if errors.As(err, &te) && te.Field != "" {
-			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be " + jsonWords(te.Type) + ", not a " + te.Value}
+			return &op.FieldError{Field: "parameters." + te.Field, Detail: "must be " + jsonWords(te.Type) + ", not " + sentWords(te.Value)}
 		}
 		return &op.FieldError{Field: "parameters", Detail: "is not valid JSON"}
 	}
@@ -57,8 +59,36 @@ func jsonWords(t reflect.Type) string {
 	case reflect.String:
 		return "text"
 	case reflect.Slice:
-		return "a list of " + jsonWords(t.Elem())
+		return "a list of " + listWords(t.Elem())
+	case reflect.Pointer:
+		return jsonWords(t.Elem())
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Struct, reflect.Map:
+		return "an object"
 	default:
-		return "a " + t.String()
+		return "a whole number"
+	}
+}
+
+// listWords is [jsonWords] for the elements of a list.
+func listWords(t reflect.Type) string {
+	words := jsonWords(t)
+	several := map[string]string{"a number": "numbers", "a whole number": "whole numbers", "an object": "objects"}
+	return cmp.Or(several[words], words)
+}
+
+// sentWords says what JSON value was sent, from its kind as encoding/json names it, such as
+// "array" or "number 1.5".
+func sentWords(value string) string {
+	switch kind, _, _ := strings.Cut(value, " "); kind {
+	case "array":
+		return "a list"
+	case "bool":
+		return "true or false"
+	case "object":
+		return "an object"
+	default:
+		return "a " + value
 	}
 }

@@ -70,7 +70,7 @@ func previewRun(ctx context.Context, env *Env) error {
 	}
 	set, err := env.Backups.Set(ctx, in.Backup)
 	if errors.Is(err, op.ErrNotFound) { // removed since the run began
-		return env.Report.Item(ctx, op.Item{Key: "plan", Name: "Plan", Result: op.ItemFailed, Reason: op.RestoreRefused, Args: op.Args{"detail": "the backup was removed"}, At: env.Now()})
+		return (&previewing{env: env}).refuse(ctx, "the backup was removed")
 	} else if err != nil {
 		return err
 	}
@@ -215,9 +215,7 @@ func previewRestore(ctx context.Context, env *Env, in PreviewParameters, set res
 	}
 	plan, err := restore.Build(set, p.o, mappings, opts)
 	if err != nil { // the selection, a choice or a mapping can't be meant: the error names the item
-		return env.Report.Item(ctx, op.Item{
-			Key: "plan", Name: "Plan", Result: op.ItemFailed, Reason: op.RestoreRefused, Args: op.Args{"detail": err.Error()}, At: env.Now(),
-		})
+		return p.refuse(ctx, err.Error())
 	}
 	for _, m := range own {
 		if err := env.Plans.Map(ctx, m, MappedByPerson); err != nil {
@@ -301,6 +299,21 @@ func (p *previewing) tellUnread(ctx context.Context, key string, failure error) 
 	reason, _, _ := told(p.env, failure, Permission{})
 	p.o.Unread[key] = string(reason)
 	return ctx.Err()
+}
+
+// refuse ends the run as failed, because no plan can be made. The plan counts as an item.
+func (p *previewing) refuse(ctx context.Context, detail string) error {
+	p.counts.Total++
+	p.counts.Failed++
+	args := op.Args{"detail": detail}
+	item := op.Item{Key: "plan", Name: "Plan", Result: op.ItemFailed, Reason: op.RestoreRefused, Args: args, At: p.env.Now()}
+	if err := p.env.Report.Item(ctx, item); err != nil {
+		return err
+	}
+	if err := p.env.Report.Progress(ctx, p.counts); err != nil {
+		return err
+	}
+	return &RunError{Reason: op.RestoreRefused, Args: args}
 }
 
 // referring are the types of the chosen policies that refer to a kind.

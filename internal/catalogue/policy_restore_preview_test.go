@@ -57,6 +57,16 @@ const backupID = "01890000-0000-7000-8000-000000000000"
 // previewed backs up the simulated tenant's filters and reads them again as a preview.
 func previewed(t *testing.T, s *operationtest.Simulated, from string, change func(*shelf, *catalogue.PreviewParameters)) (*shelf, *operationtest.Report) {
 	t.Helper()
+	shelf, r, err := tryPreview(t, s, from, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shelf, r
+}
+
+// tryPreview is [previewed] for a preview that may fail.
+func tryPreview(t *testing.T, s *operationtest.Simulated, from string, change func(*shelf, *catalogue.PreviewParameters)) (*shelf, *operationtest.Report, error) {
+	t.Helper()
 	d, err := catalogue.Lookup(catalogue.PolicyRestorePreview)
 	if err != nil {
 		t.Fatal(err)
@@ -78,10 +88,7 @@ func previewed(t *testing.T, s *operationtest.Simulated, from string, change fun
 		t.Fatal(err)
 	}
 	r, err := operationtest.Run(t, d, s.Client(t), &datatest.Memory{}, string(text), func(env *catalogue.Env) { env.Backups, env.Plans = shelf, shelf })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return shelf, r
+	return shelf, r, err
 }
 
 // TestPreview: what is in the tenant as it was is unchanged, what differs is updated, and
@@ -189,7 +196,8 @@ func TestPreviewOfWhatCannotBeRead(t *testing.T) {
 }
 
 // TestPreviewThatCannotBeMeant: a selection of what the backup doesn't have, and a choice
-// that isn't possible, end as an item that names the policy. Nothing is stored.
+// that isn't possible, fail the run with a reason that names the policy. The plan counts as a
+// failed item, and nothing is stored.
 func TestPreviewThatCannotBeMeant(t *testing.T) {
 	t.Parallel()
 	s := operationtest.Simulate(t, nil)
@@ -211,11 +219,19 @@ func TestPreviewThatCannotBeMeant(t *testing.T) {
 		"a choice where nothing is open":  {choose(catalogue.PreviewChoice{New: true}), operationtest.Directory, "there is nothing to choose"},
 		"a target that is no candidate":   {choose(catalogue.PreviewChoice{Target: "elsewhere"}), otherDirectory, `"elsewhere" is no candidate`},
 		"a deleted policy that isn't one": {choose(catalogue.PreviewChoice{Undelete: "elsewhere"}), otherDirectory, `"elsewhere" is no deleted object`},
+		"a backup that was removed":       {func(_ *shelf, in *catalogue.PreviewParameters) { in.Backup = strings.Replace(backupID, "1", "2", 1) }, operationtest.Directory, "the backup was removed"},
 		"two choices at once":             {choose(catalogue.PreviewChoice{New: true, Target: "elsewhere"}), otherDirectory, "not two of these"},
 	} {
-		got, r := previewed(t, s, c.from, c.ask)
-		if item := r.Find(t, "plan"); got.kept != nil || item.Reason != op.RestoreRefused || !strings.Contains(item.Args["detail"], c.says) || !strings.Contains(item.Args["detail"], "assignmentFilters") {
+		got, r, err := tryPreview(t, s, c.from, c.ask)
+		var failed *catalogue.RunError
+		if !errors.As(err, &failed) || failed.Reason != op.RestoreRefused || !strings.Contains(failed.Args["detail"], c.says) || !strings.Contains(failed.Args["detail"], "assignmentFilters") && name != "a backup that was removed" {
+			t.Errorf("%s: the run ends with %v", name, err)
+		}
+		if item := r.Find(t, "plan"); got.kept != nil || item.Reason != op.RestoreRefused || item.Args["detail"] != failed.Args["detail"] {
 			t.Errorf("%s: %+v, %+v", name, got.kept, r.Items)
+		}
+		if n := int64(len(r.Items)); r.Counts != (op.Counts{Done: n - 1, Failed: 1, Total: n}) {
+			t.Errorf("%s: %+v are counted of %+v", name, r.Counts, r.Items)
 		}
 	}
 }

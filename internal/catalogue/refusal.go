@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,6 +11,17 @@ import (
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/provider"
 )
+
+// RunError ends a run as failed, whatever its items are, for a reason that is not a
+// refusal of the provider. Reason is a failure that package op has words for; Args are the
+// facts of its sentence.
+type RunError struct {
+	Reason op.Reason
+	Args   op.Args
+}
+
+// Error returns the reason and its facts, for the log.
+func (e *RunError) Error() string { return fmt.Sprintf("%s %v", e.Reason, e.Args) }
 
 // endsRun reports whether an error of one call makes further calls pointless: the
 // connection is refused as a whole, the provider gives no answer or asks for a
@@ -42,10 +54,14 @@ func notApplicable(err error) bool {
 	return errors.As(err, &pe) && pe.Unlicensed
 }
 
-// Refusal returns the reason why a call of a run failed and the facts for its sentence.
-// The reason contradicts no stored fact. needs are the permissions of the call; consented
+// Refusal returns the reason why a run or one of its calls failed and the facts for its
+// sentence. The reason contradicts no stored fact. needs are the permissions of the call; consented
 // says whether consent had been given when the run began.
 func Refusal(err error, needs []Permission, consented bool) (op.Reason, op.Args) {
+	var ours *RunError
+	if errors.As(err, &ours) {
+		return ours.Reason, ours.Args
+	}
 	reason, args := provider.Classify(err), make(op.Args)
 	var pe *provider.Error
 	if errors.As(err, &pe) {

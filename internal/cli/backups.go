@@ -102,7 +102,7 @@ func (a *app) backupShow() *cobra.Command {
 			if b.Directory != "" {
 				c.PrintErrf("Directory %s\n", b.Directory)
 			}
-			c.PrintErrf("%d policies, %d bytes\n%s\n", b.Policies, b.Size, b.Kept.Text)
+			c.PrintErrf("%s, %s\n%s\n", several(b.Policies, "policy", "policies"), several(b.Size, "byte", "bytes"), b.Kept.Text)
 			t := a.table("TYPE", "POLICIES", "COMPLETE", "WHY", "KEY")
 			for _, n := range b.Types {
 				complete := yes(n.Complete)
@@ -115,7 +115,7 @@ func (a *app) backupShow() *cobra.Command {
 				return err
 			}
 			if b.Incomplete > 0 {
-				c.PrintErrf("%d policies are incomplete: interlock backups items %s --tenant %s --incomplete\n", b.Incomplete, b.ID, tenant)
+				c.PrintErrf("%s incomplete: interlock backups items %s --tenant %s --incomplete\n", several(b.Incomplete, "policy is", "policies are"), b.ID, tenant)
 			}
 			return nil
 		},
@@ -230,7 +230,7 @@ MODIFIED is the time that the provider gives. Providers don't say who changed a 
 			}
 			for _, v := range all.Items {
 				a.page(a.Out).line("%s  %s  %s", moment(v.AsOf), v.How, printed(v.Name))
-				a.page(a.Out).line("  Backup %s, modified %s, in %d backups until %s", v.Backup, orUnknown(v.ModifiedAt), v.Backups, moment(v.Until))
+				a.page(a.Out).line("  Backup %s, modified %s, in %s until %s", v.Backup, orUnknown(v.ModifiedAt), several(v.Backups, "backup", "backups"), moment(v.Until))
 				a.indented(v.Text)
 			}
 			a.more(all.Next)
@@ -342,6 +342,6 @@ change the rules, you need the capability members.manage, which owners have.` + 
 func (a *app) printRules(r client.KeepRules) {
 	p := a.page(a.Out)
 	p.line("Newest backups: %d", r.Newest)
-	p.line("Last backup of each day: for %d days", r.Daily)
-	p.line("Last backup of each month: for %d months", r.Monthly)
+	p.line("Last backup of each day: for %s", several(r.Daily, "day", "days"))
+	p.line("Last backup of each month: for %s", several(r.Monthly, "month", "months"))
 }

@@ -49,8 +49,9 @@ func (a *app) on(tenant string) (*client.Client, error) {
 }
 
 // begin starts an operation and shows the answer as the command start does. plan is the
-// preview that it is about; empty: none.
-func (a *app) begin(c *cobra.Command, tenant, plan, key string, r client.StartRequest) (op.Answer, *client.Client, error) {
+// preview that it is about; empty: none. The code of the run goes to standard output, unless
+// something else will.
+func (a *app) begin(c *cobra.Command, tenant, plan, key string, quiet bool, r client.StartRequest) (op.Answer, *client.Client, error) {
 	cl, err := a.on(tenant)
 	if err != nil {
 		return op.Answer{}, nil, err
@@ -64,7 +65,7 @@ func (a *app) begin(c *cobra.Command, tenant, plan, key string, r client.StartRe
 		out := a.page(a.Err)
 		out.plan = plan
 		out.answer(answer)
-		if answer.Run != nil {
+		if answer.Run != nil && !quiet {
 			c.Println(answer.Run.Code)
 		}
 	}
@@ -80,8 +81,8 @@ func (a *app) restorePreview() *cobra.Command {
 		Short: "Preview a restore: read the tenant and plan what would change",
 		Long: `Preview a restore. It reads the tenant and plans what would change. Nothing is written.
 
-With --wait the command shows the plan at the end and prints its hash on standard
-output, below the code of the run. With --output json, the plan and the first page of
+With --wait the command shows the plan at the end and prints only its hash on standard
+output; nothing if there is no plan. With --output json, the plan and the first page of
 its steps follow the run as further documents.
 
 With --again it repeats an earlier preview: of the same backup, with the same items,
@@ -132,7 +133,7 @@ and target.
 			if err != nil {
 				return err
 			}
-			answer, cl, err := a.begin(c, tenant, "", key, client.StartRequest{Operation: op.PolicyRestorePreview, Connection: connection, Parameters: parameters})
+			answer, cl, err := a.begin(c, tenant, "", key, wait, client.StartRequest{Operation: op.PolicyRestorePreview, Connection: connection, Parameters: parameters})
 			switch {
 			case err != nil:
 				return err
@@ -239,7 +240,7 @@ warnings, and confirm with the full name of the tenant.
 			if err != nil {
 				return err
 			}
-			answer, cl, err := a.begin(c, tenant, args[0], key, client.StartRequest{Operation: op.PolicyRestore, Connection: connection, Parameters: parameters})
+			answer, cl, err := a.begin(c, tenant, args[0], key, false, client.StartRequest{Operation: op.PolicyRestore, Connection: connection, Parameters: parameters})
 			switch {
 			case err != nil:
 				return err

@@ -42,7 +42,17 @@ func (a *app) run() *cobra.Command {
 }
 
 func (a *app) showRun(ctx context.Context, cl *client.Client, r op.Run, details bool) error {
-	a.page(a.Out).run(r)
+	out := a.page(a.Out)
+	if r.Operation == op.PolicyRestorePreview && r.Outcome == op.RunSucceeded {
+		plans, err := cl.Plans(ctx, r.Tenant.Slug, r.Code, client.Paging{Limit: 1})
+		if err != nil {
+			return err
+		}
+		for _, p := range plans.Items {
+			out.plan = p.Hash
+		}
+	}
+	out.run(r)
 	if details {
 		a.page(a.Out).evidence("run "+r.Code, r.Evidence)
 	}
@@ -241,7 +251,7 @@ func (a *app) attempts() *cobra.Command {
 					return err
 				}
 				a.page(a.Out).answer(at.Answer)
-				c.Printf("Requested: %s by %s (%s), %d times\n", moment(at.At), at.Actor.Name, at.Surface, at.Presses)
+				c.Printf("Requested: %s by %s (%s), %s\n", moment(at.At), at.Actor.Name, at.Surface, several(at.Presses, "time", "times"))
 				return nil
 			}
 			f.Operation, f.Outcome = op.Kind(operation), op.Outcome(outcome)

@@ -23,7 +23,7 @@ type page struct {
 	w     io.Writer
 	width int
 	base  string // address of the server, for links
-	plan  string // the preview that an answer is about; empty: none
+	plan  string // the preview that an answer is about, or that a run has stored; empty: none
 }
 
 func (a *app) page(w io.Writer) page {
@@ -124,6 +124,9 @@ func (p page) run(r op.Run) {
 	p.line("%s  %s", r.Words.Pill, r.Words.Title)
 	p.slot("Why", r.Words.Reason+". "+r.Words.Why)
 	p.slot("Next", r.Words.Fix.Behind(r.Words.Next))
+	if p.plan != "" {
+		p.command("restore plan show %s --tenant %s", p.plan, r.Tenant.Slug)
+	}
 	if r.State == op.Finished && r.Outcome != op.RunSucceeded {
 		p.fix(r.Words.Fix)
 	}
@@ -216,6 +219,14 @@ func (a *app) more(next *string) {
 // none says that a list is empty, and which command fills it. items is what its rows are.
 func (a *app) none(items string, operation op.Kind, tenant string) {
 	_, _ = fmt.Fprintf(a.Err, "No %s found. To read them from the tenant: interlock start %s --tenant %s\n", items, operation, tenant)
+}
+
+// several returns n with what it counts, such as "1 policy" or "3 policies".
+func several[N int | int64](n N, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

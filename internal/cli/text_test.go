@@ -36,3 +36,11 @@ func TestPrintedLinks(t *testing.T) {
 		}
 	}
 }
+
+func TestSeveral(t *testing.T) {
+	for n, want := range map[int]string{0: "0 policies are", 1: "1 policy is", 2: "2 policies are"} {
+		if got := several(n, "policy is", "policies are"); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}

@@ -155,7 +155,7 @@ func Explain(err error, requestID string) *Problem {
 	case errors.Is(err, op.ErrNoAddress):
 		return NewProblem(op.ProblemNoAddress, nil)
 	case errors.Is(err, op.ErrConflict):
-		return NewProblem(op.ProblemConflict, op.Args{"detail": op.PublicConflict(err)})
+		return NewProblem(op.ProblemConflict, op.Args{"detail": op.PublicConflict(err), "next": op.NextAfterConflict(err)})
 	}
 	return NewProblem(op.ProblemFault, op.Args{"reference": requestID}).referring(requestID)
 }

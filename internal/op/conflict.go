@@ -10,6 +10,7 @@ import (
 type ConflictError struct {
 	Public string // a sentence without its full stop
 	Cause  error  // nil: none
+	Next   string // what to do, a sentence; empty: to check the state and try again
 }
 
 // Conflict returns a [*ConflictError] with a formatted public text.
@@ -20,6 +21,11 @@ func Conflict(format string, args ...any) error {
 // ConflictBecause is [Conflict] with a cause, which people don't see.
 func ConflictBecause(cause error, format string, args ...any) error {
 	return &ConflictError{Public: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+// ConflictThen is [Conflict] with what to do next, a sentence.
+func ConflictThen(next, format string, args ...any) error {
+	return &ConflictError{Public: fmt.Sprintf(format, args...), Next: next}
 }
 
 // Error returns the public text and the cause, for the log.
@@ -36,6 +42,16 @@ func (e *ConflictError) Unwrap() []error {
 		return []error{ErrConflict}
 	}
 	return []error{ErrConflict, e.Cause}
+}
+
+// NextAfterConflict returns what to do after err, an [ErrConflict]; empty when nothing
+// but to check the state and try again is known.
+func NextAfterConflict(err error) string {
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		return conflict.Next
+	}
+	return ""
 }
 
 // PublicConflict returns the text that people see for err, an [ErrConflict]. An error

@@ -66,8 +66,11 @@ func (r Run) text(now time.Time) (t text, code string) {
 				t = t.over(released)
 			}
 		case RunSucceeded:
-			if r.Counts == (Counts{}) {
+			switch {
+			case r.Counts == (Counts{}):
 				t = t.over(succeededEmpty)
+			case r.Operation == PolicyRestorePreview:
+				t = t.over(previewMade)
 			}
 		case RunPartial:
 		}

@@ -19,7 +19,7 @@ const (
 	ProblemField           Problem = "field"                  // args: field, detail, as FieldError has them
 	ProblemTooLarge        Problem = "too_large"              // args: limit, such as "1 MiB"
 	ProblemCursor          Problem = "cursor"                 //
-	ProblemConflict        Problem = "conflict"               // args: detail
+	ProblemConflict        Problem = "conflict"               // args: detail, next
 	ProblemUnavailable     Problem = "unavailable"            // args: reference
 	ProblemNoAddress       Problem = "address_missing"        // of this server
 	ProblemTooManyRequests Problem = "too_many_requests"      // args: retry_after
@@ -59,6 +59,8 @@ func (p Problem) text(args Args) text {
 		return t.over(forbiddenUnnamed)
 	case p == ProblemForbidden && args["operation"] == "":
 		return t.over(forbiddenChange)
+	case p == ProblemConflict:
+		return t.over(text{next: args["next"]})
 	}
 	return t
 }

@@ -51,3 +51,26 @@ func TestARestoreIsMadeAgainByAPreview(t *testing.T) {
 		t.Error("other operations can't be started again")
 	}
 }
+
+// TestPreviewThatSucceeded: its next step is to review the plan; where there is no plan to
+// review, and of other operations, nothing is asked.
+func TestPreviewThatSucceeded(t *testing.T) {
+	for _, c := range []struct {
+		kind   Kind
+		counts Counts
+		want   string
+	}{
+		{PolicyRestorePreview, Counts{Done: 3, Total: 3}, "Review the preview, then have it approved or execute it."},
+		{PolicyRestorePreview, Counts{}, "No action needed."},
+		{PolicyRestore, Counts{Done: 3, Total: 3}, "No action needed."},
+	} {
+		r := aRun(Finished, RunSucceeded, nil)
+		r.Operation, r.Counts = c.kind, c.counts
+		if w := DescribeRun(r, at); w.Next != c.want {
+			t.Errorf("%s with %+v: %q", c.kind, c.counts, w.Next)
+		}
+		if n := DescribeNotice("n1", r, at, nil); n.Next != c.want {
+			t.Errorf("the notification of %s: %q", c.kind, n.Next)
+		}
+	}
+}

@@ -476,6 +476,10 @@ var (
 		reason: "Nothing to read",
 		why:    "{tenant} has none of the requested items.",
 	}
+	// previewMade: a preview stored a plan.
+	previewMade = text{
+		next: "Review the preview, then have it approved or execute it.",
+	}
 	// cancelledInLine: the run had not started.
 	cancelledInLine = text{
 		why: "It had not started. " + nothingChanged,

@@ -225,9 +225,9 @@ func (p *Plans) Approve(ctx context.Context, a access.Actor, tenant, hash string
 		case err != nil:
 			return false, err
 		case d.Facts.Author == a.ID():
-			return false, op.Conflict("you made this preview, so someone else must approve it")
+			return false, op.ConflictThen("Ask another owner to approve it.", "you made this preview, so someone else must approve it")
 		case len(d.Stale) > 0:
-			return false, op.Conflict("the preview is out of date")
+			return false, op.ConflictThen("Preview the restore again.", "the preview is out of date")
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO plan_approvals (plan_id, person_id, person, at, expires_at)
 			SELECT p.id, $3, $4, interlock_now(), interlock_now() + $5 FROM plans p WHERE p.tenant_id = $1 AND p.hash = $2 AND p.ready

@@ -214,7 +214,7 @@ func TestObstacles(t *testing.T) {
 			switch {
 			case tt.want == "" && len(all) > 0:
 				t.Errorf("got %v, want none", all)
-			case tt.want != "" && (len(all) != 1 || all[0].Code != tt.want || all[0].Detail == ""):
+			case tt.want != "" && (len(all) != 1 || all[0].Code != tt.want || (all[0].Detail == "") != (tt.want == policy.OfService)):
 				t.Errorf("got %v, want one of %s", all, tt.want)
 			}
 		})

@@ -9,7 +9,7 @@ import (
 // Obstacle is a reason why a policy can't be restored to any tenant.
 type Obstacle struct {
 	Code   ObstacleCode
-	Detail string // a clause or a path, without a full stop
+	Detail string // a clause or a path, without a full stop; empty if the code says it all
 }
 
 // ObstacleCode is the kind of an obstacle.
@@ -51,7 +51,7 @@ func (d Document) Obstacles() []Obstacle {
 		}
 	}
 	if d.BuiltIn() && !d.t.BuiltIn.Update {
-		add(OfService, "Microsoft made it, and it can't be changed")
+		add(OfService, "")
 	}
 	for _, missing := range d.Missing() {
 		add(Incomplete, "%s", missing)

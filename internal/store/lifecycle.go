@@ -404,7 +404,7 @@ func notHeld(ctx context.Context, tx db.Tx, connectionID string) error {
 		return err
 	}
 	if code != "" {
-		return op.Conflict("run %s holds the connection", code)
+		return op.ConflictThen("Try again when run "+code+" ends.", "run %s holds the connection", code)
 	}
 	return nil
 }

@@ -260,7 +260,7 @@ func anotherOwner(ctx context.Context, tx db.Tx, workspaceID, userID string) err
 		return err
 	}
 	if !others {
-		return op.Conflict("it is the last owner who can sign in")
+		return op.ConflictThen("Make another member an owner, then try again.", "it is the last owner who can sign in")
 	}
 	return nil
 }

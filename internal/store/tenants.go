@@ -436,7 +436,7 @@ func (s *Store) moveTenant(ctx context.Context, a access.Actor, ref string, to t
 			return none, err
 		}
 		if code != nil && to == tenancy.TenantArchived {
-			return none, op.Conflict("run %s is on its way", *code)
+			return none, op.ConflictThen("Try again when run "+*code+" ends.", "run %s is on its way", *code)
 		}
 		n, err := tx.Exec(ctx, `UPDATE tenants SET status = $2, archived_at = `+archived+` WHERE id = $1 AND (status = 'archived') <> ($2 = 'archived')`,
 			ta.Tenant.ID, string(to))

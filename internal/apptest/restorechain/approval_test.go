@@ -75,6 +75,13 @@ func TestApproveMatrix(t *testing.T) {
 				if err := json.Unmarshal(onAPI.body, &p); err != nil || p.Code != string(c.want) || onAPI.status != c.want.HTTPStatus() {
 					t.Errorf("the API answers %d %s, want %s", onAPI.status, onAPI.text, c.want)
 				}
+				next := "Preview the restore again."
+				if c.lacks == "someone else's preview" {
+					next = "Ask another owner to approve it."
+				}
+				if c.want == op.ProblemConflict && (p.Next != next || !strings.Contains(onCLI.text, next)) {
+					t.Errorf("the API says %q next, the command %s; want %q", p.Next, onCLI.text, next)
+				}
 				if onCLI.exit != c.want.ExitCode() || c.want != op.ProblemNotFresh && !strings.Contains(onCLI.text, line(p.Detail)) { // one is asked for the password
 					t.Errorf("the command ends with %d: %s", onCLI.exit, onCLI.text)
 				}

@@ -216,12 +216,15 @@ func (x *execution) cause(c *ledger.Claim, code op.Reason, err error) *op.Cause 
 		"starter": c.Initiator.Name, "revoked_on": c.Now.Format(time.RFC3339), "checked_at": c.Now.Format(time.RFC3339), "expected_directory": conn.DirectoryID,
 	}
 	cause := &op.Cause{Code: code, Phase: op.Execution, Args: args}
-	var pe *provider.Error
-	if !errors.As(err, &pe) {
+	if err == nil {
 		return cause
 	}
 	_, facts := x.refusal(err)
 	maps.Copy(args, facts)
+	var pe *provider.Error
+	if !errors.As(err, &pe) {
+		return cause
+	}
 	if pe.RetryAfter > 0 { // by our clock, which decides when it is tried again
 		args["retry_at"] = c.Now.Add(pe.RetryAfter).Format(time.RFC3339)
 	}

@@ -371,6 +371,29 @@ func TestRefusedItemsAreARefusedRun(t *testing.T) {
 	})
 }
 
+// An operation that ends its run as failed for a reason of its own is told with its facts,
+// although items were completed, and nothing is tried again.
+func TestErrorOfARunIsTold(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		s.provider.set(nil, func(context.Context) error {
+			if s.provider.count() <= 3 { // signing in goes well, and so does the first list
+				return nil
+			}
+			return &catalogue.RunError{Reason: op.RestoreRefused, Args: op.Args{"detail": "the backup was removed"}}
+		})
+		c := s.claim(run.ID)
+		s.deliver(run.ID)
+		s.expect(run.ID, "failed/restore_refused")
+		r, err := s.Store.Run(t.Context(), access.ForRun(c.Workspace, c.Tenant), run.ID)
+		if why := op.DescribeRun(r, time.Now()).Why; err != nil || !strings.Contains(why, "can't plan this restore: the backup was removed.") {
+			t.Errorf("it says %q, %v", why, err)
+		}
+	})
+}
+
 // A run that fails for want of an answer tells since when there was none, and not
 // how long it had worked.
 func TestSilenceIsTold(t *testing.T) {
