@@ -225,7 +225,7 @@ func TestPreviewThatCannotBeMeant(t *testing.T) {
 		got, r, err := tryPreview(t, s, c.from, c.ask)
 		var failed *catalogue.RunError
 		if !errors.As(err, &failed) || failed.Reason != op.RestoreRefused || !strings.Contains(failed.Args["detail"], c.says) || !strings.Contains(failed.Args["detail"], "assignmentFilters") && name != "a backup that was removed" {
-			t.Errorf("%s: the run ends with %v", name, err)
+			t.Fatalf("%s: the run ends with %v", name, err)
 		}
 		if item := r.Find(t, "plan"); got.kept != nil || item.Reason != op.RestoreRefused || item.Args["detail"] != failed.Args["detail"] {
 			t.Errorf("%s: %+v, %+v", name, got.kept, r.Items)
