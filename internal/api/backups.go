@@ -169,7 +169,6 @@ type BackupItem struct {
 	ID         string          `json:"id"`
 	Name       string          `json:"name"`
 	ModifiedAt string          `json:"modified_at" doc:"As the provider wrote it; empty for a type that doesn't say."`
-	Hash       string          `json:"hash" doc:"Of the normal form: equal policies have equal hashes. Empty if the policy could not be read."`
 	Missing    []MissingOfItem `json:"missing" nullable:"false" doc:"Parts that could not be read. With any, the policy can't be restored."`
 }
 
@@ -183,7 +182,7 @@ type MissingOfItem struct {
 
 func backupItemOf(i backup.Item) BackupItem {
 	return BackupItem{
-		Type: i.Type, TypeName: singularOf(i.Type), ID: i.ID, Name: i.Name, ModifiedAt: i.ModifiedAt, Hash: i.Hash,
+		Type: i.Type, TypeName: singularOf(i.Type), ID: i.ID, Name: i.Name, ModifiedAt: i.ModifiedAt,
 		Missing: each(i.Missing, func(m backup.Missing) MissingOfItem {
 			return MissingOfItem{m.Part, m.Reason, op.Unread(m.Reason), m.Why}
 		}),
@@ -249,7 +248,6 @@ type PolicyVersion struct {
 	Until      time.Time    `json:"until" doc:"Of the last backup with this version."`
 	Backups    int          `json:"backups" doc:"How many have this version."`
 	ModifiedAt string       `json:"modified_at" doc:"As the provider wrote it. Providers don't say who changed a policy."`
-	Hash       string       `json:"hash"`
 	Changes    []PlanChange `json:"changes" nullable:"false" doc:"Properties that differ from the version before. Secrets are masked."`
 	Text       string       `json:"text" doc:"The same as text, one line for each property."`
 }
@@ -266,7 +264,7 @@ func (s *server) policyVersions(ctx context.Context, in *struct {
 	}
 	return page(each(all, func(v backup.Version) PolicyVersion {
 		return PolicyVersion{
-			How: string(v.How), Name: v.Item.Name, Backup: v.Set, AsOf: v.AsOf, Until: v.Until, Backups: v.Backups, ModifiedAt: v.Item.ModifiedAt, Hash: v.Item.Hash,
+			How: string(v.How), Name: v.Item.Name, Backup: v.Set, AsOf: v.AsOf, Until: v.Until, Backups: v.Backups, ModifiedAt: v.Item.ModifiedAt,
 			Changes: each(v.Changes, func(c policy.Change) PlanChange { return PlanChange(c) }), Text: policy.Text(v.Changes),
 		}
 	}), next), nil

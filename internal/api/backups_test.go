@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/interlock-dev/interlock/internal/db"
 	"github.com/interlock-dev/interlock/internal/op"
 	"github.com/interlock-dev/interlock/internal/policy"
+	"github.com/interlock-dev/interlock/internal/restore"
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
@@ -135,14 +137,15 @@ func TestSecretsOfBackups(t *testing.T) {
 		wifi := func(secret string) archive.Item {
 			return archive.Item{Item: policy.Item{
 				Type: "deviceConfigurations", ID: "w1", Assignments: json.RawMessage(`[ ]`),
-				Body: json.RawMessage(`{"@odata.type": "#microsoft.graph.windowsWifiConfiguration",  "id":"w1","displayName":"Wi-Fi <1>","preSharedKey":"` + secret + `"}`),
+				Body: json.RawMessage(`{"@odata.type": "#microsoft.graph.windowsWifiConfiguration",  "id":"w1","displayName":"Wi-Fi <1>","preSharedKey":"` + secret + `",
+					"omaSettings":[{"isEncrypted":false,"secretReferenceValueId":null,"value":"` + secret + `"}],"vpn":{"sharedSecret":"` + secret + `"}}`),
 			}}
 		}
 		one, two := w.Backup(w.Owner, tenant, wifi("first-secret")), w.Backup(w.Owner, tenant, wifi("second-secret"))
 		var item BackupItemDetail
 		for _, a := range []access.Actor{w.Viewer, w.Owner} {
 			w.get(a, "/tenants/kestrel/backups/"+one+"/items/deviceConfigurations/w1").want(http.StatusOK, &item)
-			if item.Secrets != 1 || !strings.Contains(string(item.Policy), `"preSharedKey":"[secret]"`) || !strings.Contains(string(item.Policy), `"assignments":[]`) {
+			if item.Secrets != 3 || !strings.Contains(string(item.Policy), `"preSharedKey":"[secret]"`) || !strings.Contains(string(item.Policy), `"assignments":[]`) {
 				t.Errorf("shown: %+v %s", item, item.Policy)
 			}
 		}
@@ -150,8 +153,8 @@ func TestSecretsOfBackups(t *testing.T) {
 			"/tenants/kestrel/backups/" + one + "/items/deviceConfigurations/w1", "/tenants/kestrel/backups/" + one + "/diff/" + two,
 			"/tenants/kestrel/policies/deviceConfigurations/w1/versions", "/tenants/kestrel/backups/" + one + "/items",
 		} {
-			if got := w.get(w.Viewer, path).want(http.StatusOK); strings.Contains(string(got.body), "-secret") {
-				t.Errorf("%s shows a secret: %s", path, got.body)
+			if got := w.get(w.Viewer, path).want(http.StatusOK); strings.Contains(string(got.body), "-secret") || aHash.Match(got.body) {
+				t.Errorf("%s shows a secret or a hash to try guesses against: %s", path, got.body)
 			}
 		}
 		file := "/tenants/kestrel/backups/" + one + "/items/deviceConfigurations/w1/file"
@@ -161,7 +164,8 @@ func TestSecretsOfBackups(t *testing.T) {
 			}
 		}
 		got := w.get(w.Owner, file).want(http.StatusOK)
-		want := `{"@odata.type": "#microsoft.graph.windowsWifiConfiguration",  "id":"w1","displayName":"Wi-Fi <1>","preSharedKey":"first-secret","assignments":[ ]}`
+		want := `{"@odata.type": "#microsoft.graph.windowsWifiConfiguration",  "id":"w1","displayName":"Wi-Fi <1>","preSharedKey":"first-secret",
+					"omaSettings":[{"isEncrypted":false,"secretReferenceValueId":null,"value":"first-secret"}],"vpn":{"sharedSecret":"first-secret"},"assignments":[ ]}`
 		if string(got.body) != want {
 			t.Errorf("the file:\n%s\nwant\n%s", got.body, want)
 		}
@@ -173,6 +177,19 @@ func TestSecretsOfBackups(t *testing.T) {
 			t.Error("a secret is in the log")
 		}
 	})
+}
+
+// aHash matches a SHA-256 in hex.
+var aHash = regexp.MustCompile(`"[0-9a-f]{64}"`)
+
+// TestStepsTellNoHash: a step shows neither the hash of a body nor that of a policy, to
+// which guesses of their secrets could be compared.
+func TestStepsTellNoHash(t *testing.T) {
+	hash := restore.HashOf([]byte(`{"preSharedKey":"a-secret"}`))
+	shown, err := json.Marshal(stepOf(restore.Step{Action: restore.Update, Observed: hash, Calls: []restore.Call{{Method: http.MethodPatch, Path: "deviceManagement/x", Hash: hash}}}))
+	if err != nil || !strings.Contains(string(shown), `"method":"PATCH"`) || aHash.Match(shown) {
+		t.Errorf("shown: %s, %v", shown, err)
+	}
 }
 
 // TestVersions follows a policy that is changed, removed and created again. A backup that

@@ -167,8 +167,7 @@ type PlanStep struct {
 	Action     string           `json:"action" enum:"create,update,unchanged,conflict,unresolvable,not_supported"`
 	ActionName string           `json:"action_name"`
 	Target     string           `json:"target,omitempty" doc:"Id of the policy in the tenant."`
-	Observed   string           `json:"observed,omitempty" doc:"Hash of the policy in the tenant as it was read."`
-	Calls      []PlanCall       `json:"calls" nullable:"false" doc:"Calls in their order. Bodies can hold secrets, so that only their hashes are shown."`
+	Calls      []PlanCall       `json:"calls" nullable:"false" doc:"Calls in their order. Bodies can hold secrets and are not shown."`
 	Diff       []PlanChange     `json:"diff" nullable:"false" doc:"Properties that differ. Secrets are masked."`
 	Warnings   []PlanWarning    `json:"warnings" nullable:"false"`
 	Blocks     []PlanWarning    `json:"blocks" nullable:"false" doc:"Why nothing is called."`
@@ -180,7 +179,6 @@ type PlanStep struct {
 type PlanCall struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
-	Hash   string `json:"hash,omitempty" doc:"SHA-256 of the body."`
 }
 
 // PlanChange is a property in which the tenant and the backup differ.
@@ -198,8 +196,8 @@ type PlanChange struct {
 func stepOf(s restore.Step) PlanStep {
 	out := PlanStep{
 		N: s.N, Type: s.Type, TypeName: singularOf(s.Type), Source: s.Source, Name: s.Name, Action: string(s.Action), ActionName: op.PlanAction(string(s.Action)),
-		Target: s.Target, Observed: s.Observed, Candidates: s.Candidates,
-		Calls: each(s.Calls, func(c restore.Call) PlanCall { return PlanCall{c.Method, c.Path, c.Hash} }),
+		Target: s.Target, Candidates: s.Candidates,
+		Calls: each(s.Calls, func(c restore.Call) PlanCall { return PlanCall{c.Method, c.Path} }),
 		Diff:  each(s.Diff, func(c policy.Change) PlanChange { return PlanChange(c) }),
 		Warnings: each(s.Warnings, func(w restore.Warning) PlanWarning {
 			return PlanWarning{string(w.Code), op.Warning(string(w.Code), w.Detail)}

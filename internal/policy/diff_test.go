@@ -111,8 +111,18 @@ func TestSecretsStayInside(t *testing.T) {
 	const secret, other = "hunter2-hunter2", "correct-horse"
 	for _, tt := range []struct{ key, body string }{
 		{"deviceConfigurations", `{"preSharedKey":"SECRET"}`},
-		{"deviceConfigurations", `{"omaSettings":[{"isEncrypted":false,"value":"open"},{"isEncrypted":true,"value":"SECRET"}]}`},
+		{"deviceConfigurations", `{"omaSettings":[{"isEncrypted":false,"value":5},{"isEncrypted":true,"value":"SECRET"}]}`},
 		{"deviceConfigurations", `{"omaSettings":[{"secretReferenceValueId":"1","value":"SECRET"}]}`},
+		{"deviceConfigurations", `{"omaSettings":[{"@odata.type":"#microsoft.graph.omaSettingString","isEncrypted":false,"secretReferenceValueId":null,"value":"SECRET"}]}`},
+		{"deviceConfigurations", `{"omaSettings":[{"@odata.type":"#microsoft.graph.omaSettingBase64","value":"SECRET"}]}`},
+		{"deviceConfigurations", `{"omaSettings":[{"@odata.type":"#microsoft.graph.omaSettingStringXml","value":"SECRET"}]}`},
+		{"deviceConfigurations", `{"password":"SECRET","passwordRequired":true,"passwordRequiredType":"alphanumeric"}`},
+		{"deviceConfigurations", `{"wifiKey":"SECRET"}`},
+		{"deviceConfigurations", `{"servers":[{"proxy":{"ProxyPassword":"SECRET","userRightsCreateToken":{"state":"allowed"}}}]}`},
+		{"deviceConfigurations", `{"vpn":{"sharedSecret":"SECRET"}}`},
+		{"deviceConfigurations", `{"azureOperationalInsightsWorkspaceKey":"SECRET","keyMaterial":null}`},
+		{"deviceConfigurations", `{"payload":"SECRET","payloadName":"office.mobileconfig"}`},
+		{"mobileAppConfigurations", `{"settings":[{"appConfigKey":"server","appConfigKeyValue":"mail"},{"appConfigKey":"adminPassword","appConfigKeyValue":"SECRET"}]}`},
 		{"configurationPolicies", `{"settings":[{"settingInstance":{"settingDefinitionId":"a","groupSettingCollectionValue":[{"children":[{"settingDefinitionId":"b","simpleSettingValue":{"@odata.type":"#microsoft.graph.deviceManagementConfigurationSecretSettingValue","value":"SECRET","valueState":"notEncrypted"}}]}]}}]}`},
 	} {
 		a, b := of(t, tt.key, strings.ReplaceAll(tt.body, "SECRET", secret)), of(t, tt.key, strings.ReplaceAll(tt.body, "SECRET", other))
@@ -135,6 +145,17 @@ func TestSecretsStayInside(t *testing.T) {
 		if !strings.Contains(string(a.Canonical()), secret) {
 			t.Errorf("the secret is not kept: %s", a.Canonical())
 		}
+	}
+}
+
+// TestRulesAreNoSecrets: what a policy says about secrets is shown.
+func TestRulesAreNoSecrets(t *testing.T) {
+	d := of(t, "deviceConfigurations", `{
+		"passwordRequired":true,"passwordMinimumLength":8,"passwordRequiredType":"alphanumeric","appStoreRequirePassword":true,"preSharedKeyIsSet":true,
+		"passwordChangeUrl":"https://example.com","passwordFormatString":"%s","userRightsCreateToken":{"state":"allowed"},"keyMaterial":null,
+		"omaSettings":[{"@odata.type":"#microsoft.graph.omaSettingInteger","omaUri":"./a","value":5},{"@odata.type":"#microsoft.graph.omaSettingBoolean","value":true}]}`)
+	if s := d.Secrets(); len(s) != 0 || string(d.Masked().Canonical()) != string(d.Canonical()) {
+		t.Errorf("masked as secrets: %v in %s", s, d.Masked().Canonical())
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 // Properties are all paths of properties that the table names for the type.
 func (t *Type) Properties() (all []string) {
-	all = append(append(append(all, t.Strip...), t.Immutable...), append(t.Secrets, t.Switches...)...)
+	all = append(append(append(all, t.Strip...), t.Immutable...), t.Switches...)
 	for path, keep := range t.Only {
 		for _, k := range keep {
 			all = append(all, path+"."+k)

@@ -45,7 +45,6 @@ type Type struct {
 	Sets     []Set       // lists without a meaningful order
 	Settings bool        // has settings of the settings catalog
 	Refs     []Ref       // ids of other objects
-	Secrets  []string    // paths of secret values
 	Switches []string    // paths of values that turn the policy on or off
 	Required []Required  // properties that a create needs
 	BuiltIn  BuiltIn     // how to recognise objects that the service made

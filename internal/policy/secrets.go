@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -31,35 +30,58 @@ func (d Document) Secrets() []Secret {
 	return all
 }
 
+// secretNames are the ends of names of properties that hold a secret, in lower case. Names
+// of rules for secrets, such as passwordRequired and passwordMinimumLength, end otherwise.
+var secretNames = []string{
+	"password", "passphrase", "passcode", "secret", "secrettext", "sharedkey", "wifikey", "wepkey", "privatekey", "keymaterial",
+	"apikey", "productkey", "workspacekey", "accesstoken", "refreshtoken", "apitoken", "tokenvalue",
+}
+
+// secretFiles are the properties that hold a whole file of settings. docs: Wi-Fi profiles
+// for import, custom profiles and app configurations, which can hold passwords.
+var secretFiles = []string{"payload", "payloadJson", "encodedSettingXml", "configurationXml"}
+
+// secretPairs are the properties that name a value, by the property of the value.
+var secretPairs = map[string]string{"value": "name", "appConfigKeyValue": "appConfigKey"}
+
 // secrets calls visit for every secret in tree, with the object that holds it and the
-// name of the property.
+// name of the property. visit may replace the secret by a text.
 func (t *Type) secrets(tree map[string]any, visit func(s Secret, parent map[string]any, name string)) {
-	for _, path := range t.Secrets {
-		list, name, nested := strings.Cut(path, "[].")
-		if !nested {
-			if tree[path] != nil {
-				_, readable := tree[path].(string)
-				visit(Secret{path, !readable || stars(tree[path])}, tree, path)
-			}
-			continue
-		}
-		elements, _ := tree[list].([]any)
-		for i, e := range elements {
-			if element, ok := e.(map[string]any); ok && element[name] != nil && hidden(element) {
-				visit(Secret{list + "[" + strconv.Itoa(i) + "]." + name, true}, element, name)
-			}
-		}
-	}
-	if !t.Settings {
-		return
-	}
 	walk(tree, nil, func(at *place, v any) {
-		object, ok := v.(map[string]any)
-		if ok && text(object, "@odata.type") == secretValue && object["value"] != nil {
-			// docs: the value is a token unless valueState says that it is not encrypted.
-			visit(Secret{at.String() + ".value", text(object, "valueState") != "notEncrypted"}, object, "value")
+		object, _ := v.(map[string]any)
+		for _, name := range names(object) {
+			if masked, ok := t.secret(at, object, name); ok {
+				visit(Secret{(&place{at, name, property}).String(), masked}, object, name)
+			}
 		}
 	})
+}
+
+// secret reports whether a property of the object at a place is a secret, and whether the
+// service masked it.
+func (t *Type) secret(at *place, object map[string]any, name string) (masked, ok bool) {
+	switch object[name].(type) {
+	case nil, bool:
+		return false, false
+	}
+	readable, isText := object[name].(string)
+	switch {
+	case name == "value" && t.Settings && text(object, "@odata.type") == secretValue:
+		// docs: the value is a token unless valueState says that it is not encrypted.
+		return text(object, "valueState") != "notEncrypted", true
+	case name == "value" && at != nil && at.up != nil && at.kind == number && at.up.name == "omaSettings":
+		// docs: the service encrypts texts that it was told to; any other can be one, too.
+		return hidden(object), isText || hidden(object)
+	case slices.Contains(secretFiles, name), meansSecret(text(object, secretPairs[name])):
+		return stars(readable), isText
+	}
+	return !isText || stars(readable), meansSecret(name)
+}
+
+// meansSecret reports whether a property of this name holds a secret.
+func meansSecret(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(secretNames, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // hidden reports whether the value of a custom setting is encrypted. docs: the value is

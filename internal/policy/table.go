@@ -140,7 +140,6 @@ var table = []*Type{
 			"qualityUpdatesWillBeRolledBack", "featureUpdatesWillBeRolledBack", "qualityUpdatesRollbackStartDateTime", "featureUpdatesRollbackStartDateTime",
 		},
 		Refs:     scopeTags,
-		Secrets:  []string{"omaSettings[].value", "preSharedKey", "sharedSecret"},
 		Required: polymorphic,
 	},
 	{
