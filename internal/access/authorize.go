@@ -168,6 +168,19 @@ func Authorize(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.
 	return ta, nil
 }
 
+// AuthorizeChange is [Authorize] for a change. It is [op.ErrConflict] for an archived
+// tenant, which is read-only.
+func AuthorizeChange(ctx context.Context, tx db.Tx, a Actor, ref string, need tenancy.Capability) (TenantAccess, error) {
+	ta, err := Authorize(ctx, tx, a, ref, need)
+	if err != nil {
+		return TenantAccess{}, err
+	}
+	if ta.Tenant.Status == tenancy.TenantArchived {
+		return TenantAccess{}, op.Conflict("%s is archived. Archived tenants are read-only", ta.Tenant.Name)
+	}
+	return ta, nil
+}
+
 // AuthorizeWorkspace admits actor a to all tenants of the workspace that a sees, if a
 // holds need. It is for lists, and for what belongs to the workspace itself. A former
 // member gets [op.ErrNotFound], an actor without need [op.ErrForbidden].

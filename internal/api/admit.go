@@ -22,6 +22,7 @@ import (
 // visit is one request: who sends it, and the object that they may see.
 type visit struct {
 	secret     string // their bearer secret; never written anywhere
+	head       bool   // the request is a HEAD: the answer is sent without its body
 	actor      access.Actor
 	scope      access.Scope         // of Workspace, Run and Attempt routes: all that they may see
 	tenant     access.TenantAccess  // of Tenant and Connection routes
@@ -78,7 +79,7 @@ func (s *server) enter(r *http.Request, route Route) (*visit, error) {
 	if route.Path != "" {
 		x.Route = cmp.Or(route.Method, r.Method) + " " + Base + route.Path
 	}
-	v := &visit{}
+	v := &visit{head: r.Method == http.MethodHead}
 	if route.Object == Public {
 		return v, nil
 	}

@@ -24,7 +24,11 @@ import (
 	"github.com/interlock-dev/interlock/internal/tenancy"
 )
 
-const zipType = "application/zip"
+// Media types of downloads.
+const (
+	zipType  = "application/zip"
+	fileType = "application/octet-stream"
+)
 
 func (s *server) serveBackupFiles() {
 	serve(s, Route{
@@ -33,10 +37,10 @@ func (s *server) serveBackupFiles() {
 	}, s.downloadBackup)
 	serve(s, Route{
 		ID: "download-backup-item", Method: http.MethodGet, Path: "/tenants/{tenant}/backups/{backup}/items/{type}/{object}/file", Object: Tenant, Needs: tenancy.ExportBackups,
-		Summary: "Download the file of a policy, byte for byte as it was read, with its secrets", File: "application/octet-stream",
+		Summary: "Download the file of a policy, byte for byte as it was read, with its secrets", File: fileType,
 	}, s.downloadItem)
 	serve(s, Route{
-		ID: "upload-backup", Method: http.MethodPost, Path: "/tenants/{tenant}/backups", Object: Tenant, Needs: tenancy.ExportBackups, Upload: true,
+		ID: "upload-backup", Method: http.MethodPost, Path: "/tenants/{tenant}/backups", Object: Tenant, Needs: tenancy.ExportBackups, Upload: true, Conflicts: true,
 		Summary: "Upload a zip file of policies as a backup: of Interlock, IntuneCD, IntuneManagement or CIPP",
 	}, s.uploadBackup)
 	serve(s, Route{
@@ -49,7 +53,8 @@ func (s *server) serveBackupFiles() {
 type fileAnswer struct{ Body func(huma.Context) }
 
 // file answers with what write writes. An error after the beginning cuts the answer off,
-// so that it doesn't look whole.
+// so that it doesn't look whole. The answer to a HEAD request has no body: it needs no
+// write, and it is no download for the audit trail.
 func file(kind, name string, write func(context.Context, io.Writer) error) *fileAnswer {
 	return &fileAnswer{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
@@ -67,12 +72,18 @@ func file(kind, name string, write func(context.Context, io.Writer) error) *file
 
 func (s *server) downloadBackup(ctx context.Context, in *BackupID) (*fileAnswer, error) {
 	v := at(ctx)
+	if v.head {
+		_, err := s.backups.Backup(ctx, v.tenant, in.Backup)
+		return file(zipType, zipName(v), nil), err
+	}
 	down, err := s.files.Download(ctx, v.actor, v.tenant.Tenant.ID, in.Backup)
 	if err != nil {
 		return nil, err
 	}
-	return file(zipType, "interlock-"+v.tenant.Tenant.Slug+".zip", down.Write), nil
+	return file(zipType, zipName(v), down.Write), nil
 }
+
+func zipName(v *visit) string { return "interlock-" + v.tenant.Tenant.Slug + ".zip" }
 
 func (s *server) downloadItem(ctx context.Context, in *struct {
 	BackupID
@@ -80,11 +91,15 @@ func (s *server) downloadItem(ctx context.Context, in *struct {
 },
 ) (*fileAnswer, error) {
 	v := at(ctx)
+	if v.head {
+		_, err := s.backups.Contents(ctx, v.tenant, in.Backup, in.Type, in.Object)
+		return file(fileType, in.Type+".json", nil), err
+	}
 	text, err := s.files.File(ctx, v.actor, v.tenant.Tenant.ID, in.Backup, in.Type, in.Object)
 	if err != nil {
 		return nil, err
 	}
-	return file("application/octet-stream", in.Type+".json", func(_ context.Context, w io.Writer) error {
+	return file(fileType, in.Type+".json", func(_ context.Context, w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	}), nil
@@ -100,7 +115,7 @@ type spoolKey struct{}
 func (s *server) spool(hc huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(hc)
 	fail := func(err error) { refuse(r.Context(), err).Write(w) }
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != zipType && kind != "application/octet-stream" { // empty if it is not a media type
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != zipType && kind != fileType { // empty if it is not a media type
 		fail(&op.FieldError{Field: "Content-Type", Detail: "must be " + zipType})
 		return
 	}

@@ -36,11 +36,11 @@ func (s *server) serveBackups() {
 		Summary: "List the versions of a policy in the backups of a tenant, newest first, with what changed",
 	}, s.policyVersions)
 	serve(s, Route{
-		ID: "pin-backup", Method: http.MethodPut, Path: "/tenants/{tenant}/backups/{backup}/pin", Object: Tenant, Needs: catalogue.MayBackUp,
+		ID: "pin-backup", Method: http.MethodPut, Path: "/tenants/{tenant}/backups/{backup}/pin", Object: Tenant, Needs: catalogue.MayBackUp, Conflicts: true,
 		Summary: "Pin a backup, so that it is never removed",
 	}, s.pinBackup)
 	serve(s, Route{
-		ID: "unpin-backup", Method: http.MethodDelete, Path: "/tenants/{tenant}/backups/{backup}/pin", Object: Tenant, Needs: catalogue.MayBackUp,
+		ID: "unpin-backup", Method: http.MethodDelete, Path: "/tenants/{tenant}/backups/{backup}/pin", Object: Tenant, Needs: catalogue.MayBackUp, Conflicts: true,
 		Summary: "Unpin a backup: from then on the keep rules decide",
 	}, s.unpinBackup)
 	serve(s, Route{

@@ -36,11 +36,11 @@ func (s *server) servePlans() {
 		Summary: "List which objects of other directories correspond to objects of the tenant",
 	}, s.mappings)
 	serve(s, Route{
-		ID: "set-mapping", Method: http.MethodPut, Path: "/tenants/{tenant}/mappings", Object: Tenant, Needs: catalogue.MayPreview,
+		ID: "set-mapping", Method: http.MethodPut, Path: "/tenants/{tenant}/mappings", Object: Tenant, Needs: catalogue.MayPreview, Conflicts: true,
 		Summary: "Say which object of the tenant corresponds to an object of another directory",
 	}, s.setMapping)
 	serve(s, Route{
-		ID: "remove-mapping", Method: http.MethodDelete, Path: "/tenants/{tenant}/mappings/{mapping}", Object: Tenant, Needs: catalogue.MayPreview, Success: http.StatusNoContent,
+		ID: "remove-mapping", Method: http.MethodDelete, Path: "/tenants/{tenant}/mappings/{mapping}", Object: Tenant, Needs: catalogue.MayPreview, Success: http.StatusNoContent, Conflicts: true,
 		Summary: "Remove a mapping; stored previews don't change",
 	}, s.removeMapping)
 	serve(s, Route{

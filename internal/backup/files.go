@@ -92,14 +92,14 @@ func told(missing []Missing) (all []string) {
 // Upload keeps the policies of an archive as a backup of a tenant. It needs
 // [tenancy.ExportBackups] and leaves a row in the audit trail. The backup appears as a
 // whole or not at all. Its directory is the one that the files name, which need not be
-// the tenant's, or empty.
+// the tenant's, or empty. An archived tenant is [op.ErrConflict].
 func (f *Files) Upload(ctx context.Context, a access.Actor, tenant string, b archive.Bundle) (Set, error) {
 	items, err := uploaded(b)
 	if err != nil {
 		return Set{}, err
 	}
 	key, err := query.Write(ctx, f.db, "upload a backup", func(ctx context.Context, tx db.Tx) (Key, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenant, tenancy.ExportBackups)
+		ta, err := access.AuthorizeChange(ctx, tx, a, tenant, tenancy.ExportBackups)
 		if err != nil {
 			return Key{}, err
 		}
@@ -139,7 +139,7 @@ func (f *Files) fill(ctx context.Context, a access.Actor, k Key, items []Content
 		}
 	}
 	return query.Write(ctx, f.db, "upload a backup", func(ctx context.Context, tx db.Tx) (Set, error) {
-		if _, err := access.Authorize(ctx, tx, a, k.Tenant, tenancy.ExportBackups); err != nil {
+		if _, err := access.AuthorizeChange(ctx, tx, a, k.Tenant, tenancy.ExportBackups); err != nil {
 			return Set{}, err
 		}
 		s, err := Commit(ctx, tx, k, typesOf(b))

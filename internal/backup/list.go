@@ -228,10 +228,11 @@ func item(ctx context.Context, tx db.Tx, workspace, set, typ, object string) (Co
 }
 
 // Pin pins or unpins a backup, and returns it as it is then. A pinned backup is never
-// removed. It needs [catalogue.MayBackUp]; a change leaves a row in the audit trail.
+// removed. It needs [catalogue.MayBackUp]; a change leaves a row in the audit trail. An
+// archived tenant is [op.ErrConflict].
 func (b *Backups) Pin(ctx context.Context, a access.Actor, tenant, id string, pinned bool) (Summary, error) {
 	return query.Write(ctx, b.db, "pin the backup", func(ctx context.Context, tx db.Tx) (Summary, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenant, catalogue.MayBackUp)
+		ta, err := access.AuthorizeChange(ctx, tx, a, tenant, catalogue.MayBackUp)
 		if err != nil {
 			return Summary{}, err
 		}

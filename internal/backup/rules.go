@@ -11,7 +11,8 @@ import (
 )
 
 // Rules say how long the backups of a tenant are kept. A backup is kept as long as one of
-// the rules, or a pin, keeps it. For each type of policy, the newest complete backup that
+// the rules, or a pin, keeps it. The rules apply to backups of runs and to uploads
+// separately. For each type of policy, the newest complete backup that
 // a run made of it is kept whatever the rules say.
 type Rules struct {
 	Newest  int `json:"newest" doc:"How many of the newest backups are kept. 1 to 400." minimum:"1" maximum:"400"`
@@ -53,13 +54,15 @@ type Kept struct {
 }
 
 // Keep judges the backups of one tenant, newest first. The last backup of a day or month
-// is the newest one of it.
+// is the newest one of it. The rules apply to the backups of runs and to uploads by
+// themselves: an upload never displaces the backup of a run.
 func (r Rules) Keep(sets []Set, now time.Time) []Kept {
 	all := make([]Kept, len(sets))
 	days, months, types := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	newer := make(map[Origin]int) // how many of the same origin are newer
 	for i, s := range sets {
 		at := s.AsOf.UTC()
-		day, month := at.Format(time.DateOnly), at.Format("2006-01")
+		day, month := string(s.Origin)+at.Format(time.DateOnly), string(s.Origin)+at.Format("2006-01")
 		if !days[day] {
 			days[day] = true
 			all[i].until(now, at.AddDate(0, 0, r.Daily), ByDaily)
@@ -73,9 +76,10 @@ func (r Rules) Keep(sets []Set, now time.Time) []Kept {
 		if newestOf(s, types) {
 			all[i] = Kept{Kept: true, By: append([]string{ByLast}, all[i].By...)}
 		}
-		if i < r.Newest {
+		if newer[s.Origin] < r.Newest {
 			all[i] = Kept{Kept: true, By: append([]string{ByNewest}, all[i].By...)}
 		}
+		newer[s.Origin]++
 		if s.Pinned {
 			all[i] = Kept{Kept: true, By: append([]string{ByPin}, all[i].By...)}
 		}

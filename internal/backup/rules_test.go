@@ -54,7 +54,16 @@ func TestKeepRules(t *testing.T) {
 		"months are those of UTC":           {backup.Rules{Newest: 1, Monthly: 3}, []backup.Set{at("2026-03-15 11:00"), at("2026-01-31 23:00"), at("2026-01-31 09:00")}, "2026-03-15 11:00; 2026-01-31 23:00 until 2026-05-01 00:00"},
 		"pinned":                            {backup.Rules{Newest: 1}, []backup.Set{at("2026-03-15 11:00"), at("2026-03-15 10:00"), pinned}, "2026-03-15 11:00; 2020-01-01 00:00"},
 		"the newest complete one":           {backup.Rules{Newest: 1}, []backup.Set{at("2026-03-15 11:00"), whole("2025-02-02 00:00", backup.FromRun, "a"), whole("2025-02-01 00:00", backup.FromRun, "a")}, "2026-03-15 11:00; 2025-02-02 00:00"},
-		"an upload is not the complete one": {backup.Rules{Newest: 1}, []backup.Set{at("2026-03-15 11:00"), whole("2025-02-03 00:00", backup.FromUpload, "a"), whole("2025-02-02 00:00", backup.FromRun, "a")}, "2026-03-15 11:00; 2025-02-02 00:00"},
+		"an upload is not the complete one": {backup.Rules{Newest: 1}, []backup.Set{at("2026-03-15 11:00"), whole("2025-02-03 00:00", backup.FromUpload, "a"), whole("2025-02-02 00:00", backup.FromRun, "a")}, "2026-03-15 11:00; 2025-02-03 00:00; 2025-02-02 00:00"},
+		"uploads don't displace runs": {
+			backup.Rules{Newest: 1, Daily: 2, Monthly: 2},
+			[]backup.Set{
+				whole("2026-03-15 11:00", backup.FromUpload), whole("2026-03-15 10:00", backup.FromUpload), at("2026-03-15 09:00"),
+				whole("2026-03-14 23:00", backup.FromUpload), at("2026-03-14 22:00"), whole("2026-02-28 02:00", backup.FromUpload), at("2026-02-28 01:00"),
+			},
+			"2026-03-15 11:00; 2026-03-15 09:00; 2026-03-14 23:00 until 2026-03-16 23:00; 2026-03-14 22:00 until 2026-03-16 22:00; " +
+				"2026-02-28 02:00 until 2026-05-01 00:00; 2026-02-28 01:00 until 2026-05-01 00:00",
+		},
 		"the newest complete one of each type": {
 			backup.Rules{Newest: 1},
 			[]backup.Set{at("2026-03-15 11:00"), whole("2025-02-03 00:00", backup.FromRun, "a"), whole("2025-02-02 00:00", backup.FromRun, "a", "b", "intents"), whole("2025-02-01 00:00", backup.FromRun, "b", "intents")},
@@ -137,6 +146,29 @@ func TestRulesAtCommit(t *testing.T) {
 		}
 		if n := s.Int(`SELECT COUNT(*) FROM backup_sets WHERE state = 'kept' AND (id = $1 OR tenant_id = $2)`, pinned, other); n != 2 {
 			t.Errorf("%d of the pinned one and the other tenant's are left", n)
+		}
+	})
+}
+
+// TestUploadsRemoveNoRunBackup: as many uploads as the rules keep, and more, leave the
+// backups of runs where they are. Only older uploads make room.
+func TestUploadsRemoveNoRunBackup(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShelf(t, d)
+		tenant := s.Tenant(s.Workspace, "wren", "Wren")
+		s.Exec(`INSERT INTO backup_rules (workspace_id, newest, daily, monthly) VALUES ($1, 2, 0, 0)`, s.Workspace)
+		for range 2 {
+			s.keep(s.Workspace, tenant, filter("a", "x"))
+		}
+		for range 4 {
+			if _, err := backup.NewFiles(d).Upload(t.Context(), s.Owner, tenant, bundle("y")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for origin, want := range map[backup.Origin]int64{backup.FromRun: 2, backup.FromUpload: 2} {
+			if n := s.Int(`SELECT COUNT(*) FROM backup_sets WHERE tenant_id = $1 AND state = 'kept' AND origin = $2`, tenant, string(origin)); n != want {
+				t.Errorf("%d of origin %s are kept, want %d", n, origin, want)
+			}
 		}
 	})
 }

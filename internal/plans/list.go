@@ -210,10 +210,11 @@ const approvalFor = 24 * time.Hour
 
 // Approve records that a agrees to the execution of a plan by somebody else. It needs
 // [tenancy.ApproveRestores] and a fresh sign-in; a token can't approve. It is
-// [op.ErrConflict] for the author of the plan and for a plan that is stale.
+// [op.ErrConflict] for the author of the plan, for a plan that is stale, and in an archived
+// tenant.
 func (p *Plans) Approve(ctx context.Context, a access.Actor, tenant, hash string) error {
 	_, err := query.Write(ctx, p.db, "approve the plan", func(ctx context.Context, tx db.Tx) (bool, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenant, tenancy.ApproveRestores)
+		ta, err := access.AuthorizeChange(ctx, tx, a, tenant, tenancy.ApproveRestores)
 		if err != nil {
 			return false, err
 		}

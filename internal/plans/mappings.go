@@ -112,13 +112,13 @@ func (p *Plans) Mappings(ctx context.Context, ta access.TenantAccess, cursor str
 
 // SetMapping records a mapping to a tenant's directory that a chose. It replaces an
 // earlier one of the same object. It needs the capability to preview a restore. A mapping
-// that can't be meant is an [*op.FieldError].
+// that can't be meant is an [*op.FieldError]. An archived tenant is [op.ErrConflict].
 func (p *Plans) SetMapping(ctx context.Context, a access.Actor, tenant string, m restore.Mapping) (Mapping, error) {
 	if err := catalogue.CheckMapping(m); err != nil {
 		return Mapping{}, err
 	}
 	return query.Write(ctx, p.db, "set a mapping", func(ctx context.Context, tx db.Tx) (Mapping, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenant, catalogue.MayPreview)
+		ta, err := access.AuthorizeChange(ctx, tx, a, tenant, catalogue.MayPreview)
 		if err != nil {
 			return Mapping{}, err
 		}
@@ -149,14 +149,15 @@ func Map(ctx context.Context, tx db.Tx, workspace string, by op.Person, m restor
 }
 
 // RemoveMapping forgets a mapping to a tenant's directory. It needs the capability to
-// preview a restore. It is [op.ErrNotFound] for a mapping to another directory.
+// preview a restore. It is [op.ErrNotFound] for a mapping to another directory, and
+// [op.ErrConflict] in an archived tenant.
 func (p *Plans) RemoveMapping(ctx context.Context, a access.Actor, tenant, id string) error {
 	if uuid.Validate(id) != nil {
 		id = ""
 	}
 	id = strings.ToLower(id)
 	_, err := query.Write(ctx, p.db, "remove a mapping", func(ctx context.Context, tx db.Tx) (bool, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenant, catalogue.MayPreview)
+		ta, err := access.AuthorizeChange(ctx, tx, a, tenant, catalogue.MayPreview)
 		if err != nil {
 			return false, err
 		}

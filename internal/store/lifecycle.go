@@ -44,10 +44,11 @@ type NewConnection struct {
 }
 
 // CreateConnection adds a connection to a tenant. The tenant's first connection
-// becomes its default. An invalid value is an [*op.FieldError].
+// becomes its default. An invalid value is an [*op.FieldError], an archived tenant
+// [op.ErrConflict].
 func (s *Store) CreateConnection(ctx context.Context, a access.Actor, tenantRef string, n NewConnection) (tenancy.Connection, error) {
 	return query.Write(ctx, s.db, "create connection", func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
-		ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
+		ta, err := access.AuthorizeChange(ctx, tx, a, tenantRef, tenancy.ManageConnections)
 		if err != nil {
 			return tenancy.Connection{}, err
 		}
