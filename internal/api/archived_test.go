@@ -16,6 +16,10 @@ var changesOfArchived = map[string]string{
 	"archive-tenant": "changes nothing again",
 	"restore-tenant": "brings it back",
 	"start":          "the gate refuses it as tenant_archived",
+
+	"disable-connection": "takes access to the tenant away",
+	"revoke-consent":     "takes access to the tenant away",
+	"delete-connection":  "takes access to the tenant away",
 }
 
 // TestArchivedTenantsAreReadOnly: every route that changes something of a tenant answers
@@ -33,7 +37,7 @@ func TestArchivedTenantsAreReadOnly(t *testing.T) {
 		entries := w.Int(`SELECT COUNT(*) FROM audit_log`)
 		w.SignIn()
 		for _, r := range m.server.routes {
-			if r.Object != Tenant || r.Method == http.MethodGet || changesOfArchived[r.ID] != "" {
+			if r.Object != Tenant && r.Object != Connection || r.Method == http.MethodGet || changesOfArchived[r.ID] != "" {
 				continue
 			}
 			var body any
@@ -41,6 +45,10 @@ func TestArchivedTenantsAreReadOnly(t *testing.T) {
 			switch r.ID {
 			case "create-connection":
 				body = map[string]string{"name": "Another", "client_id": access.NewID()}
+			case "edit-connection":
+				body = map[string]string{"name": "Another"}
+			case "rotate-credential":
+				body = map[string]string{"secret": "aB3~" + strings.Repeat("x", 36)}
 			case "upload-backup":
 				body, kind = zipped(t, map[string]string{"a.json": `{"id":"f1","displayName":"Kiosks","platform":"iOS","rule":"x"}`}), zipType
 			case "set-mapping":

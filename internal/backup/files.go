@@ -139,7 +139,7 @@ func (f *Files) fill(ctx context.Context, a access.Actor, k Key, items []Content
 		}
 	}
 	return query.Write(ctx, f.db, "upload a backup", func(ctx context.Context, tx db.Tx) (Set, error) {
-		if _, err := access.AuthorizeChange(ctx, tx, a, k.Tenant, tenancy.ExportBackups); err != nil {
+		if _, err := access.Authorize(ctx, tx, a, k.Tenant, tenancy.ExportBackups); err != nil {
 			return Set{}, err
 		}
 		s, err := Commit(ctx, tx, k, typesOf(b))

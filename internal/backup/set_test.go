@@ -47,7 +47,7 @@ func item(typ, id, body string) backup.Contents {
 func (s shelf) begin(workspace, tenant string) backup.Key {
 	k := backup.Key{Workspace: workspace, Tenant: tenant, Set: access.NewID()}
 	s.Write(func(ctx context.Context, tx db.Tx) error {
-		return backup.Begin(ctx, tx, workspace, backup.Set{ID: k.Set, Tenant: tenant, Origin: backup.FromUpload, AsOf: time.Now()})
+		return backup.Begin(ctx, tx, workspace, backup.Set{ID: k.Set, Tenant: tenant, Origin: backup.FromRun, AsOf: time.Now()})
 	})
 	return k
 }

@@ -336,10 +336,10 @@ func (s *Store) CompleteConsent(ctx context.Context, state, directory, problem s
 }
 
 // change runs fn on a connection whose row is locked, in a transaction of its own.
-// See [LockedConnection.save].
+// See [LockedConnection.save]. An archived tenant is [op.ErrConflict].
 func (s *Store) change(ctx context.Context, a access.Actor, tenantRef, ref, action string, fn change) (tenancy.Connection, error) {
 	return query.Write(ctx, s.db, action, func(ctx context.Context, tx db.Tx) (tenancy.Connection, error) {
-		c, err := s.LockConnection(ctx, tx, a, tenantRef, ref)
+		c, err := s.lock(ctx, tx, a, tenantRef, ref, access.AuthorizeChange)
 		if err != nil {
 			return tenancy.Connection{}, err
 		}

@@ -24,8 +24,16 @@ type LockedConnection struct {
 // transaction ends. A start that is being decided at the same time either came first
 // or sees the change. A connection that does not exist or that the actor may not see
 // is [op.ErrNotFound]; an actor who may not manage it gets [op.ErrForbidden].
+//
+// It locks connections of archived tenants, too: their access can be taken away.
 func (s *Store) LockConnection(ctx context.Context, tx db.Tx, a access.Actor, tenantRef, ref string) (LockedConnection, error) {
-	ta, err := access.Authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
+	return s.lock(ctx, tx, a, tenantRef, ref, access.Authorize)
+}
+
+type authorize func(context.Context, db.Tx, access.Actor, string, tenancy.Capability) (access.TenantAccess, error)
+
+func (s *Store) lock(ctx context.Context, tx db.Tx, a access.Actor, tenantRef, ref string, authorize authorize) (LockedConnection, error) {
+	ta, err := authorize(ctx, tx, a, tenantRef, tenancy.ManageConnections)
 	if err != nil {
 		return LockedConnection{}, err
 	}
