@@ -65,7 +65,9 @@ func (b *Backups) Versions(ctx context.Context, ta access.TenantAccess, typ, obj
 		if err != nil {
 			return nil, err
 		}
-		sets = slices.DeleteFunc(sets, func(s Set) bool { return s.Origin != FromRun && s.Directory != "" && s.Directory != ta.Tenant.DirectoryID })
+		sets = slices.DeleteFunc(sets, func(s Set) bool {
+			return s.Origin != FromRun && s.Directory != "" && s.Directory != ta.Tenant.DirectoryID
+		})
 		return versions(sets, typ, found), nil
 	})
 	if err != nil {
