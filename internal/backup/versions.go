@@ -66,7 +66,8 @@ func (b *Backups) Versions(ctx context.Context, ta access.TenantAccess, typ, obj
 			return nil, err
 		}
 		sets = slices.DeleteFunc(sets, func(s Set) bool {
-			return s.Origin != FromRun && s.Directory != "" && s.Directory != ta.Tenant.DirectoryID
+			own := ta.Tenant.DirectoryID
+			return s.Origin != FromRun && s.Directory != "" && own != "" && !strings.EqualFold(s.Directory, own)
 		})
 		return versions(sets, typ, found), nil
 	})
