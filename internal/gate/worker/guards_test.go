@@ -129,6 +129,35 @@ func TestLeaseThatCannotBeRenewedStopsTheWork(t *testing.T) {
 	})
 }
 
+// TestLateAnswerGivesNoMoreTime: the deadline of a call counts from when the lease was
+// asked for. A process that stands still before it reads the answer has no time left.
+func TestLateAnswerGivesNoMoreTime(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := newShop(t, d, Config{Lease: time.Minute})
+		s.tenant("kestrel")
+		run := s.start("kestrel", op.InventorySync)
+		c := s.claim(run.ID)
+		x, err := s.w.claim(t.Context(), c.JobID, queue.Args{RunID: run.ID, Fence: c.Fence})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var began time.Time // the last transaction
+		d.WithSteps(func(_ context.Context, p db.Point) {
+			if p.Op == db.OpBegin {
+				began = time.Now()
+			}
+		})
+		for name, since := range map[string]time.Duration{"read": 0, "renewed": 55 * time.Second} {
+			dbtest.SetClockOffset(t, d, since)
+			until, err := x.before(t.Context())
+			if latest := began.Add(x.def.CallLimit); err != nil || until.After(latest) {
+				t.Errorf("%s: the call may take %v longer than its limit: %v", name, until.Sub(latest), err)
+			}
+		}
+		d.WithSteps(nil)
+	})
+}
+
 // TestSweepKeepsUnfinishedRuns: however old a run is, it stays with its key until it
 // has ended.
 func TestSweepKeepsUnfinishedRuns(t *testing.T) {

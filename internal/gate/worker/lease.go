@@ -85,11 +85,13 @@ func (x *execution) stopped(c *ledger.Claim) error {
 // provider can't check our fence. It refuses an attempt for a run that is not ours, and
 // returns a deadline within the lease, the run's time limit and the operation's limit
 // for a call. It reads the claim each time: a suspended machine stops our clock, but not
-// the lease.
+// the lease. The time that the answer took counts against the deadline: a process that
+// stood still meanwhile reads how much of the lease was left then.
 func (x *execution) before(ctx context.Context) (time.Time, error) {
 	if err := context.Cause(ctx); err != nil {
 		return time.Time{}, err
 	}
+	asked := time.Now()
 	var c *ledger.Claim
 	err := x.w.db.Read(ctx, func(ctx context.Context, tx db.Tx) (err error) {
 		c, err = ledger.OfRun(ctx, tx, x.claim.RunID)
@@ -113,5 +115,5 @@ func (x *execution) before(ctx context.Context) (time.Time, error) {
 	if c.RunUntil != nil && !x.inItem() {
 		left = min(left, c.RunUntil.Sub(c.Now))
 	}
-	return time.Now().Add(left), nil
+	return asked.Add(left), nil
 }
